@@ -1,0 +1,13 @@
+# Apache Arrow and Parquet out of the PyPI wheel: headers and versioned libraries, no CMake package.
+set(arrow_root ${SARTOR_SITE}/pyarrow)
+foreach(library arrow parquet)
+  file(GLOB location ${arrow_root}/lib${library}.so.*)
+  if(NOT location)
+    message(FATAL_ERROR "No lib${library}.so in ${arrow_root}: run scripts/setup.sh")
+  endif()
+  add_library(${library} SHARED IMPORTED)
+  set_target_properties(${library} PROPERTIES IMPORTED_LOCATION ${location})
+  target_include_directories(${library} SYSTEM INTERFACE ${arrow_root}/include)
+  target_link_options(${library} INTERFACE -Wl,-rpath-link,${arrow_root})
+endforeach()
+target_link_libraries(parquet INTERFACE arrow)

@@ -1,0 +1,69 @@
+# How everything is compiled: language, warnings, sanitizers, output folders, launchers that save time.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
+endif()
+find_program(MOLD mold)
+if(MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+set(warnings -Wall -Wextra -Werror -Wno-missing-field-initializers)  # aggregates say only what differs from the default
+add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:${warnings}>")
+
+if(SARTOR_SANITIZER STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(SARTOR_SANITIZER STREQUAL "thread")
+  add_compile_options(-fsanitize=thread -Wno-tsan)
+  add_compile_definitions(SARTOR_STD_THREADS)
+  add_link_options(-fsanitize=thread)
+elseif(SARTOR_SANITIZER)
+  message(FATAL_ERROR "SARTOR_SANITIZER is ${SARTOR_SANITIZER}, expected address or thread")
+endif()
+
+if(SARTOR_CUDA)
+  if(NOT EXISTS ${PROJECT_SOURCE_DIR}/build/toolkit/bin/nvcc AND NOT CMAKE_CUDA_COMPILER)
+    message(FATAL_ERROR "No CUDA toolkit: run scripts/setup.sh, or configure with -DSARTOR_CUDA=OFF")
+  endif()
+  if(NOT CMAKE_CUDA_COMPILER)
+    file(REAL_PATH ${PROJECT_SOURCE_DIR}/build/toolkit toolkit)
+    set(CMAKE_CUDA_COMPILER ${toolkit}/bin/nvcc)
+    set(CUDAToolkit_ROOT ${toolkit})
+  endif()
+  set(CMAKE_CUDA_STANDARD 20)
+  set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 80 90)  # native code for both, and PTX of the newest for what comes later
+  endif()
+  set(CMAKE_CUDA_FLAGS "${CMAKE_CUDA_FLAGS} -lineinfo --expt-relaxed-constexpr -diag-suppress 20208")
+  enable_language(CUDA)
+  add_compile_definitions($<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>)  # fmt 9 takes nvcc for too old
+  find_package(CUDAToolkit REQUIRED)
+endif()
+
+# sartor_isa_library(NAME SOURCES ...): the sources once for each instruction set, SARTOR_ISA naming the namespace (v3, v4).
+# Nothing but what stands in that namespace may leave such an object: a test looks for shared weak symbols.
+function(sartor_isa_library name)
+  add_library(${name} INTERFACE)
+  foreach(isa v3 v4)
+    add_library(${name}_${isa} OBJECT ${ARGN})
+    target_compile_options(${name}_${isa} PRIVATE -march=x86-64-${isa} -O3 -mprefer-vector-width=512
+      -Wno-uninitialized -Wno-maybe-uninitialized)  # GCC 12 says so of its own AVX-512 header
+    target_compile_definitions(${name}_${isa} PRIVATE SARTOR_ISA=${isa})
+    target_sources(${name} INTERFACE $<TARGET_OBJECTS:${name}_${isa}>)
+  endforeach()
+endfunction()

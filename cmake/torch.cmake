@@ -1,0 +1,13 @@
+# libtorch out of the PyPI wheel, by path: its own CMake package would bring a CUDA toolkit and order rules along.
+set(torch_root ${SARTOR_SITE}/torch)
+set(torch_libraries c10 torch_cpu)
+if(SARTOR_CUDA)
+  list(APPEND torch_libraries c10_cuda torch_cuda)
+endif()
+foreach(library ${torch_libraries})
+  add_library(${library} SHARED IMPORTED)
+  set_target_properties(${library} PROPERTIES IMPORTED_LOCATION ${torch_root}/lib/lib${library}.so)
+  target_include_directories(${library} SYSTEM INTERFACE ${torch_root}/include ${torch_root}/include/torch/csrc/api/include)
+  target_link_options(${library} INTERFACE -Wl,-rpath-link,${torch_root}/lib)
+endforeach()
+target_link_libraries(torch_cpu INTERFACE c10)

@@ -1,0 +1,164 @@
+// How a component says what a config may set: each field once, with its default, limit and help.
+//
+//   struct AlsConfig {
+//     int64_t factors = 64;
+//     std::string path;
+//
+//     template <class Fields> void describe(Fields& field) {
+//       field("factors", factors, between(1, 65536), "Latent dimensions of users and items.");
+//       field.required("path", path, "Prepared file to read.");
+//     }
+//     void check() const;  // optional: require(...) for what no field can say alone
+//   };
+//
+// A field is a bool, int64_t, float, double, std::string, an enum with choices(), a struct that describes itself, or
+// an optional or a vector of these; what limits an optional or a vector limits what it holds. A field may depend on
+// those before it (if (algorithm == ...) field(...)), and a member's fields may stand among one's own
+// (member.describe(field)). Reading, run.yaml, --help-config and docs/config.md are each a walk by for_each_field.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "schema/require.h"
+
+namespace sartor {
+
+// What a number may be: from low to high, both included unless above() opened the lower end.
+struct Range {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  bool open = false;
+
+  // Floats compare as floats, so that 0.1f is at_most(0.1).
+  template <class T> constexpr bool holds(T value) const {
+    using Bound = std::conditional_t<std::floating_point<T>, T, double>;
+    const Bound x = value, least = low, most = high;
+    return (open ? least < x : least <= x) && x <= most;
+  }
+};
+
+constexpr Range between(double low, double high) { return {.low = low, .high = high}; }
+constexpr Range at_least(double low) { return {.low = low}; }
+constexpr Range at_most(double high) { return {.high = high}; }
+constexpr Range above(double low) { return {.low = low, .open = true}; }
+
+// What a text may be; anything if empty. Where the set is known to the compiler an enum is better.
+struct OneOf {
+  std::vector<std::string_view> values;
+};
+
+OneOf one_of(std::convertible_to<std::string_view> auto... values) { return {{values...}}; }
+
+struct NoLimit {};
+
+// An enum is a field once choices() stands beside it:
+//   constexpr auto choices(Split) { return std::to_array<Choice<Split>>({{"random", Split::random}, ...}); }
+template <class E> using Choice = std::pair<std::string_view, E>;
+
+template <class T>
+concept Enum = requires(T value) {
+  choices(value);
+};
+
+template <Enum E> constexpr std::string_view name_of(E value) {
+  for (const auto& [name, choice] : choices(value)) {
+    if (choice == value) return name;
+  }
+  return "?";  // not among choices(): a mistake of ours
+}
+
+template <Enum E> std::vector<std::string_view> names_of() {
+  std::vector<std::string_view> names;
+  for (const auto& [name, choice] : choices(E{})) names.push_back(name);
+  return names;
+}
+
+namespace detail {
+
+struct AnyFields {
+  void operator()(auto&&...) {}
+  void required(auto&&...) {}
+};
+
+template <class T> struct Content : std::type_identity<T> {};
+template <class T> struct Content<std::optional<T>> : Content<T> {};
+template <class T> struct Content<std::vector<T>> : Content<T> {};
+
+template <class T> struct Limit : std::type_identity<NoLimit> {};
+template <> struct Limit<int64_t> : std::type_identity<Range> {};
+template <> struct Limit<float> : std::type_identity<Range> {};
+template <> struct Limit<double> : std::type_identity<Range> {};
+template <> struct Limit<std::string> : std::type_identity<OneOf> {};
+
+template <class T, class... Types> constexpr bool is_any_of = (std::same_as<T, Types> || ...);
+template <class T> constexpr bool is_optional = false;
+template <class T> constexpr bool is_optional<std::optional<T>> = true;
+template <class T> constexpr bool is_list = false;
+template <class T> constexpr bool is_list<std::vector<T>> = true;
+
+}  // namespace detail
+
+// What a field may be: a scalar, a section with fields of its own, an optional or a list of either.
+template <class T>
+concept Section = requires(T config, detail::AnyFields& field) {
+  config.describe(field);
+};
+template <class T>
+concept Scalar = Enum<T> || detail::is_any_of<T, bool, int64_t, float, double, std::string>;
+template <class T>
+concept Optional = detail::is_optional<T>;
+template <class T>
+concept List = detail::is_list<T>;
+
+template <class T> using Held = typename detail::Content<T>::type;  // int64_t of optional<vector<int64_t>>
+template <class T> using LimitOf = typename detail::Limit<Held<T>>::type;
+
+template <class T>
+concept FieldType = Scalar<Held<T>> || Section<Held<T>>;
+
+// What describe() says of a field beside its value.
+template <class T> struct Field {
+  std::string_view name;
+  std::string_view help;
+  LimitOf<T> limit;
+  bool required;
+};
+
+// What describe() is given: hands every field on to visit(const Field<T>&, T&).
+template <class Visit> class Fields {
+ public:
+  explicit Fields(Visit& visit) : visit_(visit) {}
+
+  template <FieldType T> void operator()(std::string_view name, T& value, std::string_view help) {
+    visit_(Field<T>{name, help, {}, false}, value);
+  }
+  template <FieldType T> void operator()(std::string_view name, T& value, LimitOf<T> limit, std::string_view help) {
+    visit_(Field<T>{name, help, std::move(limit), false}, value);
+  }
+  template <FieldType T> void required(std::string_view name, T& value, std::string_view help) {
+    visit_(Field<T>{name, help, {}, true}, value);
+  }
+  template <FieldType T> void required(std::string_view name, T& value, LimitOf<T> limit, std::string_view help) {
+    visit_(Field<T>{name, help, std::move(limit), true}, value);
+  }
+
+ private:
+  Visit& visit_;
+};
+
+// Calls visit(const Field<T>&, T&) for every field, in the order of describe().
+template <Section Config, class Visit> void for_each_field(Config& config, Visit visit) {
+  Fields<Visit> fields(visit);
+  config.describe(fields);
+}
+
+}  // namespace sartor

@@ -1,0 +1,107 @@
+#include "core/gpu_backend.cuh"
+
+#include <cstdlib>
+
+#include "core/gpu_module.h"
+#include "core/version.h"
+#include "factorization/als.cuh"
+#include "similarity/topk.cuh"
+
+namespace sartor::cuda {
+
+void check_launch(const char* operation) {
+  check(cudaGetLastError(), operation);
+  static const bool synchronous = std::getenv("SARTOR_SYNC") != nullptr;
+  if (synchronous) check(cudaDeviceSynchronize(), operation);
+}
+
+GpuBackend::GpuBackend(int ordinal) : ordinal_(ordinal) {
+  use();
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, ordinal), "device properties");
+  int driver = 0;
+  check(cudaDriverGetVersion(&driver), "driver version");
+  const int architecture = properties.major * 10 + properties.minor;
+  description_ = fmt::format("{}, sm_{}, {} GiB, driver for CUDA {}.{}", properties.name, architecture,
+                             properties.totalGlobalMem >> 30, driver / 1000, driver % 1000 / 10);
+  if (architecture < SARTOR_LOWEST_ARCHITECTURE) {
+    throw std::runtime_error(fmt::format("{}: this build needs sm_{} or newer", description_, SARTOR_LOWEST_ARCHITECTURE));
+  }
+  multiprocessors_ = properties.multiProcessorCount;
+  shared_bytes_per_block_ = properties.sharedMemPerBlockOptin;
+
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "stream");
+  stream_.reset(stream);
+  cublasHandle_t cublas = nullptr;
+  check(cublasCreate(&cublas), "cuBLAS");
+  cublas_.reset(cublas);
+  check(cublasSetStream(cublas, stream), "cuBLAS stream");
+  cusolverDnHandle_t cusolver = nullptr;
+  check(cusolverDnCreate(&cusolver), "cuSOLVER");
+  cusolver_.reset(cusolver);
+  check(cusolverDnSetStream(cusolver, stream), "cuSOLVER stream");
+}
+
+const Operations& GpuBackend::operations() const {
+  static constexpr Operations table = {.topk = topk_gpu, .als_update = als_update_gpu};
+  return table;
+}
+
+void GpuBackend::use() const { check(cudaSetDevice(ordinal_), "set device"); }
+
+void* GpuBackend::allocate(size_t bytes) {
+  use();
+  void* memory = nullptr;
+  const cudaError_t status = cudaMalloc(&memory, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    throw std::runtime_error(fmt::format("{} bytes of GPU memory wanted, {} free on {}", bytes, free_bytes(), description_));
+  }
+  check(status, "cudaMalloc");
+  return memory;
+}
+
+void GpuBackend::release(void* memory) noexcept {
+  cudaSetDevice(ordinal_);
+  cudaFree(memory);
+}
+
+size_t GpuBackend::free_bytes() const {
+  use();
+  size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "memory info");
+  return free;
+}
+
+void GpuBackend::copy_in(void* to_device, const void* from_host, size_t bytes) {
+  use();
+  check(cudaMemcpyAsync(to_device, from_host, bytes, cudaMemcpyHostToDevice, stream()), "copy to the GPU");
+  synchronize();
+}
+
+void GpuBackend::copy_out(void* to_host, const void* from_device, size_t bytes) {
+  use();
+  check(cudaMemcpyAsync(to_host, from_device, bytes, cudaMemcpyDeviceToHost, stream()), "copy from the GPU");
+  synchronize();
+}
+
+void GpuBackend::fill_zero(void* memory, size_t bytes) {
+  use();
+  check(cudaMemsetAsync(memory, 0, bytes, stream()), "fill with zeros");
+}
+
+void GpuBackend::synchronize() { check(cudaStreamSynchronize(stream()), "GPU stream"); }
+
+namespace {
+
+int device_count() {
+  int devices = 0;
+  return cudaGetDeviceCount(&devices) == cudaSuccess ? devices : 0;
+}
+
+}  // namespace
+}  // namespace sartor::cuda
+
+extern "C" __attribute__((visibility("default"))) const sartor::cuda::GpuModule sartor_gpu_module = {
+    sartor::version, sartor::cuda::device_count,
+    [](int ordinal) -> sartor::cuda::Backend* { return new sartor::cuda::GpuBackend(ordinal); }};

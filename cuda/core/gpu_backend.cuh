@@ -1,0 +1,55 @@
+// A GPU as a device: one stream, one cuBLAS and one cuSOLVER handle.
+#pragma once
+
+#include <memory>
+
+#include "core/check.cuh"
+#include "core/context.h"
+
+namespace sartor::cuda {
+
+// Owns a pointer that a C library made.
+template <class Pointer, auto destroy> struct Destroy {
+  void operator()(Pointer pointer) const noexcept { destroy(pointer); }
+};
+template <class Pointer, auto destroy>
+using Handle = std::unique_ptr<std::remove_pointer_t<Pointer>, Destroy<Pointer, destroy>>;
+
+class GpuBackend final : public Backend {
+ public:
+  // Throws std::runtime_error on an architecture that this build has no code for.
+  explicit GpuBackend(int ordinal);
+
+  bool is_gpu() const override { return true; }
+  std::string description() const override { return description_; }
+  const Operations& operations() const override;
+  void* allocate(size_t bytes) override;
+  void release(void* memory) noexcept override;
+  size_t free_bytes() const override;
+  void copy_in(void* to_device, const void* from_host, size_t bytes) override;
+  void copy_out(void* to_host, const void* from_device, size_t bytes) override;
+  void fill_zero(void* memory, size_t bytes) override;
+  void synchronize() override;
+
+  cudaStream_t stream() const { return stream_.get(); }
+  cublasHandle_t cublas() const { return cublas_.get(); }
+  cusolverDnHandle_t cusolver() const { return cusolver_.get(); }
+  int multiprocessors() const { return multiprocessors_; }
+  size_t shared_bytes_per_block() const { return shared_bytes_per_block_; }  // the most that a kernel may opt in to
+
+ private:
+  void use() const;  // makes this device the calling thread's
+
+  int ordinal_;
+  std::string description_;
+  int multiprocessors_ = 0;
+  size_t shared_bytes_per_block_ = 0;
+  Handle<cudaStream_t, cudaStreamDestroy> stream_;
+  Handle<cublasHandle_t, cublasDestroy> cublas_;
+  Handle<cusolverDnHandle_t, cusolverDnDestroy> cusolver_;
+};
+
+// For the GPU versions of operations, which are called with contexts of a GPU only.
+inline GpuBackend& gpu(Context& context) { return static_cast<GpuBackend&>(context.backend()); }
+
+}  // namespace sartor::cuda

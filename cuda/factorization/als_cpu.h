@@ -1,0 +1,11 @@
+// als_update on the CPU. Called by als_update() after its checks.
+#pragma once
+
+#include "factorization/als.h"
+
+namespace sartor::cuda {
+
+void als_update_cpu(Context& context, Csr<const float> ratings, float mean, Rows<const float> fixed, const float* fixed_bias,
+                    Rows<float> solved, float* solved_bias, const AlsParams& params);
+
+}  // namespace sartor::cuda

@@ -1,0 +1,237 @@
+// One row of alternating least squares, compiled for x86-64-v3 and v4. All but the table at the end is local to this file.
+//
+// With the row's n rated features y_k as the rows of Y and its residuals r_k, the smaller of two systems is solved:
+//
+//   primal  (Y^T Y + lambda I) x = Y^T r             f x f
+//   dual    (Y Y^T + lambda I) a = r,  x = Y^T a     n x n
+//
+// by Cholesky, G = U^T U. A bias b is one more unknown, its feature 1, its penalty beta. It is eliminated by bordering, with a
+// second right-hand side: U^T z = Y^T r (dual: r) and U^T l = Y^T 1 (dual: 1). Then
+//
+//   primal  b = (1.r - l.z) / (n + beta - l.l)       dual  b = l.z / (l.l + beta / lambda)
+//
+// and U x = z - b l (dual: U a = z - b l).
+#include "factorization/als_kernels.h"
+#include "factorization/als_triangle.h"
+
+namespace sartor::cuda {
+namespace {
+
+constexpr int64_t chunk = 128;       // rows of the panel, which the Gram product sums before its sums go to memory
+constexpr float rounding = 2e-7f;    // of a pivot, relative to its diagonal entry
+constexpr float first_shift = 1e-6f;  // relative to the mean diagonal entry
+
+// A thread's memory.
+struct Scratch {
+  Vector *z, *l;      // right-hand sides and solutions: a slab's floats in a vector
+  Vector* bounds;     // of the pivots, likewise
+  Vector* residuals;  // of a chunk
+  Vector* panel;      // a chunk of rows of Y (primal) or Y^T (dual); slab j begins at j * chunk
+  Vector* triangle;   // G, then U
+};
+
+int64_t scratch_bytes(int64_t factors) {
+  const int64_t slabs = slabs_of(factors);
+  const int64_t vectors = 3 * slabs + chunk / S + chunk * slabs + slabs * (slabs + 1) / 2 * S;
+  return vectors * static_cast<int64_t>(sizeof(Vector));
+}
+
+Scratch divide(void* memory, int64_t factors) {
+  const int64_t slabs = slabs_of(factors);
+  Vector* z = static_cast<Vector*>(memory);
+  Vector *l = z + slabs, *bounds = l + slabs, *residuals = bounds + slabs, *panel = residuals + chunk / S;
+  return {z, l, bounds, residuals, panel, panel + chunk * slabs};
+}
+
+struct Row {
+  const AlsTask& task;
+  int64_t f;  // factors
+  int64_t n;  // ratings
+  const int32_t* columns;
+  const float* values;
+
+  const float* feature(int64_t k) const { return task.fixed.data + columns[k] * f; }
+
+  // Residuals begin .. begin + count - 1 at `to`, then zeros up to whole vectors.
+  void residuals(int64_t begin, int64_t count, float* to) const {
+    for (int64_t k = 0; k < count; k++) to[k] = values[begin + k] - task.mean;
+    if (task.fixed_bias) {
+      for (int64_t k = 0; k < count; k++) to[k] -= task.fixed_bias[columns[begin + k]];
+    }
+    for (int64_t k = count; k < slabs_of(count) * S; k++) to[k] = 0;
+  }
+
+  // What the fixed side is asked for after rating `end` of this row: the next ratings of the row or of the rows after it.
+  Upcoming after(int64_t end) const {
+    const int32_t *next = columns + end, *last = task.ratings.columns + task.ratings.offsets[task.ratings.rows];
+    return {task.fixed.data, f, next, next + smaller(chunk, last - next)};
+  }
+};
+
+template <int count> struct Slabs { static constexpr int columns = count; };
+
+// body(Slabs<4>, j) for slabs j .. j + 3 as long as these are full, then body(Slabs<1>, j) for each that is left.
+template <class Body> void for_slabs(int64_t columns, Body body) {
+  int64_t j = 0;
+  for (; (j + 4) * S <= columns; j += 4) body(Slabs<4>(), j);
+  for (; j < slabs_of(columns); j++) body(Slabs<1>(), j);
+}
+
+// Panel of the primal: rows begin .. begin + depth - 1 of Y. Adds Y^T r to z and Y^T 1 to l; returns 1.r.
+float gather(const Row& row, int64_t begin, int64_t depth, const Scratch& scratch) {
+  float* r = floats(scratch.residuals);
+  row.residuals(begin, depth, r);
+  for_slabs(row.f, [&](auto slabs, int64_t j) {
+    constexpr int columns = slabs.columns;
+    Vector z[columns] = {}, l[columns] = {};
+    for (int64_t k = 0; k < depth; k++) {
+      const float* y = row.feature(begin + k) + j * S;
+#pragma GCC unroll 4
+      for (int c = 0; c < columns; c++) {
+        const Vector v = load_part(y + c * S, columns > 1 ? S : row.f - j * S);
+        scratch.panel[(j + c) * chunk + k] = v;
+        z[c] += r[k] * v;
+        l[c] += v;
+      }
+    }
+    for (int c = 0; c < columns; c++) {
+      scratch.z[j + c] += z[c];
+      scratch.l[j + c] += l[c];
+    }
+  });
+  Vector total = {};
+  for (int64_t k = 0; k < slabs_of(depth); k++) total += scratch.residuals[k];
+  return sum(total);
+}
+
+// Panel of the dual: columns begin .. begin + depth - 1 of Y, transposed.
+void gather_transposed(const Row& row, int64_t begin, int64_t depth, const Scratch& scratch) {
+  for (int64_t j = 0; j < slabs_of(row.n); j++) {
+    for (int64_t c = 0; c < depth; c += S) {
+      Vector tile[S] = {};
+      for (int64_t k = 0; k < smaller(S, row.n - j * S); k++) {
+        tile[k] = load_part(row.feature(j * S + k) + begin + c, row.f - begin - c);
+      }
+      transpose(tile);
+#pragma GCC unroll 16
+      for (int k = 0; k < S; k++) scratch.panel[j * chunk + c + k] = tile[k];
+    }
+  }
+}
+
+// The triangle of P^T P, `depth` rows of P given by gather(begin, count), a chunk at a time.
+template <class Gather> void gram(int64_t depth, int64_t slabs, const Scratch& scratch, Gather gather) {
+  const auto slab = [&](int64_t j) { return scratch.panel + j * chunk; };
+  for (int64_t begin = 0; begin < depth; begin += chunk) {
+    const int64_t rows = smaller(chunk, depth - begin);
+    Upcoming upcoming = gather(begin, rows);
+    for (int64_t i = 0; i < slabs; i++) {
+      if (begin == 0) {
+        update_block_row<Update::set>(scratch.triangle, i, slabs, slab, rows, &upcoming);
+      } else {
+        update_block_row<Update::add>(scratch.triangle, i, slabs, slab, rows, &upcoming);
+      }
+    }
+  }
+}
+
+// Adds lambda to the diagonal, puts ones where the size ends within a slab, and sets what the pivots must exceed.
+void regularize(const Scratch& scratch, int64_t size, float lambda) {
+  for (int64_t i = 0; i < slabs_of(size) * S; i++) {
+    float& entry = floats(block(scratch.triangle, i / S, i / S) + i % S)[i % S];
+    entry = i < size ? entry + lambda : 1;
+    floats(scratch.bounds)[i] = i < size ? entry * rounding : 0;
+  }
+}
+
+float dot(const Vector* a, const Vector* b, int64_t slabs) {
+  Vector products = {};
+  for (int64_t j = 0; j < slabs; j++) products += a[j] * b[j];
+  return sum(products);
+}
+
+// Writes x and, unless null, the bias. False, and nothing written, where the system is singular to rounding.
+bool solve_with(const Row& row, bool dual, float lambda, float beta, const Scratch& scratch, float* x, float* bias) {
+  const int64_t size = dual ? row.n : row.f, slabs = slabs_of(size);
+  float total = 0;
+  for (int64_t j = 0; j < slabs; j++) scratch.z[j] = scratch.l[j] = Vector{};
+  if (dual) {
+    row.residuals(0, row.n, floats(scratch.z));
+    for (int64_t k = 0; k < row.n; k++) floats(scratch.l)[k] = 1;
+    gram(row.f, slabs, scratch, [&](int64_t begin, int64_t depth) {
+      gather_transposed(row, begin, depth, scratch);
+      return row.after(row.n);
+    });
+  } else {
+    gram(row.n, slabs, scratch, [&](int64_t begin, int64_t depth) {
+      total += gather(row, begin, depth, scratch);
+      return row.after(begin + depth);
+    });
+  }
+  regularize(scratch, size, lambda);
+  if (!factorize(scratch.triangle, slabs, scratch.bounds)) return false;
+  solve_transposed(scratch.triangle, slabs, scratch.z, scratch.l);
+  if (bias) {
+    const float lz = dot(scratch.l, scratch.z, slabs), ll = dot(scratch.l, scratch.l, slabs);
+    const float pivot = dual ? ll + beta / lambda : row.n + beta - ll;
+    if (!(pivot > rounding * (dual ? 0 : row.n + beta))) return false;
+    *bias = (dual ? lz : total - lz) / pivot;
+    for (int64_t j = 0; j < slabs; j++) scratch.z[j] -= *bias * scratch.l[j];
+  }
+  solve(scratch.triangle, slabs, scratch.z);
+
+  const float* solution = floats(scratch.z);
+  if (!dual) {
+    for (int64_t i = 0; i < row.f; i++) x[i] = solution[i];
+    return true;
+  }
+  for_slabs(row.f, [&](auto slabs, int64_t j) {
+    constexpr int columns = slabs.columns;
+    Vector sums[columns] = {};
+    for (int64_t k = 0; k < row.n; k++) {
+#pragma GCC unroll 4
+      for (int c = 0; c < columns; c++) {
+        sums[c] += solution[k] * load_part(row.feature(k) + (j + c) * S, columns > 1 ? S : row.f - j * S);
+      }
+    }
+    for (int64_t i = j * S; i < smaller((j + columns) * S, row.f); i++) x[i] = floats(sums)[i - j * S];
+  });
+  return true;
+}
+
+void fill(float value, const Row& row, float* x, float* bias) {
+  for (int64_t i = 0; i < row.f; i++) x[i] = value;
+  if (bias) *bias = value;
+}
+
+void solve_row(const AlsTask& task, int64_t index, void* memory) {
+  const int64_t f = task.fixed.columns, begin = task.ratings.offsets[index], n = task.ratings.offsets[index + 1] - begin;
+  const Row row = {task, f, n, task.ratings.columns + begin, task.ratings.values + begin};
+  float *x = task.solved.data + index * f, *bias = task.solved_bias ? task.solved_bias + index : nullptr;
+  if (n == 0) return fill(0, row, x, bias);
+
+  const float weight = __builtin_powf(n, task.params.regularization_power);
+  const float lambda = task.params.regularization * weight, beta = task.params.bias_regularization * weight;
+  // Without lambda the primal of too few ratings is singular, and its rounding would be seen in the solution.
+  const bool dual = slabs_of(n) < slabs_of(f) || (lambda == 0 && n < f + (bias ? 1 : 0));
+  const Scratch scratch = divide(memory, f);
+  if (!(dual && lambda == 0) && solve_with(row, dual, lambda, beta, scratch, x, bias)) return;
+
+  float trace = 0;
+  for (int64_t k = 0; k < n; k++) {
+    for (int64_t i = 0; i < f; i++) trace += row.feature(k)[i] * row.feature(k)[i];
+  }
+  const float mean = trace > 0 ? trace / (dual ? n : f) : 1;
+  for (float shift = first_shift * mean; shift < 10 * mean; shift *= 10) {
+    if (solve_with(row, dual, lambda + shift, beta + shift, scratch, x, bias)) return;
+  }
+  fill(__builtin_nanf(""), row, x, bias);  // something was not finite
+}
+
+}  // namespace
+
+namespace SARTOR_ISA {
+extern const AlsKernels als_kernels = {scratch_bytes, solve_row};
+}
+
+}  // namespace sartor::cuda

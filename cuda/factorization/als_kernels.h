@@ -1,0 +1,32 @@
+// The inner part of als_update on the CPU, compiled once for each instruction set.
+#pragma once
+
+#include "factorization/als.h"
+
+namespace sartor::cuda {
+
+// The arguments of als_update.
+struct AlsTask {
+  Csr<const float> ratings;
+  float mean;
+  Rows<const float> fixed;
+  const float* fixed_bias;
+  Rows<float> solved;
+  float* solved_bias;
+  AlsParams params;
+};
+
+struct AlsKernels {
+  int64_t (*scratch_bytes)(int64_t factors);  // of one thread
+  // Solves one row. `scratch` is aligned to 64 bytes; its contents do not matter.
+  void (*solve_row)(const AlsTask& task, int64_t row, void* scratch);
+};
+
+namespace v3 {
+extern const AlsKernels als_kernels;
+}
+namespace v4 {
+extern const AlsKernels als_kernels;
+}
+
+}  // namespace sartor::cuda

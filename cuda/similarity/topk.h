@@ -1,0 +1,34 @@
+// Best rows by similarity: for each query the k items of highest score.
+#pragma once
+
+#include "core/context.h"
+#include "core/views.h"
+
+namespace sartor::cuda {
+
+enum class Similarity { cosine, dot };
+
+struct TopkParams {
+  int64_t k = 10;  // results a query
+  Similarity similarity = Similarity::cosine;
+};
+
+// For each query the k items of highest score, best first.
+//
+//   cosine  score(q, j) = <query_q, item_j> / (|query_q| |item_j|),  0 where a norm is 0
+//   dot     score(q, j) = <query_q, item_j> + item_bias_j
+//
+// queries    (Q, d), d >= 0
+// items      (N, d), N below 2^31
+// item_bias  (N) or null for none; only with dot
+// excluded   Q rows of item ids that the query must not get, each row ascending; rows = 0 for none
+// found      (Q, k) scores and item ids. Equal scores go to the lower id. A query with fewer than k items left gets id -1
+//            and score -inf in the rest of its row.
+//
+// All in the context's memory. Sums in fp32. Never holds a Q x N array. The same bits on every run, whatever the number of
+// threads. Throws std::invalid_argument on unequal d, k outside 1 .. N, rows of `excluded` or `found` that are not Q,
+// a bias with cosine.
+void topk(Context& context, Rows<const float> queries, Rows<const float> items, const float* item_bias, IdLists excluded,
+          const TopkParams& params, TopK found);
+
+}  // namespace sartor::cuda

@@ -1,0 +1,208 @@
+#include "similarity/topk_cpu.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <span>
+
+#include "core/cpu_backend.h"
+#include "core/parallel_for.h"
+#include "similarity/topk_kernels.h"
+
+namespace sartor::cuda {
+namespace {
+
+constexpr float none = -std::numeric_limits<float>::infinity();
+
+int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// The work is cut into groups of queries times ranges of items, a task each. Groups alone need no merging and are preferred
+// where there are queries enough to pay for reading and packing all items once a group.
+struct Plan {
+  int64_t groups, group_tiles;  // tiles of TopkKernels::tile_queries queries
+  int64_t ranges, range_panels;
+  int64_t capacity;  // candidates kept a query before all but the k best are dropped, with room for a panel more
+};
+
+Plan make_plan(const TopkKernels& kernels, int64_t queries, int64_t items, int64_t k, int threads) {
+  constexpr int64_t paying_queries = 128, most_queries = 1024, most_bytes = 32 << 20;
+  const int64_t capacity = k + std::max<int64_t>(k, 32) + kernels.panel_items;
+  const int64_t tiles = ceil_divide(queries, kernels.tile_queries), panels = ceil_divide(items, kernels.panel_items);
+  const int64_t most_tiles = std::max<int64_t>(
+      std::min<int64_t>(most_queries, most_bytes / (capacity * sizeof(TopkKey))) / kernels.tile_queries, 1);
+
+  int64_t groups = std::clamp<int64_t>(queries / paying_queries, 1, threads);
+  const int64_t ranges = std::clamp<int64_t>(threads / groups, 1, std::max<int64_t>(items / std::max<int64_t>(4 * k, 4096), 1));
+  if (ranges == 1) groups = threads;
+  groups = std::min(ceil_divide(ceil_divide(tiles, most_tiles), groups) * groups, tiles);
+  return {groups, ceil_divide(tiles, groups), ranges, ceil_divide(panels, ranges), capacity};
+}
+
+// Hands out parts of one block of memory; with a null block it only measures.
+class Carver {
+ public:
+  explicit Carver(void* block) : block_(static_cast<char*>(block)) {}
+  template <class T> T* take(int64_t size) {
+    T* part = block_ ? reinterpret_cast<T*>(block_ + bytes_) : nullptr;
+    bytes_ += (static_cast<size_t>(size) * sizeof(T) + 63) / 64 * 64;
+    return part;
+  }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  char* block_;
+  size_t bytes_ = 0;
+};
+
+// A thread's memory.
+struct Workspace {
+  float* panel;         // (d + 2, panel_items)
+  float* tiles;         // (group_tiles, d, tile_queries)
+  TopkKey* candidates;  // (group queries, capacity)
+  int32_t* counts;      // (group queries) candidates so far
+  int32_t* kept;        // (group queries) of these the first, left over from the last selection
+  float* thresholds;    // (group queries) score of the k-th best at the last selection
+};
+
+Workspace carve_workspace(Carver& carver, const TopkKernels& kernels, const Plan& plan, int64_t d) {
+  const int64_t queries = plan.group_tiles * kernels.tile_queries;
+  return {.panel = carver.take<float>((d + 2) * kernels.panel_items),
+          .tiles = carver.take<float>(queries * d),
+          .candidates = carver.take<TopkKey>(queries * plan.capacity),
+          .counts = carver.take<int32_t>(queries),
+          .kept = carver.take<int32_t>(queries),
+          .thresholds = carver.take<float>(queries)};
+}
+
+struct Task {
+  const TopkKernels& kernels;
+  const Plan& plan;
+  Rows<const float> queries, items;
+  const float* item_bias;
+  IdLists excluded;
+  bool cosine;
+  int64_t k;
+};
+
+// Drops the excluded of the candidates that are new since the last selection. Both lists ascend by id.
+TopkKey* drop_excluded(TopkKey* begin, TopkKey* end, std::span<const int32_t> excluded) {
+  if (begin == end || excluded.empty()) return end;
+  auto next = std::lower_bound(excluded.begin(), excluded.end(), topk_id(*begin));
+  return std::remove_if(begin, end, [&](TopkKey key) {
+    while (next != excluded.end() && *next < topk_id(key)) ++next;
+    return next != excluded.end() && *next == topk_id(key);
+  });
+}
+
+// Leaves the k best candidates of query `q` of the group, whose number in the whole is `query`.
+void select(const Task& task, Workspace& work, int64_t q, int64_t query) {
+  std::span<const int32_t> excluded;
+  if (task.excluded.rows > 0) {
+    excluded = {task.excluded.ids + task.excluded.offsets[query], task.excluded.ids + task.excluded.offsets[query + 1]};
+  }
+  TopkKey* keys = work.candidates + q * task.plan.capacity;
+  TopkKey* end = drop_excluded(keys + work.kept[q], keys + work.counts[q], excluded);
+  if (end - keys > task.k) {
+    std::nth_element(keys, keys + task.k - 1, end, std::greater());
+    end = keys + task.k;
+    work.thresholds[q] = topk_score(end[-1]);
+  }
+  work.counts[q] = work.kept[q] = static_cast<int32_t>(end - keys);
+}
+
+// The candidates of a group of queries among a range of items: on return counts[q] <= k keys of each query q, in no order.
+void search(const Task& task, int64_t first_query, int64_t queries, int64_t first_item, int64_t end_item, Workspace& work) {
+  const TopkKernels& kernels = task.kernels;
+  const int64_t d = task.items.columns, capacity = task.plan.capacity, limit = capacity - kernels.panel_items;
+  const int64_t tile = kernels.tile_queries, step = queries == 1 ? kernels.block_items : kernels.panel_items;
+  std::fill_n(work.counts, queries, 0);
+  std::fill_n(work.kept, queries, 0);
+  std::fill_n(work.thresholds, queries, none);
+  for (int64_t q = 0; q < queries; q += tile) {
+    kernels.pack_queries(task.queries.row(first_query + q), std::min(tile, queries - q), d, task.cosine, work.tiles + q * d);
+  }
+  for (int64_t item = first_item; item < end_item; item += step) {
+    const int64_t rows = std::min(step, end_item - item);
+    const float* bias = task.item_bias ? task.item_bias + item : nullptr;
+    const auto id = static_cast<int32_t>(item);
+    if (queries == 1) {
+      if (kernels.scan(work.tiles, task.items.row(item), rows, d, bias, task.cosine, id, work.thresholds[0], work.candidates,
+                       work.counts[0]) &&
+          work.counts[0] > limit) {
+        select(task, work, 0, first_query);
+      }
+      continue;
+    }
+    kernels.pack_items(task.items.row(item), rows, d, bias, task.cosine, work.panel);
+    for (int64_t q = 0; q < queries; q += tile) {
+      const int64_t end = std::min(q + tile, queries);
+      if (!kernels.score(work.tiles + q * d, end - q, work.panel, d, id, work.thresholds + q, work.candidates + q * capacity,
+                         capacity, work.counts + q)) {
+        continue;
+      }
+      for (int64_t r = q; r < end; r++) {
+        if (work.counts[r] > limit) select(task, work, r, first_query + r);
+      }
+    }
+  }
+  for (int64_t q = 0; q < queries; q++) select(task, work, q, first_query + q);
+}
+
+// Writes the k best of the keys, best first; a key of 0 is no candidate.
+void write_best(std::span<TopkKey> keys, int64_t query, TopK found) {
+  const auto best = keys.first(std::min<size_t>(found.k, keys.size()));
+  if (best.size() < keys.size()) std::nth_element(keys.begin(), keys.begin() + found.k - 1, keys.end(), std::greater());
+  std::sort(best.begin(), best.end(), std::greater());
+  float* scores = found.scores + query * found.k;
+  int32_t* ids = found.ids + query * found.k;
+  for (int64_t i = 0; i < found.k; i++) {
+    const TopkKey key = i < std::ssize(best) ? best[i] : 0;
+    scores[i] = key ? topk_score(key) : none;
+    ids[i] = key ? topk_id(key) : -1;
+  }
+}
+
+}  // namespace
+
+void topk_cpu(Context& context, Rows<const float> queries, Rows<const float> items, const float* item_bias, IdLists excluded,
+              const TopkParams& params, TopK found) {
+  const auto& backend = cpu(context);
+  const TopkKernels& kernels = backend.isa == Isa::v4 ? v4::topk_kernels : v3::topk_kernels;
+  const Plan plan = make_plan(kernels, queries.rows, items.rows, params.k, backend.threads);
+  const Task task{kernels, plan, queries, items, item_bias, excluded, params.similarity == Similarity::cosine, params.k};
+
+  Carver measure(nullptr);
+  carve_workspace(measure, kernels, plan, items.columns);
+  const size_t thread_bytes = measure.bytes();
+  const int64_t merged = plan.ranges > 1 ? queries.rows * plan.ranges * params.k : 0;  // the best of each range, k a query
+  const int64_t tasks = plan.groups * plan.ranges, threads = std::min<int64_t>(backend.threads, tasks);
+  auto* scratch = static_cast<char*>(context.scratch(threads * thread_bytes + merged * sizeof(TopkKey)));
+  auto* range_best = reinterpret_cast<TopkKey*>(scratch + threads * thread_bytes);
+
+  parallel_for(backend.threads, tasks, 1, [&](int64_t index, int64_t, int thread) {
+    Carver carver(scratch + thread * thread_bytes);
+    Workspace work = carve_workspace(carver, kernels, plan, items.columns);
+    const int64_t range = index % plan.ranges;
+    const int64_t first_query = index / plan.ranges * plan.group_tiles * kernels.tile_queries;
+    const int64_t first_item = range * plan.range_panels * kernels.panel_items;
+    const int64_t count = std::min(plan.group_tiles * kernels.tile_queries, queries.rows - first_query);
+    const int64_t end_item = std::min(first_item + plan.range_panels * kernels.panel_items, items.rows);
+    search(task, first_query, count, first_item, end_item, work);
+    for (int64_t q = 0; q < count; q++) {
+      const std::span keys(work.candidates + q * plan.capacity, work.counts[q]);
+      if (plan.ranges == 1) {
+        write_best(keys, first_query + q, found);
+      } else {
+        TopkKey* slot = range_best + ((first_query + q) * plan.ranges + range) * params.k;
+        std::fill(std::copy(keys.begin(), keys.end(), slot), slot + params.k, 0);
+      }
+    }
+  });
+  if (plan.ranges == 1) return;
+  parallel_for(backend.threads, queries.rows, 16, [&](int64_t begin, int64_t end, int) {
+    const int64_t size = plan.ranges * params.k;
+    for (int64_t q = begin; q < end; q++) write_best({range_best + q * size, static_cast<size_t>(size)}, q, found);
+  });
+}
+
+}  // namespace sartor::cuda

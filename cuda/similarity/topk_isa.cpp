@@ -1,0 +1,231 @@
+// Compiled once an instruction set (SARTOR_ISA): all but the table at the end is local to the object.
+#include <immintrin.h>
+
+#include "similarity/topk_kernels.h"
+
+namespace sartor::cuda::SARTOR_ISA {
+namespace {
+
+#ifdef __AVX512F__
+using Vector = __m512;
+constexpr int width = 16;
+constexpr int tile_queries = 14;  // 28 sums, 2 vectors of the panel, 1 of a query: 31 of 32 registers
+Vector broadcast(float x) { return _mm512_set1_ps(x); }
+Vector multiply_add(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
+uint32_t above(Vector a, Vector b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
+#else
+using Vector = __m256;
+constexpr int width = 8;
+constexpr int tile_queries = 6;  // 12 sums, 2 vectors of the panel, 1 of a query: 15 of 16 registers
+Vector broadcast(float x) { return _mm256_set1_ps(x); }
+Vector multiply_add(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
+uint32_t above(Vector a, Vector b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)); }
+#endif
+Vector& vector_at(float* p) { return *reinterpret_cast<Vector*>(p); }
+const Vector& vector_at(const float* p) { return *reinterpret_cast<const Vector*>(p); }
+
+constexpr int panel_items = 2 * width;
+constexpr int block_items = 16;  // items that are transposed together: two halves of eight
+
+using Eight = __m256;  // one column of eight items; wider vectors transpose no faster
+Eight& eight_at(float* p) { return *reinterpret_cast<Eight*>(p); }
+
+struct FourColumns {
+  Eight column[4];
+};
+
+// The first four columns of eight rows that lie `stride` apart: two 4 x 4 transpositions side by side.
+[[gnu::always_inline]] inline FourColumns transpose(const float* rows, int64_t stride) {
+  const auto with_fourth_below = [&](int64_t r) {
+    const __m128 low = _mm_loadu_ps(rows + r * stride), high = _mm_loadu_ps(rows + (r + 4) * stride);
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
+  };
+  const Eight r0 = with_fourth_below(0), r1 = with_fourth_below(1), r2 = with_fourth_below(2), r3 = with_fourth_below(3);
+  const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1)), high01 = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
+  const __m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(r2, r3)), high23 = _mm256_castps_pd(_mm256_unpackhi_ps(r2, r3));
+  return {_mm256_castpd_ps(_mm256_unpacklo_pd(low01, low23)), _mm256_castpd_ps(_mm256_unpackhi_pd(low01, low23)),
+          _mm256_castpd_ps(_mm256_unpacklo_pd(high01, high23)), _mm256_castpd_ps(_mm256_unpackhi_pd(high01, high23))};
+}
+
+// The norms of a block: squares summed apart for columns 0, 1, 2 and 3 modulo 4.
+struct Squares {
+  Eight sum[2][4] = {};
+};
+
+// Calls use(c, half, x) for columns first .. of a whole block, `step` columns of each half in turn, as far as whole steps go;
+// returns the first column not done. The prefetch asks for the block that comes `ahead` blocks later: a walk along 16 rows
+// at once is not one that the processor foresees.
+template <int step, int ahead, _mm_hint hint, class Use>
+int64_t walk(const float* block, int64_t d, int64_t first, Squares& squares, const Use& use) {
+  const float* later = block + block_items * (ahead * d + first);
+  int64_t c = first;
+  for (; c + step <= d; c += step) {
+#pragma GCC unroll 2
+    for (int64_t half = 0; half < 2; half++) {
+#pragma GCC unroll 4
+      for (int64_t part = 0; part < step; part += 4, later += 32) {
+        _mm_prefetch(later, hint);
+        _mm_prefetch(later + 16, hint);
+        const FourColumns four = transpose(block + 8 * half * d + c + part, d);
+#pragma GCC unroll 4
+        for (int64_t i = 0; i < 4; i++) {
+          const Eight x = four.column[i];
+          squares.sum[half][i] = _mm256_fmadd_ps(x, x, squares.sum[half][i]);
+          use(c + part + i, half, x);
+        }
+      }
+    }
+  }
+  return c;
+}
+
+// Calls use(c, half, x) for every column c of the `rows` <= block_items rows of a block: x holds eight of them, 0 beyond rows.
+template <int step, int ahead, _mm_hint hint, class Use>
+void each_column(const float* block, int64_t rows, int64_t d, Squares& squares, const Use& use) {
+  int64_t c = 0;
+  if (rows == block_items) {
+    c = walk<step, ahead, hint>(block, d, 0, squares, use);
+    if (step > 4) c = walk<4, ahead, hint>(block, d, c, squares, use);
+  }
+  for (; c < d; c += 4) {  // what is left over, filled up with zeros
+    const int64_t columns = d - c < 4 ? d - c : 4;
+    float part[block_items][4] = {};
+    for (int64_t r = 0; r < rows; r++) {
+      for (int64_t i = 0; i < columns; i++) part[r][i] = block[r * d + c + i];
+    }
+    for (int64_t half = 0; half < 2; half++) {
+      const FourColumns four = transpose(part[8 * half], 4);
+      for (int64_t i = 0; i < columns; i++) {
+        const Eight x = four.column[i];
+        squares.sum[half][i] = _mm256_fmadd_ps(x, x, squares.sum[half][i]);
+        use(c + i, half, x);
+      }
+    }
+  }
+}
+
+// Scales and biases (block_items each) that make scores of a block's sums. No row beyond `rows` can score above anything.
+void scales_and_biases(const Squares& squares, int64_t rows, const float* bias, bool cosine, float* scales, float* biases) {
+  for (int64_t half = 0; half < 2; half++) {
+    const auto& sum = squares.sum[half];
+    const Eight square = (sum[0] + sum[1]) + (sum[2] + sum[3]), one = _mm256_set1_ps(1);
+    const Eight positive = _mm256_cmp_ps(square, Eight{}, _CMP_GT_OQ);
+    eight_at(scales + 8 * half) = cosine ? _mm256_and_ps(positive, _mm256_div_ps(one, _mm256_sqrt_ps(square))) : one;
+  }
+  for (int64_t i = 0; i < block_items; i++) biases[i] = i >= rows ? -__builtin_inff() : bias ? bias[i] : 0;
+}
+
+void append(uint32_t hits, const float* scores, int32_t first_item, TopkKey* candidates, int32_t& count) {
+  TopkKey* next = candidates + count;
+  count += __builtin_popcount(hits);
+  for (; hits; hits &= hits - 1) {
+    const int i = __builtin_ctz(hits);
+    *next++ = topk_key(scores[i], first_item + i);
+  }
+}
+
+void pack_items(const float* items, int64_t rows, int64_t d, const float* bias, bool cosine, float* panel) {
+  float *scales = panel + d * panel_items, *biases = scales + panel_items;
+  for (int64_t first = 0; first < panel_items; first += block_items) {
+    const int64_t left = rows - first < 0 ? 0 : rows - first < block_items ? rows - first : block_items;
+    Squares squares;
+    each_column<4, 2, _MM_HINT_T1>(items + first * d, left, d, squares, [&](int64_t c, int64_t half, Eight x) {
+      eight_at(panel + c * panel_items + first + 8 * half) = x;
+    });
+    scales_and_biases(squares, left, bias ? bias + first : nullptr, cosine, scales + first, biases + first);
+  }
+}
+
+void pack_queries(const float* queries, int64_t rows, int64_t d, bool cosine, float* tile) {
+  float squares[tile_queries] = {}, scales[tile_queries];
+  if (cosine) {
+    for (int64_t c = 0; c < d; c++) {
+      for (int64_t r = 0; r < rows; r++) squares[r] += queries[r * d + c] * queries[r * d + c];
+    }
+  }
+  for (int64_t r = 0; r < rows; r++) scales[r] = !cosine ? 1 : squares[r] > 0 ? 1 / __builtin_sqrtf(squares[r]) : 0;
+  for (int64_t c = 0; c < d; c++) {
+    for (int64_t r = 0; r < rows; r++) tile[c * rows + r] = queries[r * d + c] * scales[r];
+  }
+}
+
+template <int rows>
+bool score_rows(const float* tile, const float* panel, int64_t d, int32_t first_item, const float* thresholds,
+                TopkKey* candidates, int64_t capacity, int32_t* counts) {
+  Vector sums[rows][2] = {};
+  for (int64_t c = 0; c < d; c++, tile += rows, panel += panel_items) {
+    const Vector left = vector_at(panel), right = vector_at(panel + width);
+#pragma GCC unroll 14
+    for (int r = 0; r < rows; r++) {
+      const Vector x = broadcast(tile[r]);
+      sums[r][0] = multiply_add(x, left, sums[r][0]);
+      sums[r][1] = multiply_add(x, right, sums[r][1]);
+    }
+  }
+
+  const float *scales = panel, *biases = panel + panel_items;
+  uint32_t hits[rows], any = 0;
+#pragma GCC unroll 14
+  for (int r = 0; r < rows; r++) {
+    const Vector threshold = broadcast(thresholds[r]);
+    for (int half = 0; half < 2; half++) {
+      sums[r][half] = multiply_add(sums[r][half], vector_at(scales + half * width), vector_at(biases + half * width));
+    }
+    hits[r] = above(sums[r][0], threshold) | above(sums[r][1], threshold) << width;
+    any |= hits[r];
+  }
+  if (!any) return false;
+
+  alignas(64) float scores[rows][panel_items];
+#pragma GCC unroll 14
+  for (int r = 0; r < rows; r++) {
+    for (int half = 0; half < 2; half++) vector_at(scores[r] + half * width) = sums[r][half];
+  }
+  for (int r = 0; r < rows; r++) append(hits[r], scores[r], first_item, candidates + r * capacity, counts[r]);
+  return true;
+}
+
+bool score(const float* tile, int64_t rows, const float* panel, int64_t d, int32_t first_item, const float* thresholds,
+           TopkKey* candidates, int64_t capacity, int32_t* counts) {
+  using ScoreRows = decltype(&score_rows<1>);
+  static constexpr ScoreRows table[] = {
+      score_rows<1>,  score_rows<2>,  score_rows<3>,  score_rows<4>,  score_rows<5>,  score_rows<6>,
+#ifdef __AVX512F__
+      score_rows<7>,  score_rows<8>,  score_rows<9>,  score_rows<10>, score_rows<11>, score_rows<12>,
+      score_rows<13>, score_rows<14>,
+#endif
+  };
+  return table[rows - 1](tile, panel, d, first_item, thresholds, candidates, capacity, counts);
+}
+
+bool scan(const float* query, const float* items, int64_t rows, int64_t d, const float* bias, bool cosine, int32_t first_item,
+          float threshold, TopkKey* candidates, int32_t& count) {
+  Squares squares;
+  Eight sums[2] = {};
+  const auto multiply = [&](int64_t c, int64_t half, Eight x) {
+    sums[half] = _mm256_fmadd_ps(_mm256_set1_ps(query[c]), x, sums[half]);
+  };
+  if (d < 384) {
+    each_column<4, 1, _MM_HINT_T0>(items, rows, d, squares, multiply);
+  } else {
+    // Two blocks of long rows do not fit in the first-level cache, and rows a page apart push each other out of it: they are
+    // fetched into the second level and used a cache line at a time.
+    each_column<16, 2, _MM_HINT_T1>(items, rows, d, squares, multiply);
+  }
+  alignas(32) float scales[block_items], biases[block_items], scores[block_items];
+  scales_and_biases(squares, rows, bias, cosine, scales, biases);
+  uint32_t hits = 0;
+  for (int half = 0; half < 2; half++) {
+    const Eight score = _mm256_fmadd_ps(sums[half], eight_at(scales + 8 * half), eight_at(biases + 8 * half));
+    eight_at(scores + 8 * half) = score;
+    hits |= static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(score, _mm256_set1_ps(threshold), _CMP_GT_OQ))) << 8 * half;
+  }
+  append(hits, scores, first_item, candidates, count);
+  return hits;
+}
+
+}  // namespace
+
+const TopkKernels topk_kernels = {panel_items, tile_queries, block_items, pack_items, pack_queries, score, scan};
+
+}  // namespace sartor::cuda::SARTOR_ISA

@@ -1,0 +1,23 @@
+// A candidate of topk as one integer, on the CPU and on the GPU.
+#pragma once
+
+#include <cstdint>
+
+namespace sartor::cuda {
+
+// Sorts as (score, then lower id): the score's bits made ascending in the upper half, ~id in the lower. Scores above -inf have
+// keys above 0, which stands for no candidate. Always inlined: no build of the kernels may leave a copy to the linker.
+using TopkKey = uint64_t;
+
+[[gnu::always_inline]] constexpr TopkKey topk_key(float score, int32_t id) {
+  const auto bits = __builtin_bit_cast(uint32_t, score + 0.0f);  // -0 and 0 are the same score
+  const uint32_t ascending = bits >> 31 ? ~bits : bits | 0x80000000u;
+  return TopkKey{ascending} << 32 | ~static_cast<uint32_t>(id);
+}
+[[gnu::always_inline]] constexpr float topk_score(TopkKey key) {
+  const auto ascending = static_cast<uint32_t>(key >> 32);
+  return __builtin_bit_cast(float, ascending >> 31 ? ascending & 0x7fffffffu : ~ascending);
+}
+[[gnu::always_inline]] constexpr int32_t topk_id(TopkKey key) { return static_cast<int32_t>(~static_cast<uint32_t>(key)); }
+
+}  // namespace sartor::cuda

@@ -1,0 +1,34 @@
+// Files and folders that appear whole or not at all, whenever the machine stops.
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+namespace sartor::datasets {
+
+// A file written aside. `temporary()` lies in the target's folder, as .NAME.partial-PID; write there, close it, then
+// commit(): the data is synced, takes the target's name (replacing what had it), and the folder is synced. Without
+// commit() the destructor removes the temporary. System failures are std::system_error with the path.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path target);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  const std::filesystem::path& target() const { return target_; }
+  const std::filesystem::path& temporary() const { return temporary_; }
+  void commit();
+
+ private:
+  std::filesystem::path target_, temporary_;
+};
+
+// Writes the whole file, atomically.
+void write_file(const std::filesystem::path& path, std::string_view contents);
+
+// Syncs all files and folders below `from` and `from` itself, renames it to `to` and syncs the folder around.
+// `to` must not exist, or be an empty folder.
+void rename_folder(const std::filesystem::path& from, const std::filesystem::path& to);
+
+}  // namespace sartor::datasets

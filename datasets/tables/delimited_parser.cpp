@@ -1,0 +1,229 @@
+#include <arrow/buffer.h>
+#include <arrow/csv/api.h>
+#include <arrow/csv/chunker.h>
+#include <arrow/csv/parser.h>
+#include <arrow/io/memory.h>
+#include <arrow/table.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <ranges>
+
+#include "schema/utf8.h"
+#include "tables/arrow_status.h"
+#include "tables/text_parser.h"
+
+namespace sartor::datasets {
+namespace {
+
+constexpr char long_separator = '\x1f';  // ASCII's unit separator stands in for separators of several characters
+
+std::string latin1_to_utf8(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + text.size() / 8);
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80) {
+      out += c;
+    } else {
+      out += {static_cast<char>(0xc0 | byte >> 6), static_cast<char>(0x80 | (byte & 0x3f))};
+    }
+  }
+  return out;
+}
+
+std::string with_short_separator(std::string_view text, std::string_view separator) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t at; (at = text.find(separator)) != text.npos; text.remove_prefix(at + separator.size())) {
+    out += text.substr(0, at);
+    out += long_separator;
+  }
+  return out += text;
+}
+
+std::string_view without_break(std::string_view line) {
+  while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
+// `CustomerID,Rating,Date` lines get the movie as the last column; what was a `MovieID:` line is left blank.
+std::string ungrouped(std::string_view text, std::string_view group) {
+  std::string out;
+  out.reserve(text.size() + text.size() / 3);
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
+    const std::string_view line = without_break(text.substr(0, end));
+    if (line.ends_with(':')) {
+      group = line.substr(0, line.size() - 1);
+    } else if (!line.empty()) {
+      (out += line) += ',';
+      out += group;
+    }
+    out += '\n';
+    text.remove_prefix(end);
+  }
+  return out;
+}
+
+// Numbers of the records, from 0, that are blank lines.
+std::vector<int64_t> blank_records(std::string_view text, const arrow::csv::ParseOptions& form) {
+  const auto chunker = arrow::csv::MakeChunker(form);
+  const auto nothing = arrow::Buffer::FromString("");
+  std::vector<int64_t> blank;
+  for (int64_t record = 0; !text.empty(); record++) {
+    std::shared_ptr<arrow::Buffer> rest;  // a slice that keeps its parent: not to be sliced again and again
+    int64_t count = 1;
+    if (!chunker->ProcessSkip(nothing, std::make_shared<arrow::Buffer>(text), /*final=*/true, &count, &rest).ok())
+      break;
+    const size_t bytes = text.size() - rest->size();
+    if (without_break(text.substr(0, bytes)).empty()) blank.push_back(record);
+    text.remove_prefix(bytes);
+  }
+  return blank;
+}
+
+class DelimitedParser final : public TextParser {
+ public:
+  DelimitedParser(const std::string& file, const TableLayout& layout, std::string& first_block)
+      : file_(file), layout_(layout), form_(csv_form(layout)) {
+    if (layout_.encoding == TextEncoding::automatic) {
+      const bool utf8 = valid_utf8(first_block) == first_block.size();
+      layout_.encoding = utf8 ? TextEncoding::utf8 : TextEncoding::latin1;
+    }
+    columns_ = layout.column_names;
+    if (layout.format == TableFormat::netflix) {
+      columns_ = {"customer", "rating", "date", "movie"};
+    } else if (layout.header) {
+      read_header(first_block);
+    } else if (columns_.empty() && !first_block.empty()) {
+      const size_t count = first_record(decoded(first_block)).first.size();
+      for (size_t i = 0; i < count; i++) columns_.push_back(fmt::format("f{}", i));
+    }
+  }
+
+  const std::vector<std::string>& columns() const override { return columns_; }
+
+  void select(const std::vector<TableColumn>& columns) override {
+    std::vector<std::shared_ptr<arrow::Field>> fields;
+    positions_.clear();
+    for (const TableColumn& column : columns) {
+      positions_.push_back(std::to_string(std::ranges::find(columns_, column.name) - columns_.begin()));
+      fields.push_back(arrow::field(column.name, arrow::utf8()));
+    }
+    schema_ = arrow::schema(fields);
+  }
+
+  ParsedBlock parse(std::string text, const std::string& group) const override {
+    text = layout_.format == TableFormat::netflix ? ungrouped(text, group) : decoded(std::move(text));
+    const int64_t lines = std::ranges::count(text, '\n') + !text.ends_with('\n');
+    const std::shared_ptr<arrow::Buffer> bytes = arrow::Buffer::FromString(std::move(text));
+
+    ParsedBlock block;
+    auto form = form_;
+    form.invalid_row_handler = [&](const arrow::csv::InvalidRow& row) {
+      block.bad.push_back({row.number - 1, fmt::format("not {} columns", row.expected_columns), std::string(row.text)});
+      return arrow::csv::InvalidRowResult::Skip;
+    };
+    // Columns go by position here: names may stand there twice.
+    auto read = arrow::csv::ReadOptions::Defaults();
+    read.use_threads = false;
+    read.block_size = static_cast<int32_t>(bytes->size() + 1);
+    for (size_t i = 0; i < columns_.size(); i++) read.column_names.push_back(std::to_string(i));
+    auto convert = arrow::csv::ConvertOptions::Defaults();
+    convert.check_utf8 = false;
+    convert.include_columns = positions_;
+    for (const std::string& position : positions_) convert.column_types[position] = arrow::utf8();
+
+    const auto input = std::make_shared<arrow::io::BufferReader>(bytes);
+    const auto reader =
+        value_of(arrow::csv::TableReader::Make(arrow::io::default_io_context(), input, read, form, convert), file_);
+    const auto table = value_of(value_of(reader->Read(), file_)->RenameColumns(schema_->field_names()), file_);
+    block.columns = value_of(table->CombineChunksToBatch(), file_);
+
+    // Arrow skips blank lines without a word; fewer records than lines are those, or breaks within quotes.
+    const int64_t found = block.columns->num_rows() + std::ssize(block.bad);
+    number_records(block, found == lines ? std::vector<int64_t>() : blank_records(std::string_view(*bytes), form_));
+    reject_broken_text(block);
+    return block;
+  }
+
+ private:
+  // Sets block.records and block.total; block.bad is numbered without the blank records, and ends up with them.
+  static void number_records(ParsedBlock& block, const std::vector<int64_t>& blank) {
+    const int64_t found = block.columns->num_rows() + std::ssize(block.bad);
+    block.total = found + std::ssize(blank);
+    block.records.reserve(block.columns->num_rows());
+    auto next_blank = blank.begin();
+    auto next_bad = block.bad.begin();
+    for (int64_t i = 0, record = 0; i < found; i++, record++) {
+      for (; next_blank != blank.end() && *next_blank == record; ++next_blank) record++;
+      if (next_bad != block.bad.end() && next_bad->record == i) {
+        next_bad++->record = record;
+      } else {
+        block.records.push_back(record);
+      }
+    }
+  }
+
+  std::string decoded(std::string text) const {
+    if (layout_.encoding == TextEncoding::latin1) text = latin1_to_utf8(text);
+    if (layout_.separator.size() > 1) text = with_short_separator(text, layout_.separator);
+    return text;
+  }
+
+  // Its values, and the bytes that it takes up in `text`.
+  std::pair<std::vector<std::string>, size_t> first_record(const std::string& text) const {
+    arrow::csv::BlockParser parser(form_, /*num_cols=*/-1, /*first_row=*/1, /*max_num_rows=*/1);
+    uint32_t bytes = 0;
+    check(parser.ParseFinal(text, &bytes), file_);
+    std::vector<std::string> values;
+    const auto keep = [&](const uint8_t* data, uint32_t size, bool, bool) {
+      values.emplace_back(reinterpret_cast<const char*>(data), size);
+      return arrow::Status::OK();
+    };
+    check(parser.VisitLastRow(keep), file_);
+    return {values, bytes};
+  }
+
+  void read_header(std::string& first_block) {
+    require(!first_block.empty(), "{} is empty; a header is expected", file_);
+    const size_t bytes = first_record(first_block).second;
+    columns_ = first_record(decoded(first_block.substr(0, bytes))).first;
+    first_block.erase(0, bytes);
+    if (layout_.typed_header) {
+      for (std::string& name : columns_) name.resize(std::min(name.rfind(':'), name.size()));
+    }
+  }
+
+  std::string file_;
+  TableLayout layout_;
+  arrow::csv::ParseOptions form_;
+  std::vector<std::string> columns_, positions_;
+  std::shared_ptr<arrow::Schema> schema_;
+};
+
+}  // namespace
+
+arrow::csv::ParseOptions csv_form(const TableLayout& layout) {
+  auto form = arrow::csv::ParseOptions::Defaults();
+  form.delimiter = layout.separator.size() == 1 ? layout.separator[0] : long_separator;
+  form.quoting = form.newlines_in_values = layout.format == TableFormat::csv && !layout.quote.empty();
+  if (form.quoting) form.quote_char = layout.quote[0];
+  return form;
+}
+
+std::string last_netflix_group(const std::string& text, std::string group) {
+  const size_t colon = text.rfind(':');
+  if (colon == text.npos) return group;
+  const size_t begin = text.find_last_of('\n', colon) + 1;  // npos + 1 is 0
+  return text.substr(begin, colon - begin);
+}
+
+std::unique_ptr<TextParser> make_delimited_parser(const std::string& file, const TableLayout& layout,
+                                                  std::string& first_block) {
+  return std::make_unique<DelimitedParser>(file, layout, first_block);
+}
+
+}  // namespace sartor::datasets

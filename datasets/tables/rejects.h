@@ -1,0 +1,40 @@
+// Rows that could not be used, written aside with the reason.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "storage/atomic_file.h"
+
+namespace sartor::datasets {
+
+// A TSV file with the columns file, row, reason, text: one line a rejected row, written as it comes; only the counts
+// stay in memory. Text is escaped (\t, \n, \r, \\, \xHH for other control and broken bytes) and cut after 1,000 bytes.
+// The file takes its name in finish(); without it nothing remains. Failing writes throw std::runtime_error.
+class Rejects {
+ public:
+  Rejects() = default;  // counts only
+  explicit Rejects(const std::filesystem::path& path);
+
+  // `reason` names a kind, such as "rating is not a number": it is what counts() counts by.
+  void add(std::string_view file, int64_t row, std::string_view reason, std::string_view text);
+  void finish();
+
+  int64_t total() const { return total_; }
+  const std::map<std::string, int64_t, std::less<>>& counts() const { return counts_; }
+
+ private:
+  void check_written() const;
+
+  std::unique_ptr<AtomicFile> file_;
+  std::ofstream out_;
+  int64_t total_ = 0;
+  std::map<std::string, int64_t, std::less<>> counts_;
+};
+
+}  // namespace sartor::datasets

@@ -1,0 +1,108 @@
+#include "tables/table_reader.h"
+
+#include <arrow/record_batch.h>
+#include <arrow/util/thread_pool.h>
+
+#include <deque>
+#include <future>
+#include <utility>
+
+#include "tables/arrow_status.h"
+#include "tables/table_file.h"
+#include "tables/text_blocks.h"
+
+namespace sartor::datasets {
+namespace {
+
+template <class Work> auto submit(Work work) {
+  const auto task = std::make_shared<std::packaged_task<decltype(work())()>>(std::move(work));
+  check(arrow::internal::GetCpuThreadPool()->Spawn([task] { (*task)(); }), "table reader");
+  return task->get_future();
+}
+
+class TextFile final : public TableReader::File {
+ public:
+  TextFile(const std::string& name, const TableLayout& layout)
+      : name_(name), layout_(layout), blocks_(name, csv_form(layout)), block_(blocks_.next()) {
+    parser_ = layout.format == TableFormat::jsonl ? make_json_parser(name, block_)
+                                                  : make_delimited_parser(name, layout, block_);
+    records = layout.header ? 1 : 0;
+    if (block_.empty()) block_ = blocks_.next();
+  }
+
+  const std::vector<std::string>& columns() const override { return parser_->columns(); }
+  void select(const std::vector<TableColumn>& columns) override { parser_->select(columns); }
+
+  bool next(ParsedBlock& block) override {
+    const size_t ahead = arrow::GetCpuThreadPoolCapacity() + 1;
+    while (!block_.empty() && parsing_.size() < ahead) parse_ahead();
+    if (parsing_.empty()) return false;
+    block = parsing_.front().get();
+    parsing_.pop_front();
+    return true;
+  }
+
+ private:
+  void parse_ahead() {
+    std::string group = group_;
+    if (layout_.format == TableFormat::netflix) group_ = last_netflix_group(block_, std::move(group_));
+    parsing_.push_back(submit([parser = parser_, text = std::move(block_), group = std::move(group)]() mutable {
+      return parser->parse(std::move(text), group);
+    }));
+    block_ = blocks_.next();
+  }
+
+  std::string name_;
+  TableLayout layout_;
+  TextBlocks blocks_;
+  std::string block_;  // the next to parse; empty at the end
+  std::string group_;  // that it begins in
+  std::shared_ptr<TextParser> parser_;
+  std::deque<std::future<ParsedBlock>> parsing_;
+};
+
+}  // namespace
+
+TableReader::TableReader(const TableConfig& config, Rejects& rejects)
+    : config_(config), rejects_(rejects), files_(table_files(config)) {
+  open_next();
+}
+
+TableReader::~TableReader() = default;
+
+const std::vector<std::string>& TableReader::columns() const { return file_->columns(); }
+
+const std::string& TableReader::file() const { return files_[opened_ - 1]; }
+
+void TableReader::select(std::vector<TableColumn> columns) {
+  for (const TableColumn& column : columns) require_column(file(), column.name, file_->columns());
+  selected_ = std::move(columns);
+  file_->select(selected_);
+}
+
+bool TableReader::next(TableBatch& batch) {
+  ParsedBlock block;
+  while (!file_->next(block)) {
+    if (opened_ == files_.size()) return false;
+    open_next();
+    select(std::exchange(selected_, {}));
+  }
+  const int64_t first = file_->records + 1;
+  for (const BadRecord& bad : block.bad) rejects_.add(file(), first + bad.record, bad.reason, bad.text);
+  batch = {file(), std::move(block.records), std::move(block.columns)};
+  for (int64_t& row : batch.rows) row += first;
+  file_->records += block.total;
+  return true;
+}
+
+void TableReader::open_next() {
+  const std::string& name = files_[opened_++];
+  const TableLayout layout = layout_of(config_, name);
+  if (layout.format == TableFormat::parquet) {
+    file_ = open_parquet(name);
+  } else {
+    file_ = std::make_unique<TextFile>(name, layout);
+  }
+}
+
+}  // namespace sartor::datasets

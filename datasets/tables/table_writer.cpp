@@ -1,0 +1,241 @@
+#include "tables/table_writer.h"
+
+#include <arrow/array.h>
+#include <arrow/builder.h>
+#include <arrow/io/file.h>
+#include <arrow/record_batch.h>
+#include <fmt/format.h>
+#include <parquet/arrow/writer.h>
+#include <parquet/properties.h>
+
+#include <cmath>
+
+#include "schema/require.h"
+#include "schema/utf8.h"
+#include "storage/atomic_file.h"
+#include "tables/arrow_status.h"
+
+namespace sartor::datasets {
+
+class TableWriter::Form {
+ public:
+  explicit Form(const std::filesystem::path& path)
+      : file_(path), out_(value_of(arrow::io::FileOutputStream::Open(file_.temporary()), path.string())) {}
+  virtual ~Form() = default;
+
+  virtual void append(const std::vector<ColumnValues>& values, int64_t rows) = 0;
+  virtual void end() = 0;
+
+  void finish() {
+    end();
+    check(out_->Close(), path());
+    file_.commit();
+  }
+
+ protected:
+  std::string path() const { return file_.target().string(); }
+
+  AtomicFile file_;
+  std::shared_ptr<arrow::io::FileOutputStream> out_;
+};
+
+namespace {
+
+// JSON and delimited text differ in how a row, a name and a text look.
+class TextForm : public TableWriter::Form {
+ public:
+  using Form::Form;
+
+  void append(const std::vector<ColumnValues>& values, int64_t rows) override {
+    for (int64_t row = 0; row < rows; row++) {
+      for (size_t column = 0; column < values.size(); column++) {
+        begin_value(column);
+        std::visit([&](const auto& span) { write(span[row]); }, values[column]);
+      }
+      end_row();
+      if (text_.size() > flush_bytes) flush();
+    }
+  }
+  void end() override { flush(); }
+
+ protected:
+  virtual void begin_value(size_t column) = 0;
+  virtual void end_row() = 0;
+  virtual void write(std::string_view text) = 0;
+
+  std::string_view missing_;  // what stands for no value
+  std::string text_;          // not yet written
+
+ private:
+  static constexpr size_t flush_bytes = 1 << 20;
+
+  void write(std::integral auto number) { fmt::format_to(std::back_inserter(text_), "{}", number); }
+  void write(std::floating_point auto number) {
+    std::isfinite(number) ? void(fmt::format_to(std::back_inserter(text_), "{}", number)) : void(text_ += missing_);
+  }
+  void flush() {
+    check(out_->Write(text_.data(), std::ssize(text_)), path());
+    text_.clear();
+  }
+};
+
+class DelimitedForm final : public TextForm {
+ public:
+  DelimitedForm(const std::filesystem::path& path, const std::vector<ColumnSpec>& columns, char separator)
+      : TextForm(path), separator_(separator), special_{separator, '"', '\n', '\r'} {
+    for (size_t i = 0; i < columns.size(); i++) {
+      begin_value(i);
+      write(columns[i].name);
+    }
+    end_row();
+  }
+
+ private:
+  void begin_value(size_t column) override {
+    if (column > 0) text_ += separator_;
+  }
+  void end_row() override { text_ += '\n'; }
+  // Empty text is quoted too: a missing value is not, and an empty line would be no row at all.
+  void write(std::string_view text) override {
+    if (!text.empty() && text.find_first_of(special_) == text.npos) {
+      text_ += text;
+      return;
+    }
+    text_ += '"';
+    for (const char c : text) text_.append(c == '"' ? 2 : 1, c);
+    text_ += '"';
+  }
+
+  char separator_;
+  std::string special_;
+};
+
+class JsonForm final : public TextForm {
+ public:
+  JsonForm(const std::filesystem::path& path, const std::vector<ColumnSpec>& columns) : TextForm(path) {
+    missing_ = "null";
+    for (const ColumnSpec& column : columns) {
+      text_.clear();
+      write(column.name);
+      names_.push_back(text_);
+    }
+    text_.clear();
+  }
+
+ private:
+  void begin_value(size_t column) override {
+    text_ += column == 0 ? "{" : ", ";
+    (text_ += names_[column]) += ": ";
+  }
+  void end_row() override { text_ += "}\n"; }
+  void write(std::string_view text) override {
+    text_ += '"';
+    for (const char c : text) {
+      if (c == '"' || c == '\\') {
+        text_ += {'\\', c};
+      } else if (static_cast<unsigned char>(c) < 0x20) {
+        fmt::format_to(std::back_inserter(text_), "\\u{:04x}", static_cast<int>(c));
+      } else {
+        text_ += c;
+      }
+    }
+    text_ += '"';
+  }
+
+  std::vector<std::string> names_;  // quoted
+};
+
+class ParquetForm final : public TableWriter::Form {
+ public:
+  ParquetForm(const std::filesystem::path& path, const std::vector<ColumnSpec>& columns) : Form(path) {
+    static const std::shared_ptr<arrow::DataType> types[] = {arrow::int64(), arrow::float32(), arrow::float64(),
+                                                             arrow::utf8()};
+    std::vector<std::shared_ptr<arrow::Field>> fields;
+    for (const ColumnSpec& column : columns) {
+      fields.push_back(arrow::field(column.name, types[static_cast<size_t>(column.type)]));
+    }
+    schema_ = arrow::schema(fields);
+    const auto properties = parquet::WriterProperties::Builder()
+                                .compression(parquet::Compression::SNAPPY)
+                                ->max_row_group_length(1 << 20)
+                                ->build();
+    writer_ = value_of(parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), out_, properties),
+                       this->path());
+  }
+
+  void append(const std::vector<ColumnValues>& values, int64_t rows) override {
+    std::vector<std::shared_ptr<arrow::Array>> arrays;
+    for (const ColumnValues& column : values) {
+      arrays.push_back(std::visit([&](const auto& span) { return array_of(span); }, column));
+    }
+    check(writer_->WriteRecordBatch(*arrow::RecordBatch::Make(schema_, rows, arrays)), path());
+  }
+  void end() override { check(writer_->Close(), path()); }
+
+ private:
+  template <class T> std::shared_ptr<arrow::Array> array_of(std::span<const T> values) const {
+    typename arrow::CTypeTraits<std::conditional_t<std::same_as<T, std::string_view>, std::string, T>>::BuilderType
+        builder;
+    check(builder.Reserve(std::ssize(values)), path());
+    for (const T& value : values) {
+      if constexpr (std::floating_point<T>) {
+        check(std::isfinite(value) ? builder.Append(value) : builder.AppendNull(), path());
+      } else {
+        check(builder.Append(value), path());
+      }
+    }
+    return value_of(builder.Finish(), path());
+  }
+
+  std::shared_ptr<arrow::Schema> schema_;
+  std::unique_ptr<parquet::arrow::FileWriter> writer_;
+};
+
+std::unique_ptr<TableWriter::Form> make_form(const std::filesystem::path& path,
+                                             const std::vector<ColumnSpec>& columns) {
+  const std::string ending = path.extension();
+  if (ending == ".csv") return std::make_unique<DelimitedForm>(path, columns, ',');
+  if (ending == ".tsv") return std::make_unique<DelimitedForm>(path, columns, '\t');
+  if (ending == ".jsonl") return std::make_unique<JsonForm>(path, columns);
+  require(ending == ".parquet", "{}: a table to write ends in .csv, .tsv, .jsonl or .parquet", path.string());
+  return std::make_unique<ParquetForm>(path, columns);
+}
+
+}  // namespace
+
+TableWriter::TableWriter(const std::filesystem::path& path, std::vector<ColumnSpec> columns, bool overwrite)
+    : path_(path), columns_(std::move(columns)) {
+  require(overwrite || !std::filesystem::exists(path), "{} exists already", path_);
+  form_ = make_form(path, columns_);
+}
+
+TableWriter::~TableWriter() = default;
+TableWriter::TableWriter(TableWriter&&) noexcept = default;
+
+void TableWriter::append(const std::vector<ColumnValues>& values) {
+  const auto length = [](const ColumnValues& column) {
+    return std::visit([](const auto& span) { return std::ssize(span); }, column);
+  };
+  require(values.size() == columns_.size(), "{}: {} columns to append, the table has {}", path_, values.size(),
+          columns_.size());
+  const int64_t rows = values.empty() ? 0 : length(values[0]);
+  for (size_t i = 0; i < values.size(); i++) {
+    const std::string& name = columns_[i].name;
+    require(values[i].index() == static_cast<size_t>(columns_[i].type), "{}: column '{}' is of another type", path_,
+            name);
+    require(length(values[i]) == rows, "{}: column '{}' has {} rows, the first one {}", path_, name, length(values[i]),
+            rows);
+    if (const auto* texts = std::get_if<std::span<const std::string_view>>(&values[i])) {
+      for (int64_t row = 0; row < rows; row++) {
+        const std::string_view text = (*texts)[row];
+        require(valid_utf8(text) == text.size(), "{}: row {}, column '{}' is not UTF-8", path_, rows_ + row + 1, name);
+      }
+    }
+  }
+  form_->append(values, rows);
+  rows_ += rows;
+}
+
+void TableWriter::finish() { form_->finish(); }
+
+}  // namespace sartor::datasets

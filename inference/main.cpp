@@ -1,0 +1,16 @@
+#include "runtime/program.h"
+#include "scoring/recommend.h"
+#include "scoring/similar.h"
+
+int main(int argc, char** argv) {
+  using namespace sartor;
+  return run_program(
+      {.name = "sartor-infer",
+       .summary = "Scores with trained models: tables in, tables out.",
+       .examples = "  sartor-infer --config configs/ml-100k-recommend.yaml\n"
+                   "  sartor-infer --config configs/ml-100k-recommend.yaml --set k=20 --set output=top20.parquet\n"
+                   "  sartor-infer --config configs/ml-100k-similar.yaml --overwrite\n",
+       .tasks = {task("recommend", "The best items for each user of a factor model.", inference::recommend),
+                 task("similar", "The nearest items, or users, of a factor model.", inference::similar)}},
+      argc, argv);
+}

@@ -1,0 +1,159 @@
+#include "scoring/recommend.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "runtime/log.h"
+#include "runtime/progress.h"
+#include "runtime/signals.h"
+#include "scoring/item_columns.h"
+#include "scoring/recommender.h"
+#include "tables/ratings.h"
+#include "tables/table_writer.h"
+
+namespace sartor::inference {
+namespace {
+
+constexpr int64_t block = 4096;  // users whose lists are in memory
+
+// Ascending indices of the items that the allow and the deny list leave; empty where there is neither.
+std::vector<int32_t> offered_items(const RecommendConfig& config, const FactorModel& model) {
+  if (!config.allow && !config.deny) return {};
+  std::vector<bool> offered(model.items.size(), !config.allow);
+  int64_t unknown = 0;
+  const auto mark = [&](const std::optional<IdTableConfig>& table, bool value) {
+    if (!table) return;
+    for_each_id(*table, [&](std::string_view id) {
+      const int32_t item = model.items.find(id);
+      if (item < 0) unknown++;
+      if (item >= 0) offered[item] = value;
+    });
+  };
+  mark(config.allow, true);
+  mark(config.deny, false);
+  if (unknown > 0) log_warning("{} ids of allow and deny are not items of the model", unknown);
+  std::vector<int32_t> items;
+  for (int64_t item = 0; item < model.items.size(); item++) {
+    if (offered[item]) items.push_back(static_cast<int32_t>(item));
+  }
+  require(!items.empty(), "allow and deny leave no item to recommend");
+  return items;
+}
+
+// Ratings of new users by user, of items that the model knows.
+std::map<std::string, std::vector<UserRating>> read_new_users(const datasets::RatingsConfig& config, const FactorModel& model) {
+  std::map<std::string, std::vector<UserRating>> users;
+  datasets::Rejects rejects;
+  const auto source = datasets::open_ratings(config, rejects);
+  int64_t unknown = 0;
+  for (datasets::RatingBatch batch; source->next(batch);) {
+    for (int64_t row = 0; row < batch.size(); row++) {
+      const int32_t item = model.items.find(batch.items[row]);
+      if (item < 0) unknown++;
+      if (item >= 0) users[std::string(batch.users[row])].push_back({item, batch.values[row]});
+    }
+  }
+  if (unknown > 0) log_warning("{} ratings of new users are of items that the model does not know", unknown);
+  if (rejects.total() > 0) log_warning("{} rows of new users were unfit", rejects.total());
+  return users;
+}
+
+// Writes lists as rows: user, rank, item, score, basis, and what the item table says.
+class RecommendationTable {
+ public:
+  RecommendationTable(const std::filesystem::path& path, const FactorModel& model, const ItemColumns& titles)
+      : model_(model), titles_(titles), writer_(path, columns(titles), /*overwrite=*/true) {}
+
+  void append(const std::vector<std::string>& users, const Recommendations& found) {
+    std::vector<std::string_view> user, item, basis;
+    std::vector<int64_t> rank;
+    std::vector<float> score;
+    for (size_t u = 0; u < users.size(); u++) {
+      const auto list = found.items.of(static_cast<int64_t>(u));
+      for (size_t r = 0; r < list.size() && list[r] >= 0; r++) {
+        user.push_back(users[u]);
+        rank.push_back(static_cast<int64_t>(r) + 1);
+        item.push_back(model_.items[list[r]]);
+        score.push_back(found.items.scores[u * list.size() + r]);
+        basis.push_back(name_of(found.basis[u]));
+      }
+    }
+    std::vector<datasets::ColumnValues> values = {user, rank, item, score, basis};
+    const auto more = titles_.of(item);
+    values.insert(values.end(), more.begin(), more.end());
+    writer_.append(values);
+  }
+
+  void finish() { writer_.finish(); }
+  int64_t rows() const { return writer_.rows(); }
+
+ private:
+  static std::vector<datasets::ColumnSpec> columns(const ItemColumns& titles) {
+    using datasets::ColumnType;
+    std::vector<datasets::ColumnSpec> columns = {{"user", ColumnType::text},
+                                                 {"rank", ColumnType::int64},
+                                                 {"item", ColumnType::text},
+                                                 {"score", ColumnType::float32},
+                                                 {"basis", ColumnType::text}};
+    titles.append_specs(columns);
+    return columns;
+  }
+
+  const FactorModel& model_;
+  const ItemColumns& titles_;
+  datasets::TableWriter writer_;
+};
+
+}  // namespace
+
+std::vector<std::filesystem::path> RecommendConfig::reads() const {
+  std::vector<std::filesystem::path> paths = {model};
+  for (const auto& ids : {users, allow, deny}) {
+    if (ids) paths.push_back(ids->table.path);
+  }
+  if (new_users) paths.push_back(new_users->table.path);
+  if (items) paths.push_back(items->table.path);
+  return paths;
+}
+
+void recommend(const RecommendConfig& config, Runtime& runtime) {
+  const FactorModel model = load_factor_model(config.model);
+  const ItemColumns titles(config.items);
+  Recommender recommender(runtime.context, model,
+                          {.k = config.k, .exclude_seen = config.exclude_seen, .offered = offered_items(config, model)});
+  std::map<std::string, std::vector<UserRating>> new_users;
+  if (config.new_users) new_users = read_new_users(*config.new_users, model);
+  if (!new_users.empty()) recommender.fold_in(new_users);
+
+  RecommendationTable table(config.output, model, titles);
+  Progress progress("user", 0);
+  int64_t users = 0, strangers = 0;
+  std::vector<std::string> ids;
+  const auto flush = [&] {
+    const Recommendations found = recommender.recommend(ids);
+    table.append(ids, found);
+    users += std::ssize(ids);
+    strangers += std::ranges::count(found.basis, Basis::popularity);
+    progress.update(users);
+    ids.clear();
+    if (const int signal = stop_signal()) throw Stopped(signal, "stopped, nothing written");
+  };
+  const auto add = [&](std::string_view id) {
+    ids.emplace_back(id);
+    if (std::ssize(ids) == block) flush();
+  };
+  if (config.users) {
+    for_each_id(*config.users, add);
+  } else {
+    for (int64_t user = 0; user < model.users.size(); user++) add(model.users[user]);
+    for (const auto& [user, ratings] : new_users) {
+      if (model.users.find(user) < 0) add(user);
+    }
+  }
+  flush();
+  table.finish();
+  log_info("{}: {} recommendations for {} users, {} of them unknown ({:.1f}%) and given the most popular items", config.output,
+           table.rows(), users, strangers, users > 0 ? 100.0 * strangers / users : 0);
+}
+
+}  // namespace sartor::inference

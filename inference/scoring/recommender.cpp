@@ -1,0 +1,105 @@
+#include "scoring/recommender.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "factorization/als.h"
+#include "schema/require.h"
+
+namespace sartor::inference {
+
+Recommender::Recommender(cuda::Context& context, const FactorModel& model, RecommenderOptions options)
+    : context_(context), model_(model), options_(std::move(options)), ranker_(context, model, options_.offered) {
+  require(options_.k <= ranker_.offered(), "k is {}, but only {} items are offered", options_.k, ranker_.offered());
+  popular_ = popular();
+}
+
+// The k offered items of most training interactions, ties to the lower index.
+RankedItems Recommender::popular() const {
+  std::vector<int32_t> items = options_.offered;
+  if (items.empty()) {
+    items.resize(model_.items.size());
+    std::iota(items.begin(), items.end(), 0);
+  }
+  const auto more = [&](int32_t a, int32_t b) {
+    return std::pair(-model_.item_count[a], a) < std::pair(-model_.item_count[b], b);
+  };
+  std::partial_sort(items.begin(), items.begin() + options_.k, items.end(), more);
+  items.resize(options_.k);
+  RankedItems list = {options_.k, items, {}};
+  for (const int32_t item : items) list.scores.push_back(static_cast<float>(model_.item_count[item]));
+  return list;
+}
+
+void Recommender::fold_in(const std::map<std::string, std::vector<UserRating>>& ratings) {
+  require(model_.factors > 0, "a model without factors cannot take new users");
+  std::vector<int64_t> offsets = {0};
+  std::vector<int32_t> columns;
+  std::vector<float> values;
+  for (const auto& [user, given] : ratings) {
+    auto sorted = given;
+    std::ranges::sort(sorted, {}, &UserRating::item);
+    folded_.insert(user);
+    folded_seen_.emplace_back();
+    for (const auto& [item, value] : sorted) {
+      require(folded_seen_.back().empty() || folded_seen_.back().back() != item, "user {} rates item {} twice", user,
+              model_.items[item]);
+      folded_seen_.back().push_back(item);
+      columns.push_back(item);
+      values.push_back(value);
+    }
+    offsets.push_back(std::ssize(columns));
+  }
+
+  const int64_t users = folded_.size();
+  const cuda::DeviceBuffer<int64_t> row_offsets(context_, std::span<const int64_t>(offsets));
+  const cuda::DeviceBuffer<int32_t> items(context_, std::span<const int32_t>(columns));
+  const cuda::DeviceBuffer<float> given(context_, std::span<const float>(values));
+  const cuda::DeviceBuffer<float> item_factors(context_, std::span<const float>(model_.item_factors));
+  const cuda::DeviceBuffer<float> item_bias(context_, std::span<const float>(model_.item_bias));
+  cuda::DeviceBuffer<float> factors(context_, users * model_.factors), bias(context_, users);
+  cuda::als_update(context_, {users, row_offsets.data(), items.data(), given.data()}, static_cast<float>(model_.mean),
+                   {item_factors.data(), model_.items.size(), model_.factors}, model_.biases ? item_bias.data() : nullptr,
+                   {factors.data(), users, model_.factors}, model_.biases ? bias.data() : nullptr, model_.solver);
+  folded_factors_ = factors.to_host();
+}
+
+Recommendations Recommender::recommend(std::span<const std::string> users) {
+  const int64_t factors = model_.factors, k = options_.k;
+  Recommendations found = {{k, std::vector<int32_t>(users.size() * k), std::vector<float>(users.size() * k)}, {}};
+  std::vector<float> rows;
+  std::vector<int64_t> ranked;  // positions in `users` of those that have factors
+  std::vector<int64_t> offsets = {0};
+  std::vector<int32_t> seen;
+  const auto add = [&](const float* row, std::span<const int32_t> items) {
+    rows.insert(rows.end(), row, row + factors);
+    if (options_.exclude_seen) seen.insert(seen.end(), items.begin(), items.end());
+    offsets.push_back(std::ssize(seen));
+    ranked.push_back(std::ssize(found.basis));
+  };
+
+  for (const auto& user : users) {
+    if (const int32_t folded = folded_.find(user); folded >= 0) {
+      add(&folded_factors_[folded * factors], folded_seen_[folded]);
+      found.basis.push_back(Basis::ratings);
+    } else if (const int32_t known = model_.users.find(user); known >= 0) {
+      const auto from = model_.seen_offsets[known], to = model_.seen_offsets[known + 1];
+      add(model_.user_rows().row(known), std::span(model_.seen_items).subspan(from, to - from));
+      found.basis.push_back(Basis::model);
+    } else {
+      const int64_t at = std::ssize(found.basis) * k;
+      std::ranges::copy(popular_.items, found.items.items.begin() + at);
+      std::ranges::copy(popular_.scores, found.items.scores.begin() + at);
+      found.basis.push_back(Basis::popularity);
+    }
+  }
+
+  const RankedItems lists = ranker_.rank({rows.data(), std::ssize(ranked), factors}, {std::ssize(ranked), offsets.data(), seen.data()}, k);
+  for (size_t i = 0; i < ranked.size(); i++) {
+    std::copy_n(&lists.items[i * k], k, &found.items.items[ranked[i] * k]);
+    std::copy_n(&lists.scores[i * k], k, &found.items.scores[ranked[i] * k]);
+  }
+  return found;
+}
+
+}  // namespace sartor::inference

@@ -1,0 +1,63 @@
+// Recommendations of a factor model for users that it knows, users that it meets for the first time, and strangers.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/context.h"
+#include "interactions/id_map.h"
+#include "models/factor_ranker.h"
+
+namespace sartor::inference {
+
+// What a list rests on: factors learnt in training, factors found now from the user's ratings, or popularity alone.
+enum class Basis { model, ratings, popularity };
+constexpr std::string_view name_of(Basis basis) {
+  return basis == Basis::model ? "model" : basis == Basis::ratings ? "ratings" : "popularity";
+}
+
+struct Recommendations {
+  RankedItems items;           // a list for each user asked for
+  std::vector<Basis> basis;    // (users)
+};
+
+struct UserRating {
+  int32_t item;  // index of the model
+  float value;
+};
+
+struct RecommenderOptions {
+  int64_t k = 10;
+  bool exclude_seen = true;      // what a user has rated is not recommended
+  std::vector<int32_t> offered;  // ascending indices of items; empty for all
+};
+
+class Recommender {
+ public:
+  // `model` must outlive this. Throws std::invalid_argument where fewer than k items are offered.
+  Recommender(cuda::Context& context, const FactorModel& model, RecommenderOptions options);
+
+  // Finds factors for users from their ratings, the items' factors fixed (one als_update). A user that the model knows is from here
+  // on described by these ratings alone. Throws std::invalid_argument where the model has no factors, or an item is repeated.
+  void fold_in(const std::map<std::string, std::vector<UserRating>>& ratings);
+
+  // Lists for the users of these ids, in their order.
+  Recommendations recommend(std::span<const std::string> users);
+
+ private:
+  RankedItems popular() const;
+
+  cuda::Context& context_;
+  const FactorModel& model_;
+  RecommenderOptions options_;
+  FactorRanker ranker_;
+  RankedItems popular_;                          // one list
+  datasets::IdMap folded_{"new users"};
+  std::vector<float> folded_factors_;            // (folded, f)
+  std::vector<std::vector<int32_t>> folded_seen_;
+};
+
+}  // namespace sartor::inference

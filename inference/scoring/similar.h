@@ -1,0 +1,42 @@
+// task: similar — a trained factor model in, a table of the nearest items for each item (or users for each user) out.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/runtime.h"
+#include "schema/fields.h"
+#include "scoring/id_table.h"
+
+namespace sartor::inference {
+
+enum class Entity { items, users };
+constexpr auto choices(Entity) { return std::to_array<Choice<Entity>>({{"items", Entity::items}, {"users", Entity::users}}); }
+
+struct SimilarConfig : RuntimeConfig {
+  std::string model, output;
+  Entity of = Entity::items;
+  int64_t k = 10;
+  std::optional<IdTableConfig> queries;
+  std::optional<datasets::ItemTableConfig> items;
+
+  template <class Fields> void describe(Fields& field) {
+    RuntimeConfig::describe(field);
+    field.required("model", model, "Run folder of a factorisation, or its factors.h5.");
+    field.required("output", output, "Table to write, .csv, .tsv, .jsonl or .parquet: id, rank, neighbour, cosine, and columns of items.");
+    field("of", of, "What is compared, by the cosine of its factors.");
+    field("k", k, between(1, 100000), "Neighbours of each.");
+    field("queries", queries, "Ids whose neighbours are wanted; all if absent.");
+    field("items", items, "With items: table whose columns, such as a title, stand beside the neighbours.");
+  }
+  void check() const { require(!items || of == Entity::items, "items describes items, but `of` is users"); }
+  std::vector<std::filesystem::path> reads() const;
+  std::vector<std::filesystem::path> writes() const { return {output}; }
+};
+
+void similar(const SimilarConfig& config, Runtime& runtime);
+
+}  // namespace sartor::inference

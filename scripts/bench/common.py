@@ -1,0 +1,104 @@
+"""What every comparison needs: processes run in turn, medians, one line of JSON, one row of docs/benchmarks.md."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build" / "release"
+WORK = ROOT / "build" / "bench"
+TRAIN = BUILD / "bin" / "sartor-train"
+REPORT = ROOT / "docs" / "benchmarks.md"
+ROUNDS = 5
+
+
+def run(*command: object, threads: int | None = None, **environment: str) -> str:
+    """Standard output of a program that must succeed, held to `threads` processors and threads."""
+    words = [str(word) for word in command]
+    if threads:
+        words = ["taskset", "-c", ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0))[:threads]), *words]
+        environment |= {f"{pool}_NUM_THREADS": str(threads) for pool in ("OMP", "OPENBLAS", "MKL")}
+    done = subprocess.run(words, env={**os.environ, **environment}, capture_output=True, text=True, cwd=ROOT)
+    if done.returncode:
+        sys.exit(f"bench: {' '.join(words)}: exit {done.returncode}\n{done.stderr}")
+    return done.stdout
+
+
+def last_json(output: str) -> dict:
+    """The last line of a program's output."""
+    return json.loads(output.strip().splitlines()[-1])
+
+
+def peer_python() -> Path:
+    """The interpreter that has the peers, installed on first use."""
+    requirements = Path(__file__).with_name("requirements-peers.txt")
+    venv = ROOT / "build" / "peers"
+    done = venv / "complete"
+    if not done.exists() or done.read_text() != requirements.read_text():
+        print("bench: installing peers into build/peers", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
+        pip = [venv / "bin" / "pip", "install", "-q", "--disable-pip-version-check"]
+        subprocess.run([*pip, "-r", requirements], check=True)
+        done.write_text(requirements.read_text())
+    return venv / "bin" / "python"
+
+
+def in_turn(*sides) -> list[list[float]]:
+    """Calls each side once for warming and then ROUNDS times, A B A B …, so that a drift of the machine meets all alike."""
+    for side in sides:
+        side()
+    figures = [[] for _ in sides]
+    for _ in range(ROUNDS):
+        for side, found in zip(sides, figures):
+            found.append(side())
+    return figures
+
+
+def compare(name: str, ours: list[float], peers: dict[str, list[float]], threads: int, unit: str = "s", **more) -> None:
+    """Reports ours against the fastest peer. `speedup` is how many times faster ours is."""
+    peer = min(peers, key=lambda each: statistics.median(peers[each]))
+    mine, theirs = statistics.median(ours), statistics.median(peers[peer])
+    publish(
+        {
+            "name": name,
+            "ours": round(mine, 5),
+            "peer": round(theirs, 5),
+            "peer_name": peer,
+            "unit": unit,
+            "speedup": round(theirs / mine, 2),
+            "threads": threads,
+            "ours_spread": [round(min(ours), 5), round(max(ours), 5)],
+            "peer_spread": [round(min(peers[peer]), 5), round(max(peers[peer]), 5)],
+            **more,
+        }
+    )
+
+
+def publish(line: dict) -> None:
+    print(json.dumps(line, ensure_ascii=False), flush=True)
+    name = line["name"]
+    family = name.split("/")[0]
+    cells = [f"`{name}`", *(columns(line)[family])]
+    row = "| " + " | ".join(str(cell) for cell in cells) + " |"
+    lines = REPORT.read_text().splitlines()
+    mark = f"<!-- {family} -->"
+    start = lines.index(mark) + 3
+    end = next(i for i in range(start, len(lines) + 1) if i == len(lines) or not lines[i].startswith("|"))
+    rows = {each.split("|")[1].strip(): each for each in lines[start:end]} | {f"`{name}`": row}
+    REPORT.write_text("\n".join([*lines[:start], *(rows[key] for key in sorted(rows)), *lines[end:]]) + "\n")
+
+
+def columns(line: dict) -> dict[str, list]:
+    """Cells of a row after its name, for each table of docs/benchmarks.md."""
+    known = {"name", "ours", "peer", "peer_name", "unit", "speedup", "threads", "ours_spread", "peer_spread"}
+    rest = ", ".join(f"{key} {value}" for key, value in line.items() if key not in known)
+    spread = line.get("ours_spread", []), line.get("peer_spread", [])
+    ours = f"{line.get('ours')} ({'–'.join(map(str, spread[0]))})" if spread[0] else line.get("ours", "")
+    peer = f"{line.get('peer')} ({'–'.join(map(str, spread[1]))})" if spread[1] else line.get("peer", "")
+    return {
+        "speed": [line.get("threads", ""), ours, peer, line.get("unit", ""), line.get("peer_name", ""), line.get("speedup", ""), rest],
+        "accuracy": [rest],
+    }

@@ -1,0 +1,148 @@
+"""scripts/bench.sh calls this: the table of comparisons, and which of them to run."""
+
+import json
+import resource
+import statistics
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from common import BUILD, ROOT, TRAIN, WORK, compare, in_turn, last_json, peer_python, publish, run
+
+PEERS = Path(__file__).with_name("peers.py")
+SKYLAKE = {"OPENBLAS_CORETYPE": "SkylakeX"}  # faiss-cpu's and numpy's OpenBLAS takes new AMD processors for old ones
+
+
+def peer(*words: object, threads: int, python: Path | None = None, **environment: str) -> dict:
+    return last_json(run(python or peer_python(), PEERS, *words, threads=threads, **environment))
+
+
+def cosine_topk(name: str, queries: int, items: int, columns: int, k: int, threads: int) -> None:
+    shape = queries, items, columns, k
+    ours, faiss, torch = in_turn(
+        lambda: last_json(run(BUILD / "bin" / "topk_bench", *shape, threads, threads=threads))["seconds"],
+        lambda: peer("faiss", *shape, threads=threads, **SKYLAKE)["seconds"],
+        lambda: peer("torch", *shape, threads=threads, python=Path(sys.executable))["seconds"],
+    )
+    compare(name, ours, {"faiss 1.15.1": faiss, "torch 2.11.0": torch}, threads)
+
+
+def prepared_ml100k() -> Path:
+    run(sys.executable, ROOT / "scripts" / "fetch_data.py", "ml-100k")
+    path = WORK / "ml-100k.h5"
+    if not path.exists():
+        run(TRAIN, "--config", "configs/ml-100k-prepare.yaml", "--set", f"output={path}", "--set", "split={method: random, test: 0}")
+    return path
+
+
+def made_ratings(rows: int) -> Path:
+    path = WORK / f"made-{rows}.csv"
+    if not path.exists():
+        run(sys.executable, ROOT / "scripts" / "make_ratings.py", rows, path)
+    return path
+
+
+def prepared_made() -> Path:
+    path = WORK / "made-10m.h5"
+    if not path.exists():
+        run(TRAIN, "--config", "configs/bench/made-prepare.yaml", "--set", f"source.path={made_ratings(10_000_000)}", "--set", f"output={path}")
+    return path
+
+
+def als_explicit(name: str, data, factors: int, threads: int) -> None:
+    path, epochs = data(), 6 if data is prepared_ml100k else 3
+
+    def ours() -> float:
+        folder = WORK / "als"
+        settings = [f"data.path={path}", f"model.factors={factors}", f"model.epochs={epochs}", f"threads={threads}", f"output={folder}"]
+        run(TRAIN, "--config", "configs/bench/als.yaml", "--overwrite", *(word for each in settings for word in ("--set", each)), threads=threads)
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        return statistics.median([line["train"]["seconds"] for line in lines[1:]])
+
+    mine, implicit = in_turn(ours, lambda: peer("implicit", path, factors, epochs, threads=threads)["seconds"])
+    import h5py
+
+    with h5py.File(path) as file:
+        users, items, ratings = len(file["users/ids"]), len(file["items/ids"]), len(file["train/by_user/columns"])
+    work = 2 * ratings * factors**2 + (users + items) * factors**3 / 3
+    gemm = max(
+        peer("gemm", threads=threads)["gflops"],
+        peer("gemm", threads=threads, **SKYLAKE)["gflops"],
+        peer("torch-gemm", threads=threads, python=Path(sys.executable))["gflops"],
+    )
+    rate = work / statistics.median(mine) / 1e9
+    compare(name, mine, {"implicit 0.7.3, Cholesky": implicit}, threads, gflops=round(rate), gemm_gflops=round(gemm), gemm_share=round(rate / gemm, 2))
+
+
+def prepare(name: str) -> None:
+    rows = 20_000_000
+    source, output = made_ratings(rows), WORK / "prepare.h5"
+
+    def once() -> float:
+        command = [TRAIN, "--config", "configs/bench/made-prepare.yaml", "--overwrite", "--set", f"source.path={source}", "--set", f"output={output}"]
+        start = time.perf_counter()
+        run(*command)
+        return time.perf_counter() - start
+
+    (found,) = in_turn(once)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    found = statistics.median(found)
+    publish({"name": name, "value": round(rows / found), "unit": "rows/s", "ours": round(found, 2), "peak_mib": round(peak), "csr_mib": round(rows * 24 / 2**20)})
+    output.unlink()
+
+
+def accuracy_als(name: str) -> None:
+    folds = []
+    for fold in range(1, 6):
+        data, folder = WORK / f"u{fold}.h5", WORK / f"u{fold}"
+        first = (fold - 1) * 20_000
+        run(sys.executable, ROOT / "scripts" / "fetch_data.py", "ml-100k")
+        run(TRAIN, "--config", "configs/ml-100k-prepare.yaml", "--overwrite", "--set", f"split.first_test_row={first}", "--set", f"output={data}")
+        run(TRAIN, "--config", "configs/ml-100k-als.yaml", "--overwrite", "--set", f"data.path={data}", "--set", f"output={folder}")
+        folds.append(json.loads((folder / "results.json").read_text()))
+
+    def mean(*keys: str) -> float:
+        found = []
+        for fold in folds:
+            for key in keys:
+                fold = fold[key]
+            found.append(fold)
+        return round(statistics.mean(found), 4)
+
+    line = {"name": name, "metric": "rmse", "value": mean("test", "rmse"), "folds": [round(fold["test"]["rmse"], 4) for fold in folds]}
+    for metric in ("recall@10", "ndcg@10"):
+        line[metric] = mean("test", metric)
+        line[f"popularity {metric}"] = mean("baselines", "popularity", metric)
+    publish(line)
+
+
+BENCHES = {"accuracy/ml-100k-als": accuracy_als, "speed/prepare": prepare}
+for threads in (1, 2):
+    for label, data in (("ml-100k", prepared_ml100k), ("made-10m", prepared_made)):
+        for factors in (64, 128):
+            BENCHES[f"speed/als-explicit/{label}-f{factors}-t{threads}"] = partial(als_explicit, data=data, factors=factors, threads=threads)
+    for label, shape in {
+        "1000x100k-d128-k10": (1000, 100_000, 128, 10),
+        "1000x100k-d128-k100": (1000, 100_000, 128, 100),
+        "1x1m-d128-k10": (1, 1_000_000, 128, 10),
+    }.items():
+        BENCHES[f"speed/cosine-topk/{label}-t{threads}"] = partial(cosine_topk, queries=shape[0], items=shape[1], columns=shape[2], k=shape[3], threads=threads)
+
+
+def main() -> None:
+    names = sys.argv[1:]
+    if not names or names == ["--list"]:
+        print("\n".join(sorted(BENCHES)))
+        return
+    WORK.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        chosen = [each for each in sorted(BENCHES) if each.startswith(name)]
+        if not chosen:
+            sys.exit(f"bench: no comparison begins with {name}; scripts/bench.sh --list names them")
+        for each in chosen:
+            BENCHES[each](each)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""One measurement of a public peer, a process each: peers.py faiss|torch|gemm|implicit ARGUMENTS. Prints one line of JSON.
+
+    faiss|torch QUERIES ITEMS COLUMNS K     seconds of one exact search over normalised rows
+    gemm                                    GFLOP/s of a 2048^3 fp32 product in numpy (OpenBLAS)
+    torch-gemm                              the same in torch
+    implicit PREPARED FACTORS EPOCHS        seconds an epoch of implicit's ALS with Cholesky on a prepared file's training rows
+"""
+
+import json
+import os
+import statistics
+import sys
+import time
+
+
+def seconds(work, repeats: int) -> float:
+    work()
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return statistics.median(found)
+
+
+def normalised(queries: int, items: int, columns: int):
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    made = [random.standard_normal((rows, columns), dtype=np.float32) for rows in (queries, items)]
+    return [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in made]
+
+
+def repeats_for(queries: int, items: int) -> int:
+    return 3 if queries * items > 10_000_000 else 10
+
+
+def faiss(queries: int, items: int, columns: int, k: int) -> dict:
+    import faiss
+
+    faiss.omp_set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    query_rows, item_rows = normalised(queries, items, columns)
+    index = faiss.IndexFlatIP(columns)
+    index.add(item_rows)
+    return {"seconds": seconds(lambda: index.search(query_rows, k), repeats_for(queries, items))}
+
+
+def torch_topk(queries: int, items: int, columns: int, k: int) -> dict:
+    import torch
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    query_rows, item_rows = (torch.from_numpy(rows) for rows in normalised(queries, items, columns))
+    transposed = item_rows.T
+
+    def search():
+        for begin in range(0, queries, 256):
+            torch.topk(torch.mm(query_rows[begin : begin + 256], transposed), k, dim=1)
+
+    return {"seconds": seconds(search, repeats_for(queries, items))}
+
+
+def gemm() -> dict:
+    import numpy as np
+
+    left, right = (np.random.default_rng(seed).standard_normal((2048, 2048), dtype=np.float32) for seed in (0, 1))
+    return {"gflops": 2 * 2048**3 / seconds(lambda: left @ right, 7) / 1e9}
+
+
+def torch_gemm() -> dict:
+    import torch
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    left, right = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    return {"gflops": 2 * 2048**3 / seconds(lambda: torch.mm(left, right), 7) / 1e9}
+
+
+def implicit(path: str, factors: int, epochs: int) -> dict:
+    import h5py
+    import scipy.sparse
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    with h5py.File(path) as file:
+        shape = len(file["users/ids"]), len(file["items/ids"])
+        part = file["train/by_user"]
+        rows = scipy.sparse.csr_matrix((part["values"][:], part["columns"][:], part["offsets"][:]), shape=shape)
+    stamps = [time.perf_counter()]
+    model = AlternatingLeastSquares(
+        factors=factors,
+        regularization=0.1,
+        iterations=epochs,
+        use_cg=False,
+        num_threads=int(os.environ["OMP_NUM_THREADS"]),
+        random_state=1,
+    )
+    model.fit(rows, show_progress=False, callback=lambda *_: stamps.append(time.perf_counter()))
+    return {"seconds": statistics.median([after - before for before, after in zip(stamps[1:], stamps[2:])])}
+
+
+if __name__ == "__main__":
+    work = {"faiss": faiss, "torch": torch_topk, "gemm": gemm, "torch-gemm": torch_gemm, "implicit": implicit}[sys.argv[1]]
+    print(json.dumps(work(*(int(word) if word.isdigit() else word for word in sys.argv[2:]))))

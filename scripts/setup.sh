@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Installs what the build needs, once; a second run takes a second.
+#   scripts/setup.sh            Debian packages, Python packages, and a CUDA toolkit where there is none
+#   SARTOR_CUDA=OFF scripts/setup.sh   the same without the toolkit
+# Python packages go to a virtual environment in the user's cache, named by the hash of the pinned lists, which every clone shares.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(g++ git ccache mold libhdf5-dev libyaml-cpp-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libfmt-dev libeigen3-dev
+  robin-map-dev libssl-dev libgtest-dev libgmock-dev libbenchmark-dev libgloo-dev python3-venv clang-format-14)
+missing=()
+for package in "${packages[@]}"; do
+  [ "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null)" = "install ok installed" ] || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "setup: installing Debian packages: ${missing[*]}"
+  as_root=()
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || { echo "setup: needs root to run: apt-get install ${missing[*]}" >&2; exit 1; }
+    as_root=(sudo)
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+python=${PYTHON:-python3}
+"$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' ||
+  { echo "setup: Python 3.10 to 3.13 is needed, $("$python" --version) found; name another with PYTHON=" >&2; exit 1; }
+
+lists=(requirements.txt)
+nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
+if [ "${SARTOR_CUDA:-ON}" = ON ]; then  # a toolkit of another major version cannot share a process with the torch wheel's CUDA 13
+  if [ -n "$nvcc" ] && "$nvcc" --version | grep -q 'release 13\.'; then
+    toolkit=$(cd "$(dirname "$(readlink -f "$nvcc")")/.." && pwd)
+  else
+    lists+=(requirements-toolkit.txt)
+  fi
+fi
+key=$( (cat "${lists[@]}"; "$python" -c 'import sys; print(sys.version_info[:2], sys.base_prefix)') | sha256sum | cut -c1-16)
+venv=${XDG_CACHE_HOME:-$HOME/.cache}/sartor/venv-$key
+mkdir -p "$(dirname "$venv")" build
+exec 9>"$venv.lock"
+flock 9  # two clones may be set up at once
+if [ ! -e "$venv/complete" ]; then
+  echo "setup: installing Python packages into $venv (about 3 GB to download, 7 GB on disk)"
+  rm -rf "$venv"
+  "$python" -m venv "$venv"
+  for list in "${lists[@]}"; do
+    "$venv/bin/pip" install -q --disable-pip-version-check --require-hashes --no-deps -r "$list"
+  done
+  touch "$venv/complete"
+fi
+ln -sfn "$venv" build/venv
+
+# The wheels' CUDA files under one prefix, with the names that CMake and the linker look for.
+if [ "${SARTOR_CUDA:-ON}" = ON ] && [ -z "${toolkit:-}" ]; then
+  toolkit=$venv/toolkit
+  if [ ! -e "$toolkit/complete" ]; then
+    rm -rf "$toolkit"
+    mkdir -p "$toolkit"
+    site=$(cd "$venv"/lib/python3*/site-packages/nvidia && pwd)
+    cp -as "$site"/cu13/. "$toolkit"
+    [ -e "$toolkit/lib64" ] || ln -s lib "$toolkit/lib64"
+    for library in "$toolkit"/lib/lib*.so.*; do
+      plain=${library%%.so.*}.so
+      [ -e "$plain" ] || ln -s "$(basename "$library")" "$plain"
+    done
+    touch "$toolkit/complete"
+  fi
+fi
+rm -f build/toolkit
+[ -z "${toolkit:-}" ] || ln -sfn "$toolkit" build/toolkit

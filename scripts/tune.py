@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Chooses hyper-parameters of a factorisation on a validation part of the training rows, and shows every figure it chose by.
+
+    scripts/tune.py ml-100k        the grid behind configs/ml-100k-als.yaml
+
+For each of the five official folds 10% of its training rows become the validation rows; its test rows are not looked at. A setting's
+figure is the mean over the folds. Rating settings are chosen by RMSE, then the weight of popularity in the ranking by NDCG@10.
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TRAIN = ROOT / "build" / "release" / "bin" / "sartor-train"
+WORK = ROOT / "build" / "tune"
+FOLDS = range(1, 6)
+RATING_GRID = {
+    "model.regularization_power": [0, 0.5, 1],
+    "model.regularization": {0: [9, 12, 15], 0.5: [0.9, 1.2, 1.5], 1: [0.08, 0.12, 0.16]},
+    "model.factors": [32, 64, 96],
+}
+POPULARITY_WEIGHTS = [0, 0.5, 1, 1.5, 2, 3]
+
+
+def train(config: str, output: Path, settings: dict[str, object]) -> None:
+    words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    done = subprocess.run(
+        [TRAIN, "--config", ROOT / "configs" / config, "--overwrite", "--set", f"output={output}", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        sys.exit(f"tune: {done.stderr.strip()}")
+
+
+def prepare(fold: int) -> Path:
+    path = WORK / f"u{fold}.h5"
+    train("ml-100k-prepare.yaml", path, {"split.first_test_row": (fold - 1) * 20_000, "split.validation": 0.1})
+    return path
+
+
+def figure(data: list[Path], settings: dict[str, object], metric: str) -> float:
+    """Mean over the folds of the last epoch's validation metric."""
+    found = []
+    for path in data:
+        run = WORK / "run"
+        train("ml-100k-als.yaml", run, {"data.path": path, **settings})
+        last = (run / "metrics.jsonl").read_text().splitlines()[-1]
+        found.append(json.loads(last)["validation"][metric])
+    return statistics.mean(found)
+
+
+def choose(data: list[Path], candidates: list[dict[str, object]], metric: str, better) -> dict[str, object]:
+    scored = []
+    for settings in candidates:
+        scored.append((figure(data, settings, metric), settings))
+        print(f"{metric} {scored[-1][0]:.4f}  {settings}", flush=True)
+    value, settings = better(scored, key=lambda each: each[0])
+    print(f"chosen: {settings} ({metric} {value:.4f})\n", flush=True)
+    return settings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", choices=["ml-100k"])
+    parser.parse_args()
+    WORK.mkdir(parents=True, exist_ok=True)
+    data = [prepare(fold) for fold in FOLDS]
+    grid = [
+        {"model.regularization_power": power, "model.regularization": regularization, "model.factors": factors}
+        for power, factors in itertools.product(RATING_GRID["model.regularization_power"], RATING_GRID["model.factors"])
+        for regularization in RATING_GRID["model.regularization"][power]
+    ]
+    rating = choose(data, grid, "rmse", min)
+    ranking = [{**rating, "model.popularity_weight": weight} for weight in POPULARITY_WEIGHTS]
+    choose(data, ranking, "ndcg@10", max)
+
+
+if __name__ == "__main__":
+    main()

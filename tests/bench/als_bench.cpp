@@ -1,0 +1,156 @@
+// Seconds an epoch (both sides solved once) of explicit ALS on the CPU, as one line of JSON.
+//
+//   als_bench FILE FACTORS THREADS ISA EPOCHS                     ISA: v3, v4
+//   als_bench made USERS ITEMS RATINGS FACTORS THREADS ISA EPOCHS     popularity falls as 1 / sqrt(rank)
+//
+// FILE: int64 users, items, ratings; then the CSR by user: int64 offsets (users + 1), int32 items, float32 values.
+#include <fmt/core.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/device_buffer.h"
+#include "factorization/als.h"
+
+namespace sartor::cuda {
+namespace {
+
+struct Matrix {
+  int64_t rows = 0, columns = 0;
+  std::vector<int64_t> offsets;
+  std::vector<int32_t> indices;
+  std::vector<float> values;
+};
+
+Matrix read(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  int64_t sizes[3] = {};
+  const auto fill = [&](auto* to, int64_t count) {
+    file.read(reinterpret_cast<char*>(to), count * static_cast<int64_t>(sizeof *to));
+    require(file.good(), "{}: cannot read {} elements", path, count);
+  };
+  fill(sizes, 3);
+  Matrix matrix = {sizes[0], sizes[1], std::vector<int64_t>(sizes[0] + 1), std::vector<int32_t>(sizes[2]),
+                   std::vector<float>(sizes[2])};
+  fill(matrix.offsets.data(), sizes[0] + 1);
+  fill(matrix.indices.data(), sizes[2]);
+  fill(matrix.values.data(), sizes[2]);
+  return matrix;
+}
+
+// Users and items drawn with a density that falls as 1 / sqrt(rank); an item twice for a user counts once, so that slightly
+// fewer ratings than asked may remain.
+Matrix make(int64_t users, int64_t items, int64_t ratings) {
+  std::mt19937_64 random(1);
+  std::uniform_real_distribution<double> uniform(0, 1);
+  const auto draw = [&](int64_t size) { return std::min<int64_t>(size * std::pow(uniform(random), 2), size - 1); };
+  std::vector<std::pair<int32_t, int32_t>> pairs(ratings);
+  for (auto& [user, item] : pairs) user = draw(users), item = draw(items);
+  std::sort(pairs.begin(), pairs.end());
+  pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+
+  Matrix matrix = {users, items, std::vector<int64_t>(users + 1), {}, {}};
+  for (const auto& [user, item] : pairs) {
+    matrix.offsets[user + 1]++;
+    matrix.indices.push_back(item);
+    matrix.values.push_back(std::floor(1 + 5 * uniform(random)));
+  }
+  std::partial_sum(matrix.offsets.begin(), matrix.offsets.end(), matrix.offsets.begin());
+  return matrix;
+}
+
+Matrix transposed(const Matrix& from) {
+  Matrix to = {from.columns, from.rows, std::vector<int64_t>(from.columns + 1), std::vector<int32_t>(from.indices.size()),
+               std::vector<float>(from.values.size())};
+  for (const int32_t column : from.indices) to.offsets[column + 1]++;
+  std::partial_sum(to.offsets.begin(), to.offsets.end(), to.offsets.begin());
+  auto next = to.offsets;
+  for (int64_t row = 0; row < from.rows; row++) {
+    for (int64_t i = from.offsets[row]; i < from.offsets[row + 1]; i++) {
+      const int64_t place = next[from.indices[i]]++;
+      to.indices[place] = row;
+      to.values[place] = from.values[i];
+    }
+  }
+  return to;
+}
+
+struct Side {  // users or items: their ratings, factors, biases
+  Side(Context& context, const Matrix& matrix, int64_t factors)
+      : offsets(context, matrix.offsets), columns(context, matrix.indices), values(context, matrix.values),
+        factors(context, matrix.rows * factors), bias(context, matrix.rows),
+        ratings{matrix.rows, offsets.data(), columns.data(), values.data()},
+        rows{this->factors.data(), matrix.rows, factors} {}
+  DeviceBuffer<int64_t> offsets;
+  DeviceBuffer<int32_t> columns;
+  DeviceBuffer<float> values, factors, bias;
+  Csr<const float> ratings;
+  Rows<float> rows;
+};
+
+double peak_mib() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss / 1024.0;
+}
+
+void bench(Matrix by_user, int64_t factors, int threads, Isa isa, int64_t epochs) {
+  Context context = Context::cpu(threads, isa);
+  const int64_t user_count = by_user.rows, item_count = by_user.columns, nnz = std::ssize(by_user.values);
+  double mean = 0;
+  for (const float value : by_user.values) mean += value / nnz;
+  Side users(context, by_user, factors);
+  Side items(context, transposed(by_user), factors);
+  by_user = {};
+
+  std::mt19937 random(2);
+  std::normal_distribution<float> normal(0, 0.1f);
+  std::vector<float> start(item_count * factors);
+  for (float& value : start) value = normal(random);
+  items.factors.write(start);
+  start = {};
+  items.bias.fill_zero();
+
+  const AlsParams params;
+  std::vector<double> seconds;
+  for (int64_t epoch = 0; epoch < epochs; epoch++) {
+    const auto begin = std::chrono::steady_clock::now();
+    als_update(context, users.ratings, mean, items.rows, items.bias.data(), users.rows, users.bias.data(), params);
+    als_update(context, items.ratings, mean, users.rows, users.bias.data(), items.rows, items.bias.data(), params);
+    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+  const auto median = [](std::vector<double>& values) {
+    std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+    return values[values.size() / 2];
+  };
+  const double f = factors, work = 2.0 * nnz * f * f + (user_count + item_count) * f * f * f / 3;
+  const double mib = (2.0 * nnz * 8 + (user_count + item_count) * (4 * (f + 1) + 8)) / (1 << 20);
+  fmt::print("{{\"users\": {}, \"items\": {}, \"ratings\": {}, \"factors\": {}, \"threads\": {}, \"isa\": \"{}\", "
+             "\"epoch_s\": {:.5f}, \"fastest_s\": {:.5f}, \"gflops\": {:.1f}, \"data_mib\": {:.1f}, \"peak_mib\": {:.1f}}}\n",
+             user_count, item_count, nnz, factors, threads, name(isa), median(seconds), *std::ranges::min_element(seconds),
+             work / median(seconds) / 1e9, mib, peak_mib());
+}
+
+}  // namespace
+}  // namespace sartor::cuda
+
+int main(int argc, char** argv) try {
+  using namespace sartor::cuda;
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  const bool made = !words.empty() && words[0] == "made";
+  const size_t first = made ? 4 : 1;
+  sartor::require(words.size() == first + 4, "usage: als_bench FILE|made USERS ITEMS RATINGS FACTORS THREADS v3|v4 EPOCHS");
+  const auto number = [&](size_t i) { return std::stoll(words[i]); };
+  bench(made ? make(number(1), number(2), number(3)) : read(words[0]), number(first), static_cast<int>(number(first + 1)),
+        words[first + 2] == "v3" ? Isa::v3 : Isa::v4, number(first + 3));
+} catch (const std::exception& error) {
+  fmt::print(stderr, "als_bench: {}\n", error.what());
+  return 1;
+}

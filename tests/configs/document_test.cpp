@@ -1,0 +1,88 @@
+// Files and what the command line changes in them.
+#include "schema/document.h"
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace sartor {
+namespace {
+
+using ::testing::ThrowsMessage;
+
+std::string changed(std::string_view text, const std::vector<std::string>& overrides) {
+  return to_flow(parse_document(text, "als.yaml", overrides));
+}
+
+TEST(Document, OverridesReplaceAndAdd) {
+  constexpr std::string_view text = "model: {factors: 64}\nsources: [{path: a}, {path: b}]";
+  EXPECT_EQ(changed(text, {"model.factors=128"}), "{model: {factors: 128}, sources: [{path: a}, {path: b}]}");
+  EXPECT_EQ(changed(text, {"sources.1.path=c.csv", "sources.2.path=时尚"}),
+            "{model: {factors: 64}, sources: [{path: a}, {path: c.csv}, {path: 时尚}]}");
+  EXPECT_EQ(changed(text, {"model={rank: [1, 2]}", "sources=", "data.path=a=b", "at.0=5"}),
+            "{model: {rank: [1, 2]}, sources: null, data: {path: a=b}, at: [5]}");
+  EXPECT_EQ(changed("a: 1", {"a=2", "a=3"}), "{a: 3}");
+}
+
+TEST(Document, OverrideIsNamedInsteadOfALine) {
+  const YamlNode document = parse_document("model: {factors: 64}", "als.yaml", {"model.factors=abc", "data.path=a b"});
+  EXPECT_EQ(document.find("model")->where, "als.yaml:1");
+  EXPECT_EQ(document.find("model")->find("factors")->where, "--set model.factors=abc");
+  EXPECT_EQ(document.find("data")->where, "--set \"data.path=a b\"");
+}
+
+TEST(Document, NamesWhatIsWrongWithAnOverride) {
+  const auto expect = [](const std::string& override, const std::string& message) {
+    EXPECT_THAT([&] { changed("{model: {factors: 64}, at: [1, 5]}", {override}); },
+                ThrowsMessage<std::invalid_argument>("--set " + message));
+  };
+  expect("factors", "factors: expected path=value, for example threads=2");
+  expect("=3", "=3: a name is missing in the path");
+  expect("model..factors=3", "model..factors=3: a name is missing in the path");
+  expect("model.factors.x=3", "model.factors.x=3: x within a single value, which is at als.yaml:1");
+  expect("at.3=10", "at.3=10: place 3 in a list of 2");
+  expect("at.99999999999999999999=1", "at.99999999999999999999=1: place 99999999999999999999 in a list of 2");
+  expect("at.k=10", "at.k=10: place k in a list of 2");
+  expect("at=[1, 5", "\"at=[1, 5\": not YAML: end of sequence flow not found");
+  expect("model.factors=\xff", "\"model.factors=\\xff\": not UTF-8");
+}
+
+class File : public ::testing::Test {
+ protected:
+  void SetUp() override { std::filesystem::create_directories(folder_); }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string write(const std::string& text) const {
+    std::ofstream(folder_ + "/配置.yaml", std::ios::binary) << text;
+    return folder_ + "/配置.yaml";
+  }
+
+  const std::string folder_ = ::testing::TempDir() + "sartor_document_test";
+};
+
+TEST_F(File, IsReadWithByteOrderMarkAndWindowsLines) {
+  const YamlNode document =
+      load_document(write("\xef\xbb\xbf# 注释\r\nmodel:\r\n  factors: 64\r\n"), {"model.alpha=1"});
+  EXPECT_EQ(to_flow(document), "{model: {factors: 64, alpha: 1}}");
+  EXPECT_EQ(document.find("model")->find("factors")->where, folder_ + "/配置.yaml:3");
+}
+
+TEST_F(File, ThatHoldsNoConfigIsRefused) {
+  const auto expect = [&](const std::string& text, const std::string& message) {
+    const std::string name = write(text);
+    EXPECT_THAT([&] { load_document(name); }, ThrowsMessage<std::invalid_argument>(name + message));
+  };
+  expect("", ": empty, expected keys and values");
+  expect("# nothing\n---\n", ": empty, expected keys and values");
+  expect("\n- a", ":2: a list, expected keys and values");
+  expect("factors", ":1: a single value, expected keys and values");
+  expect(std::string(2 << 20, '#'), ":1: more than 1048576 bytes");
+  EXPECT_THAT([&] { load_document(folder_ + "/none.yaml"); },
+              ThrowsMessage<std::invalid_argument>(folder_ + "/none.yaml: cannot open: No such file or directory"));
+  EXPECT_THAT([&] { load_document(folder_); },
+              ThrowsMessage<std::invalid_argument>(folder_ + ": cannot read: Is a directory"));
+}
+
+}  // namespace
+}  // namespace sartor

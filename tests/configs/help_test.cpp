@@ -1,0 +1,89 @@
+// --help-config and docs/config.md, letter by letter.
+#include "schema/help.h"
+
+#include <gmock/gmock.h>
+
+#include "configs/example_config.h"
+
+namespace sartor {
+namespace {
+
+using example::ExampleConfig;
+using example::Split;
+
+TEST(Help, TerminalText) {
+  EXPECT_EQ(terminal_help(field_help<ExampleConfig>()), R"text(task  (example, required)
+    What to do.
+output = runs/example  (text)
+    Folder of the run.
+seed = null  (integer at least 0)
+    Seed of everything random; drawn if absent.
+split = random  (random, stratified or temporal)
+    How rows are divided.
+fraction = 0.1  (number from 0 to 1)
+    Part of the rows to test on.
+at = [1, 10]  (list of integers at least 1)
+    Lengths of the lists to judge.
+sources = []  (list of sections)
+    Tables to read.
+sources.N.path  (text, required)
+    Table to read.
+sources.N.separator = ","  (",", "|" or "::")
+    Text between two columns.
+items = null  (section)
+    Table of the items.
+items.path  (text, required)
+    Table to read.
+items.separator = ","  (",", "|" or "::")
+    Text between two columns.
+model  (section)
+    What is trained.
+model.factors = 64  (integer from 1 to 65536)
+    Latent dimensions of users and items.
+model.regularization = 0.05  (number at least 0)
+    Weight of the squared factors in the loss.
+model.tolerance = 1.0e-08  (number above 0)
+    Change of the loss at which training stops.
+model.weighted = true  (true or false)
+    Scale a row's regularization by its number of ratings.
+)text");
+}
+
+TEST(Help, Markdown) {
+  EXPECT_EQ(markdown_help("task: example", field_help<ExampleConfig>()), R"text(## task: example
+
+| field | takes | default | |
+|---|---|---|---|
+| `task` | example | required | What to do. |
+| `output` | text | `runs/example` | Folder of the run. |
+| `seed` | integer at least 0 | `null` | Seed of everything random; drawn if absent. |
+| `split` | random, stratified or temporal | `random` | How rows are divided. |
+| `fraction` | number from 0 to 1 | `0.1` | Part of the rows to test on. |
+| `at` | list of integers at least 1 | `[1, 10]` | Lengths of the lists to judge. |
+| `sources` | list of sections | `[]` | Tables to read. |
+| `sources.N.path` | text | required | Table to read. |
+| `sources.N.separator` | ",", "\|" or "::" | `","` | Text between two columns. |
+| `items` | section | `null` | Table of the items. |
+| `items.path` | text | required | Table to read. |
+| `items.separator` | ",", "\|" or "::" | `","` | Text between two columns. |
+| `model` | section |  | What is trained. |
+| `model.factors` | integer from 1 to 65536 | `64` | Latent dimensions of users and items. |
+| `model.regularization` | number at least 0 | `0.05` | Weight of the squared factors in the loss. |
+| `model.tolerance` | number above 0 | `1.0e-08` | Change of the loss at which training stops. |
+| `model.weighted` | true or false | `true` | Scale a row's regularization by its number of ratings. |
+)text");
+}
+
+TEST(Help, FieldsAreThoseOfTheGivenValues) {
+  const auto has_fraction = [](Split split) {
+    ExampleConfig config;
+    config.split = split;
+    const auto fields = field_help(config);
+    return std::ranges::count(fields, "fraction", &FieldHelp::path) == 1;
+  };
+  EXPECT_TRUE(has_fraction(Split::random));
+  EXPECT_FALSE(has_fraction(Split::temporal));
+}
+
+}  // namespace
+}  // namespace sartor

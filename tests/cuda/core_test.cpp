@@ -1,0 +1,110 @@
+// Contexts, memory, threads.
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <set>
+
+#include "core/context.h"
+#include "core/device_buffer.h"
+#include "core/gpu_module.h"
+#include "core/parallel_for.h"
+
+namespace sartor::cuda {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+TEST(ParallelFor, CoversEveryIndexOnce) {
+  for (const int threads : {1, 2, 3, 8}) {
+    for (const int64_t size : {0, 1, 7, 64, 1009}) {
+      for (const int64_t grain : {0, 1, 3, 64, 5000}) {
+        std::vector<std::atomic<int>> visits(size);
+        parallel_for(threads, size, grain, [&](int64_t begin, int64_t end, int thread) {
+          EXPECT_TRUE(0 <= thread && thread < threads);
+          EXPECT_LE(end - begin, std::max<int64_t>(grain, 1));
+          for (int64_t i = begin; i < end; i++) visits[i]++;
+        });
+        for (int64_t i = 0; i < size; i++) EXPECT_EQ(visits[i], 1) << i << " of " << size;
+      }
+    }
+  }
+}
+
+TEST(ParallelFor, AThreadHoldsOneRangeAtATime) {
+  std::vector<int64_t> sums(4);  // not atomic: a race here is one of parallel_for
+  parallel_for(4, 10000, 7, [&](int64_t begin, int64_t end, int thread) { sums[thread] += end - begin; });
+  EXPECT_EQ(sums[0] + sums[1] + sums[2] + sums[3], 10000);
+}
+
+TEST(ParallelFor, RethrowsTheFirstException) {
+  for (const int threads : {1, 4}) {
+    std::atomic<int64_t> begun = 0;
+    EXPECT_THAT(
+        [&] {
+          parallel_for(threads, 1000000, 1, [&](int64_t begin, int64_t, int) {
+            begun++;
+            if (begin == 5) throw std::runtime_error("range 5");
+          });
+        },
+        ThrowsMessage<std::runtime_error>(HasSubstr("range 5")));
+    EXPECT_LT(begun, 1000000);
+  }
+}
+
+TEST(ContextCpu, DescribesItselfAndRefusesNonsense) {
+  EXPECT_THAT(Context::cpu(2).backend().description(), HasSubstr("2 threads"));
+  EXPECT_FALSE(Context::cpu().is_gpu());
+  EXPECT_THAT([] { Context::cpu(-1); }, ThrowsMessage<std::invalid_argument>(HasSubstr("threads is -1")));
+}
+
+TEST(ContextCpu, ScratchGrowsAndIsKept) {
+  Context context = Context::cpu(1);
+  void* small = context.scratch(100);
+  EXPECT_EQ(context.scratch(10), small);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(context.scratch(10 << 20)) % 256, 0u);
+  Context moved = std::move(context);
+  EXPECT_NE(moved.scratch(5), nullptr);
+}
+
+TEST(ContextGpu, SaysWhyThereIsNone) {
+  std::string why_not;
+  const int devices = gpu_count(&why_not);
+  if (devices == 0) {
+    EXPECT_THAT(why_not, ::testing::AnyOf(HasSubstr("driver"), HasSubstr("SARTOR_CUDA=OFF")));
+    EXPECT_THAT([] { Context::gpu(); }, ThrowsMessage<std::runtime_error>(HasSubstr(why_not)));
+  }
+  EXPECT_THAT([&] { Context::gpu(devices); }, ThrowsMessage<std::runtime_error>(HasSubstr("no GPU")));
+}
+
+// The same on the CPU and, where there is one, on a GPU.
+void check_buffers(Context context) {
+  DeviceBuffer<int32_t> buffer(context, std::vector<int32_t>{1, 2, 3, 4});
+  buffer.write(std::vector<int32_t>{7, 8}, 1);
+  EXPECT_THAT(buffer.to_host(), ElementsAre(1, 7, 8, 4));
+  std::vector<int32_t> two(2);
+  buffer.read(two, 2);
+  EXPECT_THAT(two, ElementsAre(8, 4));
+  EXPECT_THAT([&] { buffer.write(two, 3); }, ThrowsMessage<std::invalid_argument>(HasSubstr("elements 3 to 5 of 4")));
+  EXPECT_THAT([&] { DeviceBuffer<float>(context, -1); }, ThrowsMessage<std::invalid_argument>(HasSubstr("size is -1")));
+
+  DeviceBuffer<int32_t> moved = std::move(buffer);
+  EXPECT_EQ(buffer.size(), 0);
+  moved.fill_zero();
+  EXPECT_THAT(moved.to_host(), ElementsAre(0, 0, 0, 0));
+  DeviceBuffer<double> empty(context, 0);
+  EXPECT_TRUE(empty.to_host().empty());
+  EXPECT_GT(context.backend().free_bytes(), 0u);
+}
+
+TEST(DeviceBuffer, cpu) { check_buffers(Context::cpu(1)); }
+
+TEST(DeviceBuffer, gpu) {
+  std::string why_not;
+  if (gpu_count(&why_not) == 0) GTEST_SKIP() << why_not;
+  check_buffers(Context::gpu());
+}
+
+}  // namespace
+}  // namespace sartor::cuda

@@ -1,0 +1,40 @@
+// An object that is built once an instruction set may define nothing that the linker could also take for another: a weak
+// function of the v4 build, called from a program on a v3 machine, is an illegal instruction.
+#include <gmock/gmock.h>
+
+#include <cstdio>
+#include <sstream>
+
+namespace sartor::cuda {
+namespace {
+
+std::string output_of(const std::string& command) {
+  std::string output;
+  FILE* pipe = popen(command.c_str(), "r");
+  if (!pipe) return output;
+  char part[4096];
+  for (size_t size; (size = fread(part, 1, sizeof part, pipe)) > 0;) output.append(part, size);
+  return pclose(pipe) == 0 ? output : "";
+}
+
+void expect_own_symbols(const std::string& objects, const std::string& isa) {
+  std::istringstream paths(objects);
+  for (std::string path; std::getline(paths, path, ':');) {
+    std::istringstream symbols(output_of("nm --demangle --defined-only --extern-only '" + path + "'"));
+    int own = 0;
+    for (std::string address, kind, name; symbols >> address >> kind && std::getline(symbols >> std::ws, name);) {
+      EXPECT_THAT(name, ::testing::StartsWith("sartor::cuda::" + isa + "::")) << "kind " << kind << " in " << path;
+      EXPECT_THAT(kind, ::testing::AnyOf("T", "D", "R")) << name << " in " << path;
+      own++;
+    }
+    EXPECT_GT(own, 0) << path;
+  }
+}
+
+TEST(IsaObjects, DefineOnlyTheirOwnNamespace) {
+  expect_own_symbols(SARTOR_ISA_OBJECTS_v3, "v3");
+  expect_own_symbols(SARTOR_ISA_OBJECTS_v4, "v4");
+}
+
+}  // namespace
+}  // namespace sartor::cuda

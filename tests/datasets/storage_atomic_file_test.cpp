@@ -1,0 +1,68 @@
+#include "storage/atomic_file.h"
+
+#include <system_error>
+
+#include "datasets/interactions_support.h"
+
+namespace sartor::datasets {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::ThrowsMessage;
+
+class AtomicFiles : public FolderTest {};
+
+TEST_F(AtomicFiles, AppearWithCommit) {
+  write_file(path("配置.yaml"), "old");
+  {
+    AtomicFile file(path("配置.yaml"));
+    EXPECT_EQ(file.temporary().parent_path(), folder_);
+    std::ofstream(file.temporary()) << "new";
+    EXPECT_EQ(contents(path("配置.yaml")), "old");
+    file.commit();
+    EXPECT_EQ(contents(path("配置.yaml")), "new");
+  }
+  EXPECT_THAT(files(), ElementsAre("配置.yaml"));
+}
+
+TEST_F(AtomicFiles, LeaveNothingWithoutCommit) {
+  {
+    AtomicFile file(path("b"));
+    std::ofstream(file.temporary()) << "half";
+  }
+  EXPECT_THAT(files(), IsEmpty());
+}
+
+TEST_F(AtomicFiles, NameWhatFails) {
+  EXPECT_THAT(
+      [&] { write_file(path("none/a.json"), "x"); },
+      ThrowsMessage<std::system_error>(AllOf(HasSubstr("none/.a.json"), HasSubstr("No such file or directory"))));
+  EXPECT_THAT([&] { AtomicFile(path("never written")).commit(); },
+              ThrowsMessage<std::system_error>(HasSubstr("cannot open")));
+  std::filesystem::create_directory(path("folder"));
+  EXPECT_THAT([&] { write_file(path("folder"), "x"); },
+              ThrowsMessage<std::system_error>(AllOf(HasSubstr("cannot rename to"), HasSubstr("Is a directory"))));
+  EXPECT_THAT(files(), ElementsAre("folder"));
+}
+
+TEST_F(AtomicFiles, FoldersMoveWhole) {
+  std::filesystem::create_directories(path("partial/model/deep"));
+  write_file(path("partial/model/deep/a"), "1");
+  write_file(path("partial/b"), std::string(100'000, 'x'));
+  rename_folder(path("partial"), path("step-1"));
+  EXPECT_THAT(files(), ElementsAre("step-1"));
+  EXPECT_EQ(contents(path("step-1/model/deep/a")), "1");
+  EXPECT_EQ(contents(path("step-1/b")).size(), 100'000);
+
+  std::filesystem::create_directory(path("other"));
+  EXPECT_THAT([&] { rename_folder(path("other"), path("step-1")); },
+              ThrowsMessage<std::system_error>(AllOf(HasSubstr("step-1"), HasSubstr("not empty"))));
+  EXPECT_THAT([&] { rename_folder(path("none"), path("step-2")); },
+              ThrowsMessage<std::system_error>(HasSubstr("cannot list")));
+}
+
+}  // namespace
+}  // namespace sartor::datasets

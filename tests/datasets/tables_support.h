@@ -1,0 +1,90 @@
+// Files for the tests of tables, and tables as plain text.
+#pragma once
+
+#include <arrow/io/compressed.h>
+#include <arrow/io/file.h>
+#include <arrow/io/memory.h>
+#include <arrow/record_batch.h>
+#include <arrow/scalar.h>
+#include <arrow/util/compression.h>
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tables/table_reader.h"
+
+namespace sartor::datasets {
+
+// A folder of the test's own, removed with it.
+class TablesTest : public ::testing::Test {
+ protected:
+  TablesTest() : folder_(::testing::TempDir()) {
+    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+    std::string name = std::string(test->test_suite_name()) + "." + test->name() + "-" + std::to_string(getpid());
+    std::ranges::replace(name, '/', '_');
+    folder_ /= name;
+    std::filesystem::create_directories(folder_);
+  }
+  ~TablesTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string path(std::string_view name) const { return folder_ / name; }
+
+  std::string write(std::string_view name, std::string_view bytes) const {
+    std::ofstream(path(name), std::ios::binary) << bytes;
+    return path(name);
+  }
+
+  static std::string read(const std::filesystem::path& file) {
+    std::stringstream bytes;
+    bytes << std::ifstream(file, std::ios::binary).rdbuf();
+    return bytes.str();
+  }
+
+  std::vector<std::string> files() const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_)) names.push_back(entry.path().filename());
+    std::ranges::sort(names);
+    return names;
+  }
+
+  std::filesystem::path folder_;
+};
+
+inline std::string compressed(std::string_view bytes, arrow::Compression::type type = arrow::Compression::GZIP) {
+  const auto out = arrow::io::BufferOutputStream::Create().ValueOrDie();
+  const auto codec = arrow::util::Codec::Create(type).ValueOrDie();
+  const auto stream = arrow::io::CompressedOutputStream::Make(codec.get(), out).ValueOrDie();
+  EXPECT_TRUE(stream->Write(bytes.data(), std::ssize(bytes)).ok() && stream->Close().ok());
+  return out->Finish().ValueOrDie()->ToString();
+}
+
+using Rows = std::vector<std::vector<std::string>>;
+
+// Selected columns, all if there are none, as text; each row begins with its number in the file. Missing values are
+// "null".
+inline Rows read_rows(const TableConfig& config, Rejects& rejects, std::vector<TableColumn> columns = {}) {
+  TableReader reader(config, rejects);
+  if (columns.empty()) {
+    for (const std::string& name : reader.columns()) columns.push_back({name});
+  }
+  reader.select(columns);
+  Rows rows;
+  for (TableBatch batch; reader.next(batch);) {
+    EXPECT_EQ(batch.columns->num_rows(), std::ssize(batch.rows));
+    for (int64_t row = 0; row < batch.columns->num_rows(); row++) {
+      rows.push_back({std::to_string(batch.rows[row])});
+      for (const auto& column : batch.columns->columns()) {
+        rows.back().push_back(column->GetScalar(row).ValueOrDie()->ToString());
+      }
+    }
+  }
+  return rows;
+}
+
+}  // namespace sartor::datasets

@@ -1,0 +1,173 @@
+// What a user may get wrong: one line, status 2, nothing half-written.
+#include <algorithm>
+#include <functional>
+
+#include "integration/fixture.h"
+#include "storage/hdf5_file.h"
+
+namespace sartor::testing {
+namespace {
+
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+
+class BadInput : public Programs {
+ protected:
+  std::vector<std::string> files() const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_)) {
+      if (!entry.path().filename().string().starts_with("config-")) names.push_back(entry.path().string());
+    }
+    std::ranges::sort(names);
+    return names;
+  }
+
+  // Lines of the program's own, which stand behind those of its progress.
+  static int64_t one_line(const std::string& text, const std::string& program) {
+    const size_t at = text.find(program + ": ");
+    return at == std::string::npos ? 0 : std::count(text.begin() + static_cast<int64_t>(at), text.end(), '\n');
+  }
+
+  // `said` is a regular expression for the one line.
+  void refused(const std::string& program, const std::string& config, const std::string& said, const std::vector<std::string>& more = {}) {
+    SCOPED_TRACE(config);
+    const auto before = files();
+    const Outcome outcome = run_command(command(program, config, more));
+    EXPECT_EQ(outcome.status, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, ContainsRegex(said));
+    EXPECT_EQ(one_line(outcome.err, program), 1) << outcome.err;
+    EXPECT_EQ(files(), before);
+  }
+  void train_refused(const std::string& config, const std::string& said, const std::vector<std::string>& more = {}) {
+    refused("sartor-train", config, said, more);
+  }
+  void infer_refused(const std::string& config, const std::string& said, const std::vector<std::string>& more = {}) {
+    refused("sartor-infer", config, said, more);
+  }
+  static std::string with(std::string config, const std::string& from, const std::string& to) {
+    const size_t at = config.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return config.replace(at, from.size(), to);
+  }
+};
+
+TEST_F(BadInput, Configs) {
+  write_ratings();
+  expect_done(train(prepare_config));
+  train_refused("task: factorise\n", ":1: task: .*factorise.*did you mean factorize");
+  train_refused("tusk: factorize\n", "task");
+  train_refused("", "empty");
+  train_refused("task: [prepare\n", ":[12]: ");
+  train_refused(with(factorize_config, "factors: 4", "factors: 0"), ":4: model.factors: found 0, expected integer from 1 to 65536");
+  train_refused(with(factorize_config, "factors: 4", "factors: many"), ":4: model.factors: .*many");
+  train_refused(with(factorize_config, "regularization: 0.5", "regularisation: 0.5"), ":4: model.*regularisation.*did you mean regularization");
+  train_refused(with(factorize_config, "regularization: 0.5", "regularization: .nan"), ":4: model.regularization: ");
+  train_refused(with(factorize_config, "device: cpu", "device: gpu"), ":2: device: .*gpu.*auto, cpu or cuda");
+  train_refused(with(factorize_config, "device: cpu\n", ""), "--set model.factors=-3.*found -3", {"--set", "model.factors=-3"});
+  train_refused(with(factorize_config, "output: FOLDER/run\n", ""), "output: required and missing");
+  train_refused(factorize_config + std::string("output: twice\n"), "output.*twice|twice.*output|output.*again|repeated");
+  train_refused(with(prepare_config, "method: random", "method: rows"), ":3: split: first_test_row and test_rows");
+  train_refused(with(prepare_config, "test: 0.2", "test: 1"), ":3: split: .*nothing for training");
+}
+
+TEST_F(BadInput, CommandLines) {
+  const auto refused_line = [](std::vector<std::string> words, const std::string& said) {
+    words.insert(words.begin(), SARTOR_BIN_DIR "/sartor-train");
+    const Outcome outcome = run_command(words);
+    EXPECT_EQ(outcome.status, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, ContainsRegex(said));
+    EXPECT_EQ(std::ranges::count(outcome.err, '\n'), 1) << outcome.err;
+  };
+  refused_line({}, "--config FILE");
+  refused_line({"--config"}, "--config");
+  refused_line({"--config", path("none.yaml")}, "none.yaml.*No such file");
+  refused_line({"--confg", "a.yaml"}, "--confg");
+  refused_line({"--config", path("none.yaml"), "--resume", "--overwrite"}, "resume|overwrite");
+}
+
+TEST_F(BadInput, Tables) {
+  const auto ratings = [&](const std::string& rows) { write("ratings.csv", rows); };
+  train_refused(prepare_config, "ratings.csv: no such file");
+  ratings("user,item,score,time\nu,i,3,1\n");
+  train_refused(prepare_config, "ratings.csv: .*rating");
+  ratings("");
+  train_refused(prepare_config, "ratings.csv is empty");
+  ratings("user,item,rating,time\n");
+  train_refused(prepare_config, "no ratings");
+  ratings("user,item,rating,time\nu,i,nan,1\nu,i,x,2\nu,i\n");
+  train_refused(prepare_config, "no ratings");
+  const std::string strict = with(prepare_config, "source: {", "source: {unfit: error, minimum: 1, maximum: 5, ");
+  ratings("user,item,rating,time\nu,a,3,1\nu,b,NaN,1\n");
+  train_refused(strict, "ratings.csv: record 3: value is not finite");
+  ratings("user,item,rating,time\nu,a,3,1\nu,b,6,1\n");
+  train_refused(strict, "ratings.csv: record 3: value is above the maximum");
+  ratings("user,item,rating,time\nu,a,3,1\nu,b,good,1\n");
+  train_refused(strict, "ratings.csv: record 3: value is not a number");
+  ratings("user,item,rating,time\nu,a,3,1\nu,,4,1\n");
+  train_refused(strict, "ratings.csv: record 3: item is missing");
+  ratings("user,item,rating,time\n用户,商品,3,1\nu,i,4,2\n用户,商品,5,3\n");
+  train_refused(with(prepare_config, "split:", "cleaning: {duplicates: error}\nsplit:"), "用户.*商品");
+  ratings("user,item,rating,time\nu,a,3,1\n");
+  train_refused(prepare_config, "nothing.*training|training");
+  train_refused(with(prepare_config, "FOLDER/prepared.h5", "FOLDER/none/prepared.h5"), "none");
+  write("ratings.parquet", "PAR1 this is no Parquet file PAR1");
+  train_refused(with(prepare_config, "ratings.csv", "ratings.parquet"), "ratings.parquet: ");
+  write("ratings.csv.gz", "\x1f\x8b\x08 and nothing more");
+  train_refused(with(prepare_config, "ratings.csv", "ratings.csv.gz"), "ratings.csv.gz: ");
+}
+
+TEST_F(BadInput, PreparedFiles) {
+  train_refused(factorize_config, "prepared.h5: no such file");
+  write("prepared.h5", "this is no HDF5 file");
+  train_refused(factorize_config, "prepared.h5 is no HDF5 file");
+  write_ratings();
+  expect_done(train(prepare_config, {"--overwrite"}));
+  const std::string whole = read("prepared.h5");
+  for (const double share : {0.1, 0.5, 0.99}) {
+    write("prepared.h5", whole.substr(0, static_cast<size_t>(share * static_cast<double>(whole.size()))));
+    train_refused(factorize_config, "prepared.h5 is no HDF5 file");
+  }
+  datasets::Hdf5File::create(path("prepared.h5")).set_schema("sartor.prepared", 9);
+  train_refused(factorize_config, "prepared.h5.* 9.* 1");
+}
+
+TEST_F(BadInput, Runs) {
+  make_run();
+  train_refused(factorize_config, "run.*exists");
+  train_refused(factorize_config, "regularization", {"--resume", "--set", "model.regularization=0.7"});
+  train_refused(with(factorize_config, "FOLDER/run", "FOLDER/other"), "other.*resume|no run.*other", {"--resume"});
+  train_refused(with(factorize_config, "FOLDER/run", "/proc/run"), "/proc/");
+  train_refused(prepare_config, "prepared.h5.*exists");
+  train_refused(with(factorize_config, "FOLDER/run", "FOLDER/gpu"), "GPU|cuda", {"--set", "device=cuda"});
+}
+
+TEST_F(BadInput, Inference) {
+  infer_refused(recommend_config, "run.*: no such file");
+  make_run();
+  infer_refused(with(recommend_config, "k: 5", "k: 500"), "k is 500, but only 40 items");
+  infer_refused(with(recommend_config, "lists.csv", "lists.txt"), "lists.txt.*csv");
+  infer_refused(with(recommend_config, "FOLDER/lists.csv", "FOLDER/none/lists.csv"), "none");
+  infer_refused(recommend_config + std::string("users: {path: FOLDER/ratings.csv, column: name}\n"), "ratings.csv: .*name");
+  infer_refused(recommend_config + std::string("allow: {path: FOLDER/ratings.csv, column: user}\n"), "leave no item|allow");
+  infer_refused(with(recommend_config, "model: FOLDER/run", "model: FOLDER/prepared.h5"), "prepared.h5: .*sartor.prepared");
+  write("lists.csv", "mine");
+  infer_refused(recommend_config, "lists.csv exists");
+  EXPECT_EQ(read("lists.csv"), "mine");
+}
+
+TEST_F(BadInput, FullDisksLeaveNothing) {
+  make_run();
+  const auto full = [&](const std::vector<std::string>& words) {
+    const auto before = files();
+    const Outcome outcome = run_with_fault(words, folder_, 1, Fault::disk_full);
+    EXPECT_EQ(outcome.status, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("No space left on device"));
+    EXPECT_EQ(files(), before);
+  };
+  full(command("sartor-train", with(prepare_config, "prepared.h5", "again.h5")));
+  full(command("sartor-train", with(factorize_config, "FOLDER/run", "FOLDER/again")));
+  full(command("sartor-infer", recommend_config));
+}
+
+}  // namespace
+}  // namespace sartor::testing

@@ -1,0 +1,36 @@
+// docs/config.md and the published configs say what the programs do.
+#include <algorithm>
+#include <sstream>
+
+#include "integration/fixture.h"
+
+namespace sartor::testing {
+namespace {
+
+std::string contents(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(Docs, ConfigIsCurrent) {
+  std::string fields;
+  for (const char* program : {"sartor-train", "sartor-infer"}) {
+    fields += run_command({std::string(SARTOR_BIN_DIR "/") + program, "--help-config-markdown"}).out;
+  }
+  EXPECT_EQ(contents(SARTOR_SOURCE_DIR "/docs/config.md"), fields) << "renew it with scripts/docs.sh";
+}
+
+TEST(Docs, EveryPublishedConfigIsUnderstood) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(SARTOR_SOURCE_DIR "/configs")) {
+    if (entry.path().extension() != ".yaml") continue;
+    const std::string text = contents(entry.path());
+    const bool trains = text.find("task: prepare") != std::string::npos || text.find("task: factorize") != std::string::npos;
+    const Outcome outcome = run_command(
+        {trains ? SARTOR_BIN_DIR "/sartor-train" : SARTOR_BIN_DIR "/sartor-infer", "--config", entry.path().string(), "--dry-run"});
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_TRUE(text.starts_with("# ")) << entry.path() << " says nothing of itself";
+  }
+}
+
+}  // namespace
+}  // namespace sartor::testing

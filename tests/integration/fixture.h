@@ -1,0 +1,98 @@
+// Both programs as a user runs them, in a folder of the test's own.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "models/random.h"
+#include "support/faults/faults.h"
+
+namespace sartor::testing {
+
+class Programs : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = std::filesystem::path(::testing::TempDir()) / ("sartor_" + std::to_string(getpid()) + "_" + test->name());
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+
+  std::string write(const std::string& name, const std::string& contents) const {
+    std::ofstream(folder_ / name, std::ios::binary) << contents;
+    return path(name);
+  }
+  std::string read(const std::string& name) const {
+    std::ifstream file(folder_ / name, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  // Command line of sartor-train or sartor-infer with a config of these lines; FOLDER in them is the test's folder.
+  std::vector<std::string> command(const std::string& program, std::string config, const std::vector<std::string>& more = {}) const {
+    for (size_t at; (at = config.find("FOLDER")) != std::string::npos;) config.replace(at, 6, folder_.string());
+    const std::string file = write("config-" + std::to_string(configs_++) + ".yaml", config);
+    std::vector<std::string> words = {SARTOR_BIN_DIR "/" + program, "--config", file};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  Outcome train(const std::string& config, const std::vector<std::string>& more = {}) const {
+    return run_command(command("sartor-train", config, more));
+  }
+  Outcome infer(const std::string& config, const std::vector<std::string>& more = {}) const {
+    return run_command(command("sartor-infer", config, more));
+  }
+
+  // ratings.csv: `users` x `items` with taste in two dimensions, ids partly Chinese; about a third of the cells, in mixed order.
+  void write_ratings(int64_t users = 60, int64_t items = 40) const {
+    std::string rows = "user,item,rating,time\n";
+    for (int64_t cell = 0; cell < users * items; cell++) {
+      const int64_t at = cell * 1009 % (users * items), user = at / items, item = at % items;
+      if (random_bits(1, at) % 3) continue;
+      const double taste = random_normal(2, user) * random_normal(3, item) + random_normal(4, user) * random_normal(5, item);
+      const double rating = std::clamp(std::round(3 + taste), 1.0, 5.0);
+      rows += (user % 2 ? "用户" : "u") + std::to_string(user) + ",i" + std::to_string(item) + "," + std::to_string(int(rating)) + "," +
+              std::to_string(1'000'000 + cell) + "\n";
+    }
+    write("ratings.csv", rows);
+  }
+
+  static constexpr const char* prepare_config =
+      "task: prepare\n"
+      "source: {path: FOLDER/ratings.csv, columns: {user: user, item: item, value: rating, time: time}}\n"
+      "split: {method: random, test: 0.2, validation: 0.1, seed: 7}\n"
+      "output: FOLDER/prepared.h5\n";
+  static constexpr const char* factorize_config =
+      "task: factorize\n"
+      "device: cpu\n"
+      "data: {path: FOLDER/prepared.h5}\n"
+      "model: {factors: 4, epochs: 5, regularization: 0.5}\n"
+      "output: FOLDER/run\n";
+  static constexpr const char* recommend_config =
+      "task: recommend\n"
+      "device: cpu\n"
+      "model: FOLDER/run\n"
+      "k: 5\n"
+      "output: FOLDER/lists.csv\n";
+
+  void expect_done(const Outcome& outcome) const { ASSERT_EQ(outcome.status, 0) << outcome.err; }
+  void make_run() {
+    write_ratings();
+    expect_done(train(prepare_config));
+    expect_done(train(factorize_config));
+  }
+
+  std::filesystem::path folder_;
+
+ private:
+  mutable int configs_ = 0;
+};
+
+}  // namespace sartor::testing

@@ -1,0 +1,136 @@
+// From a table of ratings to recommendations, with both programs.
+#include <nlohmann/json.hpp>
+
+#include "integration/fixture.h"
+#include "models/factor_model.h"
+
+namespace sartor::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using nlohmann::json;
+
+class Pipeline : public Programs {
+ protected:
+  json results() const { return json::parse(read("run/results.json")); }
+
+  std::vector<std::vector<std::string>> table(const std::string& name) const {
+    std::vector<std::vector<std::string>> rows;
+    std::istringstream lines(read(name));
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream cells(line);
+      rows.emplace_back();
+      for (std::string cell; std::getline(cells, cell, ',');) rows.back().push_back(cell);
+    }
+    return rows;
+  }
+};
+
+TEST_F(Pipeline, LearnsWhatRatingsSay) {
+  make_run();
+  const json found = results();
+  EXPECT_LT(found["test"]["rmse"], found["baselines"]["user_mean"]["rmse"]);
+  for (const char* metric : {"rmse", "mae", "precision@10", "recall@10", "ndcg@10", "map@10", "mrr@10", "hit_rate@10", "coverage@10",
+                             "gini@10", "novelty@10"}) {
+    EXPECT_TRUE(found["test"].contains(metric)) << metric;
+    EXPECT_TRUE(found["baselines"]["popularity"].contains(metric)) << metric;
+  }
+  std::istringstream lines(read("run/metrics.jsonl"));
+  int64_t epochs = 0;
+  for (std::string line; std::getline(lines, line);) {
+    EXPECT_EQ(json::parse(line)["epoch"], ++epochs);
+    EXPECT_TRUE(json::parse(line)["validation"].contains("rmse"));
+  }
+  EXPECT_EQ(epochs, 5);
+  EXPECT_TRUE(json::parse(read("run/provenance.json")).contains("data_hash"));
+  EXPECT_THAT(read("run/run.yaml"), HasSubstr("regularization: 0.5"));
+}
+
+TEST_F(Pipeline, TheSameBitsForAnyNumberOfThreads) {
+  make_run();
+  const std::string one = read("run/model/factors.h5");
+  expect_done(train(factorize_config, {"--overwrite", "--set", "threads=3"}));
+  EXPECT_TRUE(read("run/model/factors.h5") == one);
+}
+
+TEST_F(Pipeline, MoreEpochsContinueWhereTheRunEnded) {
+  make_run();
+  expect_done(train(factorize_config, {"--resume", "--set", "model.epochs=8"}));
+  const std::string resumed = read("run/model/factors.h5");
+  expect_done(train(factorize_config, {"--overwrite", "--set", "model.epochs=8"}));
+  EXPECT_TRUE(read("run/model/factors.h5") == resumed);
+  EXPECT_TRUE(std::filesystem::exists(path("run.1")));
+}
+
+TEST_F(Pipeline, RecommendsToKnownNewAndUnknownUsers) {
+  make_run();
+  write("users.csv", "id\nu0\n谁\n新用户\n");
+  write("new.csv", "user,item,rating\n新用户,i3,5\n新用户,i7,1\n新用户,nothing,4\n");
+  write("titles.csv", "id,title\ni0,\"一, two\"\ni1,\"say \"\"hi\"\"\"\n");
+  const Outcome outcome = infer(std::string(recommend_config) +
+                                "users: {path: FOLDER/users.csv, column: id}\n"
+                                "new_users: {path: FOLDER/new.csv, columns: {user: user, item: item, value: rating}}\n"
+                                "items: {path: FOLDER/titles.csv, id: id, columns: [title]}\n");
+  expect_done(outcome);
+  EXPECT_THAT(outcome.err, HasSubstr("1 of them unknown"));
+  EXPECT_THAT(outcome.err, HasSubstr("1 ratings of new users are of items that the model does not know"));
+  const auto rows = table("lists.csv");
+  ASSERT_EQ(rows.size(), 1u + 3 * 5);
+  EXPECT_THAT(rows[0], ElementsAre("user", "rank", "item", "score", "basis", "title"));
+  EXPECT_EQ(rows[1][0], "u0");
+  EXPECT_EQ(rows[1][4], "model");
+  EXPECT_EQ(rows[6][0], "谁");
+  EXPECT_EQ(rows[6][4], "popularity");
+  EXPECT_EQ(rows[11][4], "ratings");
+  for (size_t row = 11; row < 16; row++) EXPECT_TRUE(rows[row][2] != "i3" && rows[row][2] != "i7");
+}
+
+TEST_F(Pipeline, KeepsToWhatMayBeOffered) {
+  make_run();
+  write("allow.csv", "item\ni1\ni2\ni3\ni4\ni5\ni6\ni7\ni8\ni9\n");
+  write("deny.csv", "item\ni2\nunknown\n");
+  expect_done(infer(std::string(recommend_config) + "exclude_seen: false\n"
+                    "allow: {path: FOLDER/allow.csv, column: item}\ndeny: {path: FOLDER/deny.csv, column: item}\n"));
+  const auto rows = table("lists.csv");
+  ASSERT_EQ(rows.size(), 1u + 60 * 5);
+  for (size_t row = 1; row < rows.size(); row++) {
+    EXPECT_EQ(rows[row][2].size(), 2u);
+    EXPECT_NE(rows[row][2], "i2");
+    EXPECT_NE(rows[row][2], "i0");
+  }
+}
+
+TEST_F(Pipeline, FindsSimilarItemsAndUsers) {
+  make_run();
+  const std::string config = "task: similar\ndevice: cpu\nmodel: FOLDER/run\nk: 3\noutput: FOLDER/near.jsonl\n";
+  expect_done(infer(config));
+  const json first = json::parse(read("near.jsonl").substr(0, read("near.jsonl").find('\n')));
+  EXPECT_EQ(first["rank"], 1);
+  EXPECT_NE(first["id"], first["neighbour"]);
+  EXPECT_LE(first["cosine"].get<double>(), 1.0001);
+  expect_done(infer(config, {"--overwrite", "--set", "of=users", "--set", "output=" + path("near.csv")}));
+  EXPECT_EQ(table("near.csv").size(), 1u + 60 * 3);
+}
+
+TEST_F(Pipeline, EveryFormOfTableGivesTheSameLists) {
+  make_run();
+  for (const char* name : {"a.csv", "b.tsv", "c.jsonl", "d.parquet"}) {
+    expect_done(infer(recommend_config, {"--set", "output=" + path(name)}));
+    EXPECT_TRUE(std::filesystem::exists(path(name)));
+  }
+  expect_done(run_command({SARTOR_PYTHON, SARTOR_SOURCE_DIR "/tests/integration/read_outputs.py", folder_.string()}));
+}
+
+TEST_F(Pipeline, DryRunTouchesNothing) {
+  write_ratings();
+  const Outcome outcome = train(prepare_config, {"--dry-run", "--set", "split.seed=9"});
+  expect_done(outcome);
+  EXPECT_THAT(outcome.out, HasSubstr("seed: 9"));
+  EXPECT_THAT(outcome.out, HasSubstr("# reads  " + path("ratings.csv")));
+  EXPECT_THAT(outcome.out, HasSubstr("# writes " + path("prepared.h5")));
+  EXPECT_FALSE(std::filesystem::exists(path("prepared.h5")));
+}
+
+}  // namespace
+}  // namespace sartor::testing

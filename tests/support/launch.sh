@@ -1,0 +1,2 @@
+#!/bin/sh
+exec ${SARTOR_TEST_LAUNCHER:-} "$@"

@@ -1,0 +1,148 @@
+// A run that is killed, or whose disk fills up, at any write, sync, rename, truncation or removal.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "support/faults/faults.h"
+
+namespace sartor {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+
+std::string text_of(const fs::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return std::move(text).str();
+}
+
+// Every file and folder below `folder` by its path there, the times taken out that differ between runs.
+std::map<std::string, std::string> tree(const fs::path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    const auto name = entry.path().lexically_relative(folder).string();
+    auto& text = files[name];
+    if (entry.is_directory() || name.ends_with(".lock") || name.ends_with("provenance.json")) continue;
+    text = text_of(entry.path());
+    if (!name.ends_with("metrics.jsonl")) continue;
+    std::istringstream lines(std::exchange(text, ""));
+    for (std::string line; std::getline(lines, line);) {
+      auto json = nlohmann::ordered_json::parse(line);
+      json.erase("seconds");
+      text += json.dump() + "\n";
+    }
+  }
+  return files;
+}
+
+// The N of the last line "WORD N" in `text`; `otherwise` without one.
+int64_t number_after(const std::string& word, const std::string& text, int64_t otherwise) {
+  const auto at = text.rfind(word + " ");
+  return at == text.npos ? otherwise : std::stoll(text.substr(at + word.size()));
+}
+
+class Crash : public ::testing::Test {
+ protected:
+  Crash() : home_(fs::path(::testing::TempDir()) / fmt::format("crash-{}-运行", getpid())) {
+    fs::remove_all(home_);
+    fs::create_directories(home_);
+    fs::current_path(home_);
+    std::ofstream("toy.yaml") << "task: toy\noutput: runs/toy\nepochs: 2\ncheckpoint: {keep: 1}\n";
+    calls_ = count_calls(command(), home_);
+    finished_ = tree("runs");
+    finished_toy_ = tree("runs/toy");
+    fs::remove_all("runs");
+  }
+  ~Crash() override {
+    fs::current_path("/");
+    fs::remove_all(home_);
+  }
+
+  static std::vector<std::string> command() { return {TOY_PROGRAM, "--config", "toy.yaml"}; }
+  static std::vector<std::string> resume() {
+    return {TOY_PROGRAM, "--config", "toy.yaml", fs::exists("runs/toy") ? "--resume" : "--overwrite"};
+  }
+
+  const fs::path home_;
+  int64_t calls_;
+  std::map<std::string, std::string> finished_, finished_toy_;  // what an undisturbed run leaves in runs/, in runs/toy/
+};
+
+TEST_F(Crash, KilledAnywhereResumesFromTheLastCheckpointOrTheOneBefore) {
+  ASSERT_GT(calls_, 60);
+  for (int64_t at = 1; at <= calls_; at++) {
+    for (const auto fault : {Fault::kill_before, Fault::kill_after}) {
+      SCOPED_TRACE(fmt::format("{} call {} of {}", fault == Fault::kill_before ? "before" : "after", at, calls_));
+      fs::remove_all("runs");
+      const auto killed = run_with_fault(command(), home_, at, fault);
+      ASSERT_EQ(killed.status, 137);
+      const auto resumed = run_command(resume());
+      ASSERT_EQ(resumed.status, 0) << resumed.err;
+      ASSERT_EQ(tree("runs"), finished_);
+      if (resumed.out == "complete\n") continue;
+      const auto trained = number_after("trained", killed.out, 0);
+      const auto first = number_after("first", resumed.out, 3);
+      ASSERT_TRUE(first == trained || first == trained + 1) << "trained " << trained << ", resumed with " << first;
+    }
+  }
+}
+
+TEST_F(Crash, ResumeItselfMayBeKilledAnywhere) {
+  const auto half_done = [&] {
+    fs::remove_all("runs");
+    run_with_fault(command(), home_, calls_ / 2, Fault::kill_after);
+  };
+  half_done();
+  const auto calls = count_calls(resume(), home_);
+  for (int64_t at = 1; at <= calls; at++) {
+    SCOPED_TRACE(at);
+    half_done();
+    ASSERT_EQ(run_with_fault(resume(), home_, at, Fault::kill_before).status, 137);
+    const auto resumed = run_command(resume());
+    ASSERT_EQ(resumed.status, 0) << resumed.err;
+    ASSERT_EQ(tree("runs"), finished_);
+  }
+}
+
+TEST_F(Crash, OverwriteKilledAnywhereKeepsTheOldRun) {
+  auto overwrite = command();
+  overwrite.push_back("--overwrite");
+  run_command(command());
+  const auto calls = count_calls(overwrite, home_);
+  for (int64_t at = 1; at <= calls; at++) {
+    SCOPED_TRACE(at);
+    fs::remove_all("runs");
+    run_command(command());
+    ASSERT_EQ(run_with_fault(overwrite, home_, at, Fault::kill_after).status, 137);
+    ASSERT_EQ(tree(fs::exists("runs/toy.1") ? "runs/toy.1" : "runs/toy"), finished_toy_);
+    if (fs::exists("runs/toy.1") && fs::exists("runs/toy")) return;  // from here on it is a run like any other
+  }
+  FAIL() << "the new run never took its name";
+}
+
+TEST_F(Crash, FullDiskIsSaidInOneLineAndLeavesNothingHalfWritten) {
+  for (int64_t at = 1; at <= calls_; at++) {
+    SCOPED_TRACE(at);
+    fs::remove_all("runs");
+    const auto full = run_with_fault(command(), home_, at, Fault::disk_full);
+    if (full.status == 0) continue;  // what remained to be done was optional, or removal
+    ASSERT_EQ(full.status, 2);
+    const auto last_line = full.err.substr(full.err.rfind('\n', full.err.size() - 2) + 1);
+    ASSERT_THAT(last_line, ::testing::AllOf(::testing::StartsWith("toy: "), HasSubstr("No space left"), EndsWith("\n")));
+    if (fs::exists("runs")) {
+      for (const auto& [name, text] : tree("runs")) ASSERT_THAT(name, ::testing::Not(HasSubstr("partial")));
+    }
+    const auto resumed = run_command(resume());
+    ASSERT_EQ(resumed.status, 0) << resumed.err;
+    ASSERT_EQ(tree("runs"), finished_);
+  }
+}
+
+}  // namespace
+}  // namespace sartor

@@ -1,0 +1,51 @@
+// A model that is trained in no time and whose every bit depends on all epochs before.
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "metrics/metric.h"
+
+namespace sartor {
+
+struct ToyModel {
+  uint64_t weights = 1, momentum = 7;
+
+  void train_epoch() {
+    momentum = momentum * 6364136223846793005u + weights;
+    weights ^= momentum >> 17;
+  }
+  std::vector<Metric> metrics() const { return {{"loss", static_cast<double>(weights % 1000) / 1000}}; }
+
+  // Two files, one in a folder of its own, so that half a checkpoint can be told from a whole one.
+  void save(const std::filesystem::path& folder) const {
+    std::filesystem::create_directory(folder / "optimizer");
+    write(folder / "weights", weights);
+    write(folder / "optimizer" / "momentum", momentum);
+  }
+  void load(const std::filesystem::path& folder) {
+    weights = read(folder / "weights");
+    momentum = read(folder / "optimizer" / "momentum");
+  }
+
+ private:
+  static void write(const std::filesystem::path& path, uint64_t value) {
+    std::ofstream file(path);
+    file << value;
+    file.close();
+    if (!file) throw std::system_error(errno, std::generic_category(), "cannot write " + path.string());
+  }
+  static uint64_t read(const std::filesystem::path& path) {
+    uint64_t value;
+    if (!(std::ifstream(path) >> value)) throw std::runtime_error("half a checkpoint: " + path.string());
+    return value;
+  }
+};
+
+}  // namespace sartor

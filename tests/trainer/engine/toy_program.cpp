@@ -1,0 +1,64 @@
+// A program that trains the toy model: what the tests kill, starve of disk space and signal.
+#include <fmt/format.h>
+
+#include <csignal>
+
+#include "engine/run.h"
+#include "runtime/program.h"
+#include "toy_model.h"
+
+namespace sartor {
+namespace {
+
+struct ToyConfig : RunConfig {
+  int64_t epochs = 3;
+  double learning_rate = 0.5;
+  int64_t signal_in = 0, signal = SIGTERM;
+
+  template <class Fields> void describe(Fields& field) {
+    RunConfig::describe(field);
+    field("epochs", epochs, at_least(1), "Passes.");
+    field("learning_rate", learning_rate, "Of no use.");
+    field("signal_in", signal_in, "Epoch in which the program signals itself; 0 for none.");
+    field("signal", signal, "Which.");
+  }
+  std::vector<std::filesystem::path> reads() const { return {}; }
+  std::vector<std::filesystem::path> writes() const { return {output}; }
+};
+
+void train(const ToyConfig& config, const Invocation& invocation) {
+  Run run({.folder = config.output,
+           .config = to_yaml(config),
+           .checkpoint = config.checkpoint,
+           .may_change = {"signal_in", "signal"},
+           .command = invocation.command,
+           .resume = invocation.resume,
+           .overwrite = invocation.overwrite});
+  if (run.complete()) return fmt::print("complete\n");
+  ToyModel model;
+  run.record("data_hash", "0123");
+  run.restore(model);
+  int64_t first = 0;
+  for (auto epoch : run.epochs(config.epochs)) {
+    if (first == 0) fmt::print("first {}\n", first = epoch);
+    model.train_epoch();
+    fmt::print("trained {}\n", epoch);
+    std::fflush(stdout);
+    if (epoch == config.signal_in) std::raise(static_cast<int>(config.signal));
+    run.log(epoch, {{"validation", model.metrics()}});
+    run.checkpoint(epoch, model);
+  }
+  run.finish(model, {{"test", model.metrics()}}, {{"constant", {{"loss", 1}}}});
+}
+
+}  // namespace
+}  // namespace sartor
+
+int main(int argc, char** argv) {
+  using namespace sartor;
+  return run_program({.name = "toy",
+                      .summary = "Trains nothing.",
+                      .examples = "  toy --config toy.yaml\n",
+                      .tasks = {make_task<ToyConfig>("toy", "Trains nothing, epoch by epoch.", train)}},
+                     argc, argv);
+}

@@ -1,0 +1,163 @@
+// Devices, thread pools, ranks, signals and libtorch's module. What a process can do only once is done in a child.
+#include "runtime/runtime.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <arrow/io/type_fwd.h>
+#include <arrow/util/thread_pool.h>
+#include <gmock/gmock.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <stdexcept>
+
+#include "core/gpu_module.h"
+#include "core/parallel_for.h"
+#include "runtime/signals.h"
+#include "runtime/torch_module.h"
+
+namespace sartor {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ExitedWithCode;
+using ::testing::HasSubstr;
+using ::testing::KilledBySignal;
+using ::testing::StartsWith;
+using ::testing::StrEq;
+using ::testing::ThrowsMessage;
+
+RuntimeConfig on(Device device, int64_t threads = 0) {
+  RuntimeConfig config;
+  config.device = device;
+  config.threads = threads;
+  return config;
+}
+
+class RuntimeTest : public ::testing::Test {
+ protected:
+  RuntimeTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }  // the child begins anew
+  ~RuntimeTest() override {
+    for (const auto name : {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"}) unsetenv(name);
+  }
+};
+
+TEST_F(RuntimeTest, ThreadsSizesEveryPool) {
+  const auto sized = [](int threads) {
+    return at::get_num_threads() == threads && at::get_num_interop_threads() == 3 &&
+           arrow::GetCpuThreadPoolCapacity() == threads && arrow::io::GetIOThreadPoolCapacity() == threads;
+  };
+  const auto both = [&] {
+    const bool three = make_runtime(on(Device::cpu, 3)).threads == 3 && sized(3);
+    const bool two = make_runtime(on(Device::cpu, 2)).threads == 2 && sized(2);
+    return three && two;
+  };
+  EXPECT_EXIT(_exit(both() ? 0 : 1), ExitedWithCode(0), "");
+}
+
+TEST_F(RuntimeTest, ThreadsAreSharedAmongTheProcessesOfAMachine) {
+  EXPECT_EQ(make_runtime(on(Device::cpu)).threads, cuda::available_threads());
+  setenv("LOCAL_WORLD_SIZE", "1000000", 1);
+  EXPECT_EQ(make_runtime(on(Device::cpu)).threads, 1);
+  EXPECT_EQ(make_runtime(on(Device::cpu, 2)).threads, 2) << "what the config says is for each process";
+}
+
+TEST_F(RuntimeTest, RanksComeFromTheEnvironment) {
+  EXPECT_EQ(Ranks::from_environment().world_size, 1);
+  setenv("RANK", "5", 1);
+  setenv("WORLD_SIZE", "8", 1);
+  setenv("LOCAL_RANK", "1", 1);
+  setenv("LOCAL_WORLD_SIZE", "4", 1);
+  const auto ranks = Ranks::from_environment();
+  EXPECT_EQ(ranks.rank, 5);
+  EXPECT_EQ(ranks.world_size, 8);
+  EXPECT_EQ(ranks.local_rank, 1);
+  EXPECT_EQ(ranks.local_world_size, 4);
+
+  const auto refused = [](const char* name, const char* value, const std::string& message) {
+    const std::string before = std::getenv(name);
+    setenv(name, value, 1);
+    EXPECT_THAT([] { Ranks::from_environment(); }, ThrowsMessage<std::invalid_argument>(StrEq(message)));
+    setenv(name, before.c_str(), 1);
+  };
+  refused("RANK", "五", "the environment variable RANK is '五', expected a number");
+  refused("WORLD_SIZE", "", "the environment variable WORLD_SIZE is '', expected a number");
+  refused("RANK", "8", "RANK is 8, WORLD_SIZE 8");
+  refused("LOCAL_RANK", "-1", "LOCAL_RANK is -1, LOCAL_WORLD_SIZE 4");
+}
+
+TEST_F(RuntimeTest, AutoTakesTheCpuWithoutADeviceAndSaysWhy) {
+  if (cuda::gpu_count() > 0) GTEST_SKIP() << "there is a GPU";
+  const auto runtime = make_runtime(on(Device::automatic, 1));
+  EXPECT_FALSE(runtime.context.is_gpu());
+  EXPECT_THAT(runtime.device, AllOf(StartsWith("CPU"), HasSubstr("no GPU: ")));
+  EXPECT_THAT(make_runtime(on(Device::cpu, 1)).device, ::testing::Not(HasSubstr("GPU")));
+  EXPECT_THAT([] { make_runtime(on(Device::cuda)); }, ThrowsMessage<std::invalid_argument>(StartsWith("device is cuda: ")));
+}
+
+TEST_F(RuntimeTest, GpuIsTakenByLocalRank) {
+  if (cuda::gpu_count() == 0) GTEST_SKIP() << "there is no GPU";
+  EXPECT_TRUE(make_runtime(on(Device::automatic)).context.is_gpu());
+  EXPECT_TRUE(make_runtime(on(Device::cuda)).context.is_gpu());
+  setenv("LOCAL_WORLD_SIZE", "1000", 1);
+  setenv("LOCAL_RANK", "999", 1);
+  EXPECT_THAT([] { make_runtime(on(Device::cuda)); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("process 999 of this machine")));
+}
+
+TEST_F(RuntimeTest, VersionsNameTheProgramAndItsLibraries) {
+  const auto all = versions();
+  for (const auto name : {"sartor", "libtorch", "arrow", "hdf5", "compiler"}) EXPECT_NE(all.at(name), "") << name;
+}
+
+TEST_F(RuntimeTest, FirstSignalIsNotedAndTheSecondEndsTheProcess) {
+  EXPECT_EQ(stop_signal(), 0);
+  const auto signalled_twice = [] {
+    catch_stop_signals();
+    std::raise(SIGTERM);
+    if (stop_signal() == SIGTERM) std::raise(SIGINT);
+    _exit(1);
+  };
+  EXPECT_EXIT(signalled_twice(), KilledBySignal(SIGINT), "");
+}
+
+TEST_F(RuntimeTest, TorchModuleCountsTheDevices) {
+  const auto [module, why_not] = find_torch_module();
+#ifdef SARTOR_WITHOUT_CUDA
+  EXPECT_EQ(module, nullptr);
+  EXPECT_EQ(why_not, "this build has no GPU support (SARTOR_CUDA=OFF)");
+#else
+  ASSERT_NE(module, nullptr) << why_not;
+  EXPECT_EQ(module->device_count(), cuda::gpu_count());
+#endif
+}
+
+#ifndef SARTOR_WITHOUT_CUDA
+// Whether ATen, asked now, answers through libtorch_cuda. It will give the same answer from then on.
+bool aten_knows_cuda() {
+  try {
+    at::detail::getCUDAHooks().versionCUDART();
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+TEST_F(RuntimeTest, TorchModuleIsKnownToAtenIfLoadedBeforeItIsAsked) {
+  const auto loaded_first = [] { return find_torch_module().module && aten_knows_cuda(); };
+  EXPECT_EXIT(_exit(loaded_first() ? 0 : 1), ExitedWithCode(0), "");
+  const auto asked_first = [] { return !aten_knows_cuda() && find_torch_module().module && !aten_knows_cuda(); };
+  EXPECT_EXIT(_exit(asked_first() ? 0 : 1), ExitedWithCode(0), "") << "the rule of torch_module.h is needed no more";
+}
+
+TEST_F(RuntimeTest, MakingTheRuntimeDoesNotAskAtenForCuda) {
+  const auto in_time = [] {
+    make_runtime(on(Device::automatic));
+    return find_torch_module().module && aten_knows_cuda();
+  };
+  EXPECT_EXIT(_exit(in_time() ? 0 : 1), ExitedWithCode(0), "");
+}
+#endif
+
+}  // namespace
+}  // namespace sartor

@@ -1,0 +1,48 @@
+// The checkpoints of a run: folders of which each is there whole or not at all.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace sartor {
+
+// What a run was when its checkpoint was made, beside the model: state.json.
+struct RunState {
+  int64_t epoch = 0;          // done
+  int64_t metrics_lines = 0;  // of metrics.jsonl
+};
+
+// Fills a folder that exists and is empty.
+using Save = std::function<void(const std::filesystem::path& folder)>;
+
+// Makes `target` out of what `save` writes: aside in TARGET.partial, synced, renamed. An exception leaves nothing, and a crash
+// at most TARGET.partial; `target` must not exist.
+void save_folder(const std::filesystem::path& target, const Save& save);
+
+// FOLDER/epoch-000012/: what the model saved, and state.json.
+class Checkpoints {
+ public:
+  Checkpoints(std::filesystem::path folder, int64_t keep) : folder_(std::move(folder)), keep_(keep) {}
+
+  // Saves a checkpoint, then tidies up. Throws what `save` throws, and std::system_error; those saved before are then still
+  // there.
+  void save(const RunState& state, const Save& save);
+
+  // Folder of the newest checkpoint, if any.
+  std::optional<std::filesystem::path> newest() const;
+
+  // Removes what a killed process left half-done, and all but the `keep` newest. Only for the run's one writer.
+  void tidy() const;
+
+ private:
+  std::filesystem::path folder_;
+  int64_t keep_;
+};
+
+// Reads CHECKPOINT/state.json. Throws std::invalid_argument if it is broken.
+RunState read_state(const std::filesystem::path& checkpoint);
+
+}  // namespace sartor

@@ -1,0 +1,185 @@
+#include "engine/run.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <ctime>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string_view>
+
+#include "runtime/log.h"
+#include "runtime/runtime.h"
+#include "runtime/signals.h"
+#include "schema/config.h"
+#include "schema/document.h"
+#include "schema/require.h"
+#include "storage/atomic_file.h"
+
+namespace sartor {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+std::string text_of(const Json& json, int indent = -1) {
+  return json.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";  // of broken UTF-8
+}
+
+Json read_json(const fs::path& path) {
+  try {
+    return Json::parse(std::ifstream(path));
+  } catch (const Json::exception& error) {
+    require(false, "{} is broken: {}", path.string(), error.what());
+    throw;
+  }
+}
+
+Json to_json(const Scores& scores) {
+  auto json = Json::object();
+  for (const auto& [of, metrics] : scores) {
+    json[of] = Json::object();
+    for (const auto& [name, value] : metrics) json[of][name] = value;
+  }
+  return json;
+}
+
+Claim claim(const RunRequest& request) {
+  return request.resume ? Claim::resume : request.overwrite ? Claim::overwrite : Claim::fresh;
+}
+
+bool below(std::string_view path, std::string_view section) {
+  return path.starts_with(section) && (path.size() == section.size() || path[section.size()] == '.');
+}
+
+// Whether the configs differ at all. Throws if they do where they may not.
+bool changed(const RunRequest& request, const fs::path& run_yaml) {
+  const auto differing = differences(load_document(run_yaml), parse_document(request.config, "the config"));
+  for (const auto& [path, before, after] : differing) {
+    const auto allowed = [&](const auto& section) { return below(path, section); };
+    require(std::ranges::any_of(request.may_change, allowed), "{}: the run began with {}, --resume cannot continue with {}",
+            path, before.empty() ? "nothing" : before, after.empty() ? "nothing" : after);
+  }
+  return !differing.empty();
+}
+
+// What a killed process left in a run folder, beside its checkpoints.
+void remove_partial(const fs::path& folder) {
+  fs::remove_all(folder / "model.partial");
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const auto name = entry.path().filename().string();
+    if (name.starts_with('.') && name.find(".partial-") != name.npos) fs::remove(entry.path());
+  }
+}
+
+std::string in_words(const Scores& scores) {
+  constexpr size_t most = 4;  // of each: progress is one line
+  std::string text;
+  for (const auto& [of, metrics] : scores) {
+    text += fmt::format("{}{}", text.empty() ? "" : "  ", of);
+    for (const auto& [name, value] : std::span(metrics).first(std::min(metrics.size(), most))) {
+      text += fmt::format(" {} {:.4f}", name, value);
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+Run::Run(RunRequest request)
+    : request_(std::move(request)),
+      folder_(request_.folder, claim(request_)),
+      checkpoints_(folder_.name() / "checkpoints", request_.checkpoint.keep) {
+  if (!request_.resume) return;
+  config_changed_ = changed(request_, folder_.path() / "run.yaml");
+  resumed_from_ = checkpoints_.newest();
+  if (resumed_from_) state_ = read_state(*resumed_from_);
+}
+
+bool Run::complete() const { return !config_changed_ && fs::exists(folder_.path() / "results.json"); }
+
+void Run::record(const std::string& name, const std::string& value) {
+  if (request_.resume) {
+    const auto before = read_json(folder_.path() / "provenance.json").value(name, value);
+    require(before == value, "{} is {}, the run began with {}", name, value, before);
+  }
+  facts_.emplace_back(name, value);
+}
+
+void Run::start_writing() {
+  const auto& folder = folder_.path();
+  auto provenance = request_.resume ? read_json(folder / "provenance.json") : Json::object();
+  for (const auto& [name, value] : facts_) provenance[name] = value;
+  provenance["starts"].push_back({{"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
+                                  {"epochs_before", state_.epoch},
+                                  {"command", request_.command},
+                                  {"device", request_.device},
+                                  {"world_size", request_.world_size},
+                                  {"versions", versions()}});
+  if (request_.resume) {
+    remove_partial(folder);
+    checkpoints_.tidy();
+    fs::remove(folder / "results.json");
+  } else {  // here, so that publish() makes their names last
+    fs::create_directory(folder / "checkpoints");
+    datasets::write_file(folder / "metrics.jsonl", "");
+  }
+  datasets::write_file(folder / "run.yaml", request_.config);
+  datasets::write_file(folder / "provenance.json", text_of(provenance, 2));
+  folder_.publish();
+  metrics_.emplace(folder_.path() / "metrics.jsonl", state_.metrics_lines);
+}
+
+Epochs Run::epochs(int64_t count) {
+  require(state_.epoch <= count, "{} has trained {} epochs already, the config asks for {}", folder_.name().string(),
+          state_.epoch, count);
+  start_writing();
+  epochs_ = count;
+  if (!request_.device.empty()) log_info("device: {}", request_.device);
+  progress_.emplace("epoch", count, state_.epoch);
+  logged_ = std::chrono::steady_clock::now();
+  return {this, state_.epoch + 1, count};
+}
+
+void Run::end_epoch(int64_t epoch) {
+  progress_->update(epoch, latest_);
+  if (stopping_ == 0) return;
+  throw Stopped(stopping_, fmt::format("stopped by {} after epoch {}: --resume continues {}",
+                                       stopping_ == SIGINT ? "SIGINT" : "SIGTERM", epoch, folder_.name().string()));
+}
+
+void Run::log(int64_t epoch, const Scores& scores) {
+  const auto now = std::chrono::steady_clock::now();
+  const std::chrono::duration<double> seconds = now - std::exchange(logged_, now);
+  Json line = {{"epoch", epoch}, {"seconds", std::round(seconds.count() * 1000) / 1000}};
+  line.update(to_json(scores));
+  metrics_->append(text_of(line));
+  latest_ = in_words(scores);
+}
+
+bool Run::checkpoint_due(int64_t epoch) {
+  stopping_ = stop_signal();
+  return stopping_ != 0 || epoch == epochs_ || epoch % request_.checkpoint.every == 0;
+}
+
+void Run::save_checkpoint(int64_t epoch, const Save& save) {
+  metrics_->sync();
+  checkpoints_.save({.epoch = epoch, .metrics_lines = metrics_->lines()}, save);
+}
+
+void Run::finish(const Save& save_model, const Scores& scores, const Scores& baselines) {
+  const auto& folder = folder_.path();
+  fs::remove_all(folder / "model");
+  save_folder(folder / "model", save_model);
+  auto results = to_json(scores);
+  if (!baselines.empty()) results["baselines"] = to_json(baselines);
+  metrics_->sync();
+  datasets::write_file(folder / "results.json", text_of(results, 2));
+  progress_.reset();
+}
+
+}  // namespace sartor

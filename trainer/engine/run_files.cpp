@@ -1,0 +1,132 @@
+#include "engine/run_files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <limits>
+#include <string>
+#include <system_error>
+
+#include "schema/require.h"
+#include "storage/atomic_file.h"
+
+namespace sartor {
+namespace {
+
+namespace fs = std::filesystem;
+
+void check(bool done, const char* action, const fs::path& path) {
+  if (done) return;
+  const std::error_code error(errno, std::generic_category());
+  throw std::system_error(error, fmt::format("cannot {} {}", action, path.string()));
+}
+
+void write_all(int file, std::string_view text, const fs::path& path) {
+  while (!text.empty()) {
+    const ssize_t written = write(file, text.data(), text.size());
+    check(written >= 0 || errno == EINTR, "write", path);
+    text.remove_prefix(written > 0 ? written : 0);
+  }
+}
+
+fs::path existing_ancestor(fs::path path) {
+  while (!path.empty() && !fs::exists(path)) path = path.parent_path();
+  return path;
+}
+
+}  // namespace
+
+Descriptor::Descriptor(const fs::path& path, int flags) : number_(open(path.c_str(), flags | O_CLOEXEC, 0666)) {
+  check(number_ >= 0, "open", path);
+}
+
+Descriptor::~Descriptor() {
+  if (number_ >= 0) close(number_);
+}
+
+FolderLock::FolderLock(const fs::path& folder, const fs::path& shown) : file_(folder / ".lock", O_RDWR | O_CREAT) {
+  const auto pid = std::to_string(getpid());
+  if (flock(file_.number(), LOCK_EX | LOCK_NB) != 0) {
+    check(errno == EWOULDBLOCK, "lock", folder / ".lock");
+    char owner[32] = {};
+    const ssize_t size = pread(file_.number(), owner, sizeof owner - 1, 0);
+    require(false, "{} is in use by process {}", shown.string(), size > 0 ? owner : "(unknown)");
+  }
+  // The lock holds without the number too: on a full disk something else will complain.
+  [[maybe_unused]] const bool written =
+      ftruncate(file_.number(), 0) == 0 && pwrite(file_.number(), pid.data(), pid.size(), 0) == std::ssize(pid);
+}
+
+RunFolder::RunFolder(const fs::path& name)
+    : name_(name.has_filename() ? name : name.parent_path()),
+      existing_parent_(existing_ancestor(name_.parent_path())),
+      path_(name_) {}
+
+// The other constructor is done before this body begins, so that the destructor cleans up after an exception in it.
+RunFolder::RunFolder(const fs::path& name, Claim claim) : RunFolder(name) {
+  const auto shown = name_.string();
+  const bool exists = fs::exists(name_);
+  require(exists || claim != Claim::resume, "there is no run {} to resume", shown);
+  require(!exists || claim != Claim::fresh, "{} exists: --resume continues it, --overwrite puts it aside", shown);
+  require(!exists || fs::exists(name_ / "run.yaml"), "{} is no run: it has no run.yaml", shown);
+  if (exists) locks_.emplace_back(name_, name_);
+  if (claim == Claim::resume) return;
+
+  const auto aside = name_.parent_path() / fmt::format(".{}.partial", name_.filename().string());
+  fs::create_directories(aside);
+  locks_.emplace_back(aside, name_);
+  path_ = aside;
+  for (const auto& entry : fs::directory_iterator(path_)) {  // of a start that was killed
+    if (entry.path().filename() != ".lock") fs::remove_all(entry.path());
+  }
+}
+
+RunFolder::~RunFolder() {
+  std::error_code ignored;
+  if (path_ != name_) fs::remove_all(path_, ignored);
+  for (auto parent = name_.parent_path(); parent != existing_parent_; parent = parent.parent_path()) {
+    if (!fs::remove(parent, ignored)) break;  // not empty
+  }
+}
+
+void RunFolder::publish() {
+  if (path_ == name_) return;
+  if (locks_.size() == 2) {
+    int number = 1;
+    while (fs::exists(fmt::format("{}.{}", name_.string(), number))) number++;
+    fs::rename(name_, fmt::format("{}.{}", name_.string(), number));
+  }
+  datasets::rename_folder(path_, name_);
+  path_ = name_;
+  locks_.erase(locks_.begin(), locks_.end() - 1);
+}
+
+MetricsLog::MetricsLog(fs::path path, int64_t lines)
+    : path_(std::move(path)), file_(path_, O_WRONLY | O_CREAT | O_APPEND), lines_(lines) {
+  std::ifstream kept(path_);
+  for (int64_t line = 0; line < lines; line++) {
+    kept.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+    require(!kept.eof(), "{} has {} lines, fewer than the {} when the checkpoint was made", path_.string(), line, lines);
+    bytes_ += kept.gcount();
+  }
+  if (kept.peek() != EOF) check(ftruncate(file_.number(), bytes_) == 0, "truncate", path_);
+}
+
+void MetricsLog::append(std::string_view line) {
+  try {
+    write_all(file_.number(), line, path_);
+  } catch (...) {
+    [[maybe_unused]] const int taken_back = ftruncate(file_.number(), bytes_);
+    throw;
+  }
+  bytes_ += std::ssize(line);
+  lines_++;
+}
+
+void MetricsLog::sync() { check(fsync(file_.number()) == 0, "sync", path_); }
+
+}  // namespace sartor

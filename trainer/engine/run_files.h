@@ -1,0 +1,84 @@
+// The folder of a run, with its one writer, and the log of metrics in it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sartor {
+
+// An open file; -1 for none. Closes it.
+class Descriptor {
+ public:
+  // As open(2). Throws std::system_error with the path.
+  Descriptor(const std::filesystem::path& path, int flags);
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~Descriptor();
+  int number() const { return number_; }
+
+ private:
+  int number_ = -1;
+};
+
+// The right to write to a folder, for as long as this lives or the process does: flock() on FOLDER/.lock, which holds the
+// writer's process id and stays. It goes with the folder when that is renamed.
+class FolderLock {
+ public:
+  // Throws std::invalid_argument that names the other process if there is one, and the folder as `shown`.
+  FolderLock(const std::filesystem::path& folder, const std::filesystem::path& shown);
+
+ private:
+  Descriptor file_;
+};
+
+// How a run takes its folder: a name that is free, one that may be in use (its folder is put aside), or the folder as it is.
+enum class Claim { fresh, overwrite, resume };
+
+// A locked folder: the one of that name, or with fresh and overwrite a new one that lies aside as .NAME.partial until publish().
+class RunFolder {
+ public:
+  // Throws std::invalid_argument if the folder is in use by another process; exists, when fresh; does not, when resumed;
+  // or has no run.yaml, when overwritten or resumed.
+  RunFolder(const std::filesystem::path& name, Claim claim);
+  ~RunFolder();  // leaves nothing of what was not published
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+
+  const std::filesystem::path& name() const { return name_; }
+  const std::filesystem::path& path() const { return path_; }  // where it is now
+
+  // Gives the folder its name. What had it becomes NAME.1, or .2, ...
+  void publish();
+
+ private:
+  explicit RunFolder(const std::filesystem::path& name);
+
+  const std::filesystem::path name_;
+  const std::filesystem::path existing_parent_;  // the nearest, before this
+  std::filesystem::path path_;
+  std::vector<FolderLock> locks_;  // of the folder to be put aside, if any, and of this
+};
+
+// metrics.jsonl: whole lines, appended. A line that did not fit on the disk is taken back.
+class MetricsLog {
+ public:
+  // Opens or makes the file and cuts it behind its first `lines` lines. Throws std::invalid_argument if it has fewer.
+  MetricsLog(std::filesystem::path path, int64_t lines);
+
+  void append(std::string_view line);  // with its newline
+  void sync();                         // what was appended survives a crash of the machine
+  int64_t lines() const { return lines_; }
+
+ private:
+  std::filesystem::path path_;
+  Descriptor file_;
+  int64_t lines_, bytes_ = 0;
+};
+
+}  // namespace sartor

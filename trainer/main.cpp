@@ -1,0 +1,17 @@
+#include "engine/run_task.h"
+#include "tasks/factorize.h"
+#include "tasks/prepare.h"
+
+int main(int argc, char** argv) {
+  using namespace sartor;
+  return run_program(
+      {.name = "sartor-train",
+       .summary = "Prepares data and trains models from YAML files.",
+       .examples = "  sartor-train --config configs/ml-100k-prepare.yaml\n"
+                   "  sartor-train --config configs/ml-100k-als.yaml --set model.factors=128 --set output=runs/wide\n"
+                   "  sartor-train --config configs/ml-100k-als.yaml --resume\n"
+                   "  sartor-train --config configs/ml-100k-als.yaml --dry-run\n",
+       .tasks = {task("prepare", "Raw tables in, one prepared HDF5 file out.", prepare),
+                 task("factorize", "Factors of users and items from their ratings.", factorize, {"model.epochs", "data.path"})}},
+      argc, argv);
+}

@@ -1,0 +1,41 @@
+// How far predicted ratings are from the given ones.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "metrics/metric.h"
+
+namespace sartor {
+
+// Streaming sums over pairs of prediction p and truth t, in double:
+//
+//   rmse = sqrt(mean((p - t)^2))      mae = mean(|p - t|)
+//
+// An aggregate, so that processes can add their members up. A prediction that is not finite makes both results so.
+struct RatingMetrics {
+  int64_t count = 0;
+  double squared = 0, absolute = 0;
+
+  void add(double predicted, double truth) {
+    const double error = predicted - truth;
+    count++;
+    squared += error * error;
+    absolute += std::abs(error);
+  }
+
+  void merge(const RatingMetrics& other) {
+    count += other.count;
+    squared += other.squared;
+    absolute += other.absolute;
+  }
+
+  // {"rmse", "mae"}; empty without pairs.
+  std::vector<Metric> finish() const {
+    if (count == 0) return {};
+    return {{"rmse", std::sqrt(squared / count)}, {"mae", absolute / count}};
+  }
+};
+
+}  // namespace sartor

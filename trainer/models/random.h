@@ -1,0 +1,28 @@
+// Random numbers by index: the value at (seed, index) is the same on any machine, in any order, for any number of threads.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <numbers>
+
+namespace sartor {
+
+// 64 well-mixed bits (the finaliser of SplitMix64, Steele et al. 2014).
+constexpr uint64_t random_bits(uint64_t seed, uint64_t index) {
+  uint64_t x = seed * 0x9e3779b97f4a7c15u + index * 0xbf58476d1ce4e5b9u + 0x94d049bb133111ebu;
+  for (int round = 0; round < 2; round++) {
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    x ^= x >> 31;
+  }
+  return x;
+}
+
+// Standard normal, from two uniforms (Box and Muller 1958).
+inline double random_normal(uint64_t seed, uint64_t index) {
+  const double radius = (static_cast<double>(random_bits(seed, 2 * index) >> 11) + 0.5) * 0x1p-53;
+  const double angle = static_cast<double>(random_bits(seed, 2 * index + 1) >> 11) * 0x1p-53;
+  return std::sqrt(-2 * std::log(radius)) * std::cos(2 * std::numbers::pi * angle);
+}
+
+}  // namespace sartor

@@ -1,0 +1,87 @@
+// What sartor-train and sartor-infer have in common: the command line, the table of tasks, how a program ends.
+//
+//   int main(int argc, char** argv) {
+//     return sartor::run_program({.name = "sartor-train", .summary = "...", .examples = "...",
+//                                 .tasks = {task("prepare", "Raw tables in, one prepared file out.", prepare), ...}},
+//                                argc, argv);
+//   }
+#pragma once
+
+#include <concepts>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/runtime.h"
+#include "schema/config.h"
+#include "schema/help.h"
+
+namespace sartor {
+
+// What the command line said.
+struct Invocation {
+  std::vector<std::string> command;  // as typed
+  YamlNode document = {};            // --config with each --set
+  bool dry_run = false;
+  bool resume = false;
+  bool overwrite = false;
+};
+
+struct Task {
+  std::string name;
+  std::string summary;  // one line for --help
+  std::function<std::vector<FieldHelp>()> fields;
+  std::function<void(const Invocation&)> run;
+};
+
+struct Program {
+  std::string name;
+  std::string summary;
+  std::string examples;  // for --help
+  std::vector<Task> tasks;
+};
+
+// Does what the command line says. Every failure is one line on stderr, "sartor-train: ...". Returns the exit status:
+//
+//   0  done                                    2    the user's to mend: config, data, what the disk or the rights refuse
+//   1  a failure                               130  stopped by SIGINT        143  stopped by SIGTERM
+int run_program(const Program& program, int argc, const char* const* argv);
+
+// The config of a task: reads() and writes() are the files and folders that --dry-run names.
+template <class Config>
+concept TaskConfig = Section<Config> && std::derived_from<Config, RuntimeConfig> && requires(const Config& config) {
+  { config.reads() } -> std::convertible_to<std::vector<std::filesystem::path>>;
+  { config.writes() } -> std::convertible_to<std::vector<std::filesystem::path>>;
+};
+
+namespace detail {
+void print_dry_run(const std::string& resolved, const std::vector<std::filesystem::path>& reads,
+                   const std::vector<std::filesystem::path>& writes);
+void refuse_existing(const std::vector<std::filesystem::path>& outputs, const Invocation& invocation);
+}  // namespace detail
+
+// A task by what it does with its config and the command line.
+template <TaskConfig Config>
+Task make_task(std::string name, std::string summary, std::function<void(const Config&, const Invocation&)> body) {
+  return {.name = std::move(name),
+          .summary = std::move(summary),
+          .fields = [] { return field_help<Config>(); },
+          .run = [body = std::move(body)](const Invocation& invocation) {
+            const auto config = read_config<Config>(invocation.document);
+            if (invocation.dry_run) return detail::print_dry_run(to_yaml(config), config.reads(), config.writes());
+            body(config, invocation);
+          }};
+}
+
+// A task that makes its outputs in one go. Existing ones are refused without --overwrite; there is nothing to --resume.
+template <TaskConfig Config> Task task(std::string name, std::string summary, void (*run)(const Config&, Runtime&)) {
+  return make_task<Config>(std::move(name), std::move(summary), [run](const Config& config, const Invocation& invocation) {
+    detail::refuse_existing(config.writes(), invocation);
+    Runtime runtime = make_runtime(config);
+    run(config, runtime);
+  });
+}
+
+}  // namespace sartor

@@ -1,0 +1,64 @@
+#include "runtime/runtime.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <string_view>
+
+#include "core/gpu_module.h"
+#include "core/parallel_for.h"
+#include "schema/require.h"
+
+namespace sartor {
+namespace {
+
+int environment_number(const char* name, int otherwise) {
+  const char* value = std::getenv(name);
+  if (!value) return otherwise;
+  const std::string_view text(value);
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.begin(), text.end(), number);
+  require(error == std::errc() && end == text.end(), "the environment variable {} is '{}', expected a number", name, text);
+  return number;
+}
+
+// `why_not` is why it is no GPU where there might have been one.
+cuda::Context open_device(Device device, const Ranks& ranks, int threads, std::string& why_not) {
+  if (device == Device::cpu) return cuda::Context::cpu(threads);
+  const int devices = cuda::gpu_count(&why_not);
+  if (devices == 0) {
+    require(device == Device::automatic, "device is cuda: {}", why_not);
+    return cuda::Context::cpu(threads);
+  }
+  require(ranks.local_rank < devices, "device is {}: process {} of this machine finds {} GPUs", name_of(device),
+          ranks.local_rank, devices);
+  return cuda::Context::gpu(ranks.local_rank);
+}
+
+}  // namespace
+
+Ranks Ranks::from_environment() {
+  Ranks ranks;
+  ranks.rank = environment_number("RANK", 0);
+  ranks.world_size = environment_number("WORLD_SIZE", 1);
+  ranks.local_rank = environment_number("LOCAL_RANK", 0);
+  ranks.local_world_size = environment_number("LOCAL_WORLD_SIZE", 1);
+  require(0 <= ranks.rank && ranks.rank < ranks.world_size, "RANK is {}, WORLD_SIZE {}", ranks.rank, ranks.world_size);
+  require(0 <= ranks.local_rank && ranks.local_rank < ranks.local_world_size, "LOCAL_RANK is {}, LOCAL_WORLD_SIZE {}",
+          ranks.local_rank, ranks.local_world_size);
+  return ranks;
+}
+
+Runtime make_runtime(const RuntimeConfig& config) {
+  const auto ranks = Ranks::from_environment();
+  const int shared = std::max(cuda::available_threads() / ranks.local_world_size, 1);
+  const int threads = config.threads > 0 ? static_cast<int>(config.threads) : shared;
+  std::string why_not;
+  auto context = open_device(config.device, ranks, threads, why_not);
+  set_threads(threads);
+  auto device = context.backend().description();
+  if (!why_not.empty()) device += fmt::format(" (no GPU: {})", why_not);
+  return {.ranks = ranks, .threads = threads, .context = std::move(context), .device = std::move(device)};
+}
+
+}  // namespace sartor

@@ -1,0 +1,39 @@
+// What a program runs on.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "core/context.h"
+#include "runtime/runtime_config.h"
+
+namespace sartor {
+
+// This process among those that torchrun or a batch system started together; alone without them.
+struct Ranks {
+  int rank = 0, world_size = 1;              // RANK, WORLD_SIZE
+  int local_rank = 0, local_world_size = 1;  // LOCAL_RANK, LOCAL_WORLD_SIZE: on this machine
+
+  // Throws std::invalid_argument on a variable that is no number, or a rank outside its world.
+  static Ranks from_environment();
+};
+
+struct Runtime {
+  Ranks ranks;
+  int threads;            // CPU threads of every pool
+  cuda::Context context;  // where operations run
+  std::string device;     // which that is, for people
+};
+
+// Finds the device, then sets the size of every thread pool: ours, libtorch's, Arrow's. In this order, because the pools'
+// are the process's first ATen calls and the GPU's modules must be loaded before those (torch_module.h).
+// Throws std::invalid_argument if device is cuda and there is none, with the reason.
+Runtime make_runtime(const RuntimeConfig& config);
+
+// Sizes libtorch's pools and Arrow's; ours goes by the context. libtorch's interop pool keeps its first size.
+void set_threads(int threads);
+
+// Of this program and what it was built with: {"sartor", "0.1.0"}, {"libtorch", "2.11.0"}, ...
+std::map<std::string, std::string> versions();
+
+}  // namespace sartor

@@ -1,0 +1,29 @@
+#include "runtime/signals.h"
+
+#include <csignal>
+
+namespace sartor {
+namespace {
+
+volatile std::sig_atomic_t noted = 0;  // handlers can reach nothing but globals
+
+void note(int signal) {
+  noted = signal;
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+}
+
+}  // namespace
+
+void catch_stop_signals() {
+  noted = 0;
+  struct sigaction action = {};
+  action.sa_handler = note;
+  action.sa_flags = SA_RESTART;  // reads and writes under way go on
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+int stop_signal() { return noted; }
+
+}  // namespace sartor

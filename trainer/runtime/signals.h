@@ -1,0 +1,20 @@
+// SIGINT and SIGTERM as a wish to stop that loops look at when they can.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace sartor {
+
+// From here on the first SIGINT or SIGTERM is only noted; the next one ends the process at once.
+void catch_stop_signals();
+
+int stop_signal();  // the signal that asked this process to stop; 0 if none did
+
+// Thrown by a loop that has put its work in order and ends because of `signal`. The exit status is 128 + signal.
+struct Stopped : std::runtime_error {
+  Stopped(int signal, const std::string& text) : std::runtime_error(text), signal(signal) {}
+  int signal;
+};
+
+}  // namespace sartor

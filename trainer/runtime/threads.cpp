@@ -1,0 +1,21 @@
+// The one file here that sees libtorch and Arrow.
+#include <ATen/Parallel.h>
+#include <arrow/io/type_fwd.h>
+#include <arrow/status.h>
+#include <arrow/util/thread_pool.h>
+
+#include <stdexcept>
+
+#include "runtime/runtime.h"
+
+namespace sartor {
+
+void set_threads(int threads) {
+  at::set_num_threads(threads);
+  [[maybe_unused]] static const bool once = (at::set_num_interop_threads(threads), true);  // a second call would throw
+  for (const auto& status : {arrow::SetCpuThreadPoolCapacity(threads), arrow::io::SetIOThreadPoolCapacity(threads)}) {
+    if (!status.ok()) throw std::runtime_error("Arrow's thread pools: " + status.message());
+  }
+}
+
+}  // namespace sartor

@@ -1,0 +1,85 @@
+#include "tasks/prepare.h"
+
+#include <future>
+#include <nlohmann/json.hpp>
+
+#include "interactions/write_prepared.h"
+#include "runtime/log.h"
+#include "runtime/progress.h"
+#include "runtime/signals.h"
+#include "schema/config.h"
+#include "storage/sha256.h"
+#include "tables/presets.h"
+
+namespace sartor {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Shows how far reading has come, and stops it at a signal.
+class WatchedSource final : public datasets::RatingSource {
+ public:
+  explicit WatchedSource(std::unique_ptr<datasets::RatingSource> source) : source_(std::move(source)) {}
+
+  bool next(datasets::RatingBatch& batch) override {
+    if (const int signal = stop_signal()) throw Stopped(signal, "stopped, nothing written");
+    const bool more = source_->next(batch);
+    progress_.update(rows_ += batch.size());
+    return more;
+  }
+  bool has_times() const override { return source_->has_times(); }
+
+ private:
+  std::unique_ptr<datasets::RatingSource> source_;
+  Progress progress_{"row", 0};
+  int64_t rows_ = 0;
+};
+
+// Size and SHA-256 of each file; takes as long as reading them does.
+Json describe_files(const std::vector<std::string>& files) {
+  auto described = Json::array();
+  for (const auto& file : files) {
+    described.push_back({{"path", file}, {"bytes", std::filesystem::file_size(file)}, {"sha256", datasets::sha256_file(file)}});
+  }
+  return described;
+}
+
+// Equal for equal contents: what the files hold and what is done with it, not where they lie.
+std::string hash_of(const Json& sources, const PrepareConfig& config) {
+  std::string text;
+  for (const auto& source : sources) text += source["sha256"].get<std::string>() + "\n";
+  auto source = config.source;
+  source.table.path.clear();
+  return datasets::sha256(text + to_yaml(source) + to_yaml(config.cleaning) + to_yaml(config.split));
+}
+
+}  // namespace
+
+void prepare(const PrepareConfig& config, Runtime&) {
+  const auto files = datasets::table_files(config.source.table);
+  auto hashing = std::async(std::launch::async, describe_files, files);
+
+  datasets::Rejects rejects(config.rejects_path());
+  WatchedSource source(datasets::open_ratings(config.source, rejects));
+  const auto scratch = std::filesystem::absolute(config.output).parent_path();
+  auto data = datasets::collect(source, config.cleaning, scratch);
+
+  const Json sources = hashing.get();
+  const int64_t users = data.users.size(), items = data.items.size();
+  const int64_t kept = std::ssize(data.ratings), repeated = data.received - kept;
+  const Json provenance = {{"sources", sources},
+                           {"config", to_yaml(config)},
+                           {"rows", {{"read", data.received + rejects.total()}, {"kept", kept}, {"rejected", rejects.total()}, {"repeated", repeated}}},
+                           {"reasons", rejects.counts()},
+                           {"versions", versions()}};
+  const auto report = datasets::write_prepared(config.output, std::move(data), config.split,
+                                               {provenance.dump(2, ' ', false, Json::error_handler_t::replace), hash_of(sources, config)});
+  if (rejects.total() > 0) rejects.finish();
+
+  log_info("{}: {} ratings of {} users and {} items; {} rejected, {} repeated", config.output, kept, users, items, rejects.total(), repeated);
+  log_info("train {}, validation {}, test {}; {} test users and {} test items have no training ratings", report.train, report.validation,
+           report.test, report.cold_users, report.cold_items);
+  if (rejects.total() > 0) log_warning("{} says why rows were rejected", config.rejects_path());
+}
+
+}  // namespace sartor

@@ -1,0 +1,23 @@
+// Ratings of some users, read from a prepared file a block of users at a time.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "storage/prepared.h"
+
+namespace sartor {
+
+struct UserRatings {
+  std::vector<int64_t> offsets;  // (users + 1), from 0
+  std::vector<int32_t> items;    // ascending within a user
+  std::vector<float> values;
+};
+
+// Users first, first + 1, …
+UserRatings read_users(const datasets::StoredRatings& ratings, int64_t first, int64_t users);
+
+// The items of those users in any of these parts, ascending; without values.
+UserRatings read_items_of(const std::vector<const datasets::StoredRatings*>& parts, int64_t first, int64_t users);
+
+}  // namespace sartor
