@@ -24,7 +24,7 @@ struct YamlNode {
 
 // What a hostile text may cost.
 constexpr size_t largest_yaml = 1 << 20;  // bytes, aliases written out; a value counts 16 beside its letters
-constexpr size_t deepest_yaml = 64;       // levels
+constexpr size_t deepest_yaml = 64;       // levels as written: aliases may stack them
 
 // Reads one YAML document; an empty text is an empty node. where(line) is how messages name a line, counted from 1.
 // Throws std::invalid_argument: not UTF-8, control characters, syntax, a key that is given twice or is not a text,

@@ -12,7 +12,8 @@ namespace {
 constexpr int T = 64;         // edge of a tile
 constexpr int threads = 256;  // as 16 x 16; thread (tx, ty) has the entries (ty + 16 a, tx + 16 b) of a tile
 constexpr int slice = 32;     // rows that a step of a product takes
-constexpr float rounding = 2e-7f;  // of a pivot, relative to its diagonal entry
+constexpr float rounding = 2e-7f;    // of a pivot, relative to its diagonal entry
+constexpr float first_shift = 1e-6f;  // relative to the mean diagonal entry
 
 struct Task {
   Csr<const float> ratings;
@@ -111,15 +112,15 @@ template <class Visit> __device__ void for_entries(float (&entries)[4][4], Visit
 
 // shared.inverse: the diagonal block D becomes the transposed inverse of its Cholesky factor, zeros above the diagonal. Row
 // operations turn D into U where they turn I into that inverse; row r holds both, the inverse left of column r.
-// False, for all threads, where a pivot is not above its bound.
-__device__ bool invert_diagonal(Shared& shared) {
+// Of the block's columns `size` are real, the rest zeros. False, for all threads, where a pivot is not above its bound.
+__device__ bool invert_diagonal(int size, Shared& shared) {
   auto& d = shared.inverse;
-  for (int r = 0; r < T; r++) {
+  for (int r = 0; r < size; r++) {
     __syncthreads();
     const float pivot = d[r][r];
     if (!(pivot > shared.bounds[r])) return false;
     if (threadIdx.x == 0) shared.scales[r] = 1 / sqrtf(pivot);
-    for (int e = threadIdx.x; e < (T - 1 - r) * T; e += threads) {
+    for (int e = threadIdx.x; e < (size - 1 - r) * T; e += threads) {
       const int s = r + 1 + e / T, c = e % T;
       if (c == r) {
         d[s][c] = -d[r][s] / pivot;
@@ -131,7 +132,8 @@ __device__ bool invert_diagonal(Shared& shared) {
   __syncthreads();
   for (int e = threadIdx.x; e < T * T; e += threads) {
     const int r = e / T, c = e % T;
-    d[r][c] = c < r ? d[r][c] * shared.scales[r] : c == r ? shared.scales[r] : 0;
+    const float scale = r < size ? shared.scales[r] : 1;
+    d[r][c] = c < r ? d[r][c] * scale : c == r ? scale : 0;
   }
   __syncthreads();
   return true;
@@ -162,9 +164,8 @@ __device__ bool solve_block_row(const Task& task, const Row& row, float shift, i
     if (i == j) {
       for_entries(sums, [&](int r, int c, float& entry) {
         if (r != c) return;
-        const bool real = i * T + r < row.size;
-        entry = real ? entry + row.lambda + shift : 1;
-        shared.bounds[r] = real ? entry * rounding : 0;
+        entry += row.lambda + shift;
+        shared.bounds[r] = entry * rounding;
       });
     }
     for (int64_t k = 0; k < i * T; k += slice) {
@@ -179,7 +180,7 @@ __device__ bool solve_block_row(const Task& task, const Row& row, float shift, i
     __syncthreads();
     if (i == j) {
       for_entries(sums, [&](int r, int c, float entry) { shared.inverse[r][c] = entry; });
-      if (!invert_diagonal(shared)) return false;
+      if (!invert_diagonal(min(row.size - i * T, int64_t(T)), shared)) return false;
       for (int e = t; e < T * T; e += threads) own.tile(i, i)[e] = shared.inverse[e / T][e % T];
       if (t < T) {
         const int64_t index = i * T + t;
@@ -271,14 +272,18 @@ __device__ bool solve_with(const Task& task, const Row& row, float shift, int64_
   return true;
 }
 
+// Writes the row's factors and, if there is one, its bias.
+__device__ void fill(const Task& task, int64_t index, float value) {
+  const int64_t f = task.fixed.columns;
+  for (int64_t c = threadIdx.x; c < f; c += threads) task.solved.data[index * f + c] = value;
+  if (task.solved_bias && threadIdx.x == 0) task.solved_bias[index] = value;
+}
+
 __device__ void solve_row(const Task& task, int64_t index, const Workspace& own, Shared& shared) {
   const int64_t f = task.fixed.columns, begin = task.ratings.offsets[index];
   Row row = {task.ratings.offsets[index + 1] - begin, task.ratings.columns + begin, task.ratings.values + begin};
-  if (row.count == 0) {
-    for (int64_t c = threadIdx.x; c < f; c += threads) task.solved.data[index * f + c] = 0;
-    if (task.solved_bias && threadIdx.x == 0) task.solved_bias[index] = 0;
-    return;
-  }
+  if (row.count == 0) return fill(task, index, 0);
+
   const float weight = powf(row.count, task.params.regularization_power);
   row.lambda = task.params.regularization * weight;
   row.beta = task.params.bias_regularization * weight;
@@ -290,9 +295,11 @@ __device__ void solve_row(const Task& task, int64_t index, const Workspace& own,
     const float y = task.fixed.data[row.columns[e / f] * f + e % f];
     return y * y;
   });
-  for (float relative = 1e-6f; relative < 10; relative *= 10) {
-    if (solve_with(task, row, relative * trace / row.size, index, own, shared)) return;
+  const float mean = trace > 0 ? trace / row.size : 1;
+  for (float shift = first_shift * mean; shift < 10 * mean; shift *= 10) {
+    if (solve_with(task, row, shift, index, own, shared)) return;
   }
+  fill(task, index, nanf(""));  // something was not finite
 }
 
 // workspace: the number of rows taken so far, then `floats` of each block.

@@ -150,8 +150,6 @@ class TableRatings final : public RatingSource {
       auto value = static_cast<float>(config_.fill.value_or(0));
       int64_t time = 0;
       if (const Fault fault = read_row(columns, i, value, time); fault.reason) {
-        const bool fatal = fault.missing && config_.missing == MissingValue::error;
-        require(!fatal, "{}: record {}: {}", batch.file, read.rows[i], fault.reason);
         rejects_.add(batch.file, read.rows[i], fault.reason, fault.column ? Cell{*fault.column, i}.shown() : "");
         continue;
       }
@@ -174,18 +172,17 @@ class TableRatings final : public RatingSource {
   struct Fault {
     Reason reason = nullptr;
     const arrow::Array* column = nullptr;  // whose text shows it
-    bool missing = false;
   };
 
   Fault read_row(const Columns& columns, int64_t i, float& value, int64_t& time) const {
-    if (columns.users.GetView(i).empty()) return {.reason = "user is missing", .missing = true};
-    if (columns.items.GetView(i).empty()) return {.reason = "item is missing", .missing = true};
+    if (columns.users.GetView(i).empty()) return {"user is missing"};
+    if (columns.items.GetView(i).empty()) return {"item is missing"};
     if (columns.values) {
       const Cell cell{*columns.values, i};
       if (!cell.missing()) {
         if (const Reason reason = parse_value(cell, value)) return {reason, columns.values};
-      } else if (config_.missing != MissingValue::fill) {
-        return {.reason = "value is missing", .missing = true};
+      } else if (!config_.fill) {
+        return {"value is missing"};
       }
     }
     if (config_.minimum && value < static_cast<float>(*config_.minimum))

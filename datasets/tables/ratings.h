@@ -61,8 +61,7 @@ class RatingSource {
 };
 
 // Reads the ratings of config.path. Rows that are unfit go to `rejects`, which must outlive the source.
-// Opening and next() throw std::invalid_argument where a file is missing, broken or lacks a column, and at the first
-// row without a value under `missing: error`.
+// Opening and next() throw std::invalid_argument where a file is missing, broken or lacks a column.
 std::unique_ptr<RatingSource> open_ratings(const RatingsConfig& config, Rejects& rejects);
 
 }  // namespace sartor::datasets

@@ -34,7 +34,8 @@ std::string escaped(std::string_view text) {
 
 }  // namespace
 
-Rejects::Rejects(const std::filesystem::path& path) : file_(std::make_unique<AtomicFile>(path)) {
+Rejects::Rejects(const std::filesystem::path& path, Unfit unfit)
+    : unfit_(unfit), file_(std::make_unique<AtomicFile>(path)) {
   errno = 0;
   out_.open(file_->temporary(), std::ios::binary);
   out_ << "file\trow\treason\ttext\n";
@@ -42,6 +43,8 @@ Rejects::Rejects(const std::filesystem::path& path) : file_(std::make_unique<Ato
 }
 
 void Rejects::add(std::string_view file, int64_t row, std::string_view reason, std::string_view text) {
+  require(unfit_ == Unfit::reject, "{}: record {}: {}{}", file, row, reason,
+          text.empty() ? "" : ", found " + escaped(text));
   total_++;
   const auto count = counts_.find(reason);
   count == counts_.end() ? counts_.emplace(reason, 1).first->second : ++count->second;

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "storage/atomic_file.h"
+#include "tables/table_config.h"
 
 namespace sartor::datasets {
 
@@ -19,9 +20,10 @@ namespace sartor::datasets {
 class Rejects {
  public:
   Rejects() = default;  // counts only
-  explicit Rejects(const std::filesystem::path& path);
+  explicit Rejects(const std::filesystem::path& path, Unfit unfit = Unfit::reject);
 
-  // `reason` names a kind, such as "rating is not a number": it is what counts() counts by.
+  // `reason` names a kind, such as "rating is not a number": it is what counts() counts by. Under Unfit::error throws
+  // std::invalid_argument with all of it instead.
   void add(std::string_view file, int64_t row, std::string_view reason, std::string_view text);
   void finish();
 
@@ -31,6 +33,7 @@ class Rejects {
  private:
   void check_written() const;
 
+  Unfit unfit_ = Unfit::reject;
   std::unique_ptr<AtomicFile> file_;
   std::ofstream out_;
   int64_t total_ = 0;

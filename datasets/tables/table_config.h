@@ -50,12 +50,10 @@ constexpr auto choices(TimeUnit) {
                                           {"nanoseconds", TimeUnit::nanoseconds}});
 }
 
-enum class MissingValue { reject, error, fill };
+// What becomes of rows that cannot be used.
+enum class Unfit { reject, error };
 
-constexpr auto choices(MissingValue) {
-  return std::to_array<Choice<MissingValue>>(
-      {{"reject", MissingValue::reject}, {"error", MissingValue::error}, {"fill", MissingValue::fill}});
-}
+constexpr auto choices(Unfit) { return std::to_array<Choice<Unfit>>({{"reject", Unfit::reject}, {"error", Unfit::error}}); }
 
 // Where a table lies and how its bytes become columns. What is absent comes from the preset, then from the format.
 struct TableConfig {
@@ -102,20 +100,19 @@ struct ColumnsConfig {
 struct RatingsConfig {
   TableConfig table = {};
   ColumnsConfig columns = {};
-  MissingValue missing = MissingValue::reject;
+  Unfit unfit = Unfit::reject;
   std::optional<double> fill = {}, minimum = {}, maximum = {};
 
   template <class Fields> void describe(Fields& field) {
     table.describe(field);
     field("columns", columns, "Names of the columns that hold a rating; a preset knows them.");
-    field("missing", missing, "What becomes of a row without user, item or value (fill: of a row without value).");
-    field("fill", fill, "Value of rows that have none.");
-    field("minimum", minimum, "Least value; rows below are rejected.");
-    field("maximum", maximum, "Greatest value; rows above are rejected.");
+    field("unfit", unfit, "Rows that cannot be used are rejected, with the reason, or the first of them is an error.");
+    field("fill", fill, "Value of rows that have none; without it they are unfit.");
+    field("minimum", minimum, "Least value; rows below are unfit.");
+    field("maximum", maximum, "Greatest value; rows above are unfit.");
   }
   void check() const {
     table.check();
-    require(fill || missing != MissingValue::fill, "missing is fill, but no value to fill in is given as fill");
     require(fill || columns.value != "", "columns.value is empty, but no value for all rows is given as fill");
     require(!minimum || !maximum || *minimum <= *maximum, "minimum {} is above maximum {}", minimum.value_or(0),
             maximum.value_or(0));

@@ -4,10 +4,10 @@
 #include <arrow/builder.h>
 #include <arrow/io/file.h>
 #include <arrow/record_batch.h>
-#include <fmt/format.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
+#include <charconv>
 #include <cmath>
 
 #include "schema/require.h"
@@ -69,9 +69,13 @@ class TextForm : public TableWriter::Form {
  private:
   static constexpr size_t flush_bytes = 1 << 20;
 
-  void write(std::integral auto number) { fmt::format_to(std::back_inserter(text_), "{}", number); }
+  void write(std::integral auto number) { write_digits(number); }
   void write(std::floating_point auto number) {
-    std::isfinite(number) ? void(fmt::format_to(std::back_inserter(text_), "{}", number)) : void(text_ += missing_);
+    std::isfinite(number) ? write_digits(number) : void(text_ += missing_);
+  }
+  void write_digits(auto number) {
+    char digits[32];
+    text_.append(digits, std::to_chars(digits, std::end(digits), number).ptr);
   }
   void flush() {
     check(out_->Write(text_.data(), std::ssize(text_)), path());
@@ -134,7 +138,8 @@ class JsonForm final : public TextForm {
       if (c == '"' || c == '\\') {
         text_ += {'\\', c};
       } else if (static_cast<unsigned char>(c) < 0x20) {
-        fmt::format_to(std::back_inserter(text_), "\\u{:04x}", static_cast<int>(c));
+        text_ += "\\u00";
+        text_ += {"01"[c / 16], "0123456789abcdef"[c % 16]};
       } else {
         text_ += c;
       }

@@ -203,20 +203,21 @@ template <class Rated> Sides sides_of(const Matrix& ratings, int64_t factors, bo
 }
 
 TEST_P(Als, LossNeverRises) {
-  const auto ratings = normal_rows(40, 30, 5);
-  auto sides = sides_of(ratings, 6, true, 0, [](int64_t user, int64_t item) { return (user * 7 + item * 3) % 4 != 0; });
+  constexpr int64_t users = 20, items = 15, factors = 4;
+  const auto ratings = normal_rows(users, items, 5);
+  auto sides = sides_of(ratings, factors, true, 0, [](int64_t user, int64_t item) { return (user * 7 + item * 3) % 4 != 0; });
   const AlsParams params = {.regularization = 0.3, .bias_regularization = 0.2, .regularization_power = 1};
   // The joint loss of both sides: the users' rows, and what the items' factors and biases cost.
   const auto loss = [&] {
     double total = 0;
-    for (int64_t user = 0; user < 40; user++) {
-      std::vector<double> x(sides.items.fixed.row(user), sides.items.fixed.row(user) + 6);
+    for (int64_t user = 0; user < users; user++) {
+      std::vector<double> x(sides.items.fixed.row(user), sides.items.fixed.row(user) + factors);
       x.push_back(sides.items.fixed_bias[user]);
       total += als_loss(sides.users, user, x, params);
     }
-    for (int64_t item = 0; item < 30; item++) {
-      for (int64_t i = 0; i < 7; i++) {
-        const double value = i < 6 ? sides.users.fixed.row(item)[i] : sides.users.fixed_bias[item];
+    for (int64_t item = 0; item < items; item++) {
+      for (int64_t i = 0; i <= factors; i++) {
+        const double value = i < factors ? sides.users.fixed.row(item)[i] : sides.users.fixed_bias[item];
         total += als_penalty(sides.items, item, i, params) * value * value;
       }
     }
@@ -292,6 +293,23 @@ TEST_P(Als, NoRowsIsNoWork) {
   auto problem = problem_with({4}, 3, true, 10);
   problem.offsets = {0};
   EXPECT_TRUE(run(context(), problem, {}).empty());
+}
+
+TEST_P(Als, NoColumnsIsNoRatings) {
+  auto problem = problem_with({0, 0}, 3, true, 10);
+  problem.fixed = Matrix(0, 3);
+  problem.fixed_bias.clear();
+  const auto x = upload(context(), std::vector<float>(6, NAN)), b = upload(context(), std::vector<float>(2, NAN));
+  const auto offsets = upload(context(), problem.offsets);
+  als_update(context(), {2, offsets.data(), nullptr, nullptr}, 0, {nullptr, 0, 3}, nullptr, {x.data(), 2, 3}, b.data(), {});
+  EXPECT_THAT(x.to_host(), Each(0));
+  EXPECT_THAT(b.to_host(), Each(0));
+}
+
+TEST_P(Als, NotFiniteGivesNotANumber) {
+  auto problem = problem_with({4, 50}, 9, true, 13);
+  std::ranges::fill(problem.fixed.values, INFINITY);
+  for (const auto& row : run(context(), problem, {})) EXPECT_THAT(row, Each(::testing::IsNan()));
 }
 
 TEST_P(Als, SameBitsOnEveryRun) {

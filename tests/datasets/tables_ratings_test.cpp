@@ -142,7 +142,7 @@ TEST_F(Ratings, Parquet) {
   writer.append({users, items, values, times});
   writer.finish();
   RatingsConfig config{
-      .table = {.path = path("r.parquet")}, .columns = timed, .missing = MissingValue::fill, .fill = 2};
+      .table = {.path = path("r.parquet")}, .columns = timed, .fill = 2};
   EXPECT_THAT(read_ratings(config, rejects_),
               ElementsAre(Rating{1, "7", "霸王别姬", 3.5, 1}, Rating{3, "9", "x", 2, 3}));
   EXPECT_THAT(rejects_.counts(), ElementsAre(Pair("item is missing", 1)));
@@ -198,7 +198,6 @@ TEST_F(Ratings, Times) {
 
 TEST_F(Ratings, MissingValues) {
   RatingsConfig config = csv("u,i,v\n1,a,\n2,b,4\n", columns);
-  config.missing = MissingValue::fill;
   config.fill = 2.5;
   EXPECT_THAT(read_ratings(config, rejects_), ElementsAre(Rating{2, "1", "a", 2.5}, Rating{3, "2", "b", 4}));
   config.columns.value = "";
@@ -206,8 +205,8 @@ TEST_F(Ratings, MissingValues) {
   config.columns.value.reset();
   EXPECT_THAT(read_ratings(config, rejects_), ElementsAre(Rating{2, "1", "a", 2.5}, Rating{3, "2", "b", 2.5}));
   config = csv("u,i,v\n1,a,3\n2,b,\n", columns);
-  config.missing = MissingValue::error;
-  EXPECT_THAT([&] { read_ratings(config, rejects_); },
+  Rejects strict(path("rejects.tsv"), Unfit::error);
+  EXPECT_THAT([&] { read_ratings(config, strict); },
               ThrowsMessage<std::invalid_argument>(HasSubstr("r.csv: record 3: value is missing")));
 }
 
@@ -231,9 +230,6 @@ TEST_F(Ratings, ConfigThatSaysTooLittleIsRefused) {
   RatingsConfig config = csv(bytes, {.user = "u", .item = "i", .value = ""});
   refused(config, "columns.value is empty, but no value for all rows is given as fill");
   config.columns = columns;
-  config.missing = MissingValue::fill;
-  refused(config, "missing is fill, but no value to fill in is given as fill");
-  config.missing = MissingValue::reject;
   config.minimum = 5;
   config.maximum = 1;
   refused(config, "minimum 5 is above maximum 1");

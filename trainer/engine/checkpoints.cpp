@@ -32,7 +32,8 @@ std::map<int64_t, fs::path> whole_checkpoints(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) {
     const auto name = entry.path().filename().string();
     int64_t epoch = 0;
-    if (name.starts_with(prefix) && number_in(std::string_view(name).substr(prefix.size()), epoch)) found[epoch] = entry;
+    if (name.starts_with(prefix) && number_in(std::string_view(name).substr(prefix.size()), epoch))
+      found[epoch] = entry;
   }
   return found;
 }

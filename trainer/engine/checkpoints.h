@@ -18,8 +18,8 @@ struct RunState {
 // Fills a folder that exists and is empty.
 using Save = std::function<void(const std::filesystem::path& folder)>;
 
-// Makes `target` out of what `save` writes: aside in TARGET.partial, synced, renamed. An exception leaves nothing, and a crash
-// at most TARGET.partial; `target` must not exist.
+// Makes `target` out of what `save` writes: aside in TARGET.partial, synced, renamed. An exception leaves nothing, and
+// a crash at most TARGET.partial; `target` must not exist.
 void save_folder(const std::filesystem::path& target, const Save& save);
 
 // FOLDER/epoch-000012/: what the model saved, and state.json.
@@ -27,8 +27,8 @@ class Checkpoints {
  public:
   Checkpoints(std::filesystem::path folder, int64_t keep) : folder_(std::move(folder)), keep_(keep) {}
 
-  // Saves a checkpoint, then tidies up. Throws what `save` throws, and std::system_error; those saved before are then still
-  // there.
+  // Saves a checkpoint, then tidies up. Throws what `save` throws, and std::system_error; those saved before are then
+  // still there.
   void save(const RunState& state, const Save& save);
 
   // Folder of the newest checkpoint, if any.

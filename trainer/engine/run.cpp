@@ -31,12 +31,14 @@ std::string text_of(const Json& json, int indent = -1) {
 }
 
 Json read_json(const fs::path& path) {
+  Json json;
   try {
-    return Json::parse(std::ifstream(path));
+    json = Json::parse(std::ifstream(path));
   } catch (const Json::exception& error) {
     require(false, "{} is broken: {}", path.string(), error.what());
-    throw;
   }
+  require(json.is_object(), "{} is broken: expected an object", path.string());
+  return json;
 }
 
 Json to_json(const Scores& scores) {
@@ -61,8 +63,9 @@ bool changed(const RunRequest& request, const fs::path& run_yaml) {
   const auto differing = differences(load_document(run_yaml), parse_document(request.config, "the config"));
   for (const auto& [path, before, after] : differing) {
     const auto allowed = [&](const auto& section) { return below(path, section); };
-    require(std::ranges::any_of(request.may_change, allowed), "{}: the run began with {}, --resume cannot continue with {}",
-            path, before.empty() ? "nothing" : before, after.empty() ? "nothing" : after);
+    require(std::ranges::any_of(request.may_change, allowed),
+            "{}: the run began with {}, --resume cannot continue with {}", path, before.empty() ? "nothing" : before,
+            after.empty() ? "nothing" : after);
   }
   return !differing.empty();
 }

@@ -30,7 +30,7 @@ struct RunRequest {
   std::filesystem::path folder;
   std::string config;  // becomes run.yaml
   CheckpointConfig checkpoint = {};
-  std::vector<std::string> may_change = {};  // fields and sections that --resume lets differ: {"threads", "model.epochs"}
+  std::vector<std::string> may_change = {};  // under --resume; fields or sections: "threads", "model.epochs"
   std::vector<std::string> command = {};     // for provenance.json, as the next two
   std::string device = {};
   int world_size = 1;
@@ -38,7 +38,7 @@ struct RunRequest {
   bool overwrite = false;
 };
 
-// Metrics by what they are of: {{"test", {{"rmse", 0.91}, {"mae", 0.72}}}}. A value that is not finite is written as null.
+// Metrics by what they are of: {{"test", {{"rmse", 0.91}, {"mae", 0.72}}}}. What is not finite is written as null.
 using Scores = std::vector<std::pair<std::string, std::vector<Metric>>>;
 
 // A model whose whole state, optimizer and all, goes into a folder that exists, and comes back bit for bit.
@@ -64,9 +64,9 @@ class Epochs;
 // newest checkpoint. Failures of the disk are std::system_error with the path; what was saved before them stays.
 class Run {
  public:
-  // Claims the folder. A new one is made aside and takes its name with the first epoch, so that a mistake found before leaves
-  // nothing. Throws std::invalid_argument where
-  // - the folder exists, without resume or overwrite, which renames it to NAME.1 (or .2, ...) when the new one takes its name;
+  // Claims the folder. A new one is made aside and takes its name with the first epoch, so that a mistake found before
+  // leaves nothing. Throws std::invalid_argument where
+  // - the folder exists, and neither resume nor overwrite is asked for (overwrite makes it NAME.1, or .2, ...);
   // - there is no run to resume, or its config differs in a field outside may_change;
   // - another process is writing to it.
   explicit Run(RunRequest request);
@@ -83,8 +83,8 @@ class Run {
     if (resumed_from_) model.load(*resumed_from_);
   }
 
-  // The epochs still to be done, of 1 .. count, with progress on stderr. On SIGINT or SIGTERM the epoch under way is finished
-  // and saved, then Stopped is thrown. Throws std::invalid_argument if the run has done more than `count`.
+  // The epochs still to be done, of 1 .. count, with progress on stderr. On SIGINT or SIGTERM the epoch under way is
+  // finished and saved, then Stopped is thrown. Throws std::invalid_argument if the run has done more than `count`.
   Epochs epochs(int64_t count);
 
   // Appends {"epoch": 3, "seconds": 0.41, "validation": {...}} to metrics.jsonl, seconds since the line before.
@@ -95,7 +95,7 @@ class Run {
     if (checkpoint_due(epoch)) save_checkpoint(epoch, [&](const auto& folder) { model.save(folder); });
   }
 
-  // Writes what `save_model` puts into model/, then results.json: {"test": {...}, "baselines": {"popularity": {...}, ...}}.
+  // Writes what `save_model` puts into model/, then results.json: {"test": {...}, "baselines": {"popularity": {...}}}.
   void finish(const Save& save_model, const Scores& scores, const Scores& baselines = {});
   void finish(const Checkpointable auto& model, const Scores& scores, const Scores& baselines = {}) {
     finish([&](const auto& folder) { model.save(folder); }, scores, baselines);

@@ -24,7 +24,8 @@ struct RunConfig : RuntimeConfig {
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
-    field.required("output", output, "Folder of the run; it must not exist yet, unless --resume or --overwrite is given.");
+    field.required("output", output,
+                   "Folder of the run; it must not exist yet, unless --resume or --overwrite is given.");
     field("checkpoint", checkpoint, "What --resume continues from.");
   }
 };

@@ -110,7 +110,8 @@ MetricsLog::MetricsLog(fs::path path, int64_t lines)
   std::ifstream kept(path_);
   for (int64_t line = 0; line < lines; line++) {
     kept.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
-    require(!kept.eof(), "{} has {} lines, fewer than the {} when the checkpoint was made", path_.string(), line, lines);
+    require(!kept.eof(), "{} has {} lines, fewer than the {} when the checkpoint was made", path_.string(), line,
+            lines);
     bytes_ += kept.gcount();
   }
   if (kept.peek() != EOF) check(ftruncate(file_.number(), bytes_) == 0, "truncate", path_);

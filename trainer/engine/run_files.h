@@ -26,8 +26,8 @@ class Descriptor {
   int number_ = -1;
 };
 
-// The right to write to a folder, for as long as this lives or the process does: flock() on FOLDER/.lock, which holds the
-// writer's process id and stays. It goes with the folder when that is renamed.
+// The right to write to a folder, for as long as this lives or the process does: flock() on FOLDER/.lock, which holds
+// the writer's process id and stays. It goes with the folder when that is renamed.
 class FolderLock {
  public:
   // Throws std::invalid_argument that names the other process if there is one, and the folder as `shown`.
@@ -37,14 +37,14 @@ class FolderLock {
   Descriptor file_;
 };
 
-// How a run takes its folder: a name that is free, one that may be in use (its folder is put aside), or the folder as it is.
+// How a run takes its folder: under a free name, under one whose folder is put aside, or as it is.
 enum class Claim { fresh, overwrite, resume };
 
-// A locked folder: the one of that name, or with fresh and overwrite a new one that lies aside as .NAME.partial until publish().
+// A locked folder: to resume, the one of that name; else a new one, which lies aside as .NAME.partial until publish().
 class RunFolder {
  public:
-  // Throws std::invalid_argument if the folder is in use by another process; exists, when fresh; does not, when resumed;
-  // or has no run.yaml, when overwritten or resumed.
+  // Throws std::invalid_argument if the folder is in use by another process; exists, when fresh; does not, when
+  // resumed; or has no run.yaml, when overwritten or resumed.
   RunFolder(const std::filesystem::path& name, Claim claim);
   ~RunFolder();  // leaves nothing of what was not published
   RunFolder(const RunFolder&) = delete;

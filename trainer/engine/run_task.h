@@ -11,27 +11,29 @@
 
 namespace sartor {
 
-// `may_change`: what --resume lets differ beside what the run's surroundings decide. A run that is complete is left alone.
-template <TaskConfig Config>
-  requires std::derived_from<Config, RunConfig>
-Task task(std::string name, std::string summary, void (*train)(const Config&, Runtime&, Run&),
-          std::vector<std::string> may_change = {}) {
+template <class Config>
+concept TrainingConfig = TaskConfig<Config> && std::derived_from<Config, RunConfig>;
+
+// `may_change`: what --resume lets differ, beside where and on what the run goes on. A complete run is left alone.
+template <TrainingConfig Config> Task task(std::string name, std::string summary,
+                                           void (*train)(const Config&, Runtime&, Run&),
+                                           std::vector<std::string> may_change = {}) {
   may_change.insert(may_change.end(), {"device", "threads", "checkpoint", "output"});
-  return make_task<Config>(
-      std::move(name), std::move(summary), [train, may_change](const Config& config, const Invocation& invocation) {
-        Runtime runtime = make_runtime(config);
-        Run run({.folder = config.output,
-                 .config = to_yaml(config),
-                 .checkpoint = config.checkpoint,
-                 .may_change = may_change,
-                 .command = invocation.command,
-                 .device = runtime.device,
-                 .world_size = runtime.ranks.world_size,
-                 .resume = invocation.resume,
-                 .overwrite = invocation.overwrite});
-        if (run.complete()) return log_info("{} is already complete", config.output);
-        train(config, runtime, run);
-      });
+  const auto body = [train, may_change](const Config& config, const Invocation& invocation) {
+    Runtime runtime = make_runtime(config);
+    Run run({.folder = config.output,
+             .config = to_yaml(config),
+             .checkpoint = config.checkpoint,
+             .may_change = may_change,
+             .command = invocation.command,
+             .device = runtime.device,
+             .world_size = runtime.ranks.world_size,
+             .resume = invocation.resume,
+             .overwrite = invocation.overwrite});
+    if (run.complete()) return log_info("{} is already complete", config.output);
+    train(config, runtime, run);
+  };
+  return make_task<Config>(std::move(name), std::move(summary), body);
 }
 
 }  // namespace sartor

@@ -49,9 +49,11 @@ void run(const Program& program, int argc, const char* const* argv, CLI::App& ap
   bool help_config = false, help_markdown = false;
   app.add_option("--config", config, "YAML file that says what to do")->type_name("FILE");
   app.add_option("--set", changes, "Change a value of the config; may be repeated")->type_name("a.b=c");
-  app.add_flag("--dry-run", invocation.dry_run, "Print the whole config and what would be read and written; touch nothing");
+  app.add_flag("--dry-run", invocation.dry_run,
+               "Print the whole config and what would be read and written; touch nothing");
   auto* resume = app.add_flag("--resume", invocation.resume, "Continue a run that was stopped");
-  app.add_flag("--overwrite", invocation.overwrite, "Put an existing output aside, as NAME.1, and start anew")->excludes(resume);
+  app.add_flag("--overwrite", invocation.overwrite, "Put an existing output aside, as NAME.1, and start anew")
+      ->excludes(resume);
   app.add_flag("--help-config", help_config, "Every field of the config, task by task");
   app.add_flag("--help-config-markdown", help_markdown)->group("");  // for docs/config.md
   app.set_version_flag("--version", fmt::format("{} {}", program.name, version));
@@ -70,24 +72,31 @@ void run(const Program& program, int argc, const char* const* argv, CLI::App& ap
 
 // Whether the disk or the rights are in the way, which is for the user to mend.
 bool for_the_user(const std::error_code& error) {
-  constexpr std::errc known[] = {std::errc::permission_denied,        std::errc::operation_not_permitted,
-                                 std::errc::read_only_file_system,    std::errc::no_space_on_device,
-                                 std::errc::no_such_file_or_directory, std::errc::not_a_directory,
-                                 std::errc::is_a_directory,           std::errc::file_exists,
-                                 std::errc::filename_too_long,        std::errc::file_too_large};
+  constexpr std::errc known[] = {std::errc::permission_denied,
+                                 std::errc::operation_not_permitted,
+                                 std::errc::read_only_file_system,
+                                 std::errc::no_space_on_device,
+                                 std::errc::no_such_file_or_directory,
+                                 std::errc::not_a_directory,
+                                 std::errc::is_a_directory,
+                                 std::errc::file_exists,
+                                 std::errc::filename_too_long,
+                                 std::errc::file_too_large};
   return error.value() == EDQUOT || std::ranges::any_of(known, [&](auto code) { return error == code; });
 }
 
 // Some libraries explain themselves in many lines, and some append a stack trace.
 std::string one_line(std::string text) {
   text.resize(std::min(text.size(), text.find("\nException raised from")));
-  std::ranges::replace_if(text, [](unsigned char letter) { return letter < ' ' || letter == 0x7F; }, ' ');
+  std::ranges::replace_if(
+      text, [](unsigned char letter) { return letter < ' ' || letter == 0x7F; }, ' ');
   return text;
 }
 
 }  // namespace
 
-void detail::print_dry_run(const std::string& resolved, const std::vector<fs::path>& reads, const std::vector<fs::path>& writes) {
+void detail::print_dry_run(const std::string& resolved, const std::vector<fs::path>& reads,
+                           const std::vector<fs::path>& writes) {
   fmt::print("{}", resolved);
   for (const auto& path : reads) fmt::print("# reads  {}{}\n", path.string(), fs::exists(path) ? "" : "  (missing)");
   for (const auto& path : writes) fmt::print("# writes {}{}\n", path.string(), fs::exists(path) ? "  (exists)" : "");

@@ -45,8 +45,8 @@ struct Program {
 
 // Does what the command line says. Every failure is one line on stderr, "sartor-train: ...". Returns the exit status:
 //
-//   0  done                                    2    the user's to mend: config, data, what the disk or the rights refuse
-//   1  a failure                               130  stopped by SIGINT        143  stopped by SIGTERM
+//   0  done                                    2    the user's to mend: config, data, what the disk or the rights
+//   refuse 1  a failure                               130  stopped by SIGINT        143  stopped by SIGTERM
 int run_program(const Program& program, int argc, const char* const* argv);
 
 // The config of a task: reads() and writes() are the files and folders that --dry-run names.
@@ -68,20 +68,22 @@ Task make_task(std::string name, std::string summary, std::function<void(const C
   return {.name = std::move(name),
           .summary = std::move(summary),
           .fields = [] { return field_help<Config>(); },
-          .run = [body = std::move(body)](const Invocation& invocation) {
-            const auto config = read_config<Config>(invocation.document);
-            if (invocation.dry_run) return detail::print_dry_run(to_yaml(config), config.reads(), config.writes());
-            body(config, invocation);
-          }};
+          .run =
+              [body = std::move(body)](const Invocation& invocation) {
+                const auto config = read_config<Config>(invocation.document);
+                if (invocation.dry_run) return detail::print_dry_run(to_yaml(config), config.reads(), config.writes());
+                body(config, invocation);
+              }};
 }
 
 // A task that makes its outputs in one go. Existing ones are refused without --overwrite; there is nothing to --resume.
 template <TaskConfig Config> Task task(std::string name, std::string summary, void (*run)(const Config&, Runtime&)) {
-  return make_task<Config>(std::move(name), std::move(summary), [run](const Config& config, const Invocation& invocation) {
-    detail::refuse_existing(config.writes(), invocation);
-    Runtime runtime = make_runtime(config);
-    run(config, runtime);
-  });
+  return make_task<Config>(std::move(name), std::move(summary),
+                           [run](const Config& config, const Invocation& invocation) {
+                             detail::refuse_existing(config.writes(), invocation);
+                             Runtime runtime = make_runtime(config);
+                             run(config, runtime);
+                           });
 }
 
 }  // namespace sartor

@@ -59,7 +59,8 @@ std::string Progress::line(int64_t done, double now, std::string_view note) cons
 void Progress::update(int64_t done, std::string_view note) {
   const double now = display_.seconds();
   const bool terminal = display_.columns > 0;
-  const bool due = !any_ || done == total_ || now - shown_ >= (terminal ? seconds_between_redraws : seconds_between_lines);
+  const bool due =
+      !any_ || done == total_ || now - shown_ >= (terminal ? seconds_between_redraws : seconds_between_lines);
   if (!due) return;
   shown_ = now;
   any_ = true;

@@ -18,7 +18,8 @@ int environment_number(const char* name, int otherwise) {
   const std::string_view text(value);
   int number = 0;
   const auto [end, error] = std::from_chars(text.begin(), text.end(), number);
-  require(error == std::errc() && end == text.end(), "the environment variable {} is '{}', expected a number", name, text);
+  require(error == std::errc() && end == text.end(), "the environment variable {} is '{}', expected a number", name,
+          text);
   return number;
 }
 

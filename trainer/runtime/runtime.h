@@ -25,8 +25,8 @@ struct Runtime {
   std::string device;     // which that is, for people
 };
 
-// Finds the device, then sets the size of every thread pool: ours, libtorch's, Arrow's. In this order, because the pools'
-// are the process's first ATen calls and the GPU's modules must be loaded before those (torch_module.h).
+// Finds the device, then sets the size of every thread pool: ours, libtorch's, Arrow's. In this order, because sizing
+// libtorch's is the process's first call to ATen, and modules for GPUs must be loaded before that (torch_module.h).
 // Throws std::invalid_argument if device is cuda and there is none, with the reason.
 Runtime make_runtime(const RuntimeConfig& config);
 

@@ -1,4 +1,4 @@
-// The one file here that sees libtorch and Arrow.
+// Apart from runtime.cpp because of the headers of libtorch and Arrow.
 #include <ATen/Parallel.h>
 #include <arrow/io/type_fwd.h>
 #include <arrow/status.h>

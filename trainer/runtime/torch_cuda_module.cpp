@@ -16,7 +16,9 @@ c10d::Backend* make_nccl(c10d::Store* store, int rank, int size) {
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) const TorchModule sartor_torch_module = {
-    .version = version, .device_count = [] { return static_cast<int>(c10::cuda::device_count()); }, .make_nccl = make_nccl};
+extern "C" __attribute__((visibility("default")))
+const TorchModule sartor_torch_module = {.version = version,
+                                         .device_count = [] { return static_cast<int>(c10::cuda::device_count()); },
+                                         .make_nccl = make_nccl};
 
 }  // namespace sartor

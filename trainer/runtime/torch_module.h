@@ -1,6 +1,6 @@
 // libsartor_torch_cuda.so, the module that brings libtorch_cuda in: tensors on GPUs, and NCCL between them.
-// Load it before the process's first ATen call: whichever call first asks ATen for CUDA (at::manual_seed is enough) fixes the
-// answer for the life of the process, and before the load that answer is "no CUDA".
+// Load it before the process's first ATen call: whichever call first asks ATen for CUDA (at::manual_seed is enough)
+// fixes the answer for the life of the process, and before the load that answer is "no CUDA".
 #pragma once
 
 #include <string>

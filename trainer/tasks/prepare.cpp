@@ -59,7 +59,7 @@ void prepare(const PrepareConfig& config, Runtime&) {
   const auto files = datasets::table_files(config.source.table);
   auto hashing = std::async(std::launch::async, describe_files, files);
 
-  datasets::Rejects rejects(config.rejects_path());
+  datasets::Rejects rejects(config.rejects_path(), config.source.unfit);
   WatchedSource source(datasets::open_ratings(config.source, rejects));
   const auto scratch = std::filesystem::absolute(config.output).parent_path();
   auto data = datasets::collect(source, config.cleaning, scratch);

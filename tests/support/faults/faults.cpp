@@ -16,16 +16,17 @@ namespace {
 
 std::string contents(int file) {
   std::string text(lseek(file, 0, SEEK_END), '\0');
-  if (pread(file, text.data(), text.size(), 0) != std::ssize(text)) throw std::runtime_error("output cannot be read back");
+  if (pread(file, text.data(), text.size(), 0) != std::ssize(text))
+    throw std::runtime_error("output cannot be read back");
   close(file);
   return text;
 }
 
 std::vector<std::string> preloaded(const std::filesystem::path& folder, const std::vector<std::string>& more) {
   const char* asan = std::getenv("ASAN_OPTIONS");
-  std::vector<std::string> environment = {
-      "LD_PRELOAD=" SARTOR_FAULTS_LIBRARY, "SARTOR_FAULT_FOLDER=" + std::filesystem::absolute(folder).string(),
-      fmt::format("ASAN_OPTIONS={}:verify_asan_link_order=0", asan ? asan : "")};
+  std::vector<std::string> environment = {"LD_PRELOAD=" SARTOR_FAULTS_LIBRARY,
+                                          "SARTOR_FAULT_FOLDER=" + std::filesystem::absolute(folder).string(),
+                                          fmt::format("ASAN_OPTIONS={}:verify_asan_link_order=0", asan ? asan : "")};
   environment.insert(environment.end(), more.begin(), more.end());
   return environment;
 }

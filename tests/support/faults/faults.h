@@ -13,8 +13,8 @@ struct Outcome {
   std::string out, err;  // what it wrote to stdout and stderr
 };
 
-// Runs `command` (program and arguments) and waits for its end. `environment` ("NAME=value") is added to this process's.
-// Throws std::runtime_error if it cannot be started.
+// Runs `command` (program and arguments) and waits for its end. `environment` ("NAME=value") is added to this
+// process's. Throws std::runtime_error if it cannot be started.
 Outcome run_command(const std::vector<std::string>& command, const std::vector<std::string>& environment = {});
 
 enum class Fault { kill_before, kill_after, disk_full };
@@ -23,7 +23,8 @@ enum class Fault { kill_before, kill_after, disk_full };
 Outcome run_with_fault(const std::vector<std::string>& command, const std::filesystem::path& folder, int64_t at,
                        Fault fault, const std::vector<std::string>& environment = {});
 
-// Calls below `folder` that `command` makes when nothing fails. Throws std::runtime_error if it does not end with status 0.
+// Calls below `folder` that `command` makes when nothing fails. Throws std::runtime_error if it does not end with
+// status 0.
 int64_t count_calls(const std::vector<std::string>& command, const std::filesystem::path& folder);
 
 }  // namespace sartor

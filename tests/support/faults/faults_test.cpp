@@ -57,7 +57,8 @@ TEST_F(FaultsTest, KillsBeforeOrAfterTheCall) {
   EXPECT_TRUE(fs::exists("watched/file"));
   EXPECT_EQ(run_with_fault({"/bin/rm", "watched/file"}, "watched", 1, Fault::kill_after).status, 137);
   EXPECT_FALSE(fs::exists("watched/file"));
-  EXPECT_EQ(run_with_fault(five_bytes("watched/more"), "watched", 7, Fault::kill_before).status, 0) << "there is no call 7";
+  EXPECT_EQ(run_with_fault(five_bytes("watched/more"), "watched", 7, Fault::kill_before).status, 0)
+      << "there is no call 7";
 }
 
 TEST_F(FaultsTest, FullDiskStaysFullButLetsGo) {

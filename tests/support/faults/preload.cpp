@@ -1,5 +1,5 @@
-// A library for LD_PRELOAD that makes a program's disk fail. It counts the calls that change files below one folder (write,
-// sync, rename, truncate, make, remove, by any of their names) and strikes at a chosen one:
+// A library for LD_PRELOAD that makes a program's disk fail. It counts the calls that change files below one folder
+// (write, sync, rename, truncate, make, remove, by any of their names) and strikes at a chosen one:
 //
 //   SARTOR_FAULT_FOLDER  absolute path; calls on files elsewhere pass untouched and uncounted
 //   SARTOR_FAULT_AT      number of the call to strike at, from 1; none: only count

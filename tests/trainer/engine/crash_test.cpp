@@ -134,7 +134,8 @@ TEST_F(Crash, FullDiskIsSaidInOneLineAndLeavesNothingHalfWritten) {
     if (full.status == 0) continue;  // what remained to be done was optional, or removal
     ASSERT_EQ(full.status, 2);
     const auto last_line = full.err.substr(full.err.rfind('\n', full.err.size() - 2) + 1);
-    ASSERT_THAT(last_line, ::testing::AllOf(::testing::StartsWith("toy: "), HasSubstr("No space left"), EndsWith("\n")));
+    ASSERT_THAT(last_line,
+                ::testing::AllOf(::testing::StartsWith("toy: "), HasSubstr("No space left"), EndsWith("\n")));
     if (fs::exists("runs")) {
       for (const auto& [name, text] : tree("runs")) ASSERT_THAT(name, ::testing::Not(HasSubstr("partial")));
     }

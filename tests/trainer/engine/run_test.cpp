@@ -107,16 +107,18 @@ TEST_F(RunTest, FolderHoldsWhatDesignSays) {
       run.log(epoch, {{"train", {{"loss", 0.5}}}, {"validation", {{"loss", std::nan("")}, {"得分", 1}}}});
       run.checkpoint(epoch, model);
     }
-    run.finish([](const fs::path& folder) { std::ofstream(folder / "factors.h5") << "f"; }, {{"test", {{"rmse", 0.75}}}},
-               {{"popularity", {{"rmse", 1.5}}}});
+    run.finish([](const fs::path& folder) { std::ofstream(folder / "factors.h5") << "f"; },
+               {{"test", {{"rmse", 0.75}}}}, {{"popularity", {{"rmse", 1.5}}}});
   }
   const fs::path run = "runs/夏季";
   EXPECT_THAT(names_in("runs"), ElementsAre("夏季"));
-  EXPECT_THAT(names_in(run), ElementsAre(".lock", "checkpoints", "metrics.jsonl", "model", "provenance.json", "results.json", "run.yaml"));
+  EXPECT_THAT(names_in(run), ElementsAre(".lock", "checkpoints", "metrics.jsonl", "model", "provenance.json",
+                                         "results.json", "run.yaml"));
   EXPECT_THAT(names_in(run / "checkpoints"), ElementsAre("epoch-000004", "epoch-000005"));
   EXPECT_EQ(text_of(run / "model/factors.h5"), "f");
   EXPECT_EQ(text_of(run / "run.yaml"), "name: 夏季\n");
-  EXPECT_EQ(json_of(run / "results.json"), Json::parse(R"({"test": {"rmse": 0.75}, "baselines": {"popularity": {"rmse": 1.5}}})"));
+  EXPECT_EQ(json_of(run / "results.json"),
+            Json::parse(R"({"test": {"rmse": 0.75}, "baselines": {"popularity": {"rmse": 1.5}}})"));
   const auto provenance = json_of(run / "provenance.json");
   EXPECT_EQ(provenance["data_hash"], "00ff");
   EXPECT_EQ(provenance["starts"][0]["command"], Json({"sartor-train", "--set", "broken=\ufffd"}));
@@ -135,8 +137,9 @@ TEST_F(RunTest, FolderHoldsWhatDesignSays) {
 
 TEST_F(RunTest, ExistingFolderIsRefusedOrPutAside) {
   train(request(), 1);
-  EXPECT_THAT([] { sartor::Run run(request("runs/a/")); },
-              ThrowsMessage<std::invalid_argument>(StrEq("runs/a exists: --resume continues it, --overwrite puts it aside")));
+  EXPECT_THAT(
+      [] { sartor::Run run(request("runs/a/")); },
+      ThrowsMessage<std::invalid_argument>(StrEq("runs/a exists: --resume continues it, --overwrite puts it aside")));
   train(overwriting(), 2);
   train(overwriting(), 3);
   EXPECT_THAT(names_in("runs"), ElementsAre("a", "a.1", "a.2"));
@@ -146,11 +149,13 @@ TEST_F(RunTest, ExistingFolderIsRefusedOrPutAside) {
 }
 
 TEST_F(RunTest, OnlyRunsAreResumedAndOverwritten) {
-  EXPECT_THAT([] { sartor::Run run(resumed()); }, ThrowsMessage<std::invalid_argument>(StrEq("there is no run runs/a to resume")));
+  EXPECT_THAT([] { sartor::Run run(resumed()); },
+              ThrowsMessage<std::invalid_argument>(StrEq("there is no run runs/a to resume")));
   fs::create_directories("runs/a");
   std::ofstream("runs/a/thesis.tex") << "years";
   for (const auto& wrong : {resumed(), overwriting()}) {
-    EXPECT_THAT([&] { sartor::Run run(wrong); }, ThrowsMessage<std::invalid_argument>(StrEq("runs/a is no run: it has no run.yaml")));
+    EXPECT_THAT([&] { sartor::Run run(wrong); },
+                ThrowsMessage<std::invalid_argument>(StrEq("runs/a is no run: it has no run.yaml")));
   }
   EXPECT_THAT(names_in("runs/a"), ElementsAre("thesis.tex"));
 }
@@ -210,9 +215,11 @@ TEST_F(RunTest, ResumeRefusesAnotherConfig) {
   auto changed = resumed();
   changed.config = "epochs: 5\nmodel: {factors: 16}\n";
   EXPECT_THAT([&] { sartor::Run run(changed); },
-              ThrowsMessage<std::invalid_argument>(StrEq("model.factors: the run began with 8, --resume cannot continue with 16")));
+              ThrowsMessage<std::invalid_argument>(
+                  StrEq("model.factors: the run began with 8, --resume cannot continue with 16")));
   changed.config = "epochs: 5\n";
-  EXPECT_THAT([&] { sartor::Run run(changed); }, ThrowsMessage<std::invalid_argument>(HasSubstr("model.factors: the run began with 8")));
+  EXPECT_THAT([&] { sartor::Run run(changed); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("model.factors: the run began with 8")));
   changed.config = "epochs: 7\nmodel: {factors: 8}\n";
   train(changed, 7);
   EXPECT_EQ(text_of("runs/a/run.yaml"), changed.config);
@@ -239,8 +246,9 @@ TEST_F(RunTest, CompleteRunIsLeftAloneUnlessMoreIsAsked) {
   EXPECT_FALSE(sartor::Run(resumed()).complete());
   train(resumed(), 3);
   EXPECT_TRUE(sartor::Run(resumed()).complete());
-  EXPECT_THAT([] { sartor::Run(resumed()).epochs(2); },
-              ThrowsMessage<std::invalid_argument>(StrEq("runs/a has trained 3 epochs already, the config asks for 2")));
+  EXPECT_THAT(
+      [] { sartor::Run(resumed()).epochs(2); },
+      ThrowsMessage<std::invalid_argument>(StrEq("runs/a has trained 3 epochs already, the config asks for 2")));
 
   auto longer = resumed();
   longer.config = "epochs: 6\nmodel: {factors: 8}\n";
@@ -279,15 +287,19 @@ TEST_F(RunTest, BrokenFilesAreNamed) {
     return ThrowsMessage<std::invalid_argument>(AllOf(HasSubstr("runs/a/"), HasSubstr(part)));
   };
   const auto state = "runs/a/checkpoints/epoch-000002/state.json";
-  for (const auto text : {"", "{", "{}", "[1]", R"({"epoch": "2", "metrics_lines": 2})", R"({"epoch": 0, "metrics_lines": 2})"}) {
+  for (const auto text :
+       {"", "{", "{}", "[1]", R"({"epoch": "2", "metrics_lines": 2})", R"({"epoch": 0, "metrics_lines": 2})"}) {
     std::ofstream(state) << text;
     EXPECT_THAT([] { sartor::Run run(resumed()); }, refusal("state.json is broken: ")) << text;
   }
   std::ofstream(state) << R"({"epoch": 2, "metrics_lines": 9})";
-  EXPECT_THAT([] { train(resumed()); }, refusal("metrics.jsonl has 3 lines, fewer than the 9 when the checkpoint was made"));
+  EXPECT_THAT([] { train(resumed()); },
+              refusal("metrics.jsonl has 3 lines, fewer than the 9 when the checkpoint was made"));
   std::ofstream(state) << R"({"epoch": 2, "metrics_lines": 2})";
-  std::ofstream("runs/a/provenance.json") << "{";
-  EXPECT_THAT([] { train(resumed()); }, refusal("provenance.json is broken: "));
+  for (const auto text : {"{", "[1]"}) {
+    std::ofstream("runs/a/provenance.json") << text;
+    EXPECT_THAT([] { train(resumed()); }, refusal("provenance.json is broken: ")) << text;
+  }
 }
 
 }  // namespace

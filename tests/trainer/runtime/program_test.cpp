@@ -40,7 +40,8 @@ void fail(const PourConfig& config, const Invocation&) {
   const auto os_fault = [](int code) { return std::system_error(code, std::generic_category(), "cannot write 杯子"); };
   if (config.fault == "user") throw std::invalid_argument("jug.csv:3: 水 is not a drink");
   if (config.fault == "failure") throw std::runtime_error("glass\nbroken\x1b[2J");
-  if (config.fault == "torch") throw std::runtime_error("sizes differ\nException raised from f at g.cpp:1\nframe #0: h");
+  if (config.fault == "torch")
+    throw std::runtime_error("sizes differ\nException raised from f at g.cpp:1\nframe #0: h");
   if (config.fault == "memory") throw std::bad_alloc();
   if (config.fault == "full disk") throw os_fault(ENOSPC);
   if (config.fault == "quota") throw os_fault(EDQUOT);
@@ -77,11 +78,11 @@ class ProgramTest : public ::testing::Test {
   }
 
   static Ended run(std::vector<const char*> arguments) {
-    const Program program = {.name = "sartor-pour",
-                             .summary = "Pours.",
-                             .examples = "  sartor-pour --config pour.yaml\n",
-                             .tasks = {task("pour", "From jugs to glasses.", pour),
-                                       make_task<PourConfig>("fail", "Spills.", fail)}};
+    const Program program = {
+        .name = "sartor-pour",
+        .summary = "Pours.",
+        .examples = "  sartor-pour --config pour.yaml\n",
+        .tasks = {task("pour", "From jugs to glasses.", pour), make_task<PourConfig>("fail", "Spills.", fail)}};
     arguments.insert(arguments.begin(), "sartor-pour");
     ::testing::internal::CaptureStdout();
     ::testing::internal::CaptureStderr();

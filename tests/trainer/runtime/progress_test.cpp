@@ -33,8 +33,9 @@ TEST(Progress, TerminalLineIsRedrawnAndCut) {
     screen.now += 598.45;
     progress.update(15, "rmse 0.9");
   }
-  EXPECT_THAT(screen.shown, ElementsAre("\r\033[Kepoch 3/15 [====>               ]  1.5 s/epoch  0:18 left  rmse 0.9312",
-                                        "\r\033[Kepoch 15/15 [====================]  46.2 s/epoch  rmse 0.9", "\n"));
+  EXPECT_THAT(screen.shown,
+              ElementsAre("\r\033[Kepoch 3/15 [====>               ]  1.5 s/epoch  0:18 left  rmse 0.9312",
+                          "\r\033[Kepoch 15/15 [====================]  46.2 s/epoch  rmse 0.9", "\n"));
   screen.shown.clear();
   Progress("epoch", 15, 0, screen.display(20)).update(1, "a note that has no room");
   EXPECT_EQ(screen.shown[0], "\r\033[Kepoch 1/15 [=>     ");
@@ -47,9 +48,10 @@ TEST(Progress, PipeGetsTheFirstLineTheLastAndOneEveryFiveSeconds) {
     screen.now += 0.25;
     progress.update(epoch, "loss 1");
   }
-  EXPECT_THAT(screen.shown,
-              ElementsAre("epoch 1/50  0.25 s/epoch  0:12 left  loss 1\n", "epoch 21/50  0.25 s/epoch  0:07 left  loss 1\n",
-                          "epoch 41/50  0.25 s/epoch  0:02 left  loss 1\n", "epoch 50/50  0.25 s/epoch  loss 1\n"));
+  EXPECT_THAT(
+      screen.shown,
+      ElementsAre("epoch 1/50  0.25 s/epoch  0:12 left  loss 1\n", "epoch 21/50  0.25 s/epoch  0:07 left  loss 1\n",
+                  "epoch 41/50  0.25 s/epoch  0:02 left  loss 1\n", "epoch 50/50  0.25 s/epoch  loss 1\n"));
 }
 
 TEST(Progress, UnknownEndAndLongTimes) {
@@ -61,7 +63,8 @@ TEST(Progress, UnknownEndAndLongTimes) {
   Progress slow("epoch", 100, 0, screen.display(0));
   screen.now += 90;
   slow.update(1);
-  EXPECT_THAT(screen.shown, ElementsAre("row 0\n", "row 20000000  2000000 rows/s\n", "epoch 1/100  90 s/epoch  2:28:30 left\n"));
+  EXPECT_THAT(screen.shown,
+              ElementsAre("row 0\n", "row 20000000  2000000 rows/s\n", "epoch 1/100  90 s/epoch  2:28:30 left\n"));
 }
 
 TEST(Progress, NothingDoneShowsNothing) {

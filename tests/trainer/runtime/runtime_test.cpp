@@ -92,7 +92,8 @@ TEST_F(RuntimeTest, AutoTakesTheCpuWithoutADeviceAndSaysWhy) {
   EXPECT_FALSE(runtime.context.is_gpu());
   EXPECT_THAT(runtime.device, AllOf(StartsWith("CPU"), HasSubstr("no GPU: ")));
   EXPECT_THAT(make_runtime(on(Device::cpu, 1)).device, ::testing::Not(HasSubstr("GPU")));
-  EXPECT_THAT([] { make_runtime(on(Device::cuda)); }, ThrowsMessage<std::invalid_argument>(StartsWith("device is cuda: ")));
+  EXPECT_THAT([] { make_runtime(on(Device::cuda)); },
+              ThrowsMessage<std::invalid_argument>(StartsWith("device is cuda: ")));
 }
 
 TEST_F(RuntimeTest, GpuIsTakenByLocalRank) {
