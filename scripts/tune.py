@@ -31,6 +31,7 @@ def train(config: str, output: Path, settings: dict[str, object]) -> None:
     words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     done = subprocess.run(
         [TRAIN, "--config", ROOT / "configs" / config, "--overwrite", "--set", f"output={output}", *words],
+        check=False,
         cwd=ROOT,
         capture_output=True,
         text=True,

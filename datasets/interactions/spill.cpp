@@ -41,7 +41,7 @@ void Spill::write(const SpillBlock& block) {
   for_each_column(block, [&](const auto& column) {
     const size_t size = column.size();
     check(fwrite(&size, sizeof size, 1, file_.get()) == 1, "write");
-    check(fwrite(column.data(), sizeof column[0], size, file_.get()) == size, "write");
+    check(size == 0 || fwrite(column.data(), sizeof column[0], size, file_.get()) == size, "write");
   });
   written_++;
 }
@@ -58,7 +58,7 @@ bool Spill::read(SpillBlock& block) {
     size_t size = 0;
     check(fread(&size, sizeof size, 1, file_.get()) == 1, "read");
     column.resize(size);
-    check(fread(column.data(), sizeof column[0], size, file_.get()) == size, "read");
+    check(size == 0 || fread(column.data(), sizeof column[0], size, file_.get()) == size, "read");
   });
   read_++;
   return true;

@@ -70,7 +70,7 @@ herr_t keep_references(hid_t from, hid_t to, H5T_cdata_t* conversion, size_t, si
 // so that a file from outside cannot make us read another one.
 void prepare_library() {
   static const bool once =
-      H5dont_atexit() >= 0 && H5open() >= 0 && H5Lunregister(H5L_TYPE_EXTERNAL) >= 0 &&
+      (H5dont_atexit(), H5open() >= 0) && H5Lunregister(H5L_TYPE_EXTERNAL) >= 0 &&  // the first fails if HDF5 is in use
       H5Tregister(H5T_PERS_SOFT, "reference", string_type().get(), reference_type().get(), keep_references) >= 0;
   static thread_local const bool quiet = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
   if (!once || !quiet) throw std::runtime_error("the HDF5 library cannot be initialised");

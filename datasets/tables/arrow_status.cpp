@@ -17,6 +17,7 @@ void check(const arrow::Status& status, std::string_view file) {
     throw std::system_error(number, std::generic_category(), std::string(file));
   }
   std::string text = status.message();
+  text.resize(text.find_last_not_of(" \n") + 1);
   std::ranges::replace(text, '\n', ' ');
   require(false, "{}: {}", file, text);
 }

@@ -1,14 +1,13 @@
 #include <arrow/buffer.h>
-#include <arrow/csv/api.h>
+#include <arrow/builder.h>
 #include <arrow/csv/chunker.h>
+#include <arrow/csv/options.h>
 #include <arrow/csv/parser.h>
-#include <arrow/io/memory.h>
-#include <arrow/table.h>
+#include <arrow/record_batch.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
-#include <ranges>
+#include <tuple>
 
 #include "schema/utf8.h"
 #include "tables/arrow_status.h"
@@ -109,7 +108,7 @@ class DelimitedParser final : public TextParser {
     std::vector<std::shared_ptr<arrow::Field>> fields;
     positions_.clear();
     for (const TableColumn& column : columns) {
-      positions_.push_back(std::to_string(std::ranges::find(columns_, column.name) - columns_.begin()));
+      positions_.push_back(static_cast<int32_t>(std::ranges::find(columns_, column.name) - columns_.begin()));
       fields.push_back(arrow::field(column.name, arrow::utf8()));
     }
     schema_ = arrow::schema(fields);
@@ -117,34 +116,31 @@ class DelimitedParser final : public TextParser {
 
   ParsedBlock parse(std::string text, const std::string& group) const override {
     text = layout_.format == TableFormat::netflix ? ungrouped(text, group) : decoded(std::move(text));
-    const int64_t lines = std::ranges::count(text, '\n') + !text.ends_with('\n');
-    const std::shared_ptr<arrow::Buffer> bytes = arrow::Buffer::FromString(std::move(text));
-
     ParsedBlock block;
     auto form = form_;
     form.invalid_row_handler = [&](const arrow::csv::InvalidRow& row) {
-      block.bad.push_back({row.number - 1, fmt::format("not {} columns", row.expected_columns), std::string(row.text)});
+      block.bad.push_back({row.number, fmt::format("not {} columns", row.expected_columns), std::string(row.text)});
       return arrow::csv::InvalidRowResult::Skip;
     };
-    // Columns go by position here: names may stand there twice.
-    auto read = arrow::csv::ReadOptions::Defaults();
-    read.use_threads = false;
-    read.block_size = static_cast<int32_t>(bytes->size() + 1);
-    for (size_t i = 0; i < columns_.size(); i++) read.column_names.push_back(std::to_string(i));
-    auto convert = arrow::csv::ConvertOptions::Defaults();
-    convert.check_utf8 = false;
-    convert.include_columns = positions_;
-    for (const std::string& position : positions_) convert.column_types[position] = arrow::utf8();
+    arrow::csv::BlockParser parser(form, static_cast<int32_t>(columns_.size()), /*first_row=*/0,
+                                   /*max_num_rows=*/1 << 30);
+    uint32_t bytes = 0;
+    check(parser.ParseFinal(text, &bytes), file_);
 
-    const auto input = std::make_shared<arrow::io::BufferReader>(bytes);
-    const auto reader =
-        value_of(arrow::csv::TableReader::Make(arrow::io::default_io_context(), input, read, form, convert), file_);
-    const auto table = value_of(value_of(reader->Read(), file_)->RenameColumns(schema_->field_names()), file_);
-    block.columns = value_of(table->CombineChunksToBatch(), file_);
+    std::vector<std::shared_ptr<arrow::Array>> columns;
+    for (const int32_t position : positions_) {
+      arrow::StringBuilder column;
+      check(column.Reserve(parser.num_rows()), file_);
+      const auto append = [&](const uint8_t* data, uint32_t size, bool, bool) { return column.Append(data, size); };
+      check(parser.VisitColumn(position, append), file_);
+      columns.push_back(value_of(column.Finish(), file_));
+    }
+    block.columns = arrow::RecordBatch::Make(schema_, parser.num_rows(), columns);
 
     // Arrow skips blank lines without a word; fewer records than lines are those, or breaks within quotes.
-    const int64_t found = block.columns->num_rows() + std::ssize(block.bad);
-    number_records(block, found == lines ? std::vector<int64_t>() : blank_records(std::string_view(*bytes), form_));
+    const int64_t lines = std::ranges::count(text, '\n') + !text.ends_with('\n');
+    const bool as_many = parser.total_num_rows() == lines;
+    number_records(block, as_many ? std::vector<int64_t>() : blank_records(text, form_));
     reject_broken_text(block);
     return block;
   }
@@ -200,7 +196,8 @@ class DelimitedParser final : public TextParser {
   std::string file_;
   TableLayout layout_;
   arrow::csv::ParseOptions form_;
-  std::vector<std::string> columns_, positions_;
+  std::vector<std::string> columns_;
+  std::vector<int32_t> positions_;  // of the selected among columns_
   std::shared_ptr<arrow::Schema> schema_;
 };
 

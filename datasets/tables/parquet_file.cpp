@@ -22,7 +22,7 @@ class ParquetFile final : public TableReader::File {
     parquet::ReaderProperties bytes;
     bytes.enable_buffered_stream();  // a part of a row group at a time
     bytes.set_buffer_size(buffer_bytes);
-    parquet::ArrowReaderProperties form(/*use_threads=*/true);
+    parquet::ArrowReaderProperties form(/*use_threads=*/false);
     form.set_batch_size(batch_rows);
     form.set_pre_buffer(false);
     parquet::arrow::FileReaderBuilder builder;

@@ -73,16 +73,15 @@ std::string TextBlocks::next() {
     if (const size_t whole = whole_records(text)) {
       rest_ = text.substr(whole);
       text.resize(whole);
+      offset_ += static_cast<int64_t>(whole);
       return text;
     }
-    const std::string_view line = std::string_view(text).substr(0, text.find('\n'));
-    require(text.size() < longest_record,
-            "{}: the record that begins '{:.60}' has no end within {} MiB; is a quote open?", file_, line,
-            longest_record >> 20);
+    require(text.size() < longest_record, "{}: the record at byte {} has no end within {} MiB; is a quote open?", file_,
+            offset_, longest_record >> 20);
   }
-  const std::string_view line = std::string_view(text).substr(0, text.find('\n'));
   require(whole_records(text + '\n') > text.size(),
-          "{}: the record that begins '{:.60}' opens a quote that is never closed", file_, line);
+          "{}: the record at byte {} opens a quote that is never closed: {:.60}", file_, offset_,
+          std::string_view(text).substr(0, text.find_first_of("\r\n")));
   return text;
 }
 

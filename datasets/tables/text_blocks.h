@@ -35,6 +35,7 @@ class TextBlocks {
   char quote_;                                      // 0 for none
   std::unique_ptr<arrow::Chunker> lines_, quoted_;  // without regard to quotes, which is faster, and with
   std::string rest_;                                // begins with the first record that is not whole
+  int64_t offset_ = 0;                              // of that, in decompressed bytes
   bool first_ = true, ended_ = false;
 };
 

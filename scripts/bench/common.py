@@ -21,7 +21,9 @@ def run(*command: object, threads: int | None = None, **environment: str) -> str
     if threads:
         words = ["taskset", "-c", ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0))[:threads]), *words]
         environment |= {f"{pool}_NUM_THREADS": str(threads) for pool in ("OMP", "OPENBLAS", "MKL")}
-    done = subprocess.run(words, env={**os.environ, **environment}, capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        words, check=False, env={**os.environ, **environment}, capture_output=True, text=True, cwd=ROOT
+    )
     if done.returncode:
         sys.exit(f"bench: {' '.join(words)}: exit {done.returncode}\n{done.stderr}")
     return done.stdout
@@ -99,6 +101,14 @@ def columns(line: dict) -> dict[str, list]:
     ours = f"{line.get('ours')} ({'–'.join(map(str, spread[0]))})" if spread[0] else line.get("ours", "")
     peer = f"{line.get('peer')} ({'–'.join(map(str, spread[1]))})" if spread[1] else line.get("peer", "")
     return {
-        "speed": [line.get("threads", ""), ours, peer, line.get("unit", ""), line.get("peer_name", ""), line.get("speedup", ""), rest],
+        "speed": [
+            line.get("threads", ""),
+            ours,
+            peer,
+            line.get("unit", ""),
+            line.get("peer_name", ""),
+            line.get("speedup", ""),
+            rest,
+        ],
         "accuracy": [rest],
     }

@@ -32,7 +32,15 @@ def prepared_ml100k() -> Path:
     run(sys.executable, ROOT / "scripts" / "fetch_data.py", "ml-100k")
     path = WORK / "ml-100k.h5"
     if not path.exists():
-        run(TRAIN, "--config", "configs/ml-100k-prepare.yaml", "--set", f"output={path}", "--set", "split={method: random, test: 0}")
+        run(
+            TRAIN,
+            "--config",
+            "configs/ml-100k-prepare.yaml",
+            "--set",
+            f"output={path}",
+            "--set",
+            "split={method: random, test: 0}",
+        )
     return path
 
 
@@ -46,7 +54,15 @@ def made_ratings(rows: int) -> Path:
 def prepared_made() -> Path:
     path = WORK / "made-10m.h5"
     if not path.exists():
-        run(TRAIN, "--config", "configs/bench/made-prepare.yaml", "--set", f"source.path={made_ratings(10_000_000)}", "--set", f"output={path}")
+        run(
+            TRAIN,
+            "--config",
+            "configs/bench/made-prepare.yaml",
+            "--set",
+            f"source.path={made_ratings(10_000_000)}",
+            "--set",
+            f"output={path}",
+        )
     return path
 
 
@@ -55,8 +71,21 @@ def als_explicit(name: str, data, factors: int, threads: int) -> None:
 
     def ours() -> float:
         folder = WORK / "als"
-        settings = [f"data.path={path}", f"model.factors={factors}", f"model.epochs={epochs}", f"threads={threads}", f"output={folder}"]
-        run(TRAIN, "--config", "configs/bench/als.yaml", "--overwrite", *(word for each in settings for word in ("--set", each)), threads=threads)
+        settings = [
+            f"data.path={path}",
+            f"model.factors={factors}",
+            f"model.epochs={epochs}",
+            f"threads={threads}",
+            f"output={folder}",
+        ]
+        run(
+            TRAIN,
+            "--config",
+            "configs/bench/als.yaml",
+            "--overwrite",
+            *(word for each in settings for word in ("--set", each)),
+            threads=threads,
+        )
         lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         return statistics.median([line["train"]["seconds"] for line in lines[1:]])
 
@@ -72,7 +101,15 @@ def als_explicit(name: str, data, factors: int, threads: int) -> None:
         peer("torch-gemm", threads=threads, python=Path(sys.executable))["gflops"],
     )
     rate = work / statistics.median(mine) / 1e9
-    compare(name, mine, {"implicit 0.7.3, Cholesky": implicit}, threads, gflops=round(rate), gemm_gflops=round(gemm), gemm_share=round(rate / gemm, 2))
+    compare(
+        name,
+        mine,
+        {"implicit 0.7.3, Cholesky": implicit},
+        threads,
+        gflops=round(rate),
+        gemm_gflops=round(gemm),
+        gemm_share=round(rate / gemm, 2),
+    )
 
 
 def prepare(name: str) -> None:
@@ -80,7 +117,16 @@ def prepare(name: str) -> None:
     source, output = made_ratings(rows), WORK / "prepare.h5"
 
     def once() -> float:
-        command = [TRAIN, "--config", "configs/bench/made-prepare.yaml", "--overwrite", "--set", f"source.path={source}", "--set", f"output={output}"]
+        command = [
+            TRAIN,
+            "--config",
+            "configs/bench/made-prepare.yaml",
+            "--overwrite",
+            "--set",
+            f"source.path={source}",
+            "--set",
+            f"output={output}",
+        ]
         start = time.perf_counter()
         run(*command)
         return time.perf_counter() - start
@@ -88,7 +134,16 @@ def prepare(name: str) -> None:
     (found,) = in_turn(once)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     found = statistics.median(found)
-    publish({"name": name, "value": round(rows / found), "unit": "rows/s", "ours": round(found, 2), "peak_mib": round(peak), "csr_mib": round(rows * 24 / 2**20)})
+    publish(
+        {
+            "name": name,
+            "value": round(rows / found),
+            "unit": "rows/s",
+            "ours": round(found, 2),
+            "peak_mib": round(peak),
+            "csr_mib": round(rows * 24 / 2**20),
+        }
+    )
     output.unlink()
 
 
@@ -98,8 +153,26 @@ def accuracy_als(name: str) -> None:
         data, folder = WORK / f"u{fold}.h5", WORK / f"u{fold}"
         first = (fold - 1) * 20_000
         run(sys.executable, ROOT / "scripts" / "fetch_data.py", "ml-100k")
-        run(TRAIN, "--config", "configs/ml-100k-prepare.yaml", "--overwrite", "--set", f"split.first_test_row={first}", "--set", f"output={data}")
-        run(TRAIN, "--config", "configs/ml-100k-als.yaml", "--overwrite", "--set", f"data.path={data}", "--set", f"output={folder}")
+        run(
+            TRAIN,
+            "--config",
+            "configs/ml-100k-prepare.yaml",
+            "--overwrite",
+            "--set",
+            f"split.first_test_row={first}",
+            "--set",
+            f"output={data}",
+        )
+        run(
+            TRAIN,
+            "--config",
+            "configs/ml-100k-als.yaml",
+            "--overwrite",
+            "--set",
+            f"data.path={data}",
+            "--set",
+            f"output={folder}",
+        )
         folds.append(json.loads((folder / "results.json").read_text()))
 
     def mean(*keys: str) -> float:
@@ -110,7 +183,12 @@ def accuracy_als(name: str) -> None:
             found.append(fold)
         return round(statistics.mean(found), 4)
 
-    line = {"name": name, "metric": "rmse", "value": mean("test", "rmse"), "folds": [round(fold["test"]["rmse"], 4) for fold in folds]}
+    line = {
+        "name": name,
+        "metric": "rmse",
+        "value": mean("test", "rmse"),
+        "folds": [round(fold["test"]["rmse"], 4) for fold in folds],
+    }
     for metric in ("recall@10", "ndcg@10"):
         line[metric] = mean("test", metric)
         line[f"popularity {metric}"] = mean("baselines", "popularity", metric)
@@ -121,13 +199,17 @@ BENCHES = {"accuracy/ml-100k-als": accuracy_als, "speed/prepare": prepare}
 for threads in (1, 2):
     for label, data in (("ml-100k", prepared_ml100k), ("made-10m", prepared_made)):
         for factors in (64, 128):
-            BENCHES[f"speed/als-explicit/{label}-f{factors}-t{threads}"] = partial(als_explicit, data=data, factors=factors, threads=threads)
+            BENCHES[f"speed/als-explicit/{label}-f{factors}-t{threads}"] = partial(
+                als_explicit, data=data, factors=factors, threads=threads
+            )
     for label, shape in {
         "1000x100k-d128-k10": (1000, 100_000, 128, 10),
         "1000x100k-d128-k100": (1000, 100_000, 128, 100),
         "1x1m-d128-k10": (1, 1_000_000, 128, 10),
     }.items():
-        BENCHES[f"speed/cosine-topk/{label}-t{threads}"] = partial(cosine_topk, queries=shape[0], items=shape[1], columns=shape[2], k=shape[3], threads=threads)
+        BENCHES[f"speed/cosine-topk/{label}-t{threads}"] = partial(
+            cosine_topk, queries=shape[0], items=shape[1], columns=shape[2], k=shape[3], threads=threads
+        )
 
 
 def main() -> None:

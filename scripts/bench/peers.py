@@ -1,11 +1,12 @@
 """One measurement of a public peer, a process each: peers.py faiss|torch|gemm|implicit ARGUMENTS. Prints one line of JSON.
 
-    faiss|torch QUERIES ITEMS COLUMNS K     seconds of one exact search over normalised rows
-    gemm                                    GFLOP/s of a 2048^3 fp32 product in numpy (OpenBLAS)
-    torch-gemm                              the same in torch
-    implicit PREPARED FACTORS EPOCHS        seconds an epoch of implicit's ALS with Cholesky on a prepared file's training rows
+faiss|torch QUERIES ITEMS COLUMNS K     seconds of one exact search over normalised rows
+gemm                                    GFLOP/s of a 2048^3 fp32 product in numpy (OpenBLAS)
+torch-gemm                              the same in torch
+implicit PREPARED FACTORS EPOCHS        seconds an epoch of implicit's ALS with Cholesky on a prepared file's training rows
 """
 
+import itertools
 import json
 import os
 import statistics
@@ -93,9 +94,11 @@ def implicit(path: str, factors: int, epochs: int) -> dict:
         random_state=1,
     )
     model.fit(rows, show_progress=False, callback=lambda *_: stamps.append(time.perf_counter()))
-    return {"seconds": statistics.median([after - before for before, after in zip(stamps[1:], stamps[2:])])}
+    return {"seconds": statistics.median([after - before for before, after in itertools.pairwise(stamps[1:])])}
 
 
 if __name__ == "__main__":
-    work = {"faiss": faiss, "torch": torch_topk, "gemm": gemm, "torch-gemm": torch_gemm, "implicit": implicit}[sys.argv[1]]
+    work = {"faiss": faiss, "torch": torch_topk, "gemm": gemm, "torch-gemm": torch_gemm, "implicit": implicit}[
+        sys.argv[1]
+    ]
     print(json.dumps(work(*(int(word) if word.isdigit() else word for word in sys.argv[2:]))))

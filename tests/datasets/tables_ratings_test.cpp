@@ -141,8 +141,7 @@ TEST_F(Ratings, Parquet) {
       {{"u", ColumnType::int64}, {"i", ColumnType::text}, {"v", ColumnType::float64}, {"t", ColumnType::float64}});
   writer.append({users, items, values, times});
   writer.finish();
-  RatingsConfig config{
-      .table = {.path = path("r.parquet")}, .columns = timed, .fill = 2};
+  RatingsConfig config{.table = {.path = path("r.parquet")}, .columns = timed, .fill = 2};
   EXPECT_THAT(read_ratings(config, rejects_),
               ElementsAre(Rating{1, "7", "霸王别姬", 3.5, 1}, Rating{3, "9", "x", 2, 3}));
   EXPECT_THAT(rejects_.counts(), ElementsAre(Pair("item is missing", 1)));

@@ -352,7 +352,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "a.csv",
                 "user,rating\n1,2\n3,\"中,4\n5,6\n",
                 {},
-                "a.csv: the record that begins '3,\"中,4' opens a quote that is never closed"},
+                "a.csv: the record at byte 16 opens a quote that is never closed: 3,\"中,4"},
         Refusal{"endless_quote",
                 "a.csv",
                 "rating\n\"" + std::string(65 << 20, 'x'),

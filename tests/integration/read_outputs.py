@@ -28,5 +28,7 @@ jsonl = [json.loads(line) for line in (folder / "c.jsonl").read_text(encoding="u
 parquet = pyarrow.parquet.read_table(folder / "d.parquet").to_pylist()
 assert [row["item"] for row in csv if row["user"] == "u0"] == best, (csv[:5], best)
 for other in (tsv, jsonl, parquet):
-    assert [(row["user"], row["rank"], row["item"]) for row in other] == [(row["user"], row["rank"], row["item"]) for row in csv]
+    assert [(row["user"], row["rank"], row["item"]) for row in other] == [
+        (row["user"], row["rank"], row["item"]) for row in csv
+    ]
     assert np.allclose([row["score"] for row in other], [row["score"] for row in csv], rtol=1e-6)

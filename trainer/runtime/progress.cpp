@@ -33,7 +33,7 @@ Display Display::standard_error() {
 }
 
 Progress::Progress(std::string unit, int64_t total, int64_t done, Display display)
-    : unit_(std::move(unit)), total_(total), before_(done), display_(std::move(display)), start_(display_.seconds()) {}
+    : unit_(std::move(unit)), total_(total), before_(done), display_(std::move(display)), start_(display_.seconds()), shown_(start_) {}
 
 Progress::~Progress() {
   if (any_ && display_.columns > 0) display_.write("\n");
@@ -60,7 +60,7 @@ void Progress::update(int64_t done, std::string_view note) {
   const double now = display_.seconds();
   const bool terminal = display_.columns > 0;
   const bool due =
-      !any_ || done == total_ || now - shown_ >= (terminal ? seconds_between_redraws : seconds_between_lines);
+      (!any_ && (terminal || total_ > 0)) || done == total_ || now - shown_ >= (terminal ? seconds_between_redraws : seconds_between_lines);
   if (!due) return;
   shown_ = now;
   any_ = true;

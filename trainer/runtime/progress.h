@@ -17,7 +17,8 @@ struct Display {
   static Display standard_error();
 };
 
-// On a terminal one line with a bar, rewritten; elsewhere plain lines: the first, the last, and one every 5 seconds.
+// On a terminal one line with a bar, rewritten; elsewhere plain lines: one every 5 seconds, and where the end is
+// known the first and the last.
 //
 //   epoch 3/15 [====>               ]  1.2 s/epoch  0:14 left  rmse 0.9312
 class Progress {
@@ -38,7 +39,7 @@ class Progress {
   const int64_t total_, before_;
   const Display display_;
   const double start_;
-  double shown_ = 0;  // when
+  double shown_;      // when
   bool any_ = false;  // shown at all
 };
 
