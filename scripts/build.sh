@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up and builds a preset of CMakePresets.json: PRESET=release (default), debug, asan, tsan. Further words go to the build tool.
+# Sets up and builds a preset of CMakePresets.json: PRESET=release (default), debug, asan, tsan. Further words go to cmake --build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=${PRESET:-release}

@@ -4,7 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 user=${1:-196}
-scripts/build.sh sartor-train sartor-infer $([ "${SARTOR_CUDA:-ON}" = ON ] && echo sartor_kernels)
+targets=(sartor-train sartor-infer)
+[ "${SARTOR_CUDA:-ON}" = OFF ] || targets+=(sartor_kernels)
+scripts/build.sh --target "${targets[@]}"
 bin=build/release/bin
 
 echo; echo "== 100,000 ratings of 943 users, 20,000 of them held out"

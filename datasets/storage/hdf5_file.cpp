@@ -50,6 +50,21 @@ template <class Result> Result check(Result result, const std::string& name, std
 
 Hdf5Handle new_list(hid_t list_class) { return {H5Pcreate(list_class), H5Pclose}; }
 
+// The system's own calls, without file locks, which network file systems may refuse.
+Hdf5Handle file_access() {
+  Hdf5Handle access = new_list(H5P_FILE_ACCESS);
+  H5Pset_fapl_sec2(access.get());
+  H5Pset_file_locking(access.get(), false, true);
+  return access;
+}
+
+// How an object is made so that the same contents are the same bytes.
+Hdf5Handle without_times(hid_t list_class) {
+  Hdf5Handle form = new_list(list_class);
+  H5Pset_obj_track_times(form.get(), false);
+  return form;
+}
+
 Hdf5Handle string_type() {
   Hdf5Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
   H5Tset_size(type.get(), H5T_VARIABLE);
@@ -94,19 +109,26 @@ Hdf5Handle type_of(Hdf5Type type) {
   return string_type();
 }
 
-// float32, uint8, string: two types that read alike have the same text.
+// float32, uint8, string. Types with equal texts are equal: HDF5 converts others by what the file says of them, which
+// may be damaged, without looking at bounds.
 std::string describe(hid_t type) {
-  const size_t bits = 8 * H5Tget_size(type);
+  if (H5Tis_variable_str(type) > 0) return "string";
+  std::string text;
   switch (H5Tget_class(type)) {
     case H5T_INTEGER:
-      return fmt::format("{}int{}", H5Tget_sign(type) == H5T_SGN_NONE ? "u" : "", bits);
+      text = H5Tget_sign(type) == H5T_SGN_NONE ? "uint" : "int";
+      break;
     case H5T_FLOAT:
-      return fmt::format("float{}", bits);
-    case H5T_STRING:
-      return H5Tis_variable_str(type) > 0 ? "string" : "fixed-length string";
+      text = "float";
+      break;
     default:
-      return "another type";
+      return "something else";
   }
+  text += std::to_string(8 * H5Tget_size(type));
+  for (const auto known : {Hdf5Type::float32, Hdf5Type::float64, Hdf5Type::int32, Hdf5Type::int64, Hdf5Type::uint8}) {
+    if (H5Tequal(type, type_of(known).get()) > 0) return text;
+  }
+  return "unsupported " + text;
 }
 
 // The heap of the file that holds the object.
@@ -190,31 +212,24 @@ Hdf5File Hdf5File::open(const std::filesystem::path& path) {
   require(std::filesystem::exists(path), "{}: no such file", path.string());
   require(!std::filesystem::is_directory(path), "{} is a folder, expected an HDF5 file", path.string());
   prepare_library();
-  const Hdf5Handle access = new_list(H5P_FILE_ACCESS);
-  H5Pset_fapl_sec2(access.get());
-  H5Pset_file_locking(access.get(), false, true);
-  return {
-      path,
-      {check(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), path.string(), "is no HDF5 file that can be read"),
-       H5Fclose}};
+  const Hdf5Handle access = file_access();
+  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get());
+  return {path, {check(file, path.string(), "is no HDF5 file that can be read"), H5Fclose}};
 }
 
 Hdf5File Hdf5File::create(const std::filesystem::path& path) {
   prepare_library();
-  const Hdf5Handle access = new_list(H5P_FILE_ACCESS);
-  H5Pset_fapl_sec2(access.get());
-  H5Pset_file_locking(access.get(), false, true);
+  const Hdf5Handle access = file_access(), form = without_times(H5P_FILE_CREATE);
   H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);  // close() writes all, datasets that are still open or not
-  return {path,
-          {check(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), path.string(), "cannot be created"),
-           H5Fclose}};
+  H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_V18);  // the first version with checksums
+  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, form.get(), access.get());
+  return {path, {check(file, path.string(), "cannot be created"), H5Fclose}};
 }
 
 void Hdf5File::close() { check(H5Fclose(file_.release()), path_.string(), "cannot be written"); }
 
 bool Hdf5File::has(const std::string& name) const {
-  for (size_t end = name.find('/', 1);;
-       end = name.find('/', end + 1)) {  // each group on the way must be there to ask on
+  for (size_t end = name.find('/', 1);; end = name.find('/', end + 1)) {  // HDF5 asks in groups that exist only
     if (H5Lexists(file_.get(), name.substr(0, end).c_str(), H5P_DEFAULT) <= 0) return false;
     if (end == name.npos) return true;
   }
@@ -250,13 +265,17 @@ Hdf5Dataset Hdf5File::create_dataset(const std::string& name, Hdf5Type type, int
   prepare_library();
   const std::string full_name = name_of(name);
   const hsize_t shape[] = {hsize_t(rows), hsize_t(columns)};
-  const Hdf5Handle links = new_list(H5P_LINK_CREATE), form = new_list(H5P_DATASET_CREATE);
-  const Hdf5Handle space(H5Screate_simple(rank, shape, nullptr), H5Sclose);
-  H5Pset_create_intermediate_group(links.get(), 1);
-  H5Pset_obj_track_times(form.get(), false);  // the same contents are the same bytes
-  const hid_t dataset =
-      H5Dcreate2(file_.get(), name.c_str(), type_of(type).get(), space.get(), links.get(), form.get(), H5P_DEFAULT);
-  return {full_name, {check(dataset, full_name, "cannot be created"), H5Dclose}, rank, rows, columns};
+  const Hdf5Handle space(H5Screate_simple(rank, shape, nullptr), H5Sclose), form = without_times(H5P_DATASET_CREATE);
+  for (size_t end = name.find('/', 1); end != name.npos; end = name.find('/', end + 1)) {
+    const std::string group = name.substr(0, end);
+    if (has(group)) continue;
+    const Hdf5Handle group_form = without_times(H5P_GROUP_CREATE);
+    const hid_t created = H5Gcreate2(file_.get(), group.c_str(), H5P_DEFAULT, group_form.get(), H5P_DEFAULT);
+    H5Gclose(check(created, name_of(group), "cannot be created"));
+  }
+  const hid_t created =
+      H5Dcreate2(file_.get(), name.c_str(), type_of(type).get(), space.get(), H5P_DEFAULT, form.get(), H5P_DEFAULT);
+  return {full_name, {check(created, full_name, "cannot be created"), H5Dclose}, rank, rows, columns};
 }
 
 void Hdf5File::write_attribute(const std::string& name, hid_t type, const void* value) {
@@ -281,43 +300,36 @@ void Hdf5File::set_attribute(const std::string& name, const std::string& value) 
   write_attribute(name, type_of(Hdf5Type::string).get(), &text);
 }
 
-Hdf5Handle Hdf5File::open_attribute(const std::string& name, bool (*fits)(int64_t type), const char* expected) const {
+void Hdf5File::read_attribute(const std::string& name, Hdf5Type type, void* value) const {
   prepare_library();
   const std::string full_name = name_of("attribute " + name);
   require(H5Aexists(file_.get(), name.c_str()) > 0, "{} is missing", full_name);
-  Hdf5Handle attribute(check(H5Aopen(file_.get(), name.c_str(), H5P_DEFAULT), full_name, "cannot be read"), H5Aclose);
-  const Hdf5Handle type(H5Aget_type(attribute.get()), H5Tclose), space(H5Aget_space(attribute.get()), H5Sclose);
+  const hid_t opened = H5Aopen(file_.get(), name.c_str(), H5P_DEFAULT);
+  const Hdf5Handle attribute(check(opened, full_name, "cannot be read"), H5Aclose);
+  const Hdf5Handle stored(H5Aget_type(opened), H5Tclose), space(H5Aget_space(opened), H5Sclose);
   const int64_t values = H5Sget_simple_extent_npoints(space.get());
-  require(fits(type.get()) && values == 1, "{} holds {} {}, expected one {}", full_name, values, describe(type.get()),
-          expected);
-  return attribute;
+  const std::string found = describe(stored.get()), expected = describe(type_of(type).get());
+  require(found == expected && values == 1, "{} holds {} {}, expected one {}", full_name, values, found, expected);
+  const Hdf5Handle memory = type == Hdf5Type::string ? reference_type() : type_of(type);
+  check(H5Aread(opened, memory.get(), value), full_name, "cannot be read");
 }
 
 int64_t Hdf5File::int_attribute(const std::string& name) const {
-  const auto is_integer = [](hid_t type) { return H5Tget_class(type) == H5T_INTEGER; };
-  const Hdf5Handle attribute = open_attribute(name, is_integer, "integer");
   int64_t value = 0;
-  check(H5Aread(attribute.get(), H5T_NATIVE_INT64, &value), name_of("attribute " + name), "cannot be read");
+  read_attribute(name, Hdf5Type::int64, &value);
   return value;
 }
 
 double Hdf5File::double_attribute(const std::string& name) const {
-  const auto is_number = [](hid_t type) {
-    return H5Tget_class(type) == H5T_FLOAT || H5Tget_class(type) == H5T_INTEGER;
-  };
-  const Hdf5Handle attribute = open_attribute(name, is_number, "number");
   double value = 0;
-  check(H5Aread(attribute.get(), H5T_NATIVE_DOUBLE, &value), name_of("attribute " + name), "cannot be read");
+  read_attribute(name, Hdf5Type::float64, &value);
   return value;
 }
 
 std::string Hdf5File::string_attribute(const std::string& name) const {
-  const auto is_string = [](hid_t type) { return H5Tis_variable_str(type) > 0; };
-  const Hdf5Handle attribute = open_attribute(name, is_string, "string");
-  const std::string full_name = name_of("attribute " + name);
   HeapReference reference;
-  check(H5Aread(attribute.get(), reference_type().get(), &reference), full_name, "cannot be read");
-  return std::string(heap_of(attribute.get(), full_name).string(reference));
+  read_attribute(name, Hdf5Type::string, &reference);
+  return std::string(heap_of(file_.get(), name_of("attribute " + name)).string(reference));
 }
 
 void Hdf5File::set_schema(const std::string& schema, int64_t version) {

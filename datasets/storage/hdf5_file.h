@@ -151,7 +151,7 @@ class Hdf5File {
   std::string name_of(const std::string& object) const { return path_.string() + ": " + object; }
   Hdf5Dataset open_dataset(const std::string& name, Hdf5Type type, int rank) const;
   Hdf5Dataset create_dataset(const std::string& name, Hdf5Type type, int rank, int64_t rows, int64_t columns);
-  Hdf5Handle open_attribute(const std::string& name, bool (*fits)(int64_t type), const char* expected) const;
+  void read_attribute(const std::string& name, Hdf5Type type, void* value) const;
   void write_attribute(const std::string& name, int64_t type, const void* value);
 
   std::filesystem::path path_;

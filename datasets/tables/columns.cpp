@@ -3,7 +3,6 @@
 #include <arrow/array/concatenate.h>
 #include <arrow/compute/cast.h>
 #include <arrow/record_batch.h>
-#include <arrow/table.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -71,8 +70,17 @@ std::shared_ptr<arrow::RecordBatch> normalised(const arrow::RecordBatch& batch,
 
 std::shared_ptr<arrow::RecordBatch> stacked(const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches,
                                             const std::shared_ptr<arrow::Schema>& schema, const std::string& file) {
-  const auto table = value_of(arrow::Table::FromRecordBatches(schema, batches), file);
-  return value_of(table->CombineChunksToBatch(), file);
+  if (batches.size() == 1) return batches[0];
+  if (batches.empty()) return value_of(arrow::RecordBatch::MakeEmpty(schema), file);
+  int64_t rows = 0;
+  for (const auto& batch : batches) rows += batch->num_rows();
+  std::vector<std::shared_ptr<arrow::Array>> columns;
+  for (int i = 0; i < schema->num_fields(); i++) {
+    arrow::ArrayVector parts;
+    for (const auto& batch : batches) parts.push_back(batch->column(i));
+    columns.push_back(value_of(arrow::Concatenate(parts), file));
+  }
+  return arrow::RecordBatch::Make(schema, rows, columns);
 }
 
 void reject_broken_text(ParsedBlock& block) {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
 #include <tuple>
 
 #include "schema/utf8.h"
@@ -126,6 +127,7 @@ class DelimitedParser final : public TextParser {
                                    /*max_num_rows=*/1 << 30);
     uint32_t bytes = 0;
     check(parser.ParseFinal(text, &bytes), file_);
+    assert(bytes == text.size());
 
     std::vector<std::shared_ptr<arrow::Array>> columns;
     for (const int32_t position : positions_) {

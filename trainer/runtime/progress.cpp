@@ -33,7 +33,12 @@ Display Display::standard_error() {
 }
 
 Progress::Progress(std::string unit, int64_t total, int64_t done, Display display)
-    : unit_(std::move(unit)), total_(total), before_(done), display_(std::move(display)), start_(display_.seconds()), shown_(start_) {}
+    : unit_(std::move(unit)),
+      total_(total),
+      before_(done),
+      display_(std::move(display)),
+      start_(display_.seconds()),
+      shown_(start_) {}
 
 Progress::~Progress() {
   if (any_ && display_.columns > 0) display_.write("\n");
@@ -59,9 +64,8 @@ std::string Progress::line(int64_t done, double now, std::string_view note) cons
 void Progress::update(int64_t done, std::string_view note) {
   const double now = display_.seconds();
   const bool terminal = display_.columns > 0;
-  const bool due =
-      (!any_ && (terminal || total_ > 0)) || done == total_ || now - shown_ >= (terminal ? seconds_between_redraws : seconds_between_lines);
-  if (!due) return;
+  const bool first = !any_ && (terminal || total_ > 0), last = total_ > 0 && done == total_;
+  if (!first && !last && now - shown_ < (terminal ? seconds_between_redraws : seconds_between_lines)) return;
   shown_ = now;
   any_ = true;
   const auto text = line(done, now, note);

@@ -63,8 +63,7 @@ TEST(Progress, UnknownEndAndLongTimes) {
   Progress slow("epoch", 100, 0, screen.display(0));
   screen.now += 90;
   slow.update(1);
-  EXPECT_THAT(screen.shown,
-              ElementsAre("row 20000000  2000000 rows/s\n", "epoch 1/100  90 s/epoch  2:28:30 left\n"));
+  EXPECT_THAT(screen.shown, ElementsAre("row 20000000  2000000 rows/s\n", "epoch 1/100  90 s/epoch  2:28:30 left\n"));
 }
 
 TEST(Progress, NothingDoneShowsNothing) {
