@@ -18,5 +18,6 @@ $bin/sartor-train --config configs/ml-100k-als.yaml --overwrite
 
 echo; echo "== films for user $user"
 printf 'user\n%s\n' "$user" >build/quickstart-user.csv
-$bin/sartor-infer --config configs/ml-100k-recommend.yaml --set users.path=build/quickstart-user.csv --set output=runs/quickstart.csv --overwrite
+$bin/sartor-infer --config configs/ml-100k-recommend.yaml \
+  --set "users={path: build/quickstart-user.csv, column: user}" --set output=runs/quickstart.csv --overwrite
 build/venv/bin/python scripts/show_table.py runs/quickstart.csv

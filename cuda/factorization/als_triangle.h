@@ -104,7 +104,7 @@ struct Upcoming {
 
   void prefetch() {
     if (next == end) return;
-    __builtin_prefetch(matrix + *next * columns + column);
+    __builtin_prefetch(matrix + *next * columns + column, 0, 2);  // to L2: L1 holds the panel
     column += 64 / sizeof(float);
     if (column >= columns) {
       column = 0;

@@ -239,11 +239,12 @@ TEST_F(PreparedFile, SaysWhichPartsDoNotFit) {
   refused({.test = false}, "/test/by_user/columns is missing");
 }
 
-// Cut anywhere, or with any bytes changed, a file is read or refused in one line.
+// Cut anywhere, or with any byte changed, a file is read or refused in one line. In a process of its own: HDF5 loses
+// memory over some of them.
 TEST_F(PreparedFile, SurvivesDamage) {
   write("good.h5", made_rows(40, 9, 7), {});
   const std::string good = contents(path("good.h5"));
-  const auto try_to_read = [&](const std::string& bytes) {
+  const auto can_read = [&](const std::string& bytes) {
     std::filesystem::remove(path("bad.h5"));
     std::ofstream(path("bad.h5"), std::ios::binary) << bytes;
     try {
@@ -259,14 +260,18 @@ TEST_F(PreparedFile, SurvivesDamage) {
       return false;
     }
   };
-  EXPECT_TRUE(try_to_read(good));
-  for (size_t size = 0; size < good.size(); size += 97) EXPECT_FALSE(try_to_read(good.substr(0, size))) << size;
-  std::mt19937 random(1);
-  for (int trial = 0; trial < 3000; trial++) {
-    std::string bad = good;
-    bad[random() % bad.size()] = char(random() % 256);
-    try_to_read(bad);
-  }
+  const auto read_damaged = [&] {
+    EXPECT_TRUE(can_read(good));
+    for (size_t size = 0; size < good.size(); size += 97) EXPECT_FALSE(can_read(good.substr(0, size))) << size;
+    std::mt19937 random(1);
+    for (int trial = 0; trial < 2000; trial++) {
+      std::string bad = good;
+      bad[random() % bad.size()] ^= char(1 + random() % 255);
+      can_read(bad);
+    }
+    _exit(HasFailure());
+  };
+  EXPECT_EXIT(read_damaged(), ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

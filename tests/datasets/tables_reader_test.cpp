@@ -338,8 +338,11 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Refusal{"missing_file", "none.csv", "", {}, "none.csv: no such file"},
         Refusal{"folder", "", "", {}, " is a folder; give a file or a pattern such as "},
-        Refusal{
-            "missing_column", "a.csv", "user,ratng\n", {}, "a.csv: no column 'rating'; its columns are user, ratng"},
+        Refusal{"missing_column",
+                "a.csv",
+                "user,ratng\n",
+                {},
+                "a.csv: no column 'rating' (did you mean ratng?); its columns are user, ratng"},
         Refusal{"column_twice", "a.csv", "rating,rating\n", {}, "a.csv: column 'rating' stands there 2 times"},
         Refusal{"missing_key", "a.jsonl", "{\"a\": 1}\n", {}, "a.jsonl: no column 'rating'; its columns are a"},
         Refusal{"nested_json", "a.jsonl", "{\"rating\": [1]}\n", {}, "a.jsonl: column 'rating' holds list<"},
