@@ -4,13 +4,14 @@
 
 namespace sartor::cuda {
 
-void als_update(Context& context, Csr<const float> ratings, float mean, Rows<const float> fixed, const float* fixed_bias,
-                Rows<float> solved, float* solved_bias, const AlsParams& params) {
-  require(fixed.columns == solved.columns, "als_update: fixed has {} factors, solved {}", fixed.columns, solved.columns);
+void als_update(Context& context, Csr<const float> ratings, float mean, Rows<const float> fixed,
+                const float* fixed_bias, Rows<float> solved, float* solved_bias, const AlsParams& params) {
+  require(fixed.columns == solved.columns, "als_update: fixed has {} factors, solved {}", fixed.columns,
+          solved.columns);
   require(fixed.columns >= 1, "als_update: {} factors, expected 1 or more", fixed.columns);
   require(ratings.rows == solved.rows, "als_update: ratings have {} rows, solved {}", ratings.rows, solved.rows);
-  require((fixed_bias == nullptr) == (solved_bias == nullptr) || fixed.rows == 0 || solved.rows == 0, "als_update: fixed has {} bias, solved has {}",
-          fixed_bias ? "a" : "no", solved_bias ? "one" : "none");
+  require((fixed_bias == nullptr) == (solved_bias == nullptr) || fixed.rows == 0 || solved.rows == 0,
+          "als_update: fixed has {} bias, solved has {}", fixed_bias ? "a" : "no", solved_bias ? "one" : "none");
   require(params.regularization >= 0, "als_update: regularization is {}, expected 0 or more", params.regularization);
   require(params.bias_regularization >= 0, "als_update: bias_regularization is {}, expected 0 or more",
           params.bias_regularization);

@@ -6,13 +6,13 @@
 namespace sartor::cuda {
 namespace {
 
-// A block solves a row, from its ratings to its factors, by the same steps as the CPU (als_isa.cpp has the equations): the
-// smaller of the primal and the dual system, bordered by the bias, G = U^T U in block rows from the top. Matrices are held in
-// T x T tiles. Of a row only its own triangle is in memory; the next row of the block takes its place.
-constexpr int T = 64;         // edge of a tile
-constexpr int threads = 256;  // as 16 x 16; thread (tx, ty) has the entries (ty + 16 a, tx + 16 b) of a tile
-constexpr int slice = 32;     // rows that a step of a product takes
-constexpr float rounding = 2e-7f;    // of a pivot, relative to its diagonal entry
+// A block solves a row, from its ratings to its factors, as the CPU does (als_isa.cpp has the equations): the smaller
+// of the primal and the dual system, bordered by the bias, G = U^T U in block rows from the top. Matrices are held in T
+// x T tiles. Only the triangle of the row in work is in memory; the next row of the block takes its place.
+constexpr int T = 64;                 // edge of a tile
+constexpr int threads = 256;          // as 16 x 16; thread (tx, ty) has the entries (ty + 16 a, tx + 16 b) of a tile
+constexpr int slice = 32;             // rows that a step of a product takes
+constexpr float rounding = 2e-7f;     // of a pivot, relative to its diagonal entry
 constexpr float first_shift = 1e-6f;  // relative to the mean diagonal entry
 
 struct Task {
@@ -36,7 +36,8 @@ struct Row {
 
 // Of one block, in device memory.
 struct Workspace {
-  float* triangle;  // tile (i, j), i <= j, at j (j + 1) / 2 + i: U, and where i = j the transposed inverse of U's diagonal block
+  float* triangle;  // tile (i, j), i <= j, at j (j + 1) / 2 + i: U, and where i = j the transposed inverse of U's
+                    // diagonal block
   float* z;         // tiles * T
   float* l;         // tiles * T
 
@@ -54,7 +55,7 @@ struct Shared {
   unsigned long long row;
 };
 
-__device__ int64_t tiles_of(int64_t size) { return (size + T - 1) / T; }
+__host__ __device__ int64_t tiles_of(int64_t size) { return (size + T - 1) / T; }
 
 __device__ float residual(const Task& task, const Row& row, int64_t k) {
   return row.values[k] - task.mean - (task.fixed_bias ? task.fixed_bias[row.columns[k]] : 0);
@@ -110,9 +111,9 @@ template <class Visit> __device__ void for_entries(float (&entries)[4][4], Visit
   }
 }
 
-// shared.inverse: the diagonal block D becomes the transposed inverse of its Cholesky factor, zeros above the diagonal. Row
-// operations turn D into U where they turn I into that inverse; row r holds both, the inverse left of column r.
-// Of the block's columns `size` are real, the rest zeros. False, for all threads, where a pivot is not above its bound.
+// shared.inverse: the diagonal block D becomes the transposed inverse of its Cholesky factor, zeros above the diagonal.
+// Row operations turn D into U where they turn I into that inverse; row r holds both, the inverse left of column r. Of
+// the block's columns `size` are real, the rest zeros. False, for all threads, where a pivot is not above its bound.
 __device__ bool invert_diagonal(int size, Shared& shared) {
   auto& d = shared.inverse;
   for (int r = 0; r < size; r++) {
@@ -140,7 +141,8 @@ __device__ bool invert_diagonal(int size, Shared& shared) {
 }
 
 // Block row i of U, and of z and l. False where a pivot fails.
-__device__ bool solve_block_row(const Task& task, const Row& row, float shift, int64_t i, const Workspace& own, Shared& shared) {
+__device__ bool solve_block_row(const Task& task, const Row& row, float shift, int64_t i, const Workspace& own,
+                                Shared& shared) {
   const int64_t f = task.fixed.columns, tiles = tiles_of(row.size), depth = row.dual ? f : row.count;
   auto& [a, b] = shared.slices;
   const int t = threadIdx.x;
@@ -240,7 +242,8 @@ __device__ void solve_triangle(int64_t tiles, float bias, const Workspace& own, 
 }
 
 // Solves the row with `shift` on the diagonal. False, for all threads, where that is singular to rounding.
-__device__ bool solve_with(const Task& task, const Row& row, float shift, int64_t index, const Workspace& own, Shared& shared) {
+__device__ bool solve_with(const Task& task, const Row& row, float shift, int64_t index, const Workspace& own,
+                           Shared& shared) {
   const int64_t f = task.fixed.columns, tiles = tiles_of(row.size);
   for (int64_t i = 0; i < tiles; i++) {
     if (!solve_block_row(task, row, shift, i, own, shared)) return false;
@@ -321,12 +324,13 @@ __global__ void __launch_bounds__(threads, 2) als_kernel(Task task, float* works
 
 }  // namespace
 
-void als_update_gpu(Context& context, Csr<const float> ratings, float mean, Rows<const float> fixed, const float* fixed_bias,
-                    Rows<float> solved, float* solved_bias, const AlsParams& params) {
+void als_update_gpu(Context& context, Csr<const float> ratings, float mean, Rows<const float> fixed,
+                    const float* fixed_bias, Rows<float> solved, float* solved_bias, const AlsParams& params) {
   GpuBackend& device = gpu(context);
-  const int64_t tiles = (fixed.columns + T - 1) / T, floats = tiles * (tiles + 1) / 2 * T * T + 2 * tiles * T;
+  const int64_t tiles = tiles_of(fixed.columns), floats = tiles * (tiles + 1) / 2 * T * T + 2 * tiles * T;
   constexpr int64_t most_bytes = 1 << 30;  // of workspace, except that one block must have its own
-  const int64_t blocks = std::clamp<int64_t>(most_bytes / (floats * 4), 1, std::min<int64_t>(ratings.rows, 4 * device.multiprocessors()));
+  const int64_t wanted = std::min<int64_t>(ratings.rows, 4 * device.multiprocessors());
+  const int64_t blocks = std::clamp<int64_t>(most_bytes / (floats * 4), 1, wanted);
   auto* workspace = static_cast<float*>(context.scratch((2 + blocks * floats) * sizeof(float)));
   check(cudaMemsetAsync(workspace, 0, 8, device.stream()), "als_update");
   const Task task = {ratings, mean, fixed, fixed_bias, solved, solved_bias, params};

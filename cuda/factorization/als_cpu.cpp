@@ -6,8 +6,8 @@
 
 namespace sartor::cuda {
 
-void als_update_cpu(Context& context, Csr<const float> ratings, float mean, Rows<const float> fixed, const float* fixed_bias,
-                    Rows<float> solved, float* solved_bias, const AlsParams& params) {
+void als_update_cpu(Context& context, Csr<const float> ratings, float mean, Rows<const float> fixed,
+                    const float* fixed_bias, Rows<float> solved, float* solved_bias, const AlsParams& params) {
   const CpuBackend& device = cpu(context);
   const AlsKernels& kernels = device.isa == Isa::v4 ? v4::als_kernels : v3::als_kernels;
   const AlsTask task = {ratings, mean, fixed, fixed_bias, solved, solved_bias, params};

@@ -1,12 +1,13 @@
-// One row of alternating least squares, compiled for x86-64-v3 and v4. All but the table at the end is local to this file.
+// One row of alternating least squares, compiled for x86-64-v3 and v4. All but the table at the end is local to this
+// file.
 //
 // With the row's n rated features y_k as the rows of Y and its residuals r_k, the smaller of two systems is solved:
 //
 //   primal  (Y^T Y + lambda I) x = Y^T r             f x f
 //   dual    (Y Y^T + lambda I) a = r,  x = Y^T a     n x n
 //
-// by Cholesky, G = U^T U. A bias b is one more unknown, its feature 1, its penalty beta. It is eliminated by bordering, with a
-// second right-hand side: U^T z = Y^T r (dual: r) and U^T l = Y^T 1 (dual: 1). Then
+// by Cholesky, G = U^T U. A bias b is one more unknown, its feature 1, its penalty beta. It is eliminated by bordering,
+// with a second right-hand side: U^T z = Y^T r (dual: r) and U^T l = Y^T 1 (dual: 1). Then
 //
 //   primal  b = (1.r - l.z) / (n + beta - l.l)       dual  b = l.z / (l.l + beta / lambda)
 //
@@ -17,8 +18,8 @@
 namespace sartor::cuda {
 namespace {
 
-constexpr int64_t chunk = 128;       // rows of the panel, which the Gram product sums before its sums go to memory
-constexpr float rounding = 2e-7f;    // of a pivot, relative to its diagonal entry
+constexpr int64_t chunk = 128;        // rows of the panel, which the Gram product sums before its sums go to memory
+constexpr float rounding = 2e-7f;     // of a pivot, relative to its diagonal entry
 constexpr float first_shift = 1e-6f;  // relative to the mean diagonal entry
 
 // A thread's memory.
@@ -61,7 +62,8 @@ struct Row {
     for (int64_t k = count; k < slabs_of(count) * S; k++) to[k] = 0;
   }
 
-  // What the fixed side is asked for after rating `end` of this row: the next ratings of the row or of the rows after it.
+  // What the fixed side is asked for after rating `end` of this row: the next ratings of the row or of the rows after
+  // it.
   Upcoming after(int64_t end) const {
     const int32_t *next = columns + end, *last = task.ratings.columns + task.ratings.offsets[task.ratings.rows];
     return {task.fixed.data, f, next, next + smaller(chunk, last - next)};
@@ -205,7 +207,8 @@ void fill(float value, const Row& row, float* x, float* bias) {
 }
 
 void solve_row(const AlsTask& task, int64_t index, void* memory) {
-  const int64_t f = task.fixed.columns, begin = task.ratings.offsets[index], n = task.ratings.offsets[index + 1] - begin;
+  const int64_t f = task.fixed.columns, begin = task.ratings.offsets[index],
+                n = task.ratings.offsets[index + 1] - begin;
   const Row row = {task, f, n, task.ratings.columns + begin, task.ratings.values + begin};
   float *x = task.solved.data + index * f, *bias = task.solved_bias ? task.solved_bias + index : nullptr;
   if (n == 0) return fill(0, row, x, bias);

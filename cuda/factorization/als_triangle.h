@@ -1,10 +1,10 @@
 // Vectors, slabs and the Cholesky factorisation that als_isa.cpp solves a row with. Included by it alone, once for each
 // instruction set, so all of it is local.
 //
-// A matrix is held in slabs, S columns wide, S being the floats of a vector: entry (row k, column c) is lane c % S of vector k
-// of slab c / S. Of a symmetric or triangular matrix slab j has the rows 0 .. (j + 1) S - 1, in blocks of S x S. That makes
-// a block row of G = Y^T Y a product of two slabs of Y, and what the Cholesky factor U takes from it, U^T U of the block rows
-// above, the same product of two slabs of U.
+// A matrix is held in slabs, S columns wide, S being the floats of a vector: entry (row k, column c) is lane c % S of
+// vector k of slab c / S. Of a symmetric or triangular matrix slab j has the rows 0 .. (j + 1) S - 1, in blocks of S x
+// S. That makes a block row of G = Y^T Y a product of two slabs of Y, and what the Cholesky factor U takes from it, U^T
+// U of the block rows above, the same product of two slabs of U.
 #pragma once
 
 #include <immintrin.h>
@@ -80,7 +80,8 @@ inline Vector sums(Vector* v) {
 inline void transpose(Vector* v) {
 #pragma GCC unroll 4
   for (int h = 1; h < S; h *= 2) {
-    const Lanes upper = (iota() & h) != 0, low = upper ? iota() - h + S : iota(), high = upper ? iota() + S : iota() + h;
+    const Lanes upper = (iota() & h) != 0, low = upper ? iota() - h + S : iota(),
+                high = upper ? iota() + S : iota() + h;
 #pragma GCC unroll 16
     for (int r = 0; r < S; r++) {
       if (r & h) continue;
@@ -94,8 +95,8 @@ inline void transpose(Vector* v) {
 // Block (i, j), i <= j, of a triangle.
 template <class V> V* block(V* triangle, int64_t i, int64_t j) { return triangle + (j * (j + 1) / 2 + i) * S; }
 
-// Rows of a matrix that will be read next. Each step of a product asks for one cache line of them, so that the memory works
-// while the registers do.
+// Rows of a matrix that will be read next. Each step of a product asks for one cache line of them, so that the memory
+// works while the registers do.
 struct Upcoming {
   const float* matrix;
   int64_t columns;
@@ -116,15 +117,16 @@ struct Upcoming {
 enum class Update { set, add, subtract };
 constexpr int tile_rows = S / 2;  // and up to three vectors of columns: the sums that the registers hold
 
-// target = / += / -= sum over k < depth of a[k]^T b[k]. Of `a` tile_rows floats are read, of the b's a V each; in all of them
-// and in the targets rows are S floats apart.
+// target = / += / -= sum over k < depth of a[k]^T b[k]. Of `a` tile_rows floats are read, of the b's a V each; in all
+// of them and in the targets rows are S floats apart.
 template <class V, int columns, Update update>
 void update_tile(float* const* target, const float* a, const float* const* b, int64_t depth, Upcoming* upcoming) {
   V sums[tile_rows][columns];
 #pragma GCC unroll 8
   for (int r = 0; r < tile_rows; r++) {
 #pragma GCC unroll 3
-    for (int j = 0; j < columns; j++) sums[r][j] = update == Update::set ? V{} : *reinterpret_cast<V*>(target[j] + r * S);
+    for (int j = 0; j < columns; j++)
+      sums[r][j] = update == Update::set ? V{} : *reinterpret_cast<V*>(target[j] + r * S);
   }
   for (int64_t k = 0; k < depth; k++) {
     if (upcoming) upcoming->prefetch();
@@ -150,10 +152,10 @@ void update_tile(float* const* target, const float* a, const float* const* b, in
   }
 }
 
-// Block row i of the triangle, from its diagonal on: updated by the products of slab(i) with slab(i), slab(i + 1), ... of
-// `depth` rows.
-template <Update update, class Slab>
-void update_block_row(Vector* triangle, int64_t i, int64_t slabs, Slab slab, int64_t depth, Upcoming* upcoming = nullptr) {
+// Block row i of the triangle, from its diagonal on: updated by the products of slab(i) with slab(i), slab(i + 1), ...
+// of `depth` rows.
+template <Update update, class Slab> void update_block_row(Vector* triangle, int64_t i, int64_t slabs, Slab slab,
+                                                           int64_t depth, Upcoming* upcoming = nullptr) {
   for (int top = 0; top < S; top += tile_rows) {
     const float* a = floats(slab(i)) + top;
     int64_t j = i;
@@ -178,10 +180,10 @@ void update_block_row(Vector* triangle, int64_t i, int64_t slabs, Slab slab, int
   }
 }
 
-// The diagonal block D becomes the transposed inverse of its Cholesky factor, zeros above the diagonal, so that solving with it
-// is a product. Row operations turn D into U where they turn I into that inverse; row r holds both, the inverse left of lane
-// r. Free of roots until the end: a column waits for a division, not for a root too.
-// False where a pivot is not above its bound.
+// The diagonal block D becomes the transposed inverse of its Cholesky factor, zeros above the diagonal, so that solving
+// with it is a product. Row operations turn D into U where they turn I into that inverse; row r holds both, the inverse
+// left of lane r. Free of roots until the end: a column waits for a division, not for a root too. False where a pivot
+// is not above its bound.
 bool invert_diagonal(Vector* d, Vector bounds) {
   Vector row[S], pivots = {};
 #pragma GCC unroll 16
@@ -219,13 +221,19 @@ void multiply_block(const Vector* inverse, Vector* b) {
   }
 }
 
-// G = U^T U in place; diagonal blocks become inverse as above. `bounds` has a float for each column.
+// G = U^T U in place; diagonal blocks become inverse as above. `bounds` has a float for each column. A group of block rows
+// is solved, then taken from all rows below it while it is in the cache.
 bool factorize(Vector* triangle, int64_t slabs, const Vector* bounds) {
-  const auto slab = [&](int64_t j) { return block(triangle, 0, j); };
-  for (int64_t i = 0; i < slabs; i++) {
-    if (i > 0) update_block_row<Update::subtract>(triangle, i, slabs, slab, i * S);
-    if (!invert_diagonal(block(triangle, i, i), bounds[i])) return false;
-    for (int64_t j = i + 1; j < slabs; j++) multiply_block(block(triangle, i, i), block(triangle, i, j));
+  constexpr int64_t group = 128 / S;
+  for (int64_t first = 0; first < slabs; first += group) {
+    const auto slab = [&](int64_t j) { return block(triangle, first, j); };
+    const int64_t last = smaller(first + group, slabs);
+    for (int64_t i = first; i < last; i++) {
+      if (i > first) update_block_row<Update::subtract>(triangle, i, slabs, slab, (i - first) * S);
+      if (!invert_diagonal(block(triangle, i, i), bounds[i])) return false;
+      for (int64_t j = i + 1; j < slabs; j++) multiply_block(block(triangle, i, i), block(triangle, i, j));
+    }
+    for (int64_t i = last; i < slabs; i++) update_block_row<Update::subtract>(triangle, i, slabs, slab, group * S);
   }
   return true;
 }

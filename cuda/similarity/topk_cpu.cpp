@@ -17,25 +17,29 @@ constexpr float none = -std::numeric_limits<float>::infinity();
 int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // The work is cut into groups of queries times ranges of items, a task each. Groups alone need no merging and are preferred
-// where there are queries enough to pay for reading and packing all items once a group.
+// where there are queries enough to pay for packing all items once a group.
 struct Plan {
-  int64_t groups, group_tiles;  // tiles of TopkKernels::tile_queries queries
-  int64_t ranges, range_panels;
-  int64_t capacity;  // candidates kept a query before all but the k best are dropped, with room for a panel more
+  int64_t groups, group_tiles;   // of TopkKernels::tile_queries queries
+  int64_t ranges, range_panels;  // of TopkKernels::panel_items items
+  int64_t capacity;              // of a query's candidates: at least a panel more than are let stand before a selection
 };
 
 Plan make_plan(const TopkKernels& kernels, int64_t queries, int64_t items, int64_t k, int threads) {
-  constexpr int64_t paying_queries = 128, most_queries = 1024, most_bytes = 32 << 20;
-  const int64_t capacity = k + std::max<int64_t>(k, 32) + kernels.panel_items;
+  constexpr int64_t paying_queries = 128, paying_items = 4096, most_queries = 1024, most_bytes = 32 << 20;
+  const int64_t capacity = std::min(k + std::max<int64_t>(k, 32), items) + kernels.panel_items;
   const int64_t tiles = ceil_divide(queries, kernels.tile_queries), panels = ceil_divide(items, kernels.panel_items);
-  const int64_t most_tiles = std::max<int64_t>(
-      std::min<int64_t>(most_queries, most_bytes / (capacity * sizeof(TopkKey))) / kernels.tile_queries, 1);
+  const int64_t group_queries = std::min<int64_t>(most_queries, most_bytes / (capacity * sizeof(TopkKey)));
+  const int64_t most_tiles = std::max<int64_t>(group_queries / kernels.tile_queries, 1);
+  const int64_t most_ranges = std::max<int64_t>(items / std::max(4 * k, paying_items), 1);
 
   int64_t groups = std::clamp<int64_t>(queries / paying_queries, 1, threads);
-  const int64_t ranges = std::clamp<int64_t>(threads / groups, 1, std::max<int64_t>(items / std::max<int64_t>(4 * k, 4096), 1));
+  int64_t ranges = threads / groups;
+  if (queries == 1 && threads > 1) ranges *= 4;  // bound by memory: whichever thread gets more of it takes more ranges
+  ranges = std::min(ranges, most_ranges);
   if (ranges == 1) groups = threads;
   groups = std::min(ceil_divide(ceil_divide(tiles, most_tiles), groups) * groups, tiles);
-  return {groups, ceil_divide(tiles, groups), ranges, ceil_divide(panels, ranges), capacity};
+  const int64_t group_tiles = ceil_divide(tiles, groups), range_panels = ceil_divide(panels, ranges);
+  return {ceil_divide(tiles, group_tiles), group_tiles, ceil_divide(panels, range_panels), range_panels, capacity};
 }
 
 // Hands out parts of one block of memory; with a null block it only measures.

@@ -176,6 +176,7 @@ TableLayout layout_of(const TableConfig& config, const std::string& file) {
 void require_column(const std::string& file, const std::string& name, const Names& available) {
   const auto count = std::ranges::count(available, name);
   const std::vector<std::string_view> known(available.begin(), available.end());
+  require(!available.empty(), "{}: no column '{}', the file is empty", file, name);
   require(count > 0, "{}: no column '{}'{}; its columns are {}", file, name, did_you_mean(name, known),
           joined(available));
   require(count == 1, "{}: column '{}' stands there {} times", file, name, count);

@@ -53,7 +53,9 @@ constexpr auto choices(TimeUnit) {
 // What becomes of rows that cannot be used.
 enum class Unfit { reject, error };
 
-constexpr auto choices(Unfit) { return std::to_array<Choice<Unfit>>({{"reject", Unfit::reject}, {"error", Unfit::error}}); }
+constexpr auto choices(Unfit) {
+  return std::to_array<Choice<Unfit>>({{"reject", Unfit::reject}, {"error", Unfit::error}});
+}
 
 // Where a table lies and how its bytes become columns. What is absent comes from the preset, then from the format.
 struct TableConfig {

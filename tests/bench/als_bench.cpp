@@ -1,11 +1,11 @@
-// Seconds an epoch (both sides solved once) of explicit ALS on the CPU, as one line of JSON.
+// Seconds an epoch (both sides solved once) of explicit ALS on the CPU, as one line of JSON. gflops counts 2 nnz f^2 +
+// (users + items) f^3 / 3 an epoch; data_mib is the factors and both CSR, which peak_mib contains.
 //
 //   als_bench FILE FACTORS THREADS ISA EPOCHS                     ISA: v3, v4
 //   als_bench made USERS ITEMS RATINGS FACTORS THREADS ISA EPOCHS     popularity falls as 1 / sqrt(rank)
 //
 // FILE: int64 users, items, ratings; then the CSR by user: int64 offsets (users + 1), int32 items, float32 values.
 #include <fmt/core.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -45,8 +45,8 @@ Matrix read(const std::string& path) {
   return matrix;
 }
 
-// Users and items drawn with a density that falls as 1 / sqrt(rank); an item twice for a user counts once, so that slightly
-// fewer ratings than asked may remain.
+// Users and items drawn with a density that falls as 1 / sqrt(rank); an item twice for a user counts once, so that
+// slightly fewer ratings than asked may remain.
 Matrix make(int64_t users, int64_t items, int64_t ratings) {
   std::mt19937_64 random(1);
   std::uniform_real_distribution<double> uniform(0, 1);
@@ -67,8 +67,8 @@ Matrix make(int64_t users, int64_t items, int64_t ratings) {
 }
 
 Matrix transposed(const Matrix& from) {
-  Matrix to = {from.columns, from.rows, std::vector<int64_t>(from.columns + 1), std::vector<int32_t>(from.indices.size()),
-               std::vector<float>(from.values.size())};
+  Matrix to = {from.columns, from.rows, std::vector<int64_t>(from.columns + 1),
+               std::vector<int32_t>(from.indices.size()), std::vector<float>(from.values.size())};
   for (const int32_t column : from.indices) to.offsets[column + 1]++;
   std::partial_sum(to.offsets.begin(), to.offsets.end(), to.offsets.begin());
   auto next = to.offsets;
@@ -84,8 +84,11 @@ Matrix transposed(const Matrix& from) {
 
 struct Side {  // users or items: their ratings, factors, biases
   Side(Context& context, const Matrix& matrix, int64_t factors)
-      : offsets(context, matrix.offsets), columns(context, matrix.indices), values(context, matrix.values),
-        factors(context, matrix.rows * factors), bias(context, matrix.rows),
+      : offsets(context, matrix.offsets),
+        columns(context, matrix.indices),
+        values(context, matrix.values),
+        factors(context, matrix.rows * factors),
+        bias(context, matrix.rows),
         ratings{matrix.rows, offsets.data(), columns.data(), values.data()},
         rows{this->factors.data(), matrix.rows, factors} {}
   DeviceBuffer<int64_t> offsets;
@@ -95,10 +98,14 @@ struct Side {  // users or items: their ratings, factors, biases
   Rows<float> rows;
 };
 
+// Peak resident memory since the last call of forget_peak().
+void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
 double peak_mib() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss / 1024.0;
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    if (double kib; word == "VmHWM:" && status >> kib) return kib / 1024;
+  }
+  return 0;
 }
 
 void bench(Matrix by_user, int64_t factors, int threads, Isa isa, int64_t epochs) {
@@ -118,6 +125,7 @@ void bench(Matrix by_user, int64_t factors, int threads, Isa isa, int64_t epochs
   start = {};
   items.bias.fill_zero();
 
+  forget_peak();
   const AlsParams params;
   std::vector<double> seconds;
   for (int64_t epoch = 0; epoch < epochs; epoch++) {
@@ -132,10 +140,11 @@ void bench(Matrix by_user, int64_t factors, int threads, Isa isa, int64_t epochs
   };
   const double f = factors, work = 2.0 * nnz * f * f + (user_count + item_count) * f * f * f / 3;
   const double mib = (2.0 * nnz * 8 + (user_count + item_count) * (4 * (f + 1) + 8)) / (1 << 20);
-  fmt::print("{{\"users\": {}, \"items\": {}, \"ratings\": {}, \"factors\": {}, \"threads\": {}, \"isa\": \"{}\", "
-             "\"epoch_s\": {:.5f}, \"fastest_s\": {:.5f}, \"gflops\": {:.1f}, \"data_mib\": {:.1f}, \"peak_mib\": {:.1f}}}\n",
-             user_count, item_count, nnz, factors, threads, name(isa), median(seconds), *std::ranges::min_element(seconds),
-             work / median(seconds) / 1e9, mib, peak_mib());
+  fmt::print(
+      "{{\"users\": {}, \"items\": {}, \"ratings\": {}, \"factors\": {}, \"threads\": {}, \"isa\": \"{}\", "
+      "\"epoch_s\": {:.5f}, \"fastest_s\": {:.5f}, \"gflops\": {:.1f}, \"data_mib\": {:.1f}, \"peak_mib\": {:.1f}}}\n",
+      user_count, item_count, nnz, factors, threads, name(isa), median(seconds), *std::ranges::min_element(seconds),
+      work / median(seconds) / 1e9, mib, peak_mib());
 }
 
 }  // namespace
@@ -146,10 +155,11 @@ int main(int argc, char** argv) try {
   const std::vector<std::string> words(argv + 1, argv + argc);
   const bool made = !words.empty() && words[0] == "made";
   const size_t first = made ? 4 : 1;
-  sartor::require(words.size() == first + 4, "usage: als_bench FILE|made USERS ITEMS RATINGS FACTORS THREADS v3|v4 EPOCHS");
+  sartor::require(words.size() == first + 4,
+                  "usage: als_bench FILE|made USERS ITEMS RATINGS FACTORS THREADS v3|v4 EPOCHS");
   const auto number = [&](size_t i) { return std::stoll(words[i]); };
-  bench(made ? make(number(1), number(2), number(3)) : read(words[0]), number(first), static_cast<int>(number(first + 1)),
-        words[first + 2] == "v3" ? Isa::v3 : Isa::v4, number(first + 3));
+  bench(made ? make(number(1), number(2), number(3)) : read(words[0]), number(first),
+        static_cast<int>(number(first + 1)), words[first + 2] == "v3" ? Isa::v3 : Isa::v4, number(first + 3));
 } catch (const std::exception& error) {
   fmt::print(stderr, "als_bench: {}\n", error.what());
   return 1;

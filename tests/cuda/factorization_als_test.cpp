@@ -25,8 +25,8 @@ Solution run(Context& context, const AlsProblem& problem, const AlsParams& param
   const int64_t rows = problem.rows(), f = problem.fixed.columns;
   const auto factors = upload(context, std::vector<float>(rows * f, NAN));
   const auto bias = upload(context, std::vector<float>(problem.biased() ? rows : 0, NAN));
-  als_update(context, {rows, offsets.data(), columns.data(), values.data()}, problem.mean, fixed.view(), fixed_bias.data(),
-             {factors.data(), rows, f}, bias.data(), params);
+  als_update(context, {rows, offsets.data(), columns.data(), values.data()}, problem.mean, fixed.view(),
+             fixed_bias.data(), {factors.data(), rows, f}, bias.data(), params);
   const auto x = factors.to_host(), b = bias.to_host();
   Solution solution;
   for (int64_t row = 0; row < rows; row++) {
@@ -66,7 +66,8 @@ void expect_near(const Solution& found, const Solution& expected, double relativ
   ASSERT_EQ(found.size(), expected.size());
   for (size_t row = 0; row < found.size(); row++) {
     for (size_t i = 0; i < found[row].size(); i++) {
-      ASSERT_NEAR(found[row][i], expected[row][i], relative * largest(expected[row])) << "row " << row << ", unknown " << i;
+      ASSERT_NEAR(found[row][i], expected[row][i], relative * largest(expected[row]))
+          << "row " << row << ", unknown " << i;
     }
   }
 }
@@ -205,7 +206,8 @@ template <class Rated> Sides sides_of(const Matrix& ratings, int64_t factors, bo
 TEST_P(Als, LossNeverRises) {
   constexpr int64_t users = 20, items = 15, factors = 4;
   const auto ratings = normal_rows(users, items, 5);
-  auto sides = sides_of(ratings, factors, true, 0, [](int64_t user, int64_t item) { return (user * 7 + item * 3) % 4 != 0; });
+  auto sides =
+      sides_of(ratings, factors, true, 0, [](int64_t user, int64_t item) { return (user * 7 + item * 3) % 4 != 0; });
   const AlsParams params = {.regularization = 0.3, .bias_regularization = 0.2, .regularization_power = 1};
   // The joint loss of both sides: the users' rows, and what the items' factors and biases cost.
   const auto loss = [&] {
@@ -286,22 +288,17 @@ TEST_P(Als, RowsWithoutRatingsAreZero) {
   const auto solution = run(context(), problem_with({0, 3, 0}, 5, true, 9), {});
   EXPECT_THAT(solution[0], Each(0));
   EXPECT_THAT(solution[2], Each(0));
-  EXPECT_EQ(run(context(), problem_with({0}, 5, true, 9), {})[0], solution[0]);
 }
 
-TEST_P(Als, NoRowsIsNoWork) {
+TEST_P(Als, NoRowsOrNoColumns) {
   auto problem = problem_with({4}, 3, true, 10);
   problem.offsets = {0};
   EXPECT_TRUE(run(context(), problem, {}).empty());
-}
 
-TEST_P(Als, NoColumnsIsNoRatings) {
-  auto problem = problem_with({0, 0}, 3, true, 10);
-  problem.fixed = Matrix(0, 3);
-  problem.fixed_bias.clear();
+  const auto offsets = upload(context(), std::vector<int64_t>(3, 0));
   const auto x = upload(context(), std::vector<float>(6, NAN)), b = upload(context(), std::vector<float>(2, NAN));
-  const auto offsets = upload(context(), problem.offsets);
-  als_update(context(), {2, offsets.data(), nullptr, nullptr}, 0, {nullptr, 0, 3}, nullptr, {x.data(), 2, 3}, b.data(), {});
+  als_update(context(), {2, offsets.data(), nullptr, nullptr}, 0, {nullptr, 0, 3}, nullptr, {x.data(), 2, 3}, b.data(),
+             {});
   EXPECT_THAT(x.to_host(), Each(0));
   EXPECT_THAT(b.to_host(), Each(0));
 }
@@ -337,7 +334,8 @@ TEST_P(Als, NamesWhatIsWrong) {
               message("als_update: fixed has a bias, solved has none"));
   EXPECT_THAT([&] { als_update(context(), two_rows, 0, rows(5, 4), nullptr, rows(2, 4), bias, {}); },
               message("als_update: fixed has no bias, solved has one"));
-  EXPECT_THAT([&] { with({.regularization = -0.5}); }, message("als_update: regularization is -0.5, expected 0 or more"));
+  EXPECT_THAT([&] { with({.regularization = -0.5}); },
+              message("als_update: regularization is -0.5, expected 0 or more"));
   EXPECT_THAT([&] { with({.bias_regularization = -2}); },
               message("als_update: bias_regularization is -2, expected 0 or more"));
   EXPECT_THAT([&] { with({.regularization_power = 1.5}); },

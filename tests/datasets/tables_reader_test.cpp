@@ -323,7 +323,7 @@ class TableRefusals : public TablesTest, public ::testing::WithParamInterface<Re
 TEST_P(TableRefusals, NamesFileAndFault) {
   TableConfig config = GetParam().config;
   config.path = path(GetParam().file);
-  if (!GetParam().bytes.empty() || GetParam().file == "empty.csv") write(GetParam().file, GetParam().bytes);
+  if (!GetParam().bytes.empty() || GetParam().file.starts_with("empty.")) write(GetParam().file, GetParam().bytes);
   Rejects rejects;
   const auto reading = [&] {
     config.check();
@@ -347,6 +347,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"missing_key", "a.jsonl", "{\"a\": 1}\n", {}, "a.jsonl: no column 'rating'; its columns are a"},
         Refusal{"nested_json", "a.jsonl", "{\"rating\": [1]}\n", {}, "a.jsonl: column 'rating' holds list<"},
         Refusal{"empty_file", "empty.csv", "", {}, "empty.csv is empty; a header is expected"},
+        Refusal{"empty_json", "empty.jsonl", "", {}, "empty.jsonl: no column 'rating', the file is empty"},
         Refusal{"utf16", "a.csv", "\xff\xfer\n", {}, "a.csv: is UTF-16; UTF-8 is expected"},
         Refusal{"unknown_ending", "a.xls", "x", {}, "a.xls: its name does not tell its format"},
         Refusal{"truncated_gzip", "a.csv.gz", compressed("rating\n1\n2\n").substr(0, 15), {}, "a.csv.gz: "},

@@ -40,7 +40,8 @@ inline double als_penalty(const AlsProblem& problem, int64_t row, int64_t i, con
 }
 
 // The loss of a row at x, its factors and then its bias.
-inline double als_loss(const AlsProblem& problem, int64_t row, std::span<const double> x, const cuda::AlsParams& params) {
+inline double als_loss(const AlsProblem& problem, int64_t row, std::span<const double> x,
+                       const cuda::AlsParams& params) {
   double loss = 0;
   for (int64_t k = problem.offsets[row]; k < problem.offsets[row + 1]; k++) {
     double error = problem.target(k);
@@ -52,7 +53,8 @@ inline double als_loss(const AlsProblem& problem, int64_t row, std::span<const d
 }
 
 // The row's normal equations, bias last, by elimination. `shift` is added to the diagonal.
-inline std::vector<double> naive_als_row(const AlsProblem& problem, int64_t row, const cuda::AlsParams& params, double shift = 0) {
+inline std::vector<double> naive_als_row(const AlsProblem& problem, int64_t row, const cuda::AlsParams& params,
+                                         double shift = 0) {
   const int64_t m = problem.unknowns();
   std::vector<double> x(m);
   if (problem.count(row) == 0) return x;
