@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
                    "  sartor-train --config configs/ml-100k-als.yaml --resume\n"
                    "  sartor-train --config configs/ml-100k-als.yaml --dry-run\n",
        .tasks = {task("prepare", "Raw tables in, one prepared HDF5 file out.", prepare),
-                 task("factorize", "Factors of users and items from their ratings.", factorize, {"model.epochs", "data.path"})}},
+                 task("factorize", "Factors of users and items from their ratings.", factorize,
+                      {"model.epochs", "data.path"})}},
       argc, argv);
 }

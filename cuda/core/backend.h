@@ -1,4 +1,5 @@
-// What a device offers to the operations. The CPU's backend is compiled in, the GPU's comes out of libsartor_kernels.so.
+// What a device offers to the operations. The CPU's backend is compiled in, the GPU's comes out of
+// libsartor_kernels.so.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +33,7 @@ class Backend {
 
   virtual void* allocate(size_t bytes) = 0;  // aligned to 256 bytes; contents undefined
   virtual void release(void* memory) noexcept = 0;
-  virtual size_t free_bytes() const = 0;  // what can still be allocated
+  virtual size_t free_bytes() const = 0;                                            // what can still be allocated
   virtual void copy_in(void* to_device, const void* from_host, size_t bytes) = 0;   // done on return
   virtual void copy_out(void* to_host, const void* from_device, size_t bytes) = 0;  // done on return
   virtual void fill_zero(void* memory, size_t bytes) = 0;

@@ -35,7 +35,8 @@ void* CpuBackend::allocate(size_t bytes) {
   const size_t aligned = bytes >= huge_page ? huge_page : alignment;
   void* memory = std::aligned_alloc(aligned, (bytes + aligned - 1) / aligned * aligned);
   if (!memory) throw std::bad_alloc();
-  if (bytes >= huge_page) madvise(memory, bytes, MADV_HUGEPAGE);  // a hint: random rows of large factors miss the TLB less
+  if (bytes >= huge_page)
+    madvise(memory, bytes, MADV_HUGEPAGE);  // a hint: random rows of large factors miss the TLB less
   return memory;
 }
 
@@ -45,8 +46,12 @@ size_t CpuBackend::free_bytes() const {
   return static_cast<size_t>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
-void CpuBackend::copy_in(void* to_device, const void* from_host, size_t bytes) { std::memcpy(to_device, from_host, bytes); }
-void CpuBackend::copy_out(void* to_host, const void* from_device, size_t bytes) { std::memcpy(to_host, from_device, bytes); }
+void CpuBackend::copy_in(void* to_device, const void* from_host, size_t bytes) {
+  std::memcpy(to_device, from_host, bytes);
+}
+void CpuBackend::copy_out(void* to_host, const void* from_device, size_t bytes) {
+  std::memcpy(to_host, from_device, bytes);
+}
 void CpuBackend::fill_zero(void* memory, size_t bytes) { std::memset(memory, 0, bytes); }
 
 }  // namespace sartor::cuda

@@ -22,7 +22,9 @@ template <class T> class DeviceBuffer {
     require(size >= 0, "DeviceBuffer: size is {}", size);
     if (size > 0) data_ = static_cast<T*>(backend_->allocate(bytes(size)));
   }
-  DeviceBuffer(Context& context, std::span<const T> values) : DeviceBuffer(context, std::ssize(values)) { write(values); }
+  DeviceBuffer(Context& context, std::span<const T> values) : DeviceBuffer(context, std::ssize(values)) {
+    write(values);
+  }
   DeviceBuffer(DeviceBuffer&& other) noexcept { swap(other); }
   DeviceBuffer& operator=(DeviceBuffer other) noexcept {
     swap(other);
@@ -57,7 +59,8 @@ template <class T> class DeviceBuffer {
  private:
   static size_t bytes(int64_t size) { return static_cast<size_t>(size) * sizeof(T); }
   void check(int64_t offset, int64_t count) const {
-    require(offset >= 0 && count <= size_ - offset, "DeviceBuffer: elements {} to {} of {}", offset, offset + count, size_);
+    require(offset >= 0 && count <= size_ - offset, "DeviceBuffer: elements {} to {} of {}", offset, offset + count,
+            size_);
   }
   void swap(DeviceBuffer& other) noexcept {
     std::swap(backend_, other.backend_);

@@ -25,7 +25,8 @@ GpuBackend::GpuBackend(int ordinal) : ordinal_(ordinal) {
   description_ = fmt::format("{}, sm_{}, {} GiB, driver for CUDA {}.{}", properties.name, architecture,
                              properties.totalGlobalMem >> 30, driver / 1000, driver % 1000 / 10);
   if (architecture < SARTOR_LOWEST_ARCHITECTURE) {
-    throw std::runtime_error(fmt::format("{}: this build needs sm_{} or newer", description_, SARTOR_LOWEST_ARCHITECTURE));
+    throw std::runtime_error(
+        fmt::format("{}: this build needs sm_{} or newer", description_, SARTOR_LOWEST_ARCHITECTURE));
   }
   multiprocessors_ = properties.multiProcessorCount;
   shared_bytes_per_block_ = properties.sharedMemPerBlockOptin;
@@ -55,7 +56,8 @@ void* GpuBackend::allocate(size_t bytes) {
   void* memory = nullptr;
   const cudaError_t status = cudaMalloc(&memory, bytes);
   if (status == cudaErrorMemoryAllocation) {
-    throw std::runtime_error(fmt::format("{} bytes of GPU memory wanted, {} free on {}", bytes, free_bytes(), description_));
+    throw std::runtime_error(
+        fmt::format("{} bytes of GPU memory wanted, {} free on {}", bytes, free_bytes(), description_));
   }
   check(status, "cudaMalloc");
   return memory;

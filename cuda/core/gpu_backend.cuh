@@ -12,8 +12,8 @@ namespace sartor::cuda {
 template <class Pointer, auto destroy> struct Destroy {
   void operator()(Pointer pointer) const noexcept { destroy(pointer); }
 };
-template <class Pointer, auto destroy>
-using Handle = std::unique_ptr<std::remove_pointer_t<Pointer>, Destroy<Pointer, destroy>>;
+template <class Pointer, auto destroy> using Handle =
+    std::unique_ptr<std::remove_pointer_t<Pointer>, Destroy<Pointer, destroy>>;
 
 class GpuBackend final : public Backend {
  public:

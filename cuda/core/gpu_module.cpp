@@ -41,7 +41,8 @@ Context Context::gpu(int ordinal) {
   const int devices = gpu_count(&why_not);
   if (devices == 0) throw std::runtime_error("no GPU: " + why_not);
   if (ordinal < 0 || ordinal >= devices) {
-    throw std::runtime_error(fmt::format("no GPU number {}: there {} {}", ordinal, devices == 1 ? "is" : "are", devices));
+    throw std::runtime_error(
+        fmt::format("no GPU number {}: there {} {}", ordinal, devices == 1 ? "is" : "are", devices));
   }
   return Context(std::unique_ptr<Backend>(find_gpu_module().module->open(ordinal)));
 }

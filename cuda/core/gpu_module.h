@@ -1,4 +1,5 @@
-// libsartor_kernels.so, the module with the GPU's backend: found beside the program (../lib), loaded on first use and kept.
+// libsartor_kernels.so, the module with the GPU's backend: found beside the program (../lib), loaded on first use and
+// kept.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
-// The one place where CPU threads are started for a loop. Its backend is OpenMP, or std::thread where SARTOR_STD_THREADS
-// is defined (ThreadSanitizer takes OpenMP's barriers for races).
+// The one place where CPU threads are started for a loop. Its backend is OpenMP, or std::thread where
+// SARTOR_STD_THREADS is defined (ThreadSanitizer takes OpenMP's barriers for races).
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ using RangeBody = void (*)(void* closure, int64_t begin, int64_t end, int thread
 void parallel_for(int threads, int64_t size, int64_t grain, RangeBody body, void* closure);
 }  // namespace detail
 
-// Calls body(begin, end, thread) over ranges that cover 0 .. size - 1 once, each of at most `grain` indices, handed out in
-// ascending order to the next free thread. `thread` counts from 0 to threads - 1 and is held by one range at a time.
+// Calls body(begin, end, thread) over ranges that cover 0 .. size - 1 once, each of at most `grain` indices, handed out
+// in ascending order to the next free thread. `thread` counts from 0 to threads - 1 and is held by one range at a time.
 // The first exception of a body is rethrown here after all threads have stopped; ranges not yet begun are dropped.
 template <class Body> void parallel_for(int threads, int64_t size, int64_t grain, Body&& body) {
   using Closure = std::remove_reference_t<Body>;

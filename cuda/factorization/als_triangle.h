@@ -221,8 +221,8 @@ void multiply_block(const Vector* inverse, Vector* b) {
   }
 }
 
-// G = U^T U in place; diagonal blocks become inverse as above. `bounds` has a float for each column. A group of block rows
-// is solved, then taken from all rows below it while it is in the cache.
+// G = U^T U in place; diagonal blocks become inverse as above. `bounds` has a float for each column. A group of block
+// rows is solved, then taken from all rows below it while it is in the cache.
 bool factorize(Vector* triangle, int64_t slabs, const Vector* bounds) {
   constexpr int64_t group = 128 / S;
   for (int64_t first = 0; first < slabs; first += group) {

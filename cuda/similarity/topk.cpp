@@ -6,16 +6,17 @@
 
 namespace sartor::cuda {
 
-void topk(Context& context, Rows<const float> queries, Rows<const float> items, const float* item_bias, IdLists excluded,
-          const TopkParams& params, TopK found) {
+void topk(Context& context, Rows<const float> queries, Rows<const float> items, const float* item_bias,
+          IdLists excluded, const TopkParams& params, TopK found) {
   require(queries.columns == items.columns, "topk: queries have {} columns, items {}", queries.columns, items.columns);
   require(items.rows <= std::numeric_limits<int32_t>::max(), "topk: {} items, fewer than 2^31 expected", items.rows);
   require(1 <= params.k && params.k <= items.rows, "topk: k is {}, there are {} items", params.k, items.rows);
-  require(found.rows == queries.rows && found.k == params.k, "topk: room for {} x {} results, {} x {} asked", found.rows,
-          found.k, queries.rows, params.k);
+  require(found.rows == queries.rows && found.k == params.k, "topk: room for {} x {} results, {} x {} asked",
+          found.rows, found.k, queries.rows, params.k);
   require(excluded.rows == 0 || excluded.rows == queries.rows, "topk: {} rows of excluded ids for {} queries",
           excluded.rows, queries.rows);
-  require(!item_bias || params.similarity == Similarity::dot, "topk: item_bias goes with dot, the similarity is cosine");
+  require(!item_bias || params.similarity == Similarity::dot,
+          "topk: item_bias goes with dot, the similarity is cosine");
   if (queries.rows == 0) return;
   context.operations().topk(context, queries, items, item_bias, excluded, params, found);
 }

@@ -54,8 +54,9 @@ struct Candidates {
   TopkKey* thresholds;  // (queries) the k-th best key at the last selection, 0 before
 };
 
-// Scores of tile x tile pairs, each summed over the columns from first to last; keys above the query's threshold are appended
-// to its candidates, in no fixed order. Grid (item tiles, query tiles), threads as 16 x 16, each with 4 x 4 scores.
+// Scores of tile x tile pairs, each summed over the columns from first to last; keys above the query's threshold are
+// appended to its candidates, in no fixed order. Grid (item tiles, query tiles), threads as 16 x 16, each with 4 x 4
+// scores.
 __global__ void __launch_bounds__(threads) score_kernel(const Problem problem, const Candidates candidates) {
   __shared__ float queries[tile_columns][tile + 1], items[tile_columns][tile + 1];
   const int64_t d = problem.items.columns;
@@ -101,8 +102,8 @@ __global__ void __launch_bounds__(threads) score_kernel(const Problem problem, c
       keys[j] = topk_key(score, static_cast<int32_t>(item));
       bool hit = real && score > -INFINITY && keys[j] > threshold;  // never NaN
       if (hit && problem.excluded.rows > 0) {
-        hit = !contains(problem.excluded.ids + problem.excluded.offsets[q], problem.excluded.ids + problem.excluded.offsets[q + 1],
-                        static_cast<int32_t>(item));
+        hit = !contains(problem.excluded.ids + problem.excluded.offsets[q],
+                        problem.excluded.ids + problem.excluded.offsets[q + 1], static_cast<int32_t>(item));
       }
       votes[j] = __ballot_sync(~0u, hit) & half;
       total += __popc(votes[j]);
@@ -111,14 +112,15 @@ __global__ void __launch_bounds__(threads) score_kernel(const Problem problem, c
     if (total > 0 && x == 0) place = atomicAdd(candidates.counts + row, total);
     place = __shfl_sync(~0u, place, lane & 16);
     for (int j = 0; j < 4; j++) {
-      if (votes[j] >> lane & 1) candidates.keys[row * candidates.capacity + place + __popc(votes[j] & before)] = keys[j];
+      if (votes[j] >> lane & 1)
+        candidates.keys[row * candidates.capacity + place + __popc(votes[j] & before)] = keys[j];
       place += __popc(votes[j]);
     }
   }
 }
 
-// Leaves the k best candidates of each query: the k-th best key digit by digit from the top, then those not below it, moved
-// to the front. One block a query.
+// Leaves the k best candidates of each query: the k-th best key digit by digit from the top, then those not below it,
+// moved to the front. One block a query.
 __global__ void __launch_bounds__(threads) select_kernel(const Candidates candidates, int64_t k) {
   using Scan = cub::BlockScan<int, threads>;
   __shared__ typename Scan::TempStorage scan;
@@ -171,7 +173,8 @@ __global__ void __launch_bounds__(threads) select_kernel(const Candidates candid
 
 // Sorts the candidates of each query, at most k, best first (bitonic, in global memory: any k) and writes them out.
 // One block a query. scores and ids (queries, k).
-__global__ void __launch_bounds__(threads) sort_kernel(const Candidates candidates, int64_t k, float* scores, int32_t* ids) {
+__global__ void __launch_bounds__(threads)
+    sort_kernel(const Candidates candidates, int64_t k, float* scores, int32_t* ids) {
   TopkKey* keys = candidates.keys + blockIdx.x * candidates.capacity;
   const int64_t n = candidates.counts[blockIdx.x];
   int64_t padded = 1;
@@ -199,15 +202,16 @@ __global__ void __launch_bounds__(threads) sort_kernel(const Candidates candidat
 }
 
 void inverse_norms(Context& context, Rows<const float> rows, float* inverse) {
-  const int64_t blocks = std::min<int64_t>((rows.rows * 32 + threads - 1) / threads, 32 * gpu(context).multiprocessors());
+  const int64_t blocks =
+      std::min<int64_t>((rows.rows * 32 + threads - 1) / threads, 32 * gpu(context).multiprocessors());
   inverse_norms_kernel<<<blocks, threads, 0, gpu(context).stream()>>>(rows.data, rows.rows, rows.columns, inverse);
   check_launch("topk: norms");
 }
 
 }  // namespace
 
-void topk_gpu(Context& context, Rows<const float> queries, Rows<const float> items, const float* item_bias, IdLists excluded,
-              const TopkParams& params, TopK found) {
+void topk_gpu(Context& context, Rows<const float> queries, Rows<const float> items, const float* item_bias,
+              IdLists excluded, const TopkParams& params, TopK found) {
   GpuBackend& backend = gpu(context);
   const cudaStream_t stream = backend.stream();
   int64_t padded_k = 1;
@@ -229,7 +233,8 @@ void topk_gpu(Context& context, Rows<const float> queries, Rows<const float> ite
     inverse_norms(context, items, item_scale);
   }
 
-  Problem problem{queries, items, cosine ? query_scale : nullptr, cosine ? item_scale : nullptr, item_bias, excluded, 0, 0, 0, 0};
+  Problem problem{
+      queries, items, cosine ? query_scale : nullptr, cosine ? item_scale : nullptr, item_bias, excluded, 0, 0, 0, 0};
   for (int64_t first_query = 0; first_query < queries.rows; first_query += query_tile) {
     const int64_t rows = std::min(query_tile, queries.rows - first_query);
     problem.first_query = first_query;

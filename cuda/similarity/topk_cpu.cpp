@@ -16,8 +16,8 @@ constexpr float none = -std::numeric_limits<float>::infinity();
 
 int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// The work is cut into groups of queries times ranges of items, a task each. Groups alone need no merging and are preferred
-// where there are queries enough to pay for packing all items once a group.
+// The work is cut into groups of queries times ranges of items, a task each. Groups alone need no merging and are
+// preferred where there are queries enough to pay for packing all items once a group.
 struct Plan {
   int64_t groups, group_tiles;   // of TopkKernels::tile_queries queries
   int64_t ranges, range_panels;  // of TopkKernels::panel_items items
@@ -114,8 +114,10 @@ void select(const Task& task, Workspace& work, int64_t q, int64_t query) {
   work.counts[q] = work.kept[q] = static_cast<int32_t>(end - keys);
 }
 
-// The candidates of a group of queries among a range of items: on return counts[q] <= k keys of each query q, in no order.
-void search(const Task& task, int64_t first_query, int64_t queries, int64_t first_item, int64_t end_item, Workspace& work) {
+// The candidates of a group of queries among a range of items: on return counts[q] <= k keys of each query q, in no
+// order.
+void search(const Task& task, int64_t first_query, int64_t queries, int64_t first_item, int64_t end_item,
+            Workspace& work) {
   const TopkKernels& kernels = task.kernels;
   const int64_t d = task.items.columns, capacity = task.plan.capacity, limit = capacity - kernels.panel_items;
   const int64_t tile = kernels.tile_queries, step = queries == 1 ? kernels.block_items : kernels.panel_items;
@@ -123,15 +125,16 @@ void search(const Task& task, int64_t first_query, int64_t queries, int64_t firs
   std::fill_n(work.kept, queries, 0);
   std::fill_n(work.thresholds, queries, none);
   for (int64_t q = 0; q < queries; q += tile) {
-    kernels.pack_queries(task.queries.row(first_query + q), std::min(tile, queries - q), d, task.cosine, work.tiles + q * d);
+    kernels.pack_queries(task.queries.row(first_query + q), std::min(tile, queries - q), d, task.cosine,
+                         work.tiles + q * d);
   }
   for (int64_t item = first_item; item < end_item; item += step) {
     const int64_t rows = std::min(step, end_item - item);
     const float* bias = task.item_bias ? task.item_bias + item : nullptr;
     const auto id = static_cast<int32_t>(item);
     if (queries == 1) {
-      if (kernels.scan(work.tiles, task.items.row(item), rows, d, bias, task.cosine, id, work.thresholds[0], work.candidates,
-                       work.counts[0]) &&
+      if (kernels.scan(work.tiles, task.items.row(item), rows, d, bias, task.cosine, id, work.thresholds[0],
+                       work.candidates, work.counts[0]) &&
           work.counts[0] > limit) {
         select(task, work, 0, first_query);
       }
@@ -140,8 +143,8 @@ void search(const Task& task, int64_t first_query, int64_t queries, int64_t firs
     kernels.pack_items(task.items.row(item), rows, d, bias, task.cosine, work.panel);
     for (int64_t q = 0; q < queries; q += tile) {
       const int64_t end = std::min(q + tile, queries);
-      if (!kernels.score(work.tiles + q * d, end - q, work.panel, d, id, work.thresholds + q, work.candidates + q * capacity,
-                         capacity, work.counts + q)) {
+      if (!kernels.score(work.tiles + q * d, end - q, work.panel, d, id, work.thresholds + q,
+                         work.candidates + q * capacity, capacity, work.counts + q)) {
         continue;
       }
       for (int64_t r = q; r < end; r++) {
@@ -168,17 +171,19 @@ void write_best(std::span<TopkKey> keys, int64_t query, TopK found) {
 
 }  // namespace
 
-void topk_cpu(Context& context, Rows<const float> queries, Rows<const float> items, const float* item_bias, IdLists excluded,
-              const TopkParams& params, TopK found) {
+void topk_cpu(Context& context, Rows<const float> queries, Rows<const float> items, const float* item_bias,
+              IdLists excluded, const TopkParams& params, TopK found) {
   const auto& backend = cpu(context);
   const TopkKernels& kernels = backend.isa == Isa::v4 ? v4::topk_kernels : v3::topk_kernels;
   const Plan plan = make_plan(kernels, queries.rows, items.rows, params.k, backend.threads);
-  const Task task{kernels, plan, queries, items, item_bias, excluded, params.similarity == Similarity::cosine, params.k};
+  const Task task{kernels, plan, queries, items, item_bias, excluded, params.similarity == Similarity::cosine,
+                  params.k};
 
   Carver measure(nullptr);
   carve_workspace(measure, kernels, plan, items.columns);
   const size_t thread_bytes = measure.bytes();
-  const int64_t merged = plan.ranges > 1 ? queries.rows * plan.ranges * params.k : 0;  // the best of each range, k a query
+  const int64_t merged =
+      plan.ranges > 1 ? queries.rows * plan.ranges * params.k : 0;  // the best of each range, k a query
   const int64_t tasks = plan.groups * plan.ranges, threads = std::min<int64_t>(backend.threads, tasks);
   auto* scratch = static_cast<char*>(context.scratch(threads * thread_bytes + merged * sizeof(TopkKey)));
   auto* range_best = reinterpret_cast<TopkKey*>(scratch + threads * thread_bytes);

@@ -40,9 +40,12 @@ struct FourColumns {
     const __m128 low = _mm_loadu_ps(rows + r * stride), high = _mm_loadu_ps(rows + (r + 4) * stride);
     return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
   };
-  const Eight r0 = with_fourth_below(0), r1 = with_fourth_below(1), r2 = with_fourth_below(2), r3 = with_fourth_below(3);
-  const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1)), high01 = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
-  const __m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(r2, r3)), high23 = _mm256_castps_pd(_mm256_unpackhi_ps(r2, r3));
+  const Eight r0 = with_fourth_below(0), r1 = with_fourth_below(1), r2 = with_fourth_below(2),
+              r3 = with_fourth_below(3);
+  const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1)),
+                high01 = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
+  const __m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(r2, r3)),
+                high23 = _mm256_castps_pd(_mm256_unpackhi_ps(r2, r3));
   return {_mm256_castpd_ps(_mm256_unpacklo_pd(low01, low23)), _mm256_castpd_ps(_mm256_unpackhi_pd(low01, low23)),
           _mm256_castpd_ps(_mm256_unpacklo_pd(high01, high23)), _mm256_castpd_ps(_mm256_unpackhi_pd(high01, high23))};
 }
@@ -52,9 +55,9 @@ struct Squares {
   Eight sum[2][4] = {};
 };
 
-// Calls use(c, half, x) for columns first .. of a whole block, `step` columns of each half in turn, as far as whole steps go;
-// returns the first column not done. The prefetch asks for the block that comes `ahead` blocks later: a walk along 16 rows
-// at once is not one that the processor foresees.
+// Calls use(c, half, x) for columns first .. of a whole block, `step` columns of each half in turn, as far as whole
+// steps go; returns the first column not done. The prefetch asks for the block that comes `ahead` blocks later: a walk
+// along 16 rows at once is not one that the processor foresees.
 template <int step, int ahead, _mm_hint hint, class Use>
 int64_t walk(const float* block, int64_t d, int64_t first, Squares& squares, const Use& use) {
   const float* later = block + block_items * (ahead * d + first);
@@ -79,7 +82,8 @@ int64_t walk(const float* block, int64_t d, int64_t first, Squares& squares, con
   return c;
 }
 
-// Calls use(c, half, x) for every column c of the `rows` <= block_items rows of a block: x holds eight of them, 0 beyond rows.
+// Calls use(c, half, x) for every column c of the `rows` <= block_items rows of a block: x holds eight of them, 0
+// beyond rows.
 template <int step, int ahead, _mm_hint hint, class Use>
 void each_column(const float* block, int64_t rows, int64_t d, Squares& squares, const Use& use) {
   int64_t c = 0;
@@ -104,8 +108,10 @@ void each_column(const float* block, int64_t rows, int64_t d, Squares& squares, 
   }
 }
 
-// Scales and biases (block_items each) that make scores of a block's sums. No row beyond `rows` can score above anything.
-void scales_and_biases(const Squares& squares, int64_t rows, const float* bias, bool cosine, float* scales, float* biases) {
+// Scales and biases (block_items each) that make scores of a block's sums. No row beyond `rows` can score above
+// anything.
+void scales_and_biases(const Squares& squares, int64_t rows, const float* bias, bool cosine, float* scales,
+                       float* biases) {
   for (int64_t half = 0; half < 2; half++) {
     const auto& sum = squares.sum[half];
     const Eight square = (sum[0] + sum[1]) + (sum[2] + sum[3]), one = _mm256_set1_ps(1);
@@ -149,9 +155,8 @@ void pack_queries(const float* queries, int64_t rows, int64_t d, bool cosine, fl
   }
 }
 
-template <int rows>
-bool score_rows(const float* tile, const float* panel, int64_t d, int32_t first_item, const float* thresholds,
-                TopkKey* candidates, int64_t capacity, int32_t* counts) {
+template <int rows> bool score_rows(const float* tile, const float* panel, int64_t d, int32_t first_item,
+                                    const float* thresholds, TopkKey* candidates, int64_t capacity, int32_t* counts) {
   Vector sums[rows][2] = {};
   for (int64_t c = 0; c < d; c++, tile += rows, panel += panel_items) {
     const Vector left = vector_at(panel), right = vector_at(panel + width);
@@ -189,17 +194,17 @@ bool score(const float* tile, int64_t rows, const float* panel, int64_t d, int32
            TopkKey* candidates, int64_t capacity, int32_t* counts) {
   using ScoreRows = decltype(&score_rows<1>);
   static constexpr ScoreRows table[] = {
-      score_rows<1>,  score_rows<2>,  score_rows<3>,  score_rows<4>,  score_rows<5>,  score_rows<6>,
+      score_rows<1>,  score_rows<2>,  score_rows<3>, score_rows<4>,  score_rows<5>,  score_rows<6>,
 #ifdef __AVX512F__
-      score_rows<7>,  score_rows<8>,  score_rows<9>,  score_rows<10>, score_rows<11>, score_rows<12>,
+      score_rows<7>,  score_rows<8>,  score_rows<9>, score_rows<10>, score_rows<11>, score_rows<12>,
       score_rows<13>, score_rows<14>,
 #endif
   };
   return table[rows - 1](tile, panel, d, first_item, thresholds, candidates, capacity, counts);
 }
 
-bool scan(const float* query, const float* items, int64_t rows, int64_t d, const float* bias, bool cosine, int32_t first_item,
-          float threshold, TopkKey* candidates, int32_t& count) {
+bool scan(const float* query, const float* items, int64_t rows, int64_t d, const float* bias, bool cosine,
+          int32_t first_item, float threshold, TopkKey* candidates, int32_t& count) {
   Squares squares;
   Eight sums[2] = {};
   const auto multiply = [&](int64_t c, int64_t half, Eight x) {
@@ -208,8 +213,8 @@ bool scan(const float* query, const float* items, int64_t rows, int64_t d, const
   if (d < 384) {
     each_column<4, 1, _MM_HINT_T0>(items, rows, d, squares, multiply);
   } else {
-    // Two blocks of long rows do not fit in the first-level cache, and rows a page apart push each other out of it: they are
-    // fetched into the second level and used a cache line at a time.
+    // Two blocks of long rows do not fit in the first-level cache, and rows a page apart push each other out of it:
+    // they are fetched into the second level and used a cache line at a time.
     each_column<16, 2, _MM_HINT_T1>(items, rows, d, squares, multiply);
   }
   alignas(32) float scales[block_items], biases[block_items], scores[block_items];
@@ -218,7 +223,8 @@ bool scan(const float* query, const float* items, int64_t rows, int64_t d, const
   for (int half = 0; half < 2; half++) {
     const Eight score = _mm256_fmadd_ps(sums[half], eight_at(scales + 8 * half), eight_at(biases + 8 * half));
     eight_at(scores + 8 * half) = score;
-    hits |= static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(score, _mm256_set1_ps(threshold), _CMP_GT_OQ))) << 8 * half;
+    hits |= static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(score, _mm256_set1_ps(threshold), _CMP_GT_OQ)))
+            << 8 * half;
   }
   append(hits, scores, first_item, candidates, count);
   return hits;

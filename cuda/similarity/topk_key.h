@@ -5,8 +5,9 @@
 
 namespace sartor::cuda {
 
-// Sorts as (score, then lower id): the score's bits made ascending in the upper half, ~id in the lower. Scores above -inf have
-// keys above 0, which stands for no candidate. Always inlined: no build of the kernels may leave a copy to the linker.
+// Sorts as (score, then lower id): the score's bits made ascending in the upper half, ~id in the lower. Scores above
+// -inf have keys above 0, which stands for no candidate. Always inlined: no build of the kernels may leave a copy to
+// the linker.
 using TopkKey = uint64_t;
 
 [[gnu::always_inline]] constexpr TopkKey topk_key(float score, int32_t id) {
@@ -18,6 +19,8 @@ using TopkKey = uint64_t;
   const auto ascending = static_cast<uint32_t>(key >> 32);
   return __builtin_bit_cast(float, ascending >> 31 ? ascending & 0x7fffffffu : ~ascending);
 }
-[[gnu::always_inline]] constexpr int32_t topk_id(TopkKey key) { return static_cast<int32_t>(~static_cast<uint32_t>(key)); }
+[[gnu::always_inline]] constexpr int32_t topk_id(TopkKey key) {
+  return static_cast<int32_t>(~static_cast<uint32_t>(key));
+}
 
 }  // namespace sartor::cuda

@@ -21,8 +21,8 @@ struct IdTableConfig {
   void check() const { table.check(); }
 };
 
-// Calls `use` for each id, in the order of the table. Throws std::invalid_argument for a file that is missing or broken or lacks
-// the column, and for a row without an id.
+// Calls `use` for each id, in the order of the table. Throws std::invalid_argument for a file that is missing or broken
+// or lacks the column, and for a row without an id.
 void for_each_id(const IdTableConfig& config, const std::function<void(std::string_view)>& use);
 
 }  // namespace sartor::inference

@@ -41,7 +41,8 @@ std::vector<int32_t> offered_items(const RecommendConfig& config, const FactorMo
 }
 
 // Ratings of new users by user, of items that the model knows.
-std::map<std::string, std::vector<UserRating>> read_new_users(const datasets::RatingsConfig& config, const FactorModel& model) {
+std::map<std::string, std::vector<UserRating>> read_new_users(const datasets::RatingsConfig& config,
+                                                              const FactorModel& model) {
   std::map<std::string, std::vector<UserRating>> users;
   datasets::Rejects rejects;
   const auto source = datasets::open_ratings(config, rejects);
@@ -119,8 +120,9 @@ std::vector<std::filesystem::path> RecommendConfig::reads() const {
 void recommend(const RecommendConfig& config, Runtime& runtime) {
   const FactorModel model = load_factor_model(config.model);
   const ItemColumns titles(config.items);
-  Recommender recommender(runtime.context, model,
-                          {.k = config.k, .exclude_seen = config.exclude_seen, .offered = offered_items(config, model)});
+  Recommender recommender(
+      runtime.context, model,
+      {.k = config.k, .exclude_seen = config.exclude_seen, .offered = offered_items(config, model)});
   std::map<std::string, std::vector<UserRating>> new_users;
   if (config.new_users) new_users = read_new_users(*config.new_users, model);
   if (!new_users.empty()) recommender.fold_in(new_users);
@@ -152,8 +154,8 @@ void recommend(const RecommendConfig& config, Runtime& runtime) {
   }
   flush();
   table.finish();
-  log_info("{}: {} recommendations for {} users, {} of them unknown ({:.1f}%) and given the most popular items", config.output,
-           table.rows(), users, strangers, users > 0 ? 100.0 * strangers / users : 0);
+  log_info("{}: {} recommendations for {} users, {} of them unknown ({:.1f}%) and given the most popular items",
+           config.output, table.rows(), users, strangers, users > 0 ? 100.0 * strangers / users : 0);
 }
 
 }  // namespace sartor::inference

@@ -24,13 +24,16 @@ struct RecommendConfig : RuntimeConfig {
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
     field.required("model", model, "Run folder of a factorisation, or its factors.h5.");
-    field.required("output", output, "Table to write, .csv, .tsv, .jsonl or .parquet: user, rank, item, score, basis, and columns of items.");
+    field.required(
+        "output", output,
+        "Table to write, .csv, .tsv, .jsonl or .parquet: user, rank, item, score, basis, and columns of items.");
     field("k", k, between(1, 100000), "Items a user.");
     field("exclude_seen", exclude_seen, "Leave out what the user has rated already.");
     field("users", users, "Users to recommend to; all that the model knows, and new_users, if absent.");
     field("allow", allow, "Only these items may be recommended.");
     field("deny", deny, "These items may not be recommended.");
-    field("new_users", new_users, "Ratings of users whom the model does not know, or knows by older ratings: their factors are found now.");
+    field("new_users", new_users,
+          "Ratings of users whom the model does not know, or knows by older ratings: their factors are found now.");
     field("items", items, "Table of items whose columns, such as a title, stand beside the recommendations.");
   }
   std::vector<std::filesystem::path> reads() const;

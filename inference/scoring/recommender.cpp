@@ -59,8 +59,9 @@ void Recommender::fold_in(const std::map<std::string, std::vector<UserRating>>& 
   const cuda::DeviceBuffer<float> item_bias(context_, std::span<const float>(model_.item_bias));
   cuda::DeviceBuffer<float> factors(context_, users * model_.factors), bias(context_, users);
   cuda::als_update(context_, {users, row_offsets.data(), items.data(), given.data()}, static_cast<float>(model_.mean),
-                   {item_factors.data(), model_.items.size(), model_.factors}, model_.biases ? item_bias.data() : nullptr,
-                   {factors.data(), users, model_.factors}, model_.biases ? bias.data() : nullptr, model_.solver);
+                   {item_factors.data(), model_.items.size(), model_.factors},
+                   model_.biases ? item_bias.data() : nullptr, {factors.data(), users, model_.factors},
+                   model_.biases ? bias.data() : nullptr, model_.solver);
   folded_factors_ = factors.to_host();
 }
 
@@ -94,7 +95,8 @@ Recommendations Recommender::recommend(std::span<const std::string> users) {
     }
   }
 
-  const RankedItems lists = ranker_.rank({rows.data(), std::ssize(ranked), factors}, {std::ssize(ranked), offsets.data(), seen.data()}, k);
+  const RankedItems lists =
+      ranker_.rank({rows.data(), std::ssize(ranked), factors}, {std::ssize(ranked), offsets.data(), seen.data()}, k);
   for (size_t i = 0; i < ranked.size(); i++) {
     std::copy_n(&lists.items[i * k], k, &found.items.items[ranked[i] * k]);
     std::copy_n(&lists.scores[i * k], k, &found.items.scores[ranked[i] * k]);

@@ -20,8 +20,8 @@ constexpr std::string_view name_of(Basis basis) {
 }
 
 struct Recommendations {
-  RankedItems items;           // a list for each user asked for
-  std::vector<Basis> basis;    // (users)
+  RankedItems items;         // a list for each user asked for
+  std::vector<Basis> basis;  // (users)
 };
 
 struct UserRating {
@@ -40,8 +40,9 @@ class Recommender {
   // `model` must outlive this. Throws std::invalid_argument where fewer than k items are offered.
   Recommender(cuda::Context& context, const FactorModel& model, RecommenderOptions options);
 
-  // Finds factors for users from their ratings, the items' factors fixed (one als_update). A user that the model knows is from here
-  // on described by these ratings alone. Throws std::invalid_argument where the model has no factors, or an item is repeated.
+  // Finds factors for users from their ratings, the items' factors fixed (one als_update). A user that the model knows
+  // is from here on described by these ratings alone. Throws std::invalid_argument where the model has no factors, or
+  // an item is repeated.
   void fold_in(const std::map<std::string, std::vector<UserRating>>& ratings);
 
   // Lists for the users of these ids, in their order.
@@ -54,9 +55,9 @@ class Recommender {
   const FactorModel& model_;
   RecommenderOptions options_;
   FactorRanker ranker_;
-  RankedItems popular_;                          // one list
+  RankedItems popular_;  // one list
   datasets::IdMap folded_{"new users"};
-  std::vector<float> folded_factors_;            // (folded, f)
+  std::vector<float> folded_factors_;  // (folded, f)
   std::vector<std::vector<int32_t>> folded_seen_;
 };
 

@@ -47,8 +47,10 @@ void similar(const SimilarConfig& config, Runtime& runtime) {
   const ItemColumns titles(config.items);
 
   using datasets::ColumnType;
-  std::vector<datasets::ColumnSpec> columns = {
-      {"id", ColumnType::text}, {"rank", ColumnType::int64}, {"neighbour", ColumnType::text}, {"cosine", ColumnType::float32}};
+  std::vector<datasets::ColumnSpec> columns = {{"id", ColumnType::text},
+                                               {"rank", ColumnType::int64},
+                                               {"neighbour", ColumnType::text},
+                                               {"cosine", ColumnType::float32}};
   titles.append_specs(columns);
   datasets::TableWriter table(config.output, columns, /*overwrite=*/true);
 

@@ -14,7 +14,9 @@
 namespace sartor::inference {
 
 enum class Entity { items, users };
-constexpr auto choices(Entity) { return std::to_array<Choice<Entity>>({{"items", Entity::items}, {"users", Entity::users}}); }
+constexpr auto choices(Entity) {
+  return std::to_array<Choice<Entity>>({{"items", Entity::items}, {"users", Entity::users}});
+}
 
 struct SimilarConfig : RuntimeConfig {
   std::string model, output;
@@ -26,7 +28,9 @@ struct SimilarConfig : RuntimeConfig {
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
     field.required("model", model, "Run folder of a factorisation, or its factors.h5.");
-    field.required("output", output, "Table to write, .csv, .tsv, .jsonl or .parquet: id, rank, neighbour, cosine, and columns of items.");
+    field.required(
+        "output", output,
+        "Table to write, .csv, .tsv, .jsonl or .parquet: id, rank, neighbour, cosine, and columns of items.");
     field("of", of, "What is compared, by the cosine of its factors.");
     field("k", k, between(1, 100000), "Neighbours of each.");
     field("queries", queries, "Ids whose neighbours are wanted; all if absent.");

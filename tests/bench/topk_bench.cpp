@@ -1,5 +1,5 @@
-// topk_bench QUERIES ITEMS COLUMNS K THREADS ISA REPEATS: cosine top-k of standard normal rows on the CPU, one line of JSON.
-// ISA is v3 or v4. The first call is not timed. The norms are computed within each call.
+// topk_bench QUERIES ITEMS COLUMNS K THREADS ISA REPEATS: cosine top-k of standard normal rows on the CPU, one line of
+// JSON. ISA is v3 or v4. The first call is not timed. The norms are computed within each call.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,14 +17,16 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "usage: {} QUERIES ITEMS COLUMNS K THREADS v3|v4 REPEATS\n", argv[0]);
     return 2;
   }
-  const int64_t queries = std::atoll(argv[1]), items = std::atoll(argv[2]), columns = std::atoll(argv[3]), k = std::atoll(argv[4]);
+  const int64_t queries = std::atoll(argv[1]), items = std::atoll(argv[2]), columns = std::atoll(argv[3]),
+                k = std::atoll(argv[4]);
   const int threads = std::atoi(argv[5]), repeats = std::max(std::atoi(argv[7]), 1);
   const std::string_view isa = argv[6];
 
   auto context = Context::cpu(threads, isa == "v3" ? Isa::v3 : Isa::v4);
   std::mt19937 random(1);
   std::normal_distribution<float> normal;
-  DeviceBuffer<float> item_rows(context, items * columns), query_rows(context, queries * columns), scores(context, queries * k);
+  DeviceBuffer<float> item_rows(context, items * columns), query_rows(context, queries * columns),
+      scores(context, queries * k);
   std::generate_n(item_rows.data(), items * columns, [&] { return normal(random); });
   std::generate_n(query_rows.data(), queries * columns, [&] { return normal(random); });
   DeviceBuffer<int32_t> ids(context, queries * k);
@@ -37,8 +39,9 @@ int main(int argc, char** argv) {
     if (repeat > 0) seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   std::sort(seconds.begin(), seconds.end());
-  fmt::print(R"({{"queries": {}, "items": {}, "columns": {}, "k": {}, "threads": {}, "isa": "{}", )", queries, items, columns, k,
-             threads, isa);
-  fmt::print(R"("seconds": {:.6f}, "least": {:.6f}, "most": {:.6f}}})" "\n", seconds[seconds.size() / 2], seconds.front(),
-             seconds.back());
+  fmt::print(R"({{"queries": {}, "items": {}, "columns": {}, "k": {}, "threads": {}, "isa": "{}", )", queries, items,
+             columns, k, threads, isa);
+  fmt::print(R"("seconds": {:.6f}, "least": {:.6f}, "most": {:.6f}}})"
+             "\n",
+             seconds[seconds.size() / 2], seconds.front(), seconds.back());
 }

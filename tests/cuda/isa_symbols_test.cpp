@@ -1,5 +1,5 @@
-// An object that is built once an instruction set may define nothing that the linker could also take for another: a weak
-// function of the v4 build, called from a program on a v3 machine, is an illegal instruction.
+// An object that is built once an instruction set may define nothing that the linker could also take for another: a
+// weak function of the v4 build, called from a program on a v3 machine, is an illegal instruction.
 #include <gmock/gmock.h>
 
 #include <cstdio>

@@ -37,7 +37,8 @@ FoundRows<float> run(Context& context, const Inputs& inputs, const TopkParams& p
   const int64_t rows = inputs.queries.rows, size = rows * std::max<int64_t>(params.k, 0);
   const DeviceBuffer<float> scores(context, size);
   const DeviceBuffer<int32_t> found(context, size);
-  topk(context, queries.view(), items.view(), bias.data(), excluded, params, {rows, params.k, scores.data(), found.data()});
+  topk(context, queries.view(), items.view(), bias.data(), excluded, params,
+       {rows, params.k, scores.data(), found.data()});
   return {params.k, scores.to_host(), found.to_host()};
 }
 
@@ -50,15 +51,16 @@ void expect_near(const FoundRows<float>& found, const FoundRows<double>& expecte
     }
     ASSERT_NEAR(found.scores[i], expected.scores[i], tolerance) << "query " << i / found.k << ", rank " << i % found.k;
     const int64_t rank = i % found.k;  // scores closer than the tolerance may change places, the last with the next
-    const bool tied = (rank > 0 && expected.scores[i - 1] - expected.scores[i] < 2 * tolerance) || rank + 1 == found.k ||
-                      expected.scores[i] - expected.scores[i + 1] < 2 * tolerance;
+    const bool tied = (rank > 0 && expected.scores[i - 1] - expected.scores[i] < 2 * tolerance) ||
+                      rank + 1 == found.k || expected.scores[i] - expected.scores[i + 1] < 2 * tolerance;
     if (!tied) {
       ASSERT_EQ(found.ids[i], expected.ids[i]) << "query " << i / found.k << ", rank " << rank;
     }
   }
 }
 
-// fp32 sums of d products of standard normal numbers: a rounding error of 2^-24 of the partial sum, about sqrt(d), a step.
+// fp32 sums of d products of standard normal numbers: a rounding error of 2^-24 of the partial sum, about sqrt(d), a
+// step.
 double tolerance(Similarity similarity, int64_t d) { return similarity == Similarity::cosine ? 1e-6 : 1e-6 * (1 + d); }
 
 struct Shape {
@@ -77,11 +79,13 @@ class TopkShape : public BackendTest<Shape> {
   }
 };
 
-// Around the tiles of 6 and 14 queries, the blocks and panels of 16 and 32 items, the GPU's 64 x 64 x 16; primes; a single
-// query with short and long rows; k = N; items for more than one selection and queries for more than one workspace of the GPU.
+// Around the tiles of 6 and 14 queries, the blocks and panels of 16 and 32 items, the GPU's 64 x 64 x 16; primes; a
+// single query with short and long rows; k = N; items for more than one selection and queries for more than one
+// workspace of the GPU.
 INSTANTIATE_BACKENDS(TopkShape, Shape{1, 1, 1, 1}, Shape{1, 17, 400, 3}, Shape{1, 9001, 20, 10}, Shape{6, 16, 16, 16},
                      Shape{7, 33, 17, 4}, Shape{14, 32, 3, 1}, Shape{15, 31, 401, 7}, Shape{29, 64, 4, 64},
-                     Shape{129, 65, 129, 65}, Shape{3, 1009, 31, 1009}, Shape{3, 20011, 5, 100}, Shape{1050, 8200, 2, 3});
+                     Shape{129, 65, 129, 65}, Shape{3, 1009, 31, 1009}, Shape{3, 20011, 5, 100},
+                     Shape{1050, 8200, 2, 3});
 
 TEST_P(TopkShape, CosineEqualsDoubleLoop) {
   const auto [q, n, d, k] = shape();
@@ -91,7 +95,8 @@ TEST_P(TopkShape, CosineEqualsDoubleLoop) {
 TEST_P(TopkShape, DotWithBiasAndExclusionsEqualsDoubleLoop) {
   const auto [q, n, d, k] = shape();
   const RandomLists excluded(q, n, 0.3, 5);
-  check({normal_rows(q, d, 3), normal_rows(n, d, 4), normals(n, 6), &excluded}, {.k = k, .similarity = Similarity::dot});
+  check({normal_rows(q, d, 3), normal_rows(n, d, 4), normals(n, 6), &excluded},
+        {.k = k, .similarity = Similarity::dot});
 }
 
 class Topk : public BackendTest<> {};
@@ -115,7 +120,8 @@ TEST_P(Topk, TiesGoToTheLowerId) {
 
   const Matrix query(1, 3, {1, 5, 5});
   const auto dot = run(context(), {query, items, {}, nullptr}, {.k = 4000, .similarity = Similarity::dot});
-  for (int64_t rank = 0; rank < 4000; rank++) EXPECT_EQ(dot.ids[rank], rank < 3333 ? 3 * rank + 1 : ((rank - 3333) * 3 + 1) / 2);
+  for (int64_t rank = 0; rank < 4000; rank++)
+    EXPECT_EQ(dot.ids[rank], rank < 3333 ? 3 * rank + 1 : ((rank - 3333) * 3 + 1) / 2);
 }
 
 TEST_P(Topk, RisingAndFallingScores) {
@@ -158,15 +164,16 @@ TEST_P(Topk, ExcludedItemsDoNotPushOthersOut) {
   const Matrix queries(3, 1, {1, 1, 1});
   const auto found = run(context(), {queries, items, {}, &excluded}, {.k = 4, .similarity = Similarity::dot});
   EXPECT_THAT(found.ids, ElementsAre(4999, 4998, 4997, 4996, 4, 2, 0, -1, -1, -1, -1, -1));
-  EXPECT_THAT(found.scores, ElementsAre(4999, 4998, 4997, 4996, 4, 2, 0, -infinity, -infinity, -infinity, -infinity, -infinity));
+  EXPECT_THAT(found.scores,
+              ElementsAre(4999, 4998, 4997, 4996, 4, 2, 0, -infinity, -infinity, -infinity, -infinity, -infinity));
 }
 
 TEST_P(Topk, NoColumns) {
   const auto cosine = run(context(), {Matrix(2, 0), Matrix(5, 0), {}, nullptr}, {.k = 3});
   EXPECT_THAT(cosine.ids, ElementsAre(0, 1, 2, 0, 1, 2));
   EXPECT_THAT(cosine.scores, Each(0));
-  const auto popular = run(context(), {Matrix(1, 0), Matrix(5, 0), {3, -1, 4, 4, 2}, nullptr},
-                           {.k = 5, .similarity = Similarity::dot});
+  const auto popular =
+      run(context(), {Matrix(1, 0), Matrix(5, 0), {3, -1, 4, 4, 2}, nullptr}, {.k = 5, .similarity = Similarity::dot});
   EXPECT_THAT(popular.ids, ElementsAre(2, 3, 0, 4, 1));
   EXPECT_THAT(popular.scores, ElementsAre(4, 4, 3, 2, -1));
 }
@@ -218,10 +225,16 @@ TEST_P(Topk, NamesTheFault) {
   rejects({Matrix(2, 8), Matrix(0, 8), {}, nullptr}, {.k = 1}, "k is 1, there are 0 items");
   rejects({Matrix(2, 8), Matrix(5, 8), {}, &three}, {.k = 1}, "3 rows of excluded ids for 2 queries");
   rejects({Matrix(2, 8), Matrix(5, 8), normals(5, 1), nullptr}, {.k = 1}, "item_bias goes with dot");
-  EXPECT_THAT([&] { topk(context(), {nullptr, 2, 8}, {nullptr, 5, 8}, nullptr, {}, {.k = 3}, {2, 4, nullptr, nullptr}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("room for 2 x 4 results, 2 x 3 asked")));
-  EXPECT_THAT([&] { topk(context(), {nullptr, 1, 0}, {nullptr, 1LL << 31, 0}, nullptr, {}, {}, {1, 10, nullptr, nullptr}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("2147483648 items, fewer than 2^31 expected")));
+  EXPECT_THAT(
+      [&] {
+        topk(context(), {nullptr, 2, 8}, {nullptr, 5, 8}, nullptr, {}, {.k = 3}, {2, 4, nullptr, nullptr});
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("room for 2 x 4 results, 2 x 3 asked")));
+  EXPECT_THAT(
+      [&] {
+        topk(context(), {nullptr, 1, 0}, {nullptr, 1LL << 31, 0}, nullptr, {}, {}, {1, 10, nullptr, nullptr});
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("2147483648 items, fewer than 2^31 expected")));
 }
 
 // Groups of queries, ranges of items, and both.
@@ -247,7 +260,8 @@ TEST(TopkCpu, InstructionSetsAgree) {
   if (!supported(Isa::v4)) GTEST_SKIP() << "this CPU lacks " << cuda::name(Isa::v4);
   const Inputs inputs{normal_rows(30, 77, 1), normal_rows(400, 77, 2), {}, nullptr};
   Context v3 = Context::cpu(1, Isa::v3), v4 = Context::cpu(1, Isa::v4);
-  EXPECT_THAT(run(v3, inputs, {.k = 400}).scores, Pointwise(::testing::FloatNear(1e-6), run(v4, inputs, {.k = 400}).scores));
+  EXPECT_THAT(run(v3, inputs, {.k = 400}).scores,
+              Pointwise(::testing::FloatNear(1e-6), run(v4, inputs, {.k = 400}).scores));
 }
 
 }  // namespace

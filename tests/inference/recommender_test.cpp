@@ -78,7 +78,8 @@ TEST_F(RecommenderTest, NewUsersAreFoldedInByRidgeRegression) {
     targets[r] = given[r].value - model.mean - model.item_bias[given[r].item];
   }
   Eigen::Vector3d weight(0.7, 0.7, 0.3);
-  const Eigen::Matrix3d normal = features.transpose() * features + Eigen::Matrix3d((weight * std::sqrt(3)).asDiagonal());
+  const Eigen::Matrix3d normal =
+      features.transpose() * features + Eigen::Matrix3d((weight * std::sqrt(3)).asDiagonal());
   const Eigen::Vector3d solution = normal.ldlt().solve(features.transpose() * targets);
   for (size_t rank = 0; rank < 9; rank++) {
     const int32_t item = found.items.of(0)[rank];
@@ -96,10 +97,16 @@ TEST_F(RecommenderTest, RefusesMoreThanIsOffered) {
 
 TEST_F(RecommenderTest, RefusesNewUsersThatRateTwiceOrModelsThatCannotTakeThem) {
   const auto model = made_model(2, 4, 2), flat = made_model(2, 4, 0);
-  EXPECT_THAT([&] { Recommender(context_, model, {.k = 1}).fold_in({{"x", {{3, 1.f}, {3, 2.f}}}}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("user x rates item 商品3 twice")));
-  EXPECT_THAT([&] { Recommender(context_, flat, {.k = 1}).fold_in({{"x", {{3, 1.f}}}}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("without factors")));
+  EXPECT_THAT(
+      [&] {
+        Recommender(context_, model, {.k = 1}).fold_in({{"x", {{3, 1.f}, {3, 2.f}}}});
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("user x rates item 商品3 twice")));
+  EXPECT_THAT(
+      [&] {
+        Recommender(context_, flat, {.k = 1}).fold_in({{"x", {{3, 1.f}}}});
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("without factors")));
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ class BadInput : public Programs {
   }
 
   // `said` is a regular expression for the one line.
-  void refused(const std::string& program, const std::string& config, const std::string& said, const std::vector<std::string>& more = {}) {
+  void refused(const std::string& program, const std::string& config, const std::string& said,
+               const std::vector<std::string>& more = {}) {
     SCOPED_TRACE(config);
     const auto before = files();
     const Outcome outcome = run_command(command(program, config, more));
@@ -58,14 +59,18 @@ TEST_F(BadInput, Configs) {
   train_refused("tusk: factorize\n", "task");
   train_refused("", "empty");
   train_refused("task: [prepare\n", ":[12]: ");
-  train_refused(with(factorize_config, "factors: 4", "factors: 0"), ":4: model.factors: found 0, expected integer from 1 to 65536");
+  train_refused(with(factorize_config, "factors: 4", "factors: 0"),
+                ":4: model.factors: found 0, expected integer from 1 to 65536");
   train_refused(with(factorize_config, "factors: 4", "factors: many"), ":4: model.factors: .*many");
-  train_refused(with(factorize_config, "regularization: 0.5", "regularisation: 0.5"), ":4: model.*regularisation.*did you mean regularization");
+  train_refused(with(factorize_config, "regularization: 0.5", "regularisation: 0.5"),
+                ":4: model.*regularisation.*did you mean regularization");
   train_refused(with(factorize_config, "regularization: 0.5", "regularization: .nan"), ":4: model.regularization: ");
   train_refused(with(factorize_config, "device: cpu", "device: gpu"), ":2: device: .*gpu.*auto, cpu or cuda");
-  train_refused(with(factorize_config, "device: cpu\n", ""), "--set model.factors=-3.*found -3", {"--set", "model.factors=-3"});
+  train_refused(with(factorize_config, "device: cpu\n", ""), "--set model.factors=-3.*found -3",
+                {"--set", "model.factors=-3"});
   train_refused(with(factorize_config, "output: FOLDER/run\n", ""), "output: required and missing");
-  train_refused(factorize_config + std::string("output: twice\n"), "output.*twice|twice.*output|output.*again|repeated");
+  train_refused(factorize_config + std::string("output: twice\n"),
+                "output.*twice|twice.*output|output.*again|repeated");
   train_refused(with(prepare_config, "method: random", "method: rows"), ":3: split: first_test_row and test_rows");
   train_refused(with(prepare_config, "test: 0.2", "test: 1"), ":3: split: .*nothing for training");
 }
@@ -147,9 +152,12 @@ TEST_F(BadInput, Inference) {
   infer_refused(with(recommend_config, "k: 5", "k: 500"), "k is 500, but only 40 items");
   infer_refused(with(recommend_config, "lists.csv", "lists.txt"), "lists.txt.*csv");
   infer_refused(with(recommend_config, "FOLDER/lists.csv", "FOLDER/none/lists.csv"), "none");
-  infer_refused(recommend_config + std::string("users: {path: FOLDER/ratings.csv, column: name}\n"), "ratings.csv: .*name");
-  infer_refused(recommend_config + std::string("allow: {path: FOLDER/ratings.csv, column: user}\n"), "leave no item|allow");
-  infer_refused(with(recommend_config, "model: FOLDER/run", "model: FOLDER/prepared.h5"), "prepared.h5: .*sartor.prepared");
+  infer_refused(recommend_config + std::string("users: {path: FOLDER/ratings.csv, column: name}\n"),
+                "ratings.csv: .*name");
+  infer_refused(recommend_config + std::string("allow: {path: FOLDER/ratings.csv, column: user}\n"),
+                "leave no item|allow");
+  infer_refused(with(recommend_config, "model: FOLDER/run", "model: FOLDER/prepared.h5"),
+                "prepared.h5: .*sartor.prepared");
   write("lists.csv", "mine");
   infer_refused(recommend_config, "lists.csv exists");
   EXPECT_EQ(read("lists.csv"), "mine");

@@ -42,8 +42,7 @@ class Crash : public Programs {
     std::filesystem::remove_all(path("run"));
   }
 
-  const std::string config_ =
-      std::string(factorize_config) + "checkpoint: {every: 2, keep: 1}\n";
+  const std::string config_ = std::string(factorize_config) + "checkpoint: {every: 2, keep: 1}\n";
   std::string expected_, expected_metrics_;
 };
 
@@ -56,7 +55,8 @@ TEST_F(Crash, KilledBeforeAndAfterEachCall) {
     for (const Fault fault : {Fault::kill_before, Fault::kill_after}) {
       const Outcome outcome = run_with_fault(words, folder_, call, fault);
       ASSERT_EQ(outcome.status, 137) << outcome.err;
-      expect_same_after_restart("call " + std::to_string(call) + (fault == Fault::kill_before ? ", before" : ", after"));
+      expect_same_after_restart("call " + std::to_string(call) +
+                                (fault == Fault::kill_before ? ", before" : ", after"));
       if (HasFatalFailure()) return;
     }
   }

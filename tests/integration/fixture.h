@@ -36,7 +36,8 @@ class Programs : public ::testing::Test {
   }
 
   // Command line of sartor-train or sartor-infer with a config of these lines; FOLDER in them is the test's folder.
-  std::vector<std::string> command(const std::string& program, std::string config, const std::vector<std::string>& more = {}) const {
+  std::vector<std::string> command(const std::string& program, std::string config,
+                                   const std::vector<std::string>& more = {}) const {
     for (size_t at; (at = config.find("FOLDER")) != std::string::npos;) config.replace(at, 6, folder_.string());
     const std::string file = write("config-" + std::to_string(configs_++) + ".yaml", config);
     std::vector<std::string> words = {SARTOR_BIN_DIR "/" + program, "--config", file};
@@ -50,16 +51,18 @@ class Programs : public ::testing::Test {
     return run_command(command("sartor-infer", config, more));
   }
 
-  // ratings.csv: `users` x `items` with taste in two dimensions, ids partly Chinese; about a third of the cells, in mixed order.
+  // ratings.csv: `users` x `items` with taste in two dimensions, ids partly Chinese; about a third of the cells, in
+  // mixed order.
   void write_ratings(int64_t users = 60, int64_t items = 40) const {
     std::string rows = "user,item,rating,time\n";
     for (int64_t cell = 0; cell < users * items; cell++) {
       const int64_t at = cell * 1009 % (users * items), user = at / items, item = at % items;
       if (random_bits(1, at) % 3) continue;
-      const double taste = random_normal(2, user) * random_normal(3, item) + random_normal(4, user) * random_normal(5, item);
+      const double taste =
+          random_normal(2, user) * random_normal(3, item) + random_normal(4, user) * random_normal(5, item);
       const double rating = std::clamp(std::round(3 + taste), 1.0, 5.0);
-      rows += (user % 2 ? "用户" : "u") + std::to_string(user) + ",i" + std::to_string(item) + "," + std::to_string(int(rating)) + "," +
-              std::to_string(1'000'000 + cell) + "\n";
+      rows += (user % 2 ? "用户" : "u") + std::to_string(user) + ",i" + std::to_string(item) + "," +
+              std::to_string(int(rating)) + "," + std::to_string(1'000'000 + cell) + "\n";
     }
     write("ratings.csv", rows);
   }

@@ -7,9 +7,9 @@
 namespace sartor::testing {
 namespace {
 
+using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using nlohmann::json;
 
 class Pipeline : public Programs {
  protected:
@@ -31,8 +31,8 @@ TEST_F(Pipeline, LearnsWhatRatingsSay) {
   make_run();
   const json found = results();
   EXPECT_LT(found["test"]["rmse"], found["baselines"]["user_mean"]["rmse"]);
-  for (const char* metric : {"rmse", "mae", "precision@10", "recall@10", "ndcg@10", "map@10", "mrr@10", "hit_rate@10", "coverage@10",
-                             "gini@10", "novelty@10"}) {
+  for (const char* metric : {"rmse", "mae", "precision@10", "recall@10", "ndcg@10", "map@10", "mrr@10", "hit_rate@10",
+                             "coverage@10", "gini@10", "novelty@10"}) {
     EXPECT_TRUE(found["test"].contains(metric)) << metric;
     EXPECT_TRUE(found["baselines"]["popularity"].contains(metric)) << metric;
   }
@@ -90,7 +90,8 @@ TEST_F(Pipeline, KeepsToWhatMayBeOffered) {
   make_run();
   write("allow.csv", "item\ni1\ni2\ni3\ni4\ni5\ni6\ni7\ni8\ni9\n");
   write("deny.csv", "item\ni2\nunknown\n");
-  expect_done(infer(std::string(recommend_config) + "exclude_seen: false\n"
+  expect_done(infer(std::string(recommend_config) +
+                    "exclude_seen: false\n"
                     "allow: {path: FOLDER/allow.csv, column: item}\ndeny: {path: FOLDER/deny.csv, column: item}\n"));
   const auto rows = table("lists.csv");
   ASSERT_EQ(rows.size(), 1u + 60 * 5);

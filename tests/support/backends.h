@@ -1,5 +1,5 @@
-// One test body for every backend: the CPU kernels of each instruction set, and the GPU. Tests of what this machine lacks
-// skip with the reason. Their names end in cpu_v3, cpu_v4 or gpu, and the shape where there is one.
+// One test body for every backend: the CPU kernels of each instruction set, and the GPU. Tests of what this machine
+// lacks skip with the reason. Their names end in cpu_v3, cpu_v4 or gpu, and the shape where there is one.
 #pragma once
 
 #include <fmt/format.h>
@@ -42,7 +42,8 @@ template <class Shape = NoShape> class BackendTest : public ::testing::TestWithP
   std::optional<Context> context_;
 };
 
-template <class Shape> std::string backend_test_name(const ::testing::TestParamInfo<std::tuple<TestBackend, Shape>>& info) {
+template <class Shape>
+std::string backend_test_name(const ::testing::TestParamInfo<std::tuple<TestBackend, Shape>>& info) {
   static constexpr const char* names[] = {"cpu_v3", "cpu_v4", "gpu"};
   const auto& [backend, shape] = info.param;
   const std::string suffix = name(shape);
@@ -50,12 +51,12 @@ template <class Shape> std::string backend_test_name(const ::testing::TestParamI
 }
 
 // INSTANTIATE_BACKENDS(Suite, Shape{...}, ...): every test of the suite on every backend for every shape.
-#define INSTANTIATE_BACKENDS(suite, ...)                                                                               \
-  INSTANTIATE_TEST_SUITE_P(, suite,                                                                                    \
-                           ::testing::Combine(::testing::Values(TestBackend::cpu_v3, TestBackend::cpu_v4,              \
-                                                                TestBackend::gpu),                                     \
-                                              ::testing::Values(__VA_ARGS__)),                                         \
-                           [](const auto& info) { return backend_test_name(info); })
+#define INSTANTIATE_BACKENDS(suite, ...)                                                                \
+  INSTANTIATE_TEST_SUITE_P(                                                                             \
+      , suite,                                                                                          \
+      ::testing::Combine(::testing::Values(TestBackend::cpu_v3, TestBackend::cpu_v4, TestBackend::gpu), \
+                         ::testing::Values(__VA_ARGS__)),                                               \
+      [](const auto& info) { return backend_test_name(info); })
 
 template <class T> DeviceBuffer<T> upload(Context& context, const std::vector<T>& values) { return {context, values}; }
 

@@ -18,8 +18,8 @@ template <class Score> struct FoundRows {
   std::vector<int32_t> ids;
 };
 
-inline double naive_score(const Matrix& queries, int64_t q, const Matrix& items, int64_t j, const std::vector<float>& item_bias,
-                          cuda::Similarity similarity) {
+inline double naive_score(const Matrix& queries, int64_t q, const Matrix& items, int64_t j,
+                          const std::vector<float>& item_bias, cuda::Similarity similarity) {
   double dot = 0, query_square = 0, item_square = 0;
   for (int64_t c = 0; c < items.columns; c++) {
     const double x = queries.row(q)[c], y = items.row(j)[c];

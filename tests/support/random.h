@@ -16,7 +16,8 @@ struct Matrix {
 
   Matrix() = default;
   Matrix(int64_t rows, int64_t columns) : rows(rows), columns(columns), values(rows * columns) {}
-  Matrix(int64_t rows, int64_t columns, std::vector<float> values) : rows(rows), columns(columns), values(std::move(values)) {}
+  Matrix(int64_t rows, int64_t columns, std::vector<float> values)
+      : rows(rows), columns(columns), values(std::move(values)) {}
   float* row(int64_t index) { return values.data() + index * columns; }
   const float* row(int64_t index) const { return values.data() + index * columns; }
 };
@@ -46,7 +47,8 @@ inline Matrix rows_of(const Matrix& matrix, const std::vector<int32_t>& order) {
   return chosen;
 }
 
-// For each of `rows` rows the ids below `ids` that were drawn with the given probability, ascending, laid out as in IdLists.
+// For each of `rows` rows the ids below `ids` that were drawn with the given probability, ascending, laid out as in
+// IdLists.
 struct RandomLists {
   std::vector<int64_t> offsets = {0};
   std::vector<int32_t> ids;

@@ -21,8 +21,9 @@ using ::testing::ThrowsMessage;
 class FactorModelFile : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = std::filesystem::path(::testing::TempDir()) /
-              ("factor_model_" + std::to_string(getpid()) + ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ =
+        std::filesystem::path(::testing::TempDir()) /
+        ("factor_model_" + std::to_string(getpid()) + ::testing::UnitTest::GetInstance()->current_test_info()->name());
     std::filesystem::create_directories(folder_);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
@@ -32,7 +33,8 @@ class FactorModelFile : public ::testing::Test {
     auto broken = model;
     change(broken);
     broken.save(folder_);
-    EXPECT_THAT([&] { load_factor_model(folder_ / "factors.h5"); }, ThrowsMessage<std::invalid_argument>(HasSubstr(text)));
+    EXPECT_THAT([&] { load_factor_model(folder_ / "factors.h5"); },
+                ThrowsMessage<std::invalid_argument>(HasSubstr(text)));
   }
 
   std::filesystem::path folder_;
@@ -64,12 +66,18 @@ TEST_F(FactorModelFile, IsFoundInARunFolder) {
 
 TEST_F(FactorModelFile, NamesWhatDoesNotFit) {
   const auto model = made_model(4, 6, 2);
-  expect_fault(model, [](FactorModel& m) { m.user_bias.pop_back(); }, "users/factors: has 3 rows for 4 ids");
-  expect_fault(model, [](FactorModel& m) { m.item_factors[3] = NAN; }, "items/factors: value 3 is not finite");
-  expect_fault(model, [](FactorModel& m) { m.item_count.push_back(1); }, "items/count: has 7 values, expected 6");
-  expect_fault(model, [](FactorModel& m) { m.seen_items[1] = 6; }, "seen/items: item 6 after 0 at 1");
-  expect_fault(model, [](FactorModel& m) { m.seen_items[1] = 0; }, "seen/items: item 0 after 0 at 1");
-  expect_fault(model, [](FactorModel& m) { m.seen_offsets[1] = 9; }, "seen/offsets do not ascend");
+  expect_fault(
+      model, [](FactorModel& m) { m.user_bias.pop_back(); }, "users/factors: has 3 rows for 4 ids");
+  expect_fault(
+      model, [](FactorModel& m) { m.item_factors[3] = NAN; }, "items/factors: value 3 is not finite");
+  expect_fault(
+      model, [](FactorModel& m) { m.item_count.push_back(1); }, "items/count: has 7 values, expected 6");
+  expect_fault(
+      model, [](FactorModel& m) { m.seen_items[1] = 6; }, "seen/items: item 6 after 0 at 1");
+  expect_fault(
+      model, [](FactorModel& m) { m.seen_items[1] = 0; }, "seen/items: item 0 after 0 at 1");
+  expect_fault(
+      model, [](FactorModel& m) { m.seen_offsets[1] = 9; }, "seen/offsets do not ascend");
 }
 
 TEST_F(FactorModelFile, AnotherFileIsRefusedByName) {
@@ -79,7 +87,8 @@ TEST_F(FactorModelFile, AnotherFileIsRefusedByName) {
   }
   EXPECT_THAT([&] { load_factor_model(folder_ / "other.h5"); },
               ThrowsMessage<std::invalid_argument>(HasSubstr("sartor.prepared")));
-  EXPECT_THAT([&] { load_factor_model(folder_ / "none.h5"); }, ThrowsMessage<std::invalid_argument>(HasSubstr("none.h5")));
+  EXPECT_THAT([&] { load_factor_model(folder_ / "none.h5"); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("none.h5")));
 }
 
 TEST(FactorModelRating, AddsUpAndIsClipped) {
@@ -114,7 +123,8 @@ std::vector<int32_t> naive_ranking(const FactorModel& model, int64_t user, const
 
 TEST(FactorRanker, OrdersAsDoubleLoopsDo) {
   auto context = cuda::Context::cpu(2);
-  const std::vector<int32_t> all = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, some = {1, 2, 5, 8, 11, 14};
+  const std::vector<int32_t> all = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
+                             some = {1, 2, 5, 8, 11, 14};
   for (const double weight : {0.0, 1.5}) {
     for (const auto& offered : {all, some}) {
       auto model = made_model(9, 17, 4);
@@ -124,7 +134,8 @@ TEST(FactorRanker, OrdersAsDoubleLoopsDo) {
       for (int64_t user = 0; user < 9; user++) {
         const auto expected = naive_ranking(model, user, offered);
         for (size_t rank = 0; rank < 4; rank++) {
-          EXPECT_EQ(ranked.of(user)[rank], rank < expected.size() ? expected[rank] : -1) << "user " << user << ", rank " << rank;
+          EXPECT_EQ(ranked.of(user)[rank], rank < expected.size() ? expected[rank] : -1)
+              << "user " << user << ", rank " << rank;
         }
       }
     }

@@ -45,9 +45,11 @@ class OnPreparedData : public ::testing::Test {
  protected:
   void SetUp() override {
     const auto folder = std::filesystem::path(::testing::TempDir());
-    path_ = folder / ("tasks_" + std::to_string(getpid()) + ::testing::UnitTest::GetInstance()->current_test_info()->name() + ".h5");
+    path_ = folder / ("tasks_" + std::to_string(getpid()) +
+                      ::testing::UnitTest::GetInstance()->current_test_info()->name() + ".h5");
     MadeRatings source;
-    datasets::write_prepared(path_, datasets::collect(source, {}, folder), {.test = 0.2, .validation = 0.2, .seed = 3}, {"{}", "hash"});
+    datasets::write_prepared(path_, datasets::collect(source, {}, folder), {.test = 0.2, .validation = 0.2, .seed = 3},
+                             {"{}", "hash"});
   }
   void TearDown() override { std::filesystem::remove(path_); }
 
@@ -61,7 +63,8 @@ class OnPreparedData : public ::testing::Test {
     ratings.read(0, ratings.rows(), columns, values);
     std::vector<Entry> all;
     for (int64_t user = 0; user < ratings.rows(); user++) {
-      for (int64_t at = ratings.offsets()[user]; at < ratings.offsets()[user + 1]; at++) all.push_back({user, columns[at], values[at]});
+      for (int64_t at = ratings.offsets()[user]; at < ratings.offsets()[user + 1]; at++)
+        all.push_back({user, columns[at], values[at]});
     }
     return all;
   }
@@ -77,7 +80,8 @@ class OnPreparedData : public ::testing::Test {
 
 TEST_F(OnPreparedData, AlsSolvesRidgeRegressionsInTurn) {
   const Prepared data = datasets::open_prepared(path_);
-  const AlsConfig config = {.factors = 3, .regularization = 0.4f, .bias_regularization = 0.1f, .regularization_power = 0.5f};
+  const AlsConfig config = {
+      .factors = 3, .regularization = 0.4f, .bias_regularization = 0.1f, .regularization_power = 0.5f};
   Als model(config, data, context_);
   const auto train = entries(data.train);
   const double mu = mean(train);
@@ -98,8 +102,8 @@ TEST_F(OnPreparedData, AlsSolvesRidgeRegressionsInTurn) {
       targets[r] = mine[r].value - mu - before.item_bias[mine[r].item];
     }
     const Eigen::Vector4d weights(0.4, 0.4, 0.4, 0.1);
-    const Eigen::Matrix4d normal =
-        features.transpose() * features + Eigen::Matrix4d((weights * std::sqrt(static_cast<double>(count))).asDiagonal());
+    const Eigen::Matrix4d normal = features.transpose() * features +
+                                   Eigen::Matrix4d((weights * std::sqrt(static_cast<double>(count))).asDiagonal());
     const Eigen::Vector4d solution = normal.ldlt().solve(features.transpose() * targets);
     for (int f = 0; f < 3; f++) EXPECT_NEAR(after.user_rows().row(user)[f], solution[f], 1e-4) << "user " << user;
     EXPECT_NEAR(after.user_bias[user], solution[3], 1e-4) << "user " << user;
@@ -110,7 +114,8 @@ TEST_F(OnPreparedData, AlsComesBackFromItsCheckpointBitForBit) {
   const Prepared data = datasets::open_prepared(path_);
   const auto folder = path_.string() + ".checkpoint";
   std::filesystem::create_directory(folder);
-  Als model({.factors = 5}, data, context_), other({.factors = 5, .seed = 1}, data, context_), wide({.factors = 6}, data, context_);
+  Als model({.factors = 5}, data, context_), other({.factors = 5, .seed = 1}, data, context_),
+      wide({.factors = 6}, data, context_);
   model.train_epoch();
   model.save(folder);
   model.train_epoch();
@@ -118,8 +123,8 @@ TEST_F(OnPreparedData, AlsComesBackFromItsCheckpointBitForBit) {
   other.train_epoch();
   EXPECT_EQ(other.factors().user_factors, model.factors().user_factors);
   EXPECT_EQ(other.factors().item_bias, model.factors().item_bias);
-  EXPECT_THAT([&] { wide.load(folder); },
-              ::testing::ThrowsMessage<std::invalid_argument>(::testing::HasSubstr("users/factors: has 115 values, expected 138")));
+  EXPECT_THAT([&] { wide.load(folder); }, ::testing::ThrowsMessage<std::invalid_argument>(
+                                              ::testing::HasSubstr("users/factors: has 115 values, expected 138")));
   std::filesystem::remove_all(folder);
 }
 
@@ -164,12 +169,14 @@ TEST_F(OnPreparedData, MetricsAreThoseOfDoubleLoops) {
     for (int64_t item = 0; item < data.items; item++) {
       if (std::ranges::count(known[user], item)) continue;
       double score = model.item_bias[item];
-      for (int f = 0; f < 3; f++) score += static_cast<double>(model.user_rows().row(user)[f]) * model.item_rows().row(item)[f];
+      for (int f = 0; f < 3; f++)
+        score += static_cast<double>(model.user_rows().row(user)[f]) * model.item_rows().row(item)[f];
       scored.emplace_back(-score, item);
     }
     std::ranges::sort(scored);
     double hits = 0;
-    for (size_t rank = 0; rank < 3 && rank < scored.size(); rank++) hits += std::ranges::count(wanted, scored[rank].second) > 0;
+    for (size_t rank = 0; rank < 3 && rank < scored.size(); rank++)
+      hits += std::ranges::count(wanted, scored[rank].second) > 0;
     recall += hits / static_cast<double>(wanted.size());
   }
   EXPECT_NEAR(metric(found, "recall@3"), recall / static_cast<double>(relevant.size()), 1e-9);

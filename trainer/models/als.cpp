@@ -96,8 +96,9 @@ void Als::train_epoch() {
 }
 
 void Als::update(const Side& fixed, Side& solved) {
-  cuda::als_update(context_, solved.ratings(), static_cast<float>(mean_), {fixed.factors.data(), fixed.rows, config_.factors},
-                   fixed.bias.data(), {solved.factors.data(), solved.rows, config_.factors}, solved.bias.data(), config_.params());
+  cuda::als_update(context_, solved.ratings(), static_cast<float>(mean_),
+                   {fixed.factors.data(), fixed.rows, config_.factors}, fixed.bias.data(),
+                   {solved.factors.data(), solved.rows, config_.factors}, solved.bias.data(), config_.params());
 }
 
 FactorModel Als::factors() const {

@@ -22,9 +22,11 @@ struct AlsConfig {
   template <class Fields> void describe(Fields& field) {
     field("factors", factors, between(1, 65536), "Latent dimensions of users and items.");
     field("regularization", regularization, at_least(0), "Weight of the squared factors in the loss.");
-    field("bias_regularization", bias_regularization, at_least(0), "Weight of the squared biases; that of the factors if absent.");
+    field("bias_regularization", bias_regularization, at_least(0),
+          "Weight of the squared biases; that of the factors if absent.");
     field("regularization_power", regularization_power, between(0, 1),
-          "Regularization grows with a row's number of ratings n as n^power: 0 plain, 1 weighted-lambda (Zhou et al. 2008).");
+          "Regularization grows with a row's number of ratings n as n^power: 0 plain, 1 weighted-lambda (Zhou et al. "
+          "2008).");
     field("biases", biases, "Fit a user and an item bias beside the global mean.");
     field("init_scale", init_scale, above(0), "Standard deviation of the item factors before the first epoch.");
     field("seed", seed, at_least(0), "Of the item factors before the first epoch.");
@@ -37,7 +39,8 @@ struct AlsConfig {
 
 class Als {
  public:
-  // Reads the training ratings to the context's memory, by user and by item. Throws std::invalid_argument where there are none.
+  // Reads the training ratings to the context's memory, by user and by item. Throws std::invalid_argument where there
+  // are none.
   Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context& context);
 
   // Users for fixed items, then items for fixed users (als_update).

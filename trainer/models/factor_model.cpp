@@ -64,8 +64,9 @@ void read_seen(const Hdf5File& file, FactorModel& model) {
   for (int64_t user = 0; user < model.users.size(); user++) {
     for (int64_t at = offsets[user]; at < offsets[user + 1]; at++) {
       const int64_t item = model.seen_items[at], before = at == offsets[user] ? -1 : model.seen_items[at - 1];
-      require(before < item && item < model.items.size(), "{}: item {} after {} at {}, expected ascending indices below {}",
-              items.name(), item, before, at, model.items.size());
+      require(before < item && item < model.items.size(),
+              "{}: item {} after {} at {}, expected ascending indices below {}", items.name(), item, before, at,
+              model.items.size());
     }
   }
 }
@@ -119,7 +120,8 @@ FactorModel load_factor_model(const std::filesystem::path& path_or_run) {
   model.data_hash = file.string_attribute("data_hash");
 
   Side users = read_side(file, "users", model.users), items = read_side(file, "items", model.items);
-  require(users.columns == items.columns, "{}: users have {} factors, items {}", file.path().string(), users.columns, items.columns);
+  require(users.columns == items.columns, "{}: users have {} factors, items {}", file.path().string(), users.columns,
+          items.columns);
   model.factors = users.columns;
   model.user_factors = std::move(users.factors);
   model.user_bias = std::move(users.bias);

@@ -23,9 +23,9 @@ FactorRanker::FactorRanker(cuda::Context& context, const FactorModel& model, std
   }
   for (int64_t row = 0; row < rows; row++) {
     const int64_t item = offered_.empty() ? row : offered_[row];
-    prior[row] = static_cast<float>(model.popularity_weight > 0
-                                        ? model.popularity_weight * std::log1p(static_cast<double>(model.item_count[item]))
-                                        : model.item_bias[item]);
+    prior[row] = static_cast<float>(
+        model.popularity_weight > 0 ? model.popularity_weight * std::log1p(static_cast<double>(model.item_count[item]))
+                                    : model.item_bias[item]);
   }
   items_ = cuda::DeviceBuffer<float>(context, factor_rows);
   prior_ = cuda::DeviceBuffer<float>(context, std::span<const float>(prior));

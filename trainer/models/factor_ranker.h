@@ -19,10 +19,10 @@ struct RankedItems {
 };
 
 // Ranks by   score(u, i) = <user_u, item_i> + prior_i
-//   prior_i = item_bias_i                                   where popularity_weight is 0: the order of the predicted ratings
-//   prior_i = popularity_weight log(1 + item_count_i)       otherwise
-// The second is there because ratings are not missing at random (Marlin and Zemel 2009): what few chose to rate, few will
-// choose next, however much those few liked it.
+//   prior_i = item_bias_i                                   where popularity_weight is 0: the order of the predicted
+//   ratings prior_i = popularity_weight log(1 + item_count_i)       otherwise
+// The second is there because ratings are not missing at random (Marlin and Zemel 2009): what few chose to rate, few
+// will choose next, however much those few liked it.
 class FactorRanker {
  public:
   // offered: ascending indices of the items that may be recommended; empty for all. Copies them to the context.

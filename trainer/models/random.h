@@ -1,4 +1,5 @@
-// Random numbers by index: the value at (seed, index) is the same on any machine, in any order, for any number of threads.
+// Random numbers by index: the value at (seed, index) is the same on any machine, in any order, for any number of
+// threads.
 #pragma once
 
 #include <cmath>

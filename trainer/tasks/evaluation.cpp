@@ -99,7 +99,8 @@ FactorModel popularity_baseline(const datasets::Prepared& data) {
 FactorModel user_mean_baseline(const datasets::Prepared& data) {
   auto [model, sum, count] = count_training(data);
   for (int64_t user = 0; user < data.users; user++) {
-    if (count[user] > 0) model.user_bias[user] = static_cast<float>(sum[user] / static_cast<double>(count[user]) - model.mean);
+    if (count[user] > 0)
+      model.user_bias[user] = static_cast<float>(sum[user] / static_cast<double>(count[user]) - model.mean);
   }
   return model;
 }

@@ -22,13 +22,15 @@ struct EvaluationConfig {
 
 enum class HeldOut { validation, test };
 
-// Rating metrics over a split, predictions clipped to the range of the data, and ranking metrics over its users: all items are ranked
-// but those that the user has in the splits before it (train; for test, validation too). Empty for a split without ratings.
-std::vector<Metric> evaluate(cuda::Context& context, const FactorModel& model, const datasets::Prepared& data, HeldOut split,
-                             const EvaluationConfig& config);
+// Rating metrics over a split, predictions clipped to the range of the data, and ranking metrics over its users: all
+// items are ranked but those that the user has in the splits before it (train; for test, validation too). Empty for a
+// split without ratings.
+std::vector<Metric> evaluate(cuda::Context& context, const FactorModel& model, const datasets::Prepared& data,
+                             HeldOut split, const EvaluationConfig& config);
 
 // Baselines as models without factors, so that the same code scores them. They have no ids.
 FactorModel popularity_baseline(const datasets::Prepared& data);  // ranks by training count, predicts the global mean
-FactorModel user_mean_baseline(const datasets::Prepared& data);   // predicts the user's mean, the global one where there is none
+FactorModel user_mean_baseline(
+    const datasets::Prepared& data);  // predicts the user's mean, the global one where there is none
 
 }  // namespace sartor

@@ -46,10 +46,12 @@ void factorize(const FactorizeConfig& config, Runtime& runtime, Run& run) {
   const auto test = judged(HeldOut::test);
   Scores scores = {{"test", test}}, baselines;
   if (data.validation.size() > 0) scores.emplace_back("validation", judged(HeldOut::validation));
-  for (const auto& [name, baseline] : {std::pair("popularity", popularity_baseline(data)), {"user_mean", user_mean_baseline(data)}}) {
+  for (const auto& [name, baseline] :
+       {std::pair("popularity", popularity_baseline(data)), {"user_mean", user_mean_baseline(data)}}) {
     baselines.emplace_back(name, evaluate(runtime.context, baseline, data, HeldOut::test, config.evaluation));
   }
-  run.finish([&](const auto& folder) { with_ids(model.factors(), config.model, data).save(folder); }, scores, baselines);
+  run.finish([&](const auto& folder) { with_ids(model.factors(), config.model, data).save(folder); }, scores,
+             baselines);
   print_results(test, baselines);
 }
 

@@ -14,7 +14,9 @@ constexpr auto choices(Algorithm) { return std::to_array<Choice<Algorithm>>({{"a
 struct PreparedConfig {
   std::string path;
 
-  template <class Fields> void describe(Fields& field) { field.required("path", path, "Prepared HDF5 file (task: prepare)."); }
+  template <class Fields> void describe(Fields& field) {
+    field.required("path", path, "Prepared HDF5 file (task: prepare).");
+  }
 };
 
 struct FactorizationConfig {
@@ -28,7 +30,8 @@ struct FactorizationConfig {
     als.describe(field);
     field("epochs", epochs, at_least(1), "Passes over users and items.");
     field("popularity_weight", popularity_weight, at_least(0),
-          "Recommendations rank by <user, item> plus this times log(1 + an item's ratings); 0 ranks by the predicted rating.");
+          "Recommendations rank by <user, item> plus this times log(1 + an item's ratings); 0 ranks by the predicted "
+          "rating.");
   }
 };
 
@@ -41,7 +44,8 @@ struct FactorizeConfig : RunConfig {
     RunConfig::describe(field);
     field("data", data, "What to learn from.");
     field("model", model, "What to learn.");
-    field("evaluation", evaluation, "How the model is judged, on the validation split after each epoch and on the test split at the end.");
+    field("evaluation", evaluation,
+          "How the model is judged, on the validation split after each epoch and on the test split at the end.");
   }
   std::vector<std::filesystem::path> reads() const { return {data.path}; }
   std::vector<std::filesystem::path> writes() const { return {output}; }

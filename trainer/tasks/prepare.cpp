@@ -39,7 +39,8 @@ class WatchedSource final : public datasets::RatingSource {
 Json describe_files(const std::vector<std::string>& files) {
   auto described = Json::array();
   for (const auto& file : files) {
-    described.push_back({{"path", file}, {"bytes", std::filesystem::file_size(file)}, {"sha256", datasets::sha256_file(file)}});
+    described.push_back(
+        {{"path", file}, {"bytes", std::filesystem::file_size(file)}, {"sha256", datasets::sha256_file(file)}});
   }
   return described;
 }
@@ -69,16 +70,22 @@ void prepare(const PrepareConfig& config, Runtime&) {
   const int64_t kept = std::ssize(data.ratings), repeated = data.received - kept;
   const Json provenance = {{"sources", sources},
                            {"config", to_yaml(config)},
-                           {"rows", {{"read", data.received + rejects.total()}, {"kept", kept}, {"rejected", rejects.total()}, {"repeated", repeated}}},
+                           {"rows",
+                            {{"read", data.received + rejects.total()},
+                             {"kept", kept},
+                             {"rejected", rejects.total()},
+                             {"repeated", repeated}}},
                            {"reasons", rejects.counts()},
                            {"versions", versions()}};
-  const auto report = datasets::write_prepared(config.output, std::move(data), config.split,
-                                               {provenance.dump(2, ' ', false, Json::error_handler_t::replace), hash_of(sources, config)});
+  const auto report = datasets::write_prepared(
+      config.output, std::move(data), config.split,
+      {provenance.dump(2, ' ', false, Json::error_handler_t::replace), hash_of(sources, config)});
   if (rejects.total() > 0) rejects.finish();
 
-  log_info("{}: {} ratings of {} users and {} items; {} rejected, {} repeated", config.output, kept, users, items, rejects.total(), repeated);
-  log_info("train {}, validation {}, test {}; {} test users and {} test items have no training ratings", report.train, report.validation,
-           report.test, report.cold_users, report.cold_items);
+  log_info("{}: {} ratings of {} users and {} items; {} rejected, {} repeated", config.output, kept, users, items,
+           rejects.total(), repeated);
+  log_info("train {}, validation {}, test {}; {} test users and {} test items have no training ratings", report.train,
+           report.validation, report.test, report.cold_users, report.cold_items);
   if (rejects.total() > 0) log_warning("{} says why rows were rejected", config.rejects_path());
 }
 

@@ -26,7 +26,8 @@ struct PrepareConfig : RuntimeConfig {
     field("cleaning", cleaning, "What is mended.");
     field("split", split, "Which ratings are held out.");
     field.required("output", output, "Prepared HDF5 file to write.");
-    field("rejects", rejects, "TSV file for rows that are unfit, with the reason; beside the output, as OUTPUT.rejects.tsv, if absent.");
+    field("rejects", rejects,
+          "TSV file for rows that are unfit, with the reason; beside the output, as OUTPUT.rejects.tsv, if absent.");
   }
   std::string rejects_path() const { return rejects.value_or(output + ".rejects.tsv"); }
   std::vector<std::filesystem::path> reads() const { return {source.table.path}; }

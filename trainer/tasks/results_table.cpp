@@ -11,11 +11,13 @@ bool for_people(std::string_view metric) {
          metric.starts_with("coverage@");
 }
 
-void print_row(std::string_view name, const std::vector<Metric>& metrics, const std::vector<std::string_view>& columns) {
+void print_row(std::string_view name, const std::vector<Metric>& metrics,
+               const std::vector<std::string_view>& columns) {
   fmt::print("{:<12}", name);
   for (const auto column : columns) {
     const auto found = std::ranges::find(metrics, column, &Metric::name);
-    fmt::print("  {:>{}}", found == metrics.end() ? "" : fmt::format("{:.4f}", found->value), std::max<size_t>(column.size(), 6));
+    fmt::print("  {:>{}}", found == metrics.end() ? "" : fmt::format("{:.4f}", found->value),
+               std::max<size_t>(column.size(), 6));
   }
   fmt::print("\n");
 }

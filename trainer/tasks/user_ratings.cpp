@@ -20,7 +20,8 @@ UserRatings read_items_of(const std::vector<const datasets::StoredRatings*>& par
   for (int64_t user = 0; user < users; user++) {
     const auto begin = std::ssize(all.items);
     for (const auto& each : read) {
-      all.items.insert(all.items.end(), each.items.begin() + each.offsets[user], each.items.begin() + each.offsets[user + 1]);
+      all.items.insert(all.items.end(), each.items.begin() + each.offsets[user],
+                       each.items.begin() + each.offsets[user + 1]);
     }
     std::sort(all.items.begin() + begin, all.items.end());
     all.offsets.push_back(std::ssize(all.items));
