@@ -70,13 +70,13 @@ enum class Part : uint8_t { train, validation, test };
 
 // The part of each rating; the same on every machine. Of n ratings ceil(n test) are for test, as in scikit-learn, and
 // of the other m ceil(m validation) for validation. By method:
-//   stratified      a user with c of the n ratings gives floor or ceil of c ceil(n test) / n
-//   temporal        no test rating is older than another one; of the same time, those first in the source are for
-//   training leave_last_out  last by time, or by order in the source where there are no times; one rating is always
-//   left for training user_disjoint   the counts are of users rows            the ratings of order first_test_row, … ,
-//   first_test_row + test_rows - 1; validation at random
-// Takes one byte a rating. Throws std::invalid_argument where nothing is left for training, or times or rows are
-// missing.
+//   stratified: a user with c of the n ratings gives floor or ceil of c ceil(n test) / n;
+//   temporal: no test rating is older than another one; of the same time, those first in the source are for training;
+//   leave_last_out: last by time, or in the source if there are no times; one of each user's is left for training;
+//   user_disjoint: the counts are of users;
+//   rows: the ratings of order first_test_row to first_test_row + test_rows - 1; validation at random.
+// Takes one byte a rating. Throws std::invalid_argument where nothing is left for training or test, or times or rows
+// are missing.
 std::vector<Part> divide(const RatingsByUser& ratings, const SplitConfig& config);
 
 }  // namespace sartor::datasets

@@ -106,6 +106,7 @@ void write_by_item(Hdf5File& file, const std::vector<int64_t>& of_item) {
 
 SplitReport write_prepared(const std::filesystem::path& path, Interactions data, const SplitConfig& split,
                            const Provenance& provenance) {
+  auto parts = divide(data.by_user(), split);
   AtomicFile atomic(path);
   auto file = Hdf5File::create(atomic.temporary());
   file.set_schema(prepared_schema, prepared_version);
@@ -116,7 +117,6 @@ SplitReport write_prepared(const std::filesystem::path& path, Interactions data,
   write_ids(file, "/users/ids", data.users);
   write_ids(file, "/items/ids", data.items);
 
-  auto parts = divide(data.by_user(), split);
   const auto writer = [&](const char* group, Part part) {
     return PartWriter(file, group, data, std::ranges::count(parts, part));
   };

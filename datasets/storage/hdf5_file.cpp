@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
-#include <memory>
 #include <system_error>
 
 #include "schema/require.h"

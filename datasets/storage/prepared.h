@@ -1,10 +1,11 @@
 // The prepared file: ratings numbered, divided and laid out for trainers, larger than memory if need be. One HDF5 file:
 //
-//   attributes              schema, schema_version, provenance (JSON), data_hash, rating_min, rating_max
-//   /users/ids (U), /items/ids (I)                         UTF-8 strings, each once
-//   /train/by_user          offsets (U + 1) int64, columns (N) int32 items, values (N) float32, and if there are any,
-//   times (N) int64 /train/by_item          offsets (I + 1) int64, columns (N) int32 users, values (N) float32
-//   /validation/by_user, /test/by_user                     as train/by_user; may hold no rating
+//   attributes                             schema, schema_version, provenance (JSON), data_hash, rating_min, rating_max
+//   /users/ids (U), /items/ids (I)         UTF-8 strings, each once
+//   /train/by_user/                        offsets (U + 1) int64, columns (N) int32 items, values (N) float32,
+//                                          times (N) int64 if the source has times
+//   /train/by_item/                        offsets (I + 1) int64, columns (N) int32 users, values (N) float32
+//   /validation/by_user/, /test/by_user/   as /train/by_user/; may hold no rating
 //
 // Columns ascend within a row. interactions/write_prepared.h writes it.
 #pragma once
@@ -45,15 +46,13 @@ class StoredRatings {
   // The end of the most rows from `begin` on that have up to `entries` entries together; of one row if that has more.
   int64_t rows_within(int64_t begin, int64_t entries) const;
 
-  // The entries of rows [begin, end), of which there are offsets()[end] - offsets()[begin], as many as the spans have
-  // room for. Throws std::invalid_argument where a column is out of range or does not ascend within its row, or a value
-  // is no number between rating_min and rating_max.
+  // The entries of rows [begin, end) into the first offsets()[end] - offsets()[begin] places. Throws
+  // std::invalid_argument where a column is out of range or does not ascend within its row, or a value does not lie
+  // between rating_min and rating_max.
   void read(int64_t begin, int64_t end, std::span<int32_t> columns, std::span<float> values) const;
   void read_times(int64_t begin, int64_t end, std::span<int64_t> times) const;
 
  private:
-  void check_entries(int64_t begin, int64_t end, std::span<const int32_t> columns, std::span<const float> values) const;
-
   RatingLimits limits_;
   Hdf5Numbers<int32_t> column_data_;
   Hdf5Numbers<float> value_data_;
