@@ -241,9 +241,10 @@ __device__ void solve_triangle(int64_t tiles, float bias, const Workspace& own, 
   }
 }
 
-// Solves the row with `shift` on the diagonal. False, for all threads, where that is singular to rounding.
-__device__ bool solve_with(const Task& task, const Row& row, float shift, int64_t index, const Workspace& own,
-                           Shared& shared) {
+// Solves the row with `shift` on the diagonal. False, for all threads, where that is singular to rounding. Not inlined:
+// it is called at two places, and twice its registers would spill.
+__device__ __noinline__ bool solve_with(const Task& task, const Row& row, float shift, int64_t index,
+                                        const Workspace& own, Shared& shared) {
   const int64_t f = task.fixed.columns, tiles = tiles_of(row.size);
   for (int64_t i = 0; i < tiles; i++) {
     if (!solve_block_row(task, row, shift, i, own, shared)) return false;

@@ -13,7 +13,7 @@ constexpr int threads = 256;      // a block, in every kernel below
 constexpr int tile = 64;          // queries and items of a block of score_kernel
 constexpr int tile_columns = 16;  // columns of them that are in shared memory at a time
 constexpr int item_tile = 8192;   // items between two selections
-constexpr int64_t workspace_bytes = 64 << 20;
+constexpr int64_t workspace_bytes = 32 << 20;
 
 // 1 / |row|, 0 for a zero row. One warp a row.
 // rows_nd (n, d); inverse_n (n). Any grid.

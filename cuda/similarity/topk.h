@@ -22,13 +22,16 @@ struct TopkParams {
 // items      (N, d), N below 2^31
 // item_bias  (N) or null for none; only with dot
 // excluded   Q rows of item ids that the query must not get, each row ascending; rows = 0 for none
-// found      (Q, k) scores and item ids. Equal scores go to the lower id. A query with fewer than k items left gets id
-// -1
-//            and score -inf in the rest of its row.
+// found      (Q, k) scores and item ids. Equal scores go to the lower id; NaN and -inf are never found. A query with
+//            fewer than k items left gets id -1 and score -inf in the rest of its row.
 //
 // All in the context's memory. Sums in fp32. Never holds a Q x N array. The same bits on every run, whatever the number
-// of threads. Throws std::invalid_argument on unequal d, k outside 1 .. N, rows of `excluded` or `found` that are not
-// Q, a bias with cosine.
+// of threads, and for a query alone or among others. Throws std::invalid_argument on unequal d, k outside 1 .. N, rows
+// of `excluded` or `found` that are not Q, a bias with cosine.
+//
+// Scratch on the CPU: 4 d + 16 k bytes for each of at most 1024 queries, times the threads; with fewer than 128 queries
+// a thread also 8 k bytes a query and thread. On a GPU: 32 MiB, or 8 (k + 8192) bytes where that is more, and
+// 4 (Q + N) bytes for norms.
 void topk(Context& context, Rows<const float> queries, Rows<const float> items, const float* item_bias,
           IdLists excluded, const TopkParams& params, TopK found);
 

@@ -33,9 +33,7 @@ Plan make_plan(const TopkKernels& kernels, int64_t queries, int64_t items, int64
   const int64_t most_ranges = std::max<int64_t>(items / std::max(4 * k, paying_items), 1);
 
   int64_t groups = std::clamp<int64_t>(queries / paying_queries, 1, threads);
-  int64_t ranges = threads / groups;
-  if (queries == 1 && threads > 1) ranges *= 4;  // bound by memory: whichever thread gets more of it takes more ranges
-  ranges = std::min(ranges, most_ranges);
+  const int64_t ranges = std::min(threads / groups, most_ranges);
   if (ranges == 1) groups = threads;
   groups = std::min(ceil_divide(ceil_divide(tiles, most_tiles), groups) * groups, tiles);
   const int64_t group_tiles = ceil_divide(tiles, groups), range_panels = ceil_divide(panels, ranges);

@@ -40,12 +40,12 @@ struct FourColumns {
     const __m128 low = _mm_loadu_ps(rows + r * stride), high = _mm_loadu_ps(rows + (r + 4) * stride);
     return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
   };
-  const Eight r0 = with_fourth_below(0), r1 = with_fourth_below(1), r2 = with_fourth_below(2),
-              r3 = with_fourth_below(3);
-  const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1)),
-                high01 = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
-  const __m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(r2, r3)),
-                high23 = _mm256_castps_pd(_mm256_unpackhi_ps(r2, r3));
+  const Eight r0 = with_fourth_below(0), r1 = with_fourth_below(1);
+  const Eight r2 = with_fourth_below(2), r3 = with_fourth_below(3);
+  const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1));
+  const __m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(r2, r3));
+  const __m256d high01 = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
+  const __m256d high23 = _mm256_castps_pd(_mm256_unpackhi_ps(r2, r3));
   return {_mm256_castpd_ps(_mm256_unpacklo_pd(low01, low23)), _mm256_castpd_ps(_mm256_unpackhi_pd(low01, low23)),
           _mm256_castpd_ps(_mm256_unpacklo_pd(high01, high23)), _mm256_castpd_ps(_mm256_unpackhi_pd(high01, high23))};
 }
@@ -82,8 +82,7 @@ int64_t walk(const float* block, int64_t d, int64_t first, Squares& squares, con
   return c;
 }
 
-// Calls use(c, half, x) for every column c of the `rows` <= block_items rows of a block: x holds eight of them, 0
-// beyond rows.
+// Calls use(c, half, x) for every column c of a block of `rows` <= block_items rows, x being 0 beyond them.
 template <int step, int ahead, _mm_hint hint, class Use>
 void each_column(const float* block, int64_t rows, int64_t d, Squares& squares, const Use& use) {
   int64_t c = 0;
@@ -108,8 +107,7 @@ void each_column(const float* block, int64_t rows, int64_t d, Squares& squares, 
   }
 }
 
-// Scales and biases (block_items each) that make scores of a block's sums. No row beyond `rows` can score above
-// anything.
+// Scales and biases (block_items each) that make scores of a block's sums: -inf for all beyond `rows`.
 void scales_and_biases(const Squares& squares, int64_t rows, const float* bias, bool cosine, float* scales,
                        float* biases) {
   for (int64_t half = 0; half < 2; half++) {

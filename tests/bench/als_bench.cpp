@@ -158,8 +158,11 @@ int main(int argc, char** argv) try {
   sartor::require(words.size() == first + 4,
                   "usage: als_bench FILE|made USERS ITEMS RATINGS FACTORS THREADS v3|v4 EPOCHS");
   const auto number = [&](size_t i) { return std::stoll(words[i]); };
+  const std::string& isa = words[first + 2];
+  sartor::require(isa == "v3" || isa == "v4", "ISA is {}, expected v3 or v4", isa);
+  sartor::require(number(first + 3) >= 1, "EPOCHS is {}, expected 1 or more", words[first + 3]);
   bench(made ? make(number(1), number(2), number(3)) : read(words[0]), number(first),
-        static_cast<int>(number(first + 1)), words[first + 2] == "v3" ? Isa::v3 : Isa::v4, number(first + 3));
+        static_cast<int>(number(first + 1)), isa == "v3" ? Isa::v3 : Isa::v4, number(first + 3));
 } catch (const std::exception& error) {
   fmt::print(stderr, "als_bench: {}\n", error.what());
   return 1;
