@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(g++ git ccache mold libhdf5-dev libyaml-cpp-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libfmt-dev libeigen3-dev
-  robin-map-dev libssl-dev libgtest-dev libgmock-dev libbenchmark-dev libgloo-dev python3-venv clang-format-14)
+  libssl-dev libgtest-dev libgmock-dev libbenchmark-dev libgloo-dev python3-venv clang-format-14)
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null)" = "install ok installed" ] || missing+=("$package")
@@ -29,7 +29,7 @@ python=${PYTHON:-python3}
   { echo "setup: Python 3.10 to 3.13 is needed, $("$python" --version) found; name another with PYTHON=" >&2; exit 1; }
 
 lists=(requirements.txt)
-nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
+nvcc=$(PATH=$PATH:/usr/local/cuda/bin; command -v nvcc) || nvcc=
 if [ "${SARTOR_CUDA:-ON}" = ON ]; then  # a toolkit of another major version cannot share a process with the torch wheel's CUDA 13
   if [ -n "$nvcc" ] && "$nvcc" --version | grep -q 'release 13\.'; then
     toolkit=$(cd "$(dirname "$(readlink -f "$nvcc")")/.." && pwd)

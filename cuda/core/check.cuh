@@ -3,7 +3,6 @@
 
 #include <cublas_v2.h>
 #include <cuda_runtime.h>
-#include <cusolverDn.h>
 #include <fmt/format.h>
 
 #include <stdexcept>
@@ -17,11 +16,6 @@ inline void check(cudaError_t status, const char* what) {
 inline void check(cublasStatus_t status, const char* what) {
   if (status != CUBLAS_STATUS_SUCCESS)
     throw std::runtime_error(fmt::format("{}: {}", what, cublasGetStatusString(status)));
-}
-inline void check(cusolverStatus_t status, const char* what) {
-  if (status != CUSOLVER_STATUS_SUCCESS) {
-    throw std::runtime_error(fmt::format("{}: cuSOLVER status {}", what, static_cast<int>(status)));
-  }
 }
 
 // After each kernel launch. SARTOR_SYNC=1 in the environment waits for the kernel, so that its fault is named here.

@@ -38,10 +38,6 @@ GpuBackend::GpuBackend(int ordinal) : ordinal_(ordinal) {
   check(cublasCreate(&cublas), "cuBLAS");
   cublas_.reset(cublas);
   check(cublasSetStream(cublas, stream), "cuBLAS stream");
-  cusolverDnHandle_t cusolver = nullptr;
-  check(cusolverDnCreate(&cusolver), "cuSOLVER");
-  cusolver_.reset(cusolver);
-  check(cusolverDnSetStream(cusolver, stream), "cuSOLVER stream");
 }
 
 const Operations& GpuBackend::operations() const {

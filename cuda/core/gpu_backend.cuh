@@ -1,4 +1,4 @@
-// A GPU as a device: one stream, one cuBLAS and one cuSOLVER handle.
+// A GPU as a device: one stream and one cuBLAS handle.
 #pragma once
 
 #include <memory>
@@ -33,7 +33,6 @@ class GpuBackend final : public Backend {
 
   cudaStream_t stream() const { return stream_.get(); }
   cublasHandle_t cublas() const { return cublas_.get(); }
-  cusolverDnHandle_t cusolver() const { return cusolver_.get(); }
   int multiprocessors() const { return multiprocessors_; }
   size_t shared_bytes_per_block() const { return shared_bytes_per_block_; }  // the most that a kernel may opt in to
 
@@ -46,7 +45,6 @@ class GpuBackend final : public Backend {
   size_t shared_bytes_per_block_ = 0;
   Handle<cudaStream_t, cudaStreamDestroy> stream_;
   Handle<cublasHandle_t, cublasDestroy> cublas_;
-  Handle<cusolverDnHandle_t, cusolverDnDestroy> cusolver_;
 };
 
 // For the GPU versions of operations, which are called with contexts of a GPU only.
