@@ -129,6 +129,8 @@ TEST(Config, ProgramLearnsTheTaskFirst) {
 struct Mistake {
   std::string_view text;     // after the line "task: example"
   std::string_view message;  // after the file's name
+
+  friend void PrintTo(const Mistake& mistake, std::ostream* out) { *out << mistake.message; }
 };
 
 class ConfigMistake : public ::testing::TestWithParam<Mistake> {};

@@ -1,5 +1,6 @@
 // Files and what the command line changes in them.
 #include "schema/document.h"
+#include "support/folder_test.h"
 
 #include <gmock/gmock.h>
 
@@ -48,24 +49,16 @@ TEST(Document, NamesWhatIsWrongWithAnOverride) {
   expect("model.factors=\xff", "\"model.factors=\\xff\": not UTF-8");
 }
 
-class File : public ::testing::Test {
+class File : public testing::FolderTest {
  protected:
-  void SetUp() override { std::filesystem::create_directories(folder_); }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  std::string write(const std::string& text) const {
-    std::ofstream(folder_ + "/配置.yaml", std::ios::binary) << text;
-    return folder_ + "/配置.yaml";
-  }
-
-  const std::string folder_ = ::testing::TempDir() + "sartor_document_test";
+  std::string write(std::string_view text) const { return FolderTest::write("配置.yaml", text); }
 };
 
 TEST_F(File, IsReadWithByteOrderMarkAndWindowsLines) {
   const YamlNode document =
       load_document(write("\xef\xbb\xbf# 注释\r\nmodel:\r\n  factors: 64\r\n"), {"model.alpha=1"});
   EXPECT_EQ(to_flow(document), "{model: {factors: 64, alpha: 1}}");
-  EXPECT_EQ(document.find("model")->find("factors")->where, folder_ + "/配置.yaml:3");
+  EXPECT_EQ(document.find("model")->find("factors")->where, path("配置.yaml") + ":3");
 }
 
 TEST_F(File, ThatHoldsNoConfigIsRefused) {
@@ -78,10 +71,10 @@ TEST_F(File, ThatHoldsNoConfigIsRefused) {
   expect("\n- a", ":2: a list, expected keys and values");
   expect("factors", ":1: a single value, expected keys and values");
   expect(std::string(2 << 20, '#'), ":1: more than 1048576 bytes");
-  EXPECT_THAT([&] { load_document(folder_ + "/none.yaml"); },
-              ThrowsMessage<std::invalid_argument>(folder_ + "/none.yaml: cannot open: No such file or directory"));
+  EXPECT_THAT([&] { load_document(path("none.yaml")); },
+              ThrowsMessage<std::invalid_argument>(path("none.yaml") + ": cannot open: No such file or directory"));
   EXPECT_THAT([&] { load_document(folder_); },
-              ThrowsMessage<std::invalid_argument>(folder_ + ": cannot read: Is a directory"));
+              ThrowsMessage<std::invalid_argument>(folder_.string() + ": cannot read: Is a directory"));
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::ThrowsMessage;
 
-class Collect : public FolderTest {
+class Collect : public testing::FolderTest {
  protected:
   Interactions collect_rows(const std::vector<Row>& rows, bool timed, Duplicates duplicates, int64_t batch = 7) {
     RowSource source(rows, timed, batch);

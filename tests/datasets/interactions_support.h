@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "support/folder_test.h"
 #include "tables/ratings.h"
 
 namespace sartor::datasets {
@@ -73,35 +74,5 @@ inline std::vector<Row> made_rows(int64_t count, uint64_t users, uint64_t items,
   }
   return rows;
 }
-
-// A folder of the test's own, removed with it.
-class FolderTest : public ::testing::Test {
- protected:
-  FolderTest() : folder_(::testing::TempDir()) {
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    std::string name = std::string(test->test_suite_name()) + "." + test->name() + "-" + std::to_string(getpid());
-    std::ranges::replace(name, '/', '_');
-    folder_ /= name;
-    std::filesystem::create_directories(folder_);
-  }
-  ~FolderTest() override { std::filesystem::remove_all(folder_); }
-
-  std::filesystem::path path(const std::string& name) const { return folder_ / name; }
-
-  std::vector<std::string> files() const {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_)) names.push_back(entry.path().filename());
-    std::ranges::sort(names);
-    return names;
-  }
-
-  static std::string contents(const std::filesystem::path& file) {
-    std::stringstream bytes;
-    bytes << std::ifstream(file, std::ios::binary).rdbuf();
-    return bytes.str();
-  }
-
-  std::filesystem::path folder_;
-};
 
 }  // namespace sartor::datasets

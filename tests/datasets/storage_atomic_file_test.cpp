@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::ThrowsMessage;
 
-class AtomicFiles : public FolderTest {};
+class AtomicFiles : public testing::FolderTest {};
 
 TEST_F(AtomicFiles, AppearWithCommit) {
   write_file(path("配置.yaml"), "old");
@@ -21,9 +21,9 @@ TEST_F(AtomicFiles, AppearWithCommit) {
     AtomicFile file(path("配置.yaml"));
     EXPECT_EQ(file.temporary().parent_path(), folder_);
     std::ofstream(file.temporary()) << "new";
-    EXPECT_EQ(contents(path("配置.yaml")), "old");
+    EXPECT_EQ(read("配置.yaml"), "old");
     file.commit();
-    EXPECT_EQ(contents(path("配置.yaml")), "new");
+    EXPECT_EQ(read("配置.yaml"), "new");
   }
   EXPECT_THAT(files(), ElementsAre("配置.yaml"));
 }
@@ -54,8 +54,8 @@ TEST_F(AtomicFiles, FoldersMoveWhole) {
   write_file(path("partial/b"), std::string(100'000, 'x'));
   rename_folder(path("partial"), path("step-1"));
   EXPECT_THAT(files(), ElementsAre("step-1"));
-  EXPECT_EQ(contents(path("step-1/model/deep/a")), "1");
-  EXPECT_EQ(contents(path("step-1/b")).size(), 100'000);
+  EXPECT_EQ(read("step-1/model/deep/a"), "1");
+  EXPECT_EQ(read("step-1/b").size(), 100'000);
 
   std::filesystem::create_directory(path("other"));
   EXPECT_THAT([&] { rename_folder(path("other"), path("step-1")); },

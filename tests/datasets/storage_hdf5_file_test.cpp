@@ -22,7 +22,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::ThrowsMessage;
 
-class Hdf5Files : public FolderTest {
+class Hdf5Files : public testing::FolderTest {
  protected:
   template <class T> void round_trip() {
     std::vector<T> values(37 * 5);
@@ -139,7 +139,7 @@ TEST_F(Hdf5Files, SayWhatIsWrong) {
   make_strange_file(path("a.h5"));
   std::ofstream(path("text.h5")) << "user,item\n1,2\n";
   std::ofstream(path("empty.h5"));
-  std::ofstream(path("short.h5")) << contents(path("a.h5")).substr(0, 3000);
+  std::ofstream(path("short.h5")) << read("a.h5").substr(0, 3000);
 
   const auto file = Hdf5File::open(path("a.h5"));
   std::vector<float> room(4);
@@ -203,7 +203,7 @@ TEST_F(Hdf5Files, CheckTheHeapOfStrings) {
   auto dataset = file.create_strings("/ids", 100);
   dataset.write(0, strings);
   file.close();
-  const std::string good = contents(path("good.h5"));
+  const std::string good = read("good.h5");
   const size_t heap = good.find("GCOL"), object = good.find("xxxxxxxx") - 16;
   std::string prefix(12, '\0');  // of the reference to the long string: its size and the heap's address
   for (int i = 0; i < 4; i++) prefix[i] = char(10'000 >> 8 * i), prefix[4 + i] = char(heap >> 8 * i);

@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::ThrowsMessage;
 
-class PreparedFile : public FolderTest {
+class PreparedFile : public testing::FolderTest {
  protected:
   SplitReport write(const std::string& name, const std::vector<Row>& rows, const SplitConfig& split, bool timed = true,
                     int64_t batch = 100) {
@@ -103,7 +103,7 @@ TEST_F(PreparedFile, HasTheSameBytesWhateverTheBatches) {
   const auto rows = made_rows(1009, 61, 47);
   write("a.h5", rows, {}, true, 10);
   write("b.h5", rows, {}, true, 777);
-  EXPECT_TRUE(contents(path("a.h5")) == contents(path("b.h5")));
+  EXPECT_TRUE(read("a.h5") == read("b.h5"));
 }
 
 TEST_F(PreparedFile, HoldsEmptyPartsAndNoTimes) {
@@ -243,7 +243,7 @@ TEST_F(PreparedFile, SaysWhichPartsDoNotFit) {
 // memory over some of them.
 TEST_F(PreparedFile, SurvivesDamage) {
   write("good.h5", made_rows(40, 9, 7), {});
-  const std::string good = contents(path("good.h5"));
+  const std::string good = read("good.h5");
   const auto can_read = [&](const std::string& bytes) {
     std::filesystem::remove(path("bad.h5"));
     std::ofstream(path("bad.h5"), std::ios::binary) << bytes;

@@ -51,7 +51,7 @@ std::vector<Rating> read_ratings(const RatingsConfig& config, Rejects& rejects) 
 const ColumnsConfig columns{.user = "u", .item = "i", .value = "v"},
     timed{.user = "u", .item = "i", .value = "v", .time = "t"};
 
-class Ratings : public TablesTest {
+class Ratings : public FolderTest {
  protected:
   RatingsConfig csv(std::string_view bytes, const ColumnsConfig& columns) {
     return {.table = {.path = write("r.csv", bytes)}, .columns = columns};

@@ -30,7 +30,7 @@ struct Case {
   friend void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
 };
 
-class TableForms : public TablesTest, public ::testing::WithParamInterface<Case> {};
+class TableForms : public FolderTest, public ::testing::WithParamInterface<Case> {};
 
 TEST_P(TableForms, ReadAsText) {
   const Case& test = GetParam();
@@ -203,7 +203,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"empty", "a.jsonl", "", {}, {}}),
     [](const auto& info) { return info.param.name; });
 
-class TableReading : public TablesTest {
+class TableReading : public FolderTest {
  protected:
   Rejects rejects_;
 };
@@ -318,7 +318,7 @@ struct Refusal {
   friend void PrintTo(const Refusal& test, std::ostream* out) { *out << test.name; }
 };
 
-class TableRefusals : public TablesTest, public ::testing::WithParamInterface<Refusal> {};
+class TableRefusals : public FolderTest, public ::testing::WithParamInterface<Refusal> {};
 
 TEST_P(TableRefusals, NamesFileAndFault) {
   TableConfig config = GetParam().config;

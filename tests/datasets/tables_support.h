@@ -17,44 +17,12 @@
 #include <string_view>
 #include <vector>
 
+#include "support/folder_test.h"
 #include "tables/table_reader.h"
 
 namespace sartor::datasets {
 
-// A folder of the test's own, removed with it.
-class TablesTest : public ::testing::Test {
- protected:
-  TablesTest() : folder_(::testing::TempDir()) {
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    std::string name = std::string(test->test_suite_name()) + "." + test->name() + "-" + std::to_string(getpid());
-    std::ranges::replace(name, '/', '_');
-    folder_ /= name;
-    std::filesystem::create_directories(folder_);
-  }
-  ~TablesTest() override { std::filesystem::remove_all(folder_); }
-
-  std::string path(std::string_view name) const { return folder_ / name; }
-
-  std::string write(std::string_view name, std::string_view bytes) const {
-    std::ofstream(path(name), std::ios::binary) << bytes;
-    return path(name);
-  }
-
-  static std::string read(const std::filesystem::path& file) {
-    std::stringstream bytes;
-    bytes << std::ifstream(file, std::ios::binary).rdbuf();
-    return bytes.str();
-  }
-
-  std::vector<std::string> files() const {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_)) names.push_back(entry.path().filename());
-    std::ranges::sort(names);
-    return names;
-  }
-
-  std::filesystem::path folder_;
-};
+using testing::FolderTest;
 
 inline std::string compressed(std::string_view bytes, arrow::Compression::type type = arrow::Compression::GZIP) {
   const auto out = arrow::io::BufferOutputStream::Create().ValueOrDie();

@@ -29,7 +29,7 @@ const std::vector<float> scores = {0.1f, -2, std::numeric_limits<float>::quiet_N
 const std::vector<double> wides = {0.1, 1e300, -infinity, 3};
 const std::vector<std::string_view> titles = {"霸王别姬", "a \"quoted\", one", "two\nlines\t\r\x01\\", ""};
 
-class TableWriting : public TablesTest {
+class TableWriting : public FolderTest {
  protected:
   void write_all(const std::string& name) {
     TableWriter writer(path(name), specs);

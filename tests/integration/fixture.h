@@ -12,29 +12,12 @@
 
 #include "models/random.h"
 #include "support/faults/faults.h"
+#include "support/folder_test.h"
 
 namespace sartor::testing {
 
-class Programs : public ::testing::Test {
+class Programs : public FolderTest {
  protected:
-  void SetUp() override {
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::path(::testing::TempDir()) / ("sartor_" + std::to_string(getpid()) + "_" + test->name());
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
-
-  std::string write(const std::string& name, const std::string& contents) const {
-    std::ofstream(folder_ / name, std::ios::binary) << contents;
-    return path(name);
-  }
-  std::string read(const std::string& name) const {
-    std::ifstream file(folder_ / name, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-
   // Command line of sartor-train or sartor-infer with a config of these lines; FOLDER in them is the test's folder.
   std::vector<std::string> command(const std::string& program, std::string config,
                                    const std::vector<std::string>& more = {}) const {
@@ -91,8 +74,6 @@ class Programs : public ::testing::Test {
     expect_done(train(prepare_config));
     expect_done(train(factorize_config));
   }
-
-  std::filesystem::path folder_;
 
  private:
   mutable int configs_ = 0;

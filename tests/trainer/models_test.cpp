@@ -8,6 +8,7 @@
 #include "models/factor_ranker.h"
 #include "storage/hdf5_file.h"
 #include "support/factor_models.h"
+#include "support/folder_test.h"
 
 namespace sartor {
 namespace {
@@ -18,16 +19,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-class FactorModelFile : public ::testing::Test {
+class FactorModelFile : public testing::FolderTest {
  protected:
-  void SetUp() override {
-    folder_ =
-        std::filesystem::path(::testing::TempDir()) /
-        ("factor_model_" + std::to_string(getpid()) + ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   // Copies the saved model's datasets but for what `change` writes instead.
   template <class Change> void expect_fault(const FactorModel& model, Change change, const std::string& text) {
     auto broken = model;
@@ -36,8 +29,6 @@ class FactorModelFile : public ::testing::Test {
     EXPECT_THAT([&] { load_factor_model(folder_ / "factors.h5"); },
                 ThrowsMessage<std::invalid_argument>(HasSubstr(text)));
   }
-
-  std::filesystem::path folder_;
 };
 
 TEST_F(FactorModelFile, ComesBackAsItWas) {

@@ -10,6 +10,7 @@
 #include "interactions/write_prepared.h"
 #include "models/als.h"
 #include "models/random.h"
+#include "support/folder_test.h"
 #include "tasks/evaluation.h"
 
 namespace sartor {
@@ -41,17 +42,13 @@ class MadeRatings : public datasets::RatingSource {
   bool given_ = false;
 };
 
-class OnPreparedData : public ::testing::Test {
+class OnPreparedData : public testing::FolderTest {
  protected:
-  void SetUp() override {
-    const auto folder = std::filesystem::path(::testing::TempDir());
-    path_ = folder / ("tasks_" + std::to_string(getpid()) +
-                      ::testing::UnitTest::GetInstance()->current_test_info()->name() + ".h5");
+  OnPreparedData() : path_(path("prepared.h5")) {
     MadeRatings source;
-    datasets::write_prepared(path_, datasets::collect(source, {}, folder), {.test = 0.2, .validation = 0.2, .seed = 3},
+    datasets::write_prepared(path_, datasets::collect(source, {}, folder_), {.test = 0.2, .validation = 0.2, .seed = 3},
                              {"{}", "hash"});
   }
-  void TearDown() override { std::filesystem::remove(path_); }
 
   struct Entry {
     int64_t user, item;

@@ -1,5 +1,6 @@
 // The fault library on the system's own small programs.
 #include "support/faults/faults.h"
+#include "support/folder_test.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -14,26 +15,18 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-class FaultsTest : public ::testing::Test {
+class FaultsTest : public testing::WorkingFolderTest {
  protected:
-  FaultsTest() : home_(fs::path(::testing::TempDir()) / fmt::format("faults-{}-磁盘", getpid())) {
-    fs::remove_all(home_);
-    fs::create_directories(home_ / "watched");
-    fs::create_directories(home_ / "watched-not");
-    std::ofstream(home_ / "watched/file") << "1234567890";
-    fs::current_path(home_);
-  }
-  ~FaultsTest() override {
-    fs::current_path("/");
-    fs::remove_all(home_);
+  FaultsTest() {
+    fs::create_directory("watched");
+    fs::create_directory("watched-not");
+    write("watched/file", "1234567890");
   }
 
   // Five writes of a byte and a sync.
   static std::vector<std::string> five_bytes(const std::string& to) {
     return {"/bin/dd", "if=/dev/zero", "of=" + to, "bs=1", "count=5", "conv=fsync", "status=none"};
   }
-
-  const fs::path home_;
 };
 
 TEST_F(FaultsTest, CountsChangesBelowTheFolderAlone) {
@@ -42,7 +35,7 @@ TEST_F(FaultsTest, CountsChangesBelowTheFolderAlone) {
   EXPECT_EQ(count_calls({"/bin/mkdir", "watched/folder"}, "watched"), 1);
   EXPECT_EQ(count_calls({"/bin/mv", "-T", "watched/new", "watched-not/new2"}, "watched"), 1) << "away";
   EXPECT_EQ(count_calls({"/bin/mv", "-T", "watched-not/new2", "watched/new"}, "watched"), 1) << "in";
-  EXPECT_EQ(count_calls({"/usr/bin/truncate", "-s", "3", (home_ / "watched/new").string()}, "watched"), 1);
+  EXPECT_EQ(count_calls({"/usr/bin/truncate", "-s", "3", path("watched/new")}, "watched"), 1);
   EXPECT_EQ(count_calls({"/bin/rm", "watched/new"}, "watched"), 1);
   EXPECT_EQ(count_calls({"/bin/rmdir", "watched/folder"}, "watched"), 1);
   EXPECT_EQ(count_calls({"/bin/cat", "watched/file"}, "watched"), 0);

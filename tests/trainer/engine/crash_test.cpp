@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "support/faults/faults.h"
+#include "support/folder_test.h"
 
 namespace sartor {
 namespace {
@@ -47,21 +48,14 @@ int64_t number_after(const std::string& word, const std::string& text, int64_t o
   return at == text.npos ? otherwise : std::stoll(text.substr(at + word.size()));
 }
 
-class Crash : public ::testing::Test {
+class Crash : public testing::WorkingFolderTest {
  protected:
-  Crash() : home_(fs::path(::testing::TempDir()) / fmt::format("crash-{}-运行", getpid())) {
-    fs::remove_all(home_);
-    fs::create_directories(home_);
-    fs::current_path(home_);
+  Crash() {
     std::ofstream("toy.yaml") << "task: toy\noutput: runs/toy\nepochs: 2\ncheckpoint: {keep: 1}\n";
-    calls_ = count_calls(command(), home_);
+    calls_ = count_calls(command(), folder_);
     finished_ = tree("runs");
     finished_toy_ = tree("runs/toy");
     fs::remove_all("runs");
-  }
-  ~Crash() override {
-    fs::current_path("/");
-    fs::remove_all(home_);
   }
 
   static std::vector<std::string> command() { return {TOY_PROGRAM, "--config", "toy.yaml"}; }
@@ -69,7 +63,6 @@ class Crash : public ::testing::Test {
     return {TOY_PROGRAM, "--config", "toy.yaml", fs::exists("runs/toy") ? "--resume" : "--overwrite"};
   }
 
-  const fs::path home_;
   int64_t calls_;
   std::map<std::string, std::string> finished_, finished_toy_;  // what an undisturbed run leaves in runs/, in runs/toy/
 };
@@ -80,7 +73,7 @@ TEST_F(Crash, KilledAnywhereResumesFromTheLastCheckpointOrTheOneBefore) {
     for (const auto fault : {Fault::kill_before, Fault::kill_after}) {
       SCOPED_TRACE(fmt::format("{} call {} of {}", fault == Fault::kill_before ? "before" : "after", at, calls_));
       fs::remove_all("runs");
-      const auto killed = run_with_fault(command(), home_, at, fault);
+      const auto killed = run_with_fault(command(), folder_, at, fault);
       ASSERT_EQ(killed.status, 137);
       const auto resumed = run_command(resume());
       ASSERT_EQ(resumed.status, 0) << resumed.err;
@@ -96,14 +89,14 @@ TEST_F(Crash, KilledAnywhereResumesFromTheLastCheckpointOrTheOneBefore) {
 TEST_F(Crash, ResumeItselfMayBeKilledAnywhere) {
   const auto half_done = [&] {
     fs::remove_all("runs");
-    run_with_fault(command(), home_, calls_ / 2, Fault::kill_after);
+    run_with_fault(command(), folder_, calls_ / 2, Fault::kill_after);
   };
   half_done();
-  const auto calls = count_calls(resume(), home_);
+  const auto calls = count_calls(resume(), folder_);
   for (int64_t at = 1; at <= calls; at++) {
     SCOPED_TRACE(at);
     half_done();
-    ASSERT_EQ(run_with_fault(resume(), home_, at, Fault::kill_before).status, 137);
+    ASSERT_EQ(run_with_fault(resume(), folder_, at, Fault::kill_before).status, 137);
     const auto resumed = run_command(resume());
     ASSERT_EQ(resumed.status, 0) << resumed.err;
     ASSERT_EQ(tree("runs"), finished_);
@@ -114,12 +107,12 @@ TEST_F(Crash, OverwriteKilledAnywhereKeepsTheOldRun) {
   auto overwrite = command();
   overwrite.push_back("--overwrite");
   run_command(command());
-  const auto calls = count_calls(overwrite, home_);
+  const auto calls = count_calls(overwrite, folder_);
   for (int64_t at = 1; at <= calls; at++) {
     SCOPED_TRACE(at);
     fs::remove_all("runs");
     run_command(command());
-    ASSERT_EQ(run_with_fault(overwrite, home_, at, Fault::kill_after).status, 137);
+    ASSERT_EQ(run_with_fault(overwrite, folder_, at, Fault::kill_after).status, 137);
     ASSERT_EQ(tree(fs::exists("runs/toy.1") ? "runs/toy.1" : "runs/toy"), finished_toy_);
     if (fs::exists("runs/toy.1") && fs::exists("runs/toy")) return;  // from here on it is a run like any other
   }
@@ -130,7 +123,7 @@ TEST_F(Crash, FullDiskIsSaidInOneLineAndLeavesNothingHalfWritten) {
   for (int64_t at = 1; at <= calls_; at++) {
     SCOPED_TRACE(at);
     fs::remove_all("runs");
-    const auto full = run_with_fault(command(), home_, at, Fault::disk_full);
+    const auto full = run_with_fault(command(), folder_, at, Fault::disk_full);
     if (full.status == 0) continue;  // what remained to be done was optional, or removal
     ASSERT_EQ(full.status, 2);
     const auto last_line = full.err.substr(full.err.rfind('\n', full.err.size() - 2) + 1);

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "support/faults/faults.h"
+#include "support/folder_test.h"
 #include "toy_model.h"
 
 namespace sartor {
@@ -43,18 +44,8 @@ std::vector<std::string> names_in(const fs::path& folder) {
 
 struct Crashed {};  // stands for what ends a program between two epochs
 
-class RunTest : public ::testing::Test {
+class RunTest : public testing::WorkingFolderTest {
  protected:
-  RunTest() : home_(fs::path(::testing::TempDir()) / fmt::format("run-{}-运行", getpid())) {
-    fs::remove_all(home_);
-    fs::create_directories(home_);
-    fs::current_path(home_);
-  }
-  ~RunTest() override {
-    fs::current_path("/");
-    fs::remove_all(home_);
-  }
-
   static RunRequest request(const std::string& folder = "runs/a") {
     return {.folder = folder, .config = "epochs: 5\nmodel: {factors: 8}\n", .may_change = {"epochs", "checkpoint"}};
   }
@@ -88,8 +79,6 @@ class RunTest : public ::testing::Test {
     for (std::string line; std::getline(lines, line);) epochs.push_back(Json::parse(line).at("epoch"));
     return epochs;
   }
-
-  const fs::path home_;
 };
 
 TEST_F(RunTest, FolderHoldsWhatDesignSays) {

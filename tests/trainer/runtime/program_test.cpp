@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "runtime/signals.h"
+#include "support/folder_test.h"
 
 namespace sartor {
 namespace {
@@ -63,18 +64,11 @@ struct Ended {
   std::string out, err;
 };
 
-class ProgramTest : public ::testing::Test {
+class ProgramTest : public testing::WorkingFolderTest {
  protected:
-  ProgramTest() : home_(fs::path(::testing::TempDir()) / fmt::format("program-{}-倒水", getpid())) {
-    fs::remove_all(home_);
-    fs::create_directories(home_);
-    fs::current_path(home_);
+  ProgramTest() {
     std::ofstream("pour.yaml") << "task: pour\ninput: jug\noutput: glass\ndevice: cpu\nthreads: 2\n";
     std::ofstream("fail.yaml") << "task: fail\ninput: jug\noutput: glass\n";
-  }
-  ~ProgramTest() override {
-    fs::current_path("/");
-    fs::remove_all(home_);
   }
 
   static Ended run(std::vector<const char*> arguments) {
@@ -92,8 +86,6 @@ class ProgramTest : public ::testing::Test {
     std::signal(SIGTERM, SIG_DFL);
     return {status, ::testing::internal::GetCapturedStdout(), ::testing::internal::GetCapturedStderr()};
   }
-
-  const fs::path home_;
 };
 
 TEST_F(ProgramTest, EveryFaultIsOneLineAndAStatus) {
