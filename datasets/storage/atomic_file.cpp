@@ -4,42 +4,25 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <system_error>
+
+#include "storage/descriptor.h"
 
 namespace sartor::datasets {
 namespace {
 
 namespace fs = std::filesystem;
 
-void check(bool done, const char* action, const fs::path& path) {
-  if (done) return;
-  const std::error_code error(errno, std::generic_category());
-  throw std::system_error(error, fmt::format("cannot {} {}", action, path.string()));
-}
-
-struct Descriptor {
-  int number;
-
-  Descriptor(const fs::path& path, int flags) : number(open(path.c_str(), flags | O_CLOEXEC, 0666)) {
-    check(number >= 0, "open", path);
-  }
-  ~Descriptor() { close(number); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-};
-
 void sync(const fs::path& path) {
   const Descriptor file(path, O_RDONLY);
-  check(fsync(file.number) == 0, "sync", path);
+  check_system(fsync(file.number()) == 0, "sync", path);
 }
 
 fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : "."; }
 
 void rename_synced(const fs::path& from, const fs::path& to) {
-  check(std::rename(from.c_str(), to.c_str()) == 0, "rename to", to);
+  check_system(std::rename(from.c_str(), to.c_str()) == 0, "rename to", to);
   sync(folder_of(to));
 }
 
@@ -62,14 +45,7 @@ void AtomicFile::commit() {
 
 void write_file(const fs::path& path, std::string_view contents) {
   AtomicFile file(path);
-  {
-    const Descriptor out(file.temporary(), O_WRONLY | O_CREAT | O_TRUNC);
-    while (!contents.empty()) {
-      const ssize_t written = write(out.number, contents.data(), contents.size());
-      check(written >= 0 || errno == EINTR, "write", path);
-      contents.remove_prefix(std::max<ssize_t>(written, 0));
-    }
-  }
+  write_all(Descriptor(file.temporary(), O_WRONLY | O_CREAT | O_TRUNC), contents, path);
   file.commit();
 }
 

@@ -18,20 +18,7 @@ namespace sartor {
 namespace {
 
 namespace fs = std::filesystem;
-
-void check(bool done, const char* action, const fs::path& path) {
-  if (done) return;
-  const std::error_code error(errno, std::generic_category());
-  throw std::system_error(error, fmt::format("cannot {} {}", action, path.string()));
-}
-
-void write_all(int file, std::string_view text, const fs::path& path) {
-  while (!text.empty()) {
-    const ssize_t written = write(file, text.data(), text.size());
-    check(written >= 0 || errno == EINTR, "write", path);
-    text.remove_prefix(written > 0 ? written : 0);
-  }
-}
+using datasets::check_system;
 
 fs::path existing_ancestor(fs::path path) {
   while (!path.empty() && !fs::exists(path)) path = path.parent_path();
@@ -40,18 +27,10 @@ fs::path existing_ancestor(fs::path path) {
 
 }  // namespace
 
-Descriptor::Descriptor(const fs::path& path, int flags) : number_(open(path.c_str(), flags | O_CLOEXEC, 0666)) {
-  check(number_ >= 0, "open", path);
-}
-
-Descriptor::~Descriptor() {
-  if (number_ >= 0) close(number_);
-}
-
 FolderLock::FolderLock(const fs::path& folder, const fs::path& shown) : file_(folder / ".lock", O_RDWR | O_CREAT) {
   const auto pid = std::to_string(getpid());
   if (flock(file_.number(), LOCK_EX | LOCK_NB) != 0) {
-    check(errno == EWOULDBLOCK, "lock", folder / ".lock");
+    check_system(errno == EWOULDBLOCK, "lock", folder / ".lock");
     char owner[32] = {};
     const ssize_t size = pread(file_.number(), owner, sizeof owner - 1, 0);
     require(false, "{} is in use by process {}", shown.string(), size > 0 ? owner : "(unknown)");
@@ -114,12 +93,12 @@ MetricsLog::MetricsLog(fs::path path, int64_t lines)
             lines);
     bytes_ += kept.gcount();
   }
-  if (kept.peek() != EOF) check(ftruncate(file_.number(), bytes_) == 0, "truncate", path_);
+  if (kept.peek() != EOF) check_system(ftruncate(file_.number(), bytes_) == 0, "truncate", path_);
 }
 
 void MetricsLog::append(std::string_view line) {
   try {
-    write_all(file_.number(), line, path_);
+    datasets::write_all(file_, line, path_);
   } catch (...) {
     [[maybe_unused]] const int taken_back = ftruncate(file_.number(), bytes_);
     throw;
@@ -128,6 +107,6 @@ void MetricsLog::append(std::string_view line) {
   lines_++;
 }
 
-void MetricsLog::sync() { check(fsync(file_.number()) == 0, "sync", path_); }
+void MetricsLog::sync() { check_system(fsync(file_.number()) == 0, "sync", path_); }
 
 }  // namespace sartor

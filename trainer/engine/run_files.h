@@ -4,27 +4,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "storage/descriptor.h"
+
 namespace sartor {
-
-// An open file; -1 for none. Closes it.
-class Descriptor {
- public:
-  // As open(2). Throws std::system_error with the path.
-  Descriptor(const std::filesystem::path& path, int flags);
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~Descriptor();
-  int number() const { return number_; }
-
- private:
-  int number_ = -1;
-};
 
 // The right to write to a folder, for as long as this lives or the process does: flock() on FOLDER/.lock, which holds
 // the writer's process id and stays. It goes with the folder when that is renamed.
@@ -34,7 +18,7 @@ class FolderLock {
   FolderLock(const std::filesystem::path& folder, const std::filesystem::path& shown);
 
  private:
-  Descriptor file_;
+  datasets::Descriptor file_;
 };
 
 // How a run takes its folder: under a free name, under one whose folder is put aside, or as it is.
@@ -77,7 +61,7 @@ class MetricsLog {
 
  private:
   std::filesystem::path path_;
-  Descriptor file_;
+  datasets::Descriptor file_;
   int64_t lines_, bytes_ = 0;
 };
 
