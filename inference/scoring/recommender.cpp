@@ -81,7 +81,7 @@ Recommendations Recommender::recommend(std::span<const std::string> users) {
 
   for (const auto& user : users) {
     if (const int32_t folded = folded_.find(user); folded >= 0) {
-      add(&folded_factors_[folded * factors], folded_seen_[folded]);
+      add(folded_factors_.data() + folded * factors, folded_seen_[folded]);
       found.basis.push_back(Basis::ratings);
     } else if (const int32_t known = model_.users.find(user); known >= 0) {
       const auto from = model_.seen_offsets[known], to = model_.seen_offsets[known + 1];
@@ -98,8 +98,8 @@ Recommendations Recommender::recommend(std::span<const std::string> users) {
   const RankedItems lists =
       ranker_.rank({rows.data(), std::ssize(ranked), factors}, {std::ssize(ranked), offsets.data(), seen.data()}, k);
   for (size_t i = 0; i < ranked.size(); i++) {
-    std::copy_n(&lists.items[i * k], k, &found.items.items[ranked[i] * k]);
-    std::copy_n(&lists.scores[i * k], k, &found.items.scores[ranked[i] * k]);
+    std::copy_n(lists.items.data() + i * k, k, found.items.items.data() + ranked[i] * k);
+    std::copy_n(lists.scores.data() + i * k, k, found.items.scores.data() + ranked[i] * k);
   }
   return found;
 }

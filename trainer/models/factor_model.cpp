@@ -74,8 +74,8 @@ void read_seen(const Hdf5File& file, FactorModel& model) {
 }  // namespace
 
 double FactorModel::rating(int64_t user, int64_t item) const {
-  const float* x = &user_factors[user * factors];
-  const float* y = &item_factors[item * factors];
+  const float* x = user_factors.data() + user * factors;
+  const float* y = item_factors.data() + item * factors;
   double sum = mean + user_bias[user] + item_bias[item];
   for (int64_t f = 0; f < factors; f++) sum += static_cast<double>(x[f]) * y[f];
   return std::clamp(sum, rating_min, rating_max);

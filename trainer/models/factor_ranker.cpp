@@ -17,7 +17,7 @@ FactorRanker::FactorRanker(cuda::Context& context, const FactorModel& model, std
     chosen.resize(rows * factors);
     for (int64_t row = 0; row < rows; row++) {
       position_[offered_[row]] = static_cast<int32_t>(row);
-      std::copy_n(&model.item_factors[offered_[row] * factors], factors, &chosen[row * factors]);
+      std::copy_n(model.item_factors.data() + offered_[row] * factors, factors, chosen.data() + row * factors);
     }
     factor_rows = chosen;
   }

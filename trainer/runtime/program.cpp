@@ -52,7 +52,8 @@ void run(const Program& program, int argc, const char* const* argv, CLI::App& ap
   app.add_flag("--dry-run", invocation.dry_run,
                "Print the whole config and what would be read and written; touch nothing");
   auto* resume = app.add_flag("--resume", invocation.resume, "Continue a run that was stopped");
-  app.add_flag("--overwrite", invocation.overwrite, "Put an existing output aside, as NAME.1, and start anew")
+  app.add_flag("--overwrite", invocation.overwrite,
+               "Start anew: a run folder is put aside as NAME.1, a file replaced when the new one is whole")
       ->excludes(resume);
   app.add_flag("--help-config", help_config, "Every field of the config, task by task");
   app.add_flag("--help-config-markdown", help_markdown)->group("");  // for docs/config.md
