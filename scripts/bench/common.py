@@ -20,13 +20,24 @@ def run(*command: object, threads: int | None = None, **environment: str) -> str
     words = [str(word) for word in command]
     if threads:
         words = ["taskset", "-c", ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0))[:threads]), *words]
-        environment |= {f"{pool}_NUM_THREADS": str(threads) for pool in ("OMP", "OPENBLAS", "MKL")}
+        environment = {f"{pool}_NUM_THREADS": str(threads) for pool in ("OMP", "OPENBLAS", "MKL")} | environment
     done = subprocess.run(
         words, check=False, env={**os.environ, **environment}, capture_output=True, text=True, cwd=ROOT
     )
     if done.returncode:
         sys.exit(f"bench: {' '.join(words)}: exit {done.returncode}\n{done.stderr}")
     return done.stdout
+
+
+def peak_mib(*command: object) -> float:
+    """Greatest resident memory of a program that must succeed."""
+    words = [str(word) for word in command]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"bench: {' '.join(words)}: exit {process.returncode}")
+    return usage.ru_maxrss / 1024
 
 
 def last_json(output: str) -> dict:

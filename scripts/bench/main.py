@@ -1,14 +1,13 @@
 """scripts/bench.sh calls this: the table of comparisons, and which of them to run."""
 
 import json
-import resource
 import statistics
 import sys
 import time
 from functools import partial
 from pathlib import Path
 
-from common import BUILD, ROOT, TRAIN, WORK, compare, in_turn, last_json, peer_python, publish, run
+from common import BUILD, ROOT, TRAIN, WORK, compare, in_turn, last_json, peak_mib, peer_python, publish, run
 
 PEERS = Path(__file__).with_name("peers.py")
 SKYLAKE = {"OPENBLAS_CORETYPE": "SkylakeX"}  # faiss-cpu's and numpy's OpenBLAS takes new AMD processors for old ones
@@ -69,27 +68,27 @@ def prepared_made() -> Path:
 def als_explicit(name: str, data, factors: int, threads: int) -> None:
     path, epochs = data(), 6 if data is prepared_ml100k else 3
 
+    folder = WORK / "als"
+    settings = [
+        f"data.path={path}",
+        f"model.factors={factors}",
+        f"model.epochs={epochs}",
+        f"threads={threads}",
+        f"output={folder}",
+    ]
+    command = [TRAIN, "--config", "configs/bench/als.yaml", "--overwrite"]
+    command += [word for each in settings for word in ("--set", each)]
+
     def ours() -> float:
-        folder = WORK / "als"
-        settings = [
-            f"data.path={path}",
-            f"model.factors={factors}",
-            f"model.epochs={epochs}",
-            f"threads={threads}",
-            f"output={folder}",
-        ]
-        run(
-            TRAIN,
-            "--config",
-            "configs/bench/als.yaml",
-            "--overwrite",
-            *(word for each in settings for word in ("--set", each)),
-            threads=threads,
-        )
+        run(*command, threads=threads)
         lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         return statistics.median([line["train"]["seconds"] for line in lines[1:]])
 
-    mine, implicit = in_turn(ours, lambda: peer("implicit", path, factors, epochs, threads=threads)["seconds"])
+    def theirs() -> float:
+        one = {"OPENBLAS_NUM_THREADS": "1"}  # as it asks: its own threads call OpenBLAS
+        return peer("implicit", path, factors, epochs, threads=threads, **one)["seconds"]
+
+    mine, implicit = in_turn(ours, theirs)
     import h5py
 
     with h5py.File(path) as file:
@@ -101,6 +100,8 @@ def als_explicit(name: str, data, factors: int, threads: int) -> None:
         peer("torch-gemm", threads=threads, python=Path(sys.executable))["gflops"],
     )
     rate = work / statistics.median(mine) / 1e9
+    data_mib = (2 * 8 * ratings + (users + items) * (8 + 4 * (factors + 1))) / 2**20  # both CSR, factors, biases
+    above = peak_mib(*command) - peak_mib(*command, "--dry-run")
     compare(
         name,
         mine,
@@ -109,6 +110,8 @@ def als_explicit(name: str, data, factors: int, threads: int) -> None:
         gflops=round(rate),
         gemm_gflops=round(gemm),
         gemm_share=round(rate / gemm, 2),
+        data_mib=round(data_mib, 1),
+        peak_mib=round(above, 1),
     )
 
 
@@ -116,23 +119,16 @@ def prepare(name: str) -> None:
     rows = 20_000_000
     source, output = made_ratings(rows), WORK / "prepare.h5"
 
+    command = [TRAIN, "--config", "configs/bench/made-prepare.yaml", "--overwrite"]
+    command += ["--set", f"source.path={source}", "--set", f"output={output}"]
+
     def once() -> float:
-        command = [
-            TRAIN,
-            "--config",
-            "configs/bench/made-prepare.yaml",
-            "--overwrite",
-            "--set",
-            f"source.path={source}",
-            "--set",
-            f"output={output}",
-        ]
         start = time.perf_counter()
         run(*command)
         return time.perf_counter() - start
 
     (found,) = in_turn(once)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    peak = peak_mib(*command)
     found = statistics.median(found)
     publish(
         {
