@@ -42,25 +42,25 @@ class Crash : public Programs {
     std::filesystem::remove_all(path("run"));
   }
 
+  void kill_at_each_call(Fault fault) {
+    const auto words = command("sartor-train", config_);
+    const int64_t calls = count_calls(words, folder_);
+    std::filesystem::remove_all(path("run"));
+    ASSERT_GT(calls, 20);
+    for (int64_t call = 1; call <= calls && !HasFatalFailure(); call++) {
+      const Outcome outcome = run_with_fault(words, folder_, call, fault);
+      ASSERT_EQ(outcome.status, 137) << outcome.err;
+      expect_same_after_restart("call " + std::to_string(call));
+    }
+  }
+
   const std::string config_ = std::string(factorize_config) + "checkpoint: {every: 2, keep: 1}\n";
   std::string expected_, expected_metrics_;
 };
 
-TEST_F(Crash, KilledBeforeAndAfterEachCall) {
-  const auto words = command("sartor-train", config_);
-  const int64_t calls = count_calls(words, folder_);
-  std::filesystem::remove_all(path("run"));
-  ASSERT_GT(calls, 20);
-  for (int64_t call = 1; call <= calls; call++) {
-    for (const Fault fault : {Fault::kill_before, Fault::kill_after}) {
-      const Outcome outcome = run_with_fault(words, folder_, call, fault);
-      ASSERT_EQ(outcome.status, 137) << outcome.err;
-      expect_same_after_restart("call " + std::to_string(call) +
-                                (fault == Fault::kill_before ? ", before" : ", after"));
-      if (HasFatalFailure()) return;
-    }
-  }
-}
+TEST_F(Crash, KilledBeforeEachCall) { kill_at_each_call(Fault::kill_before); }
+
+TEST_F(Crash, KilledAfterEachCall) { kill_at_each_call(Fault::kill_after); }
 
 TEST_F(Crash, AFullDiskLeavesTheLastCheckpoint) {
   const auto words = command("sartor-train", config_);
