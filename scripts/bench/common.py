@@ -59,15 +59,13 @@ def peer_python() -> Path:
     return venv / "bin" / "python"
 
 
-def in_turn(*sides) -> list[list[float]]:
-    """Calls each side once for warming and then ROUNDS times, A B A B …, so that a drift of the machine meets all alike."""
-    for side in sides:
-        side()
+def in_turn(*sides, rounds: int = ROUNDS) -> list[list[float]]:
+    """Calls the sides A B A B …, so that a drift of the machine meets all alike; the first round, for warming, does not count."""
     figures = [[] for _ in sides]
-    for _ in range(ROUNDS):
+    for _ in range(rounds + 1):
         for side, found in zip(sides, figures):
             found.append(side())
-    return figures
+    return [found[1:] for found in figures]
 
 
 def compare(name: str, ours: list[float], peers: dict[str, list[float]], threads: int, unit: str = "s", **more) -> None:

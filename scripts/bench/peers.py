@@ -1,6 +1,6 @@
 """One measurement of a public peer, a process each: peers.py faiss|torch|gemm|implicit ARGUMENTS. Prints one line of JSON.
 
-faiss|torch QUERIES ITEMS COLUMNS K     seconds of one exact search over normalised rows
+faiss|torch QUERIES ITEMS COLUMNS K REPEATS     seconds of one exact search over normalised rows
 gemm                                    GFLOP/s of a 2048^3 fp32 product in numpy (OpenBLAS)
 torch-gemm                              the same in torch
 implicit PREPARED FACTORS EPOCHS        seconds an epoch of implicit's ALS with Cholesky on a prepared file's training rows
@@ -32,21 +32,17 @@ def normalised(queries: int, items: int, columns: int):
     return [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in made]
 
 
-def repeats_for(queries: int, items: int) -> int:
-    return 3 if queries * items > 10_000_000 else 10
-
-
-def faiss(queries: int, items: int, columns: int, k: int) -> dict:
+def faiss(queries: int, items: int, columns: int, k: int, repeats: int) -> dict:
     import faiss
 
     faiss.omp_set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     query_rows, item_rows = normalised(queries, items, columns)
     index = faiss.IndexFlatIP(columns)
     index.add(item_rows)
-    return {"seconds": seconds(lambda: index.search(query_rows, k), repeats_for(queries, items))}
+    return {"seconds": seconds(lambda: index.search(query_rows, k), repeats)}
 
 
-def torch_topk(queries: int, items: int, columns: int, k: int) -> dict:
+def torch_topk(queries: int, items: int, columns: int, k: int, repeats: int) -> dict:
     import torch
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -57,7 +53,7 @@ def torch_topk(queries: int, items: int, columns: int, k: int) -> dict:
         for begin in range(0, queries, 256):
             torch.topk(torch.mm(query_rows[begin : begin + 256], transposed), k, dim=1)
 
-    return {"seconds": seconds(search, repeats_for(queries, items))}
+    return {"seconds": seconds(search, repeats)}
 
 
 def gemm() -> dict:

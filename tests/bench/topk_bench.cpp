@@ -1,5 +1,6 @@
-// topk_bench QUERIES ITEMS COLUMNS K THREADS ISA REPEATS: cosine top-k of standard normal rows on the CPU, one line of
-// JSON. ISA is v3 or v4. The first call is not timed. The norms are computed within each call.
+// topk_bench QUERIES ITEMS COLUMNS K THREADS REPEATS [v3|v4]: cosine top-k of standard normal rows on the CPU, one line
+// of JSON. Without an instruction set it takes this CPU's best. The first call is not timed. The norms are computed
+// within each call.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,16 +14,18 @@
 
 int main(int argc, char** argv) {
   using namespace sartor::cuda;
-  if (argc != 8) {
-    fmt::print(stderr, "usage: {} QUERIES ITEMS COLUMNS K THREADS v3|v4 REPEATS\n", argv[0]);
+  if (argc != 7 && argc != 8) {
+    fmt::print(stderr, "usage: {} QUERIES ITEMS COLUMNS K THREADS REPEATS [v3|v4]\n", argv[0]);
     return 2;
   }
   const int64_t queries = std::atoll(argv[1]), items = std::atoll(argv[2]), columns = std::atoll(argv[3]),
                 k = std::atoll(argv[4]);
-  const int threads = std::atoi(argv[5]), repeats = std::max(std::atoi(argv[7]), 1);
-  const std::string_view isa = argv[6];
+  const int threads = std::atoi(argv[5]), repeats = std::max(std::atoi(argv[6]), 1);
+  const std::string_view isa = argc == 8 ? argv[7] : "best";
 
-  auto context = Context::cpu(threads, isa == "v3" ? Isa::v3 : Isa::v4);
+  auto context = isa == "v3"   ? Context::cpu(threads, Isa::v3)
+                 : isa == "v4" ? Context::cpu(threads, Isa::v4)
+                               : Context::cpu(threads);
   std::mt19937 random(1);
   std::normal_distribution<float> normal;
   DeviceBuffer<float> item_rows(context, items * columns), query_rows(context, queries * columns),
