@@ -1,6 +1,9 @@
 #include "tasks/factorize.h"
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
+#include <span>
 
 #include "tasks/results_table.h"
 #include "tasks/user_ratings.h"
@@ -8,15 +11,22 @@
 namespace sartor {
 namespace {
 
+constexpr int64_t block = 4096;  // users whose ratings are in memory, beside the model's
+
 // What inference needs beside the factors: ids, and what each user has seen.
-FactorModel with_ids(FactorModel model, const FactorizationConfig& config, const datasets::Prepared& data) {
+FactorModel with_ids(FactorModel model, const datasets::Prepared& data) {
   model.users = data.read_user_ids();
   model.items = data.read_item_ids();
-  model.popularity_weight = config.popularity_weight;
   model.data_hash = data.data_hash;
-  const auto seen = read_items_of({&data.train, &data.validation}, 0, data.users);
-  model.seen_offsets = seen.offsets;
-  model.seen_items = seen.items;
+  model.seen_offsets = {0};
+  model.seen_items.reserve(data.train.size() + data.validation.size());
+  for (int64_t first = 0; first < data.users; first += block) {
+    const auto seen = read_items_of({&data.train, &data.validation}, first, std::min(block, data.users - first));
+    for (const auto offset : std::span(seen.offsets).subspan(1)) {
+      model.seen_offsets.push_back(std::ssize(model.seen_items) + offset);
+    }
+    model.seen_items.insert(model.seen_items.end(), seen.items.begin(), seen.items.end());
+  }
   return model;
 }
 
@@ -25,33 +35,38 @@ FactorModel with_ids(FactorModel model, const FactorizationConfig& config, const
 void factorize(const FactorizeConfig& config, Runtime& runtime, Run& run) {
   const auto data = datasets::open_prepared(config.data.path);
   run.record("data_hash", data.data_hash);
-  Als model(config.model.als, data, runtime.context);
-  run.restore(model);
+  std::optional<Als> als(std::in_place, config.model.als, data, runtime.context);
+  run.restore(*als);
 
-  const auto judged = [&](HeldOut split) {
-    FactorModel factors = model.factors();
-    factors.popularity_weight = config.model.popularity_weight;
-    return evaluate(runtime.context, factors, data, split, config.evaluation);
+  const auto result = [&] {
+    FactorModel model = als->factors();
+    model.popularity_weight = config.model.popularity_weight;
+    return model;
+  };
+  const auto judged = [&](const FactorModel& model, HeldOut split) {
+    return evaluate(runtime.context, model, data, split, config.evaluation);
   };
   for (const auto epoch : run.epochs(config.model.epochs)) {
     const auto start = std::chrono::steady_clock::now();
-    model.train_epoch();
+    als->train_epoch();
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     Scores scores = {{"train", {{"seconds", seconds.count()}}}};
-    if (data.validation.size() > 0) scores.emplace_back("validation", judged(HeldOut::validation));
+    if (data.validation.size() > 0) scores.emplace_back("validation", judged(result(), HeldOut::validation));
     run.log(epoch, scores);
-    run.checkpoint(epoch, model);
+    run.checkpoint(epoch, *als);
   }
 
-  const auto test = judged(HeldOut::test);
+  FactorModel model = result();
+  als.reset();  // its ratings: what comes now needs memory too
+  const auto test = judged(model, HeldOut::test);
   Scores scores = {{"test", test}}, baselines;
-  if (data.validation.size() > 0) scores.emplace_back("validation", judged(HeldOut::validation));
+  if (data.validation.size() > 0) scores.emplace_back("validation", judged(model, HeldOut::validation));
   for (const auto& [name, baseline] :
        {std::pair("popularity", popularity_baseline(data)), {"user_mean", user_mean_baseline(data)}}) {
-    baselines.emplace_back(name, evaluate(runtime.context, baseline, data, HeldOut::test, config.evaluation));
+    baselines.emplace_back(name, judged(baseline, HeldOut::test));
   }
-  run.finish([&](const auto& folder) { with_ids(model.factors(), config.model, data).save(folder); }, scores,
-             baselines);
+  model = with_ids(std::move(model), data);
+  run.finish([&](const auto& folder) { model.save(folder); }, scores, baselines);
   print_results(test, baselines);
 }
 
