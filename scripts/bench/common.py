@@ -120,4 +120,5 @@ def columns(line: dict) -> dict[str, list]:
             rest,
         ],
         "accuracy": [rest],
+        "memory": [rest],
     }

@@ -66,9 +66,10 @@ def prepared_made() -> Path:
     return path
 
 
-def als_explicit(name: str, data, factors: int, threads: int) -> None:
-    path, epochs, rounds = data(), *((6, 5) if data is prepared_ml100k else (2, 3))
+def als_run(path: Path, factors: int, epochs: int, threads: int) -> list:
+    """The command of a run in a folder that is not there yet."""
     folder = WORK / "als"
+    shutil.rmtree(folder, ignore_errors=True)
     settings = [
         f"data.path={path}",
         f"model.factors={factors}",
@@ -76,13 +77,23 @@ def als_explicit(name: str, data, factors: int, threads: int) -> None:
         f"threads={threads}",
         f"output={folder}",
     ]
-    command = [TRAIN, "--config", "configs/bench/als.yaml"]
-    command += [word for each in settings for word in ("--set", each)]
+    return [TRAIN, "--config", "configs/bench/als.yaml", *(word for each in settings for word in ("--set", each))]
+
+
+def sizes(path: Path) -> tuple[int, int, int]:
+    """Users, items and training ratings of a prepared file."""
+    import h5py
+
+    with h5py.File(path) as file:
+        return len(file["users/ids"]), len(file["items/ids"]), len(file["train/by_user/columns"])
+
+
+def als_explicit(name: str, data, factors: int, threads: int) -> None:
+    path, epochs, rounds = data(), *((6, 5) if data is prepared_ml100k else (2, 3))
 
     def ours() -> float:
-        shutil.rmtree(folder, ignore_errors=True)
-        run(*command, threads=threads)
-        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        run(*als_run(path, factors, epochs, threads), threads=threads)
+        lines = [json.loads(line) for line in (WORK / "als" / "metrics.jsonl").read_text().splitlines()]
         return statistics.median([line["train"]["seconds"] for line in lines[1:]])
 
     def theirs() -> float:
@@ -90,10 +101,7 @@ def als_explicit(name: str, data, factors: int, threads: int) -> None:
         return peer("implicit", path, factors, epochs, threads=threads, **one)["seconds"]
 
     mine, implicit = in_turn(ours, theirs, rounds=rounds)
-    import h5py
-
-    with h5py.File(path) as file:
-        users, items, ratings = len(file["users/ids"]), len(file["items/ids"]), len(file["train/by_user/columns"])
+    users, items, ratings = sizes(path)
     work = 2 * ratings * factors**2 + (users + items) * factors**3 / 3
     gemm = max(
         peer("gemm", threads=threads)["gflops"],
@@ -101,9 +109,6 @@ def als_explicit(name: str, data, factors: int, threads: int) -> None:
         peer("torch-gemm", threads=threads, python=Path(sys.executable))["gflops"],
     )
     rate = work / statistics.median(mine) / 1e9
-    data_mib = (2 * 8 * ratings + (users + items) * (8 + 4 * (factors + 1))) / 2**20  # both CSR, factors, biases
-    shutil.rmtree(folder)
-    above = peak_mib(*command) - peak_mib(*command, "--dry-run")
     compare(
         name,
         mine,
@@ -112,9 +117,17 @@ def als_explicit(name: str, data, factors: int, threads: int) -> None:
         gflops=round(rate),
         gemm_gflops=round(gemm),
         gemm_share=round(rate / gemm, 2),
-        data_mib=round(data_mib, 1),
-        peak_mib=round(above, 1),
     )
+
+
+def als_memory(name: str, factors: int) -> None:
+    """Peak of a whole run, evaluation and saving included, above what the program takes to read its config."""
+    path = prepared_made()
+    users, items, ratings = sizes(path)
+    data = (2 * 8 * ratings + (users + items) * (8 + 4 * (factors + 1))) / 2**20  # both CSR, factors, biases
+    command = als_run(path, factors, 2, 2)
+    above = peak_mib(*command) - peak_mib(*command, "--dry-run")
+    publish({"name": name, "value": round(above / data, 2), "peak_mib": round(above), "data_mib": round(data)})
 
 
 def prepare(name: str) -> None:
@@ -194,6 +207,8 @@ def accuracy_als(name: str) -> None:
 
 
 BENCHES = {"accuracy/ml-100k-als": accuracy_als, "speed/prepare": prepare}
+for factors in (64, 128):
+    BENCHES[f"memory/als-explicit/made-10m-f{factors}"] = partial(als_memory, factors=factors)
 for threads in (1, 2):
     for label, data in (("ml-100k", prepared_ml100k), ("made-10m", prepared_made)):
         for factors in (64, 128):
