@@ -40,7 +40,7 @@ def main() -> None:
                 f"data.path={prepared}",
                 f"output={output}",
                 "model.factors=96",
-                "model.epochs=60",
+                "model.epochs=240",
                 "checkpoint.every=1",
             ]
             return [train, "--config", "configs/bench/als.yaml", *(word for each in sets for word in ("--set", each))]
