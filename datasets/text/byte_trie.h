@@ -21,7 +21,7 @@ class ByteTrie {
   // Where a walk stands.
   struct Node {
     uint64_t slot;
-    int32_t value() const { return static_cast<int32_t>(slot >> 32) - 1; }  // -1: no key ends here
+    int32_t value() const { return static_cast<int32_t>((slot >> 32) - 1); }  // -1: no key ends here
   };
   struct Match {
     int32_t value = -1;

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Fuzzes one parser with clang's libFuzzer, under address and undefined behaviour sanitizers.
+#   scripts/fuzz.sh TARGET [libFuzzer options]      scripts/fuzz.sh tokenizer_json -runs=10000000
+# TARGET is one of tests/fuzz/targets.h. Needs Debian's clang-14 and libclang-rt-14-dev. What it finds lies in
+# build/fuzz/TARGET (inputs that reach new code) and build/fuzz/TARGET-crash-*; the few inputs in tests/fuzz/corpus are
+# where it starts, and what the tests replay.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target=$1
+shift
+found=build/fuzz/$target
+mkdir -p "$found"
+flags=(-std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Idatasets -Iconfigs -Itests)
+clang++-14 "${flags[@]}" -DSARTOR_FUZZ_TARGET="$target" tests/fuzz/libfuzzer.cpp tests/fuzz/tokenizers.cpp \
+  datasets/text/*.cpp datasets/storage/atomic_file.cpp -lfmt -o "build/fuzz/$target.bin"
+exec "build/fuzz/$target.bin" -artifact_prefix="build/fuzz/$target-" -max_len=4096 -timeout=20 "$@" "$found" "tests/fuzz/corpus/$target"

@@ -1,0 +1,411 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/text/: what Hugging Face's tokenizers makes of texts. tests/datasets/text_*_test.cpp read it.
+
+    python3 -m venv build/golden && build/golden/bin/pip install tokenizers==0.23.3
+    scripts/fetch_data.py minilm reviews-en reviews-zh
+    build/golden/bin/python scripts/make_text_golden.py
+
+    vocab.txt, tokenizer.json   a vocabulary of 3,000 pieces that the reference's trainer finds in both review corpora
+    cases.json                  texts with their ids, offsets and so on, for many variants of tokenizer.json
+    trainer.json                what the reference's trainer makes of words that are never equally frequent
+    digests.json                SHA-256 over the encodings of what is too much to commit; the tests make the same texts
+
+A digest is over blocks of 1,000 rows: the SHA-256 of the blocks' hexadecimal SHA-256, one behind the other. A row is its
+number of tokens, ids, offsets (begin, end), each 4 bytes little endian, then type ids and special tokens mask, a byte each.
+"""
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = ROOT / "tests" / "golden" / "text"
+MASK = (1 << 64) - 1
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+# Characters with which something happens: marks out of order, marks that stay, decompositions, case, controls, spaces.
+ODD = [0x300, 0x301, 0x316, 0x1D15E, 0x1D15F, 0x1D164, 0x1D165, 0x1D16D, 0x1D172, 0x302E, 0x8D4, 0x8DA, 0x344, 0x340]
+ODD += [0xF73, 0xF75, 0xF81, 0x1B44, 0x16FF0, 0x130, 0x131, 0x1E9E, 0xDF, 0x3A3, 0x3C2, 0x4E2D, 0xF900, 0x2F800, 0xAC00]
+ODD += [0xAC01, 0xD7A3, 0x200D, 0xAD, 0xFFFD, 0xFE0F, 0x1F600, 0x85, 0xB, 0x1C, 0xA0, 0x3000, 0x2028, 0x37E, 0x1FEF]
+ODD += [0x2000, 0x212B, 0x226E, 0x3094, 0x20, 0x2E, 0x41, 0x61, 0x9CB, 0xCCB, 0xDDD, 0x0, 0x7F, 0x600, 0xE0001, 0xF0000]
+ODD += [0x378, 0xE01EF, 0x903, 0x93A, 0x93C, 0x94D, 0x5B, 0x5D, 0xC9, 0xE9]
+
+
+class Random:
+    """SplitMix64, as tests/datasets/text_support.h has it."""
+
+    def __init__(self, seed: int):
+        self.state = seed
+
+    def below(self, bound: int) -> int:
+        self.state = (self.state + 0x9E3779B97F4A7C15) & MASK
+        z = self.state
+        z = ((z ^ z >> 30) * 0xBF58476D1CE4E5B9) & MASK
+        z = ((z ^ z >> 27) * 0x94D049BB133111EB) & MASK
+        return (z ^ z >> 31) % bound
+
+
+def random_text(random: Random, broken: bool) -> bytes:
+    """Up to 23 characters; if `broken`, one in eight is a byte of any value instead."""
+    text = b""
+    for _ in range(random.below(24)):
+        kind = random.below(8)
+        if kind < 3:
+            code = ODD[random.below(len(ODD))]
+        elif kind == 3:
+            code = 32 + random.below(95)
+        elif kind == 4:
+            code = 0x300 + random.below(0x70)
+        elif kind == 5:
+            code = random.below(0x3000)
+        else:
+            code = random.below(0x110000 - 0x800)
+            code += 0x800 if code >= 0xD800 else 0
+        if broken and kind == 7:
+            text += bytes([code & 0xFF])
+        else:
+            text += chr(code).encode()
+    return text
+
+
+def sweep_texts():
+    """Every code point but the surrogates between letters, under marks and behind a note that keeps its marks."""
+    for block in range(0, 0x110000, 64):
+        if not 0xD800 <= block < 0xE000:
+            yield " ".join(f"a{chr(c)}b{chr(c)} é{chr(c)}́{chr(c)}\U0001d165{chr(c)}̖" for c in range(block, block + 64))
+
+
+def lines(data: bytes, field: int | None) -> list[bytes]:
+    """The lines of a file, or of each line the field between tabs, where there are so many."""
+    rows = data.split(b"\n")
+    return rows if field is None else [row.split(b"\t")[field] for row in rows if row.count(b"\t") >= field]
+
+
+def english() -> list[bytes]:
+    names = ("amazonReviewSnippets_GroundTruth.txt", "movieReviewSnippets_GroundTruth.txt")
+    return [line for name in names for line in lines((ROOT / "data" / "reviews-en" / name).read_bytes(), 2)]
+
+
+def chinese() -> list[bytes]:
+    return [
+        line for name in ("pos.txt", "neg.txt") for line in lines((ROOT / "data/reviews-zh" / name).read_bytes(), None)
+    ]
+
+
+def mixed(en: list[bytes], zh: list[bytes]) -> list[bytes]:
+    """20 MB of lines: English, Chinese and odd characters, some broken."""
+    random, size, texts = Random(20), 0, []
+    while size < 20_000_000:
+        first, second = en[random.below(len(en))], zh[random.below(len(zh))]
+        texts.append(first + random_text(random, True) + second)
+        size += len(texts[-1])
+    return texts
+
+
+def row(encoding) -> bytes:
+    count = len(encoding.ids)
+    flat = [place for pair in encoding.offsets for place in pair]
+    numbers = struct.pack(f"<I{count}i{2 * count}I", count, *encoding.ids, *flat)
+    return numbers + bytes(encoding.type_ids) + bytes(encoding.special_tokens_mask)
+
+
+def digest(rows) -> str:
+    blocks, rows = [], list(rows)
+    for at in range(0, len(rows), 1000):
+        blocks.append(hashlib.sha256(b"".join(rows[at : at + 1000])).hexdigest())
+    return hashlib.sha256("".join(blocks).encode()).hexdigest()
+
+
+def encode_all(tokenizer: Tokenizer, texts, pairs=None, special=True):
+    texts = [text if isinstance(text, str) else text.decode("utf-8", "replace") for text in texts]
+    if pairs is not None:
+        texts = list(zip(texts, (pair.decode("utf-8", "replace") for pair in pairs)))
+    for at in range(0, len(texts), 1000):
+        for encoding in tokenizer.encode_batch(texts[at : at + 1000], add_special_tokens=special):
+            yield row(encoding)
+
+
+def patched(base: dict, patch: dict) -> dict:
+    """RFC 7396."""
+    made = dict(base)
+    for key, value in patch.items():
+        if value is None and key in ("type",):
+            made.pop(key, None)
+        elif isinstance(value, dict) and isinstance(made.get(key), dict):
+            made[key] = patched(made[key], value)
+        else:
+            made[key] = value
+    return made
+
+
+def make_vocabulary() -> dict:
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=3000, special_tokens=SPECIAL, limit_alphabet=1200, show_progress=False
+    )
+    texts = sorted({text.decode("utf-8", "replace") for text in english() + chinese()})
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer.get_vocab()
+
+
+def base_json(vocabulary: dict) -> dict:
+    def special(name, type_id=0):
+        return {"SpecialToken": {"id": name, "type_id": type_id}}
+
+    def sequence(name, type_id=0):
+        return {"Sequence": {"id": name, "type_id": type_id}}
+
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    single = [special("[CLS]"), sequence("A"), special("[SEP]")]
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [{"id": vocabulary[name], "content": name, **flags} for name in SPECIAL],
+        "normalizer": {
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": True,
+            "strip_accents": None,
+            "lowercase": True,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": single,
+            "pair": [*single, sequence("B", 1), special("[SEP]", 1)],
+            "special_tokens": {
+                name: {"id": name, "ids": [vocabulary[name]], "tokens": [name]} for name in ("[CLS]", "[SEP]")
+            },
+        },
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        "model": {
+            "type": "WordPiece",
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100,
+            "vocab": vocabulary,
+        },
+    }
+
+
+def normalizer_patch(**flags) -> dict:
+    return {"normalizer": flags}
+
+
+def variants(base: dict) -> dict[str, dict]:
+    next_id = len(base["model"]["vocab"])
+    off = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": True, "special": False}
+    added = [
+        {"content": "Foo"},
+        {"content": "<l>", "lstrip": True, "normalized": False},
+        {"content": "<r>", "rstrip": True, "special": True, "normalized": False},
+        {"content": "<b>", "lstrip": True, "rstrip": True},
+        {"content": "<w>", "single_word": True, "normalized": False},
+        {"content": "wé", "single_word": True},
+        {"content": " sp", "normalized": False},
+        {"content": "[MASK]x", "normalized": False},
+        {"content": "中国", "normalized": True},
+        {"content": "fo", "normalized": False, "special": True},
+        {"content": "É", "special": True},
+    ]
+    tokens = []
+    for token in added:
+        known = base["model"]["vocab"].get(token["content"])
+        tokens.append({"id": next_id if known is None else known, **off, **token})
+        next_id += known is None
+    tokens = {"added_tokens": base["added_tokens"] + tokens}
+    everything_off = normalizer_patch(
+        clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False
+    )
+    ids = base["model"]["vocab"]
+    bert = {"type": "BertProcessing", "sep": ["[SEP]", ids["[SEP]"]], "cls": ["[CLS]", ids["[CLS]"]]}
+    found = {"as it is": {}}
+    for bits in range(15):
+        flags = {
+            "clean_text": bool(bits & 1),
+            "handle_chinese_chars": bool(bits & 2),
+            "strip_accents": bool(bits & 4),
+            "lowercase": bool(bits & 8),
+        }
+        found["with " + (", ".join(name for name, value in flags.items() if value) or "nothing")] = normalizer_patch(
+            **flags
+        )
+    return found | {
+        "cased, accents as case": normalizer_patch(lowercase=False),
+        "added tokens": tokens,
+        "added tokens, nothing normalised": tokens | everything_off,
+        "BertProcessing": {"post_processor": bert},
+        "no post-processor": {"post_processor": None},
+        "no decoder": {"decoder": None},
+        "no cleanup": {"decoder": {"cleanup": False}},
+        "short words": {"model": {"max_input_chars_per_word": 3}},
+        "no continuing prefix": {"model": {"continuing_subword_prefix": ""}},
+    }
+
+
+WORDS = ["Foo", "foo", " ", "  ", "<l>", "<r>", "<b>", "<w>", "wé", "we", "WE", "x", "_", "́", "中国", "中", "国"]
+WORDS += ["[MASK]", "[MASK]x", "fo", "é", "É", " sp", "sp", ".", "\t", "　", "1", "٣", "\u00a0", "\u200d"]
+WORDS += ["[CLS]", "�", "don't", " n't", " 's", "unaffable", "喜欢", "!", "好", "不错"]
+
+
+def worded(random: Random) -> str:
+    return "".join(WORDS[random.below(len(WORDS))] for _ in range(1 + random.below(13)))
+
+
+def cases(base: dict) -> list[dict]:
+    random, found = Random(3), []
+    plain = [
+        "",
+        " ",
+        "Hello, World! I can't wait.",
+        "我喜欢吃苹果，不喜欢吃香蕉。",
+        "Müller's naïve CAFÉ",
+        "a\u200bb\u00adc",
+        "　全角 ＡＢＣ",
+    ]
+    plain += [
+        "👩‍👩‍👧 emoji 😀!",
+        "한국어 텍스트",
+        "[CLS] x [SEP]",
+        "x" * 101 + " " + "x" * 100,
+        "İstanbul ΣΑΣ ẞ",
+        "hindi हिन्दी thai ไทย",
+    ]
+    for name, patch in variants(base).items():
+        tokenizer = Tokenizer.from_str(json.dumps(patched(base, patch)))
+        rows = []
+        texts = [(text, None, True, None) for text in (plain if "with" not in name else plain[-3:])]
+        texts += [(worded(random), None, True, None) for _ in range(4)]
+        texts += [(worded(random), worded(random), bool(i % 2), None) for i in range(4)]
+        strategies = ("longest_first", "only_first", "only_second")
+        for i in range(12 if "with" not in name else 0):
+            truncation = {
+                "max_length": 3 + random.below(9),
+                "strategy": strategies[i % 3],
+                "side": ("right", "left")[random.below(2)],
+            }
+            texts.append((worded(random), worded(random) if i % 4 else None, bool(random.below(4)), truncation))
+        for text, pair, special, truncation in texts:
+            case = {"text": text, "pair": pair, "special_tokens": special, "truncation": truncation}
+            if truncation:
+                tokenizer.enable_truncation(
+                    truncation["max_length"], strategy=truncation["strategy"], direction=truncation["side"]
+                )
+            try:
+                encoding = tokenizer.encode(text, pair, add_special_tokens=special)
+                case |= {
+                    "ids": encoding.ids,
+                    "offsets": encoding.offsets,
+                    "type_ids": encoding.type_ids,
+                    "special_mask": encoding.special_tokens_mask,
+                    "decoded": tokenizer.decode(encoding.ids, False),
+                    "without_special": tokenizer.decode(encoding.ids, True),
+                }
+            except Exception as error:  # noqa: BLE001 - its only class; for truncations that leave nothing
+                case["error"] = str(error)
+            tokenizer.no_truncation()
+            rows.append(case)
+        found.append({"name": name, "patch": patch, "cases": rows})
+    return found
+
+
+def digests(base: dict) -> dict:
+    default = Tokenizer.from_str(json.dumps(base))
+    found = {"normalized": {}, "random": {}, "sweep": digest(encode_all(default, sweep_texts()))}
+    off = {"clean_text": False, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
+    for flag in ("all", *off):
+        options = dict.fromkeys(off, True) if flag == "all" else off | {flag: True}
+        normalize = normalizers.BertNormalizer(**options).normalize_str
+        split = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
+        found["normalized"][flag] = digest(
+            "\n".join([normalized, *(piece for piece, _ in split(normalized)), ""]).encode()
+            for normalized in map(normalize, sweep_texts())
+        )
+    random = Random(1)
+    texts = [random_text(random, i % 2 == 1) for i in range(100_000)]
+    for name, patch in variants(base).items():
+        tokenizer = Tokenizer.from_str(json.dumps(patched(base, patch)))
+        some = texts if name == "as it is" else texts[:5000]
+        found["random"][name] = digest(encode_all(tokenizer, some))
+        found["random"][f"{name}, in pairs"] = digest(encode_all(tokenizer, some[:5000:2], some[1:5000:2]))
+    minilm = Tokenizer.from_file(str(ROOT / "data" / "minilm" / "tokenizer.json"))
+    minilm.no_padding()
+    minilm.no_truncation()
+    en, zh = english(), chinese()
+    found["corpora"] = {
+        "reviews-en": digest(encode_all(minilm, en)),
+        "reviews-zh": digest(encode_all(minilm, zh)),
+        "mixed": digest(encode_all(minilm, mixed(en, zh))),
+    }
+    return found
+
+
+def trainer() -> dict:
+    """Equally frequent pairs fall by their ids, and those as the reference's hash tables lie. So of each case the largest
+    size counts at which nothing changes when the letters change their places."""
+    random, words = Random(9), {}
+    letters = "abcdefgh"
+    while len(words) < 150:
+        word = "".join((letters + "能質-")[random.below(11)] for _ in range(2 + random.below(6)))
+        words[word] = 1 + random.below(3000)
+
+    def train(size: int, min_frequency: int, limit: int, turn: int) -> tuple[str, ...]:
+        places = str.maketrans(letters, letters[turn:] + letters[:turn])
+        back = str.maketrans(letters[turn:] + letters[:turn], letters)
+        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        tokenizer.normalizer = normalizers.BertNormalizer()
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        options = {"limit_alphabet": limit} if limit else {}
+        wordpiece = trainers.WordPieceTrainer(
+            vocab_size=size, min_frequency=min_frequency, special_tokens=SPECIAL, show_progress=False, **options
+        )
+        texts = (word.translate(places) for word, count in words.items() for _ in range(count))
+        tokenizer.train_from_iterator(texts, wordpiece)
+        return tuple(sorted(token.translate(back) for token in tokenizer.get_vocab()))
+
+    rows = []
+    for min_frequency, limit in ((2, 0), (4000, 0), (2, 6)):
+        for size in range(120, 20, -4):
+            found = {train(size, min_frequency, limit, turn) for turn in range(8)}
+            if len(found) == 1:
+                break
+        assert len(found) == 1
+        options = {"vocabulary_size": size, "min_frequency": min_frequency, "limit_alphabet": limit}
+        rows.append(options | {"vocabulary": list(found.pop())})
+        print(f"trainer: {options}, {len(rows[-1]['vocabulary'])} pieces")
+    return {"words": words, "cases": rows}
+
+
+def main() -> None:
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    vocab = GOLDEN / "vocab.txt"
+    if not vocab.exists():  # ties in the trainer fall as its hash tables lie, so a second run may find other pieces
+        found = make_vocabulary()
+        vocab.write_text("".join(f"{token}\n" for token in sorted(found, key=found.get)), encoding="utf-8")
+    vocabulary = {token: i for i, token in enumerate(vocab.read_text(encoding="utf-8").split("\n")[:-1])}
+    base = base_json(vocabulary)
+    (GOLDEN / "tokenizer.json").write_text(json.dumps(base, ensure_ascii=False) + "\n", encoding="utf-8")
+    groups = [
+        json.dumps({"name": group["name"], "patch": group["patch"]}, ensure_ascii=False)[:-1]
+        + ', "cases": [\n'
+        + ",\n".join(json.dumps(case, ensure_ascii=False) for case in group["cases"])
+        + "]}"
+        for group in cases(base)
+    ]
+    (GOLDEN / "cases.json").write_text("[\n" + ",\n".join(groups) + "\n]\n", encoding="utf-8")
+    (GOLDEN / "digests.json").write_text(
+        json.dumps(digests(base), ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+    )
+    (GOLDEN / "trainer.json").write_text(json.dumps(trainer(), ensure_ascii=False) + "\n", encoding="utf-8")
+    for path in sorted(GOLDEN.iterdir()):
+        print(f"{path}: {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

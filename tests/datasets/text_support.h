@@ -1,0 +1,149 @@
+// The texts and the digests of scripts/make_text_golden.py, made again.
+#pragma once
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "storage/sha256.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_files.h"
+#include "text/unicode.h"
+
+namespace sartor::text {
+
+inline const std::filesystem::path golden = std::filesystem::path(SARTOR_SOURCE_DIR) / "tests/golden/text";
+inline const std::filesystem::path public_data = std::filesystem::path(SARTOR_SOURCE_DIR) / "data";
+
+inline std::string contents(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw std::runtime_error("cannot open " + path.string());
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+inline nlohmann::json golden_json(const char* name) { return nlohmann::json::parse(contents(golden / name)); }
+
+// RFC 7396, but null is a value: the files that it is for have nulls.
+inline nlohmann::json patched(nlohmann::json base, const nlohmann::json& patch) {
+  for (const auto& [key, value] : patch.items()) {
+    base[key] = value.is_object() && base[key].is_object() ? patched(base[key], value) : value;
+  }
+  return base;
+}
+
+inline TokenizerSpec golden_spec(const nlohmann::json& patch = nlohmann::json::object()) {
+  return parse_tokenizer_json(patched(golden_json("tokenizer.json"), patch).dump(), "tokenizer.json");
+}
+
+// SplitMix64.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t below(uint64_t bound) {
+    uint64_t z = state_ += 0x9E3779B97F4A7C15;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9;
+    z = (z ^ z >> 27) * 0x94D049BB133111EB;
+    return (z ^ z >> 31) % bound;
+  }
+
+ private:
+  uint64_t state_;
+};
+
+inline std::string random_text(Random& random, bool broken) {
+  static constexpr char32_t odd[] = {
+      0x300, 0x301,   0x316,  0x1D15E, 0x1D15F, 0x1D164, 0x1D165, 0x1D16D, 0x1D172, 0x302E, 0x8D4,   0x8DA,
+      0x344, 0x340,   0xF73,  0xF75,   0xF81,   0x1B44,  0x16FF0, 0x130,   0x131,   0x1E9E, 0xDF,    0x3A3,
+      0x3C2, 0x4E2D,  0xF900, 0x2F800, 0xAC00,  0xAC01,  0xD7A3,  0x200D,  0xAD,    0xFFFD, 0xFE0F,  0x1F600,
+      0x85,  0xB,     0x1C,   0xA0,    0x3000,  0x2028,  0x37E,   0x1FEF,  0x2000,  0x212B, 0x226E,  0x3094,
+      0x20,  0x2E,    0x41,   0x61,    0x9CB,   0xCCB,   0xDDD,   0x0,     0x7F,    0x600,  0xE0001, 0xF0000,
+      0x378, 0xE01EF, 0x903,  0x93A,   0x93C,   0x94D,   0x5B,    0x5D,    0xC9,    0xE9};
+  std::string text;
+  for (uint64_t left = random.below(24); left > 0; left--) {
+    const uint64_t kind = random.below(8);
+    char32_t code = 0;
+    if (kind < 3) {
+      code = odd[random.below(std::size(odd))];
+    } else if (kind == 3) {
+      code = 32 + random.below(95);
+    } else if (kind == 4) {
+      code = 0x300 + random.below(0x70);
+    } else if (kind == 5) {
+      code = random.below(0x3000);
+    } else {
+      code = random.below(0x110000 - 0x800);
+      if (code >= 0xD800) code += 0x800;
+    }
+    if (broken && kind == 7) {
+      text += static_cast<char>(code & 0xFF);
+    } else {
+      unicode::append_character(text, code);
+    }
+  }
+  return text;
+}
+
+// Every code point but the surrogates, 64 to a text.
+inline std::vector<std::string> sweep_texts() {
+  std::vector<std::string> texts;
+  for (char32_t block = 0; block < 0x110000; block += 64) {
+    if (block >= 0xD800 && block < 0xE000) continue;
+    std::string text;
+    for (char32_t code = block; code < block + 64; code++) {
+      std::string character;
+      unicode::append_character(character, code);
+      text += (code > block ? " a" : "a") + character + "b" + character + " é" + character + "\u0301" + character +
+              "\U0001d165" + character + "\u0316";
+    }
+    texts.push_back(text);
+  }
+  return texts;
+}
+
+inline std::vector<std::string_view> views(const std::vector<std::string>& texts) {
+  return {texts.begin(), texts.end()};
+}
+
+// Rows as bytes, a thousand at a time.
+class Digest {
+ public:
+  void add(std::string_view row) {
+    block_ += row;
+    if (++rows_ % 1000 == 0) end_block();
+  }
+  void add(const Encodings& encodings) {
+    for (int64_t r = 0; r < encodings.size(); r++) {
+      const auto begin = static_cast<size_t>(encodings.rows[r]), size = encodings.rows[r + 1] - begin;
+      const auto count = static_cast<uint32_t>(size);
+      std::string row(reinterpret_cast<const char*>(&count), sizeof(count));
+      row.append(reinterpret_cast<const char*>(encodings.ids.data() + begin), size * sizeof(int32_t));
+      row.append(reinterpret_cast<const char*>(encodings.offsets.data() + begin), size * sizeof(Span));
+      row.append(reinterpret_cast<const char*>(encodings.type_ids.data() + begin), size);
+      row.append(reinterpret_cast<const char*>(encodings.special_mask.data() + begin), size);
+      add(row);
+    }
+  }
+  std::string finish() {
+    if (rows_ % 1000 != 0) end_block();
+    return datasets::sha256(blocks_);
+  }
+
+ private:
+  void end_block() {
+    blocks_ += datasets::sha256(block_);
+    block_.clear();
+  }
+
+  std::string block_, blocks_;
+  int64_t rows_ = 0;
+};
+
+}  // namespace sartor::text

@@ -1,0 +1,306 @@
+// Against Hugging Face's tokenizers, by the files of scripts/make_text_golden.py.
+#include "text/tokenizer.h"
+
+#include <thread>
+
+#include "datasets/text_support.h"
+
+namespace sartor::text {
+namespace {
+
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::ThrowsMessage;
+
+class Golden : public ::testing::Test {
+ protected:
+  const Tokenizer tokenizer_{golden_spec()};
+};
+
+EncodeOptions options_of(const json& of) {
+  EncodeOptions options = {.special_tokens = of["special_tokens"], .offsets = true};
+  if (of["truncation"].is_null()) return options;
+  const json& cut = of["truncation"];
+  options.truncation = {.max_length = cut["max_length"],
+                        .strategy = cut["strategy"] == "longest_first" ? TruncationStrategy::longest_first
+                                    : cut["strategy"] == "only_first"  ? TruncationStrategy::only_first
+                                                                       : TruncationStrategy::only_second,
+                        .side = cut["side"] == "left" ? Side::left : Side::right};
+  return options;
+}
+
+TEST(Tokenizer, GivesWhatTheReferenceGives) {
+  int64_t compared = 0, refused = 0;
+  for (const json& group : golden_json("cases.json")) {
+    const Tokenizer tokenizer(golden_spec(group["patch"]));
+    for (const json& each : group["cases"]) {
+      SCOPED_TRACE(group["name"].get<std::string>() + ": " + json(each).dump().substr(0, 300));
+      const std::string text = each["text"];
+      const auto options = options_of(each);
+      const auto encode = [&] {
+        return each["pair"].is_null() ? tokenizer.encode(text, options)
+                                      : tokenizer.encode(text, each["pair"].get<std::string>(), options);
+      };
+      if (each.contains("error")) {
+        EXPECT_THAT(encode, ThrowsMessage<std::invalid_argument>(HasSubstr("truncation")));
+        refused++;
+        continue;
+      }
+      const Encodings found = encode();
+      EXPECT_EQ(json(found.ids), each["ids"]);
+      EXPECT_EQ(json(found.type_ids), each["type_ids"]);
+      EXPECT_EQ(json(found.special_mask), each["special_mask"]);
+      json offsets = json::array();
+      for (const auto& [begin, end] : found.offsets) offsets.push_back({begin, end});
+      EXPECT_EQ(offsets, each["offsets"]);
+      EXPECT_EQ(tokenizer.decode(found.ids, false), each["decoded"]);
+      EXPECT_EQ(tokenizer.decode(found.ids, true), each["without_special"]);
+      compared++;
+    }
+  }
+  EXPECT_GT(compared, 300);
+  EXPECT_GT(refused, 5);
+}
+
+TEST_F(Golden, EveryCodePointInContext) {
+  const auto texts = sweep_texts();
+  Digest digest;
+  digest.add(tokenizer_.encode(views(texts), {}, {.offsets = true}));
+  EXPECT_EQ(digest.finish(), golden_json("digests.json")["sweep"]);
+}
+
+TEST(Tokenizer, HundredThousandRandomStringsSomeBroken) {
+  Random random(1);
+  std::vector<std::string> texts;
+  for (int i = 0; i < 100'000; i++) texts.push_back(random_text(random, i % 2 == 1));
+  const json expected = golden_json("digests.json")["random"];
+  for (const json& group : golden_json("cases.json")) {
+    const std::string name = group["name"];
+    const Tokenizer tokenizer(golden_spec(group["patch"]));
+    auto some = views(texts);
+    if (name != "as it is") some.resize(5000);
+    Digest digest;
+    digest.add(tokenizer.encode(some, {}, {.offsets = true}));
+    EXPECT_EQ(digest.finish(), expected[name]) << name;
+
+    std::vector<std::string_view> first, second;
+    for (size_t i = 0; i < 5000; i += 2) first.push_back(some[i]), second.push_back(some[i + 1]);
+    Digest of_pairs;
+    of_pairs.add(tokenizer.encode(first, second, {.offsets = true}));
+    EXPECT_EQ(of_pairs.finish(), expected[name + ", in pairs"]) << name;
+  }
+}
+
+std::vector<std::string> lines(const std::string& text, int field) {
+  std::vector<std::string> found;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::string line = text.substr(at, end - at);
+    at = end + 1;
+    bool whole = true;
+    for (int f = 0; f < field && whole; f++) {
+      const size_t tab = line.find('\t');
+      whole = tab != std::string::npos;
+      if (whole) line.erase(0, tab + 1);
+    }
+    if (field > 0) line = line.substr(0, line.find('\t'));
+    if (whole) found.push_back(line);
+  }
+  return found;
+}
+
+TEST(Tokenizer, ReviewsAndTwentyMegabytesOfMixedText) {
+  for (const char* name : {"minilm", "reviews-en", "reviews-zh"}) {
+    if (!std::filesystem::exists(public_data / name))
+      GTEST_SKIP() << "scripts/fetch_data.py " << name << " has not run";
+  }
+  const Tokenizer tokenizer(read_tokenizer(public_data / "minilm"));
+  const json expected = golden_json("digests.json")["corpora"];
+  const auto digest = [&](const std::vector<std::string>& texts) {
+    Digest made;
+    made.add(tokenizer.encode(views(texts), {}, {.offsets = true}));
+    return made.finish();
+  };
+  std::vector<std::string> en, zh, mixed;
+  for (const char* name : {"amazonReviewSnippets_GroundTruth.txt", "movieReviewSnippets_GroundTruth.txt"}) {
+    std::ranges::move(lines(contents(public_data / "reviews-en" / name), 2), std::back_inserter(en));
+  }
+  for (const char* name : {"pos.txt", "neg.txt"}) {
+    std::ranges::move(lines(contents(public_data / "reviews-zh" / name), 0), std::back_inserter(zh));
+  }
+  EXPECT_EQ(digest(en), expected["reviews-en"]);
+  EXPECT_EQ(digest(zh), expected["reviews-zh"]);
+  Random random(20);
+  for (size_t size = 0; size < 20'000'000; size += mixed.back().size()) {
+    const std::string& first = en[random.below(en.size())];
+    const std::string& second = zh[random.below(zh.size())];
+    mixed.push_back(first + random_text(random, true) + second);
+  }
+  EXPECT_EQ(digest(mixed), expected["mixed"]);
+}
+
+TEST_F(Golden, BatchesAreTheSameOnAnyThreads) {
+  Random random(5);
+  std::vector<std::string> texts;
+  for (int i = 0; i < 20'000; i++) texts.push_back(random_text(random, true) + " Hello 世界 wonderful");
+  const auto all = views(texts);
+  const RunTasks threads = [](int64_t tasks, const std::function<void(int64_t)>& task) {
+    std::vector<std::thread> running;
+    for (int64_t t = tasks; t-- > 0;) running.emplace_back([&task, t] { task(t); });
+    for (auto& thread : running) thread.join();
+  };
+  for (const bool offsets : {false, true}) {
+    for (const bool pairs : {false, true}) {
+      const EncodeOptions options = {.offsets = offsets, .truncation = Truncation{.max_length = 17}};
+      const auto second = pairs ? std::span<const std::string_view>(all) : std::span<const std::string_view>();
+      const Encodings one = tokenizer_.encode(all, second, options);
+      const Encodings many = tokenizer_.encode(all, second, options, threads);
+      EXPECT_EQ(one.rows, many.rows);
+      EXPECT_EQ(one.ids, many.ids);
+      EXPECT_EQ(one.type_ids, many.type_ids);
+      EXPECT_EQ(one.special_mask, many.special_mask);
+      EXPECT_EQ(one.offsets, many.offsets);
+      EXPECT_EQ(one.offsets.size(), offsets ? one.ids.size() : 0);
+      const Encodings row = pairs ? tokenizer_.encode(all[7], all[7], options) : tokenizer_.encode(all[7], options);
+      EXPECT_THAT(row.row(0), ::testing::ElementsAreArray(one.row(7)));
+    }
+  }
+  EXPECT_EQ(tokenizer_.encode({}, {}, {}, threads).size(), 0);
+}
+
+TEST_F(Golden, BrokenBytesAreReplacementCharacters) {
+  const auto ids = [&](std::string_view text) { return tokenizer_.encode(text).ids; };
+  EXPECT_EQ(ids("good\xff movie"), ids("good movie"));  // clean_text drops U+FFFD
+  EXPECT_EQ(ids("\xe4\xb8 good"), ids("good"));
+  // Offsets count one character for each broken part: F0 9F 98 is one, ED A0 80 three.
+  const auto offsets =
+      tokenizer_.encode("\xf0\x9f\x98 good \xed\xa0\x80 good", {.special_tokens = false, .offsets = true}).offsets;
+  EXPECT_THAT(offsets, ElementsAre(Span{2, 6}, Span{11, 15}));
+}
+
+TEST(ReplaceBroken, IsThatOfPython) {
+  // bytes.decode("utf-8", "replace") of Python 3.11, a ? for each U+FFFD
+  const std::pair<std::string_view, const char*> known[] = {{"", ""},
+                                                            {"plain", "plain"},
+                                                            {"\xe4\xb8\xad", "中"},
+                                                            {"a\xff"
+                                                             "b",
+                                                             "a?b"},
+                                                            {"\xc3", "?"},
+                                                            {"\xc3(", "?("},
+                                                            {"\xc0\xaf", "??"},
+                                                            {"\xe0\x80\x80", "???"},
+                                                            {"\xe4\xb8", "?"},
+                                                            {"\xe4\xb8\xe4", "??"},
+                                                            {"\xed\xa0\x80", "???"},
+                                                            {"\xf0\x9f\x98", "?"},
+                                                            {"\xf0\x80", "??"},
+                                                            {"\xf4\x90\x80", "???"},
+                                                            {"\xf5\x80\x80\x80", "????"},
+                                                            {"\xf0\x9f\x98\x80\x80", "😀?"},
+                                                            {"\x80\x80", "??"},
+                                                            {"\xf0\x9f(\x98", "?(?"},
+                                                            {"\xf1\x80\x80\xc3\xa9", "?é"},
+                                                            {"\xfe\xff", "??"}};
+  for (const auto& [bytes, expected] : known) {
+    std::string found = unicode::replace_broken(bytes);
+    for (size_t at; (at = found.find("\uFFFD")) != std::string::npos;) found.replace(at, 3, "?");
+    EXPECT_EQ(found, expected);
+  }
+}
+
+TEST_F(Golden, LongWordsAndLongTexts) {
+  const auto unknown = tokenizer_.encode(std::string(1 << 20, 'x'), {.special_tokens = false, .offsets = true});
+  EXPECT_EQ(unknown.ids, std::vector{*tokenizer_.id_of("[UNK]")});
+  EXPECT_EQ(unknown.offsets[0], (Span{0, 1 << 20}));
+  std::string marks = "a";
+  for (int i = 0; i < 100'000; i++) marks += i % 2 ? "\u0301" : "\U0001d165";  // one run that must be sorted
+  EXPECT_EQ(tokenizer_.encode(marks, {.special_tokens = false}).ids.size(), 1);
+  std::string starters;
+  for (int i = 0; i < 100'000; i++) starters += "\u0301\u093a";  // runs that end in a dropped starter
+  EXPECT_THAT(tokenizer_.encode(starters + "\U0001d165", {.special_tokens = false}).ids.size(), 1);
+}
+
+TEST_F(Golden, Tokens) {
+  EXPECT_EQ(tokenizer_.vocabulary_size(), 3000);
+  EXPECT_EQ(tokenizer_.id_of("[PAD]"), 0);
+  EXPECT_EQ(tokenizer_.id_of("no such token"), std::nullopt);
+  EXPECT_EQ(tokenizer_.token(2), "[CLS]");
+  EXPECT_EQ(tokenizer_.token(-1), "");
+  EXPECT_EQ(tokenizer_.token(3000), "");
+  EXPECT_EQ(tokenizer_.decode(std::vector{-5, 999'999}), "");
+}
+
+TEST_F(Golden, PadsToARectangle) {
+  const std::vector<std::string_view> texts = {"good", "a very good movie", ""};
+  const Encodings encodings = tokenizer_.encode(texts, {}, {});
+  const auto batch = pad(encodings, {.id = 7, .type_id = 1});
+  EXPECT_EQ(batch.size, 3);
+  EXPECT_EQ(batch.length, 6);
+  EXPECT_THAT(std::span(batch.ids).subspan(12), ElementsAre(2, 3, 7, 7, 7, 7));
+  EXPECT_THAT(std::span(batch.attention_mask).subspan(12), ElementsAre(1, 1, 0, 0, 0, 0));
+  EXPECT_THAT(std::span(batch.type_ids).subspan(12), ElementsAre(0, 0, 1, 1, 1, 1));
+  EXPECT_THAT(std::span(batch.special_mask).subspan(12), ElementsAre(1, 1, 1, 1, 1, 1));
+  const auto left = pad(encodings, {.multiple_of = 4, .side = Side::left});
+  EXPECT_EQ(left.length, 8);
+  EXPECT_THAT(std::span(left.ids).subspan(16), ElementsAre(0, 0, 0, 0, 0, 0, 2, 3));
+  EXPECT_EQ(pad(encodings, {.length = 128}).length, 128);
+  EXPECT_EQ(pad(encodings, {.length = 2}).length, 6);
+  EXPECT_THAT(pad({}, {}).ids, IsEmpty());
+  EXPECT_THAT([&] { pad(encodings, {.length = -1}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("length is -1")));
+  EXPECT_THAT([&] { pad(encodings, {.multiple_of = 0}); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("multiple_of is 0")));
+}
+
+TEST_F(Golden, RefusesWhatCannotBeDone) {
+  const auto encode = [&](int64_t max_length, TruncationStrategy strategy, bool pair) {
+    return [=, this] {
+      const EncodeOptions options = {.truncation = Truncation{.max_length = max_length, .strategy = strategy}};
+      pair ? tokenizer_.encode("a good movie", "really", options) : tokenizer_.encode("a good movie", options);
+    };
+  };
+  using enum TruncationStrategy;
+  EXPECT_THAT(encode(1, longest_first, false),
+              ThrowsMessage<std::invalid_argument>(AllOf(HasSubstr("max_length is 1"), HasSubstr("2"))));
+  EXPECT_THAT(encode(4, only_second, false), ThrowsMessage<std::invalid_argument>(HasSubstr("no second text")));
+  EXPECT_THAT(encode(4, only_first, true), ThrowsMessage<std::invalid_argument>(HasSubstr("only_first")));
+  const std::vector<std::string_view> texts = {"a", "b"}, pairs = {"c"};
+  EXPECT_THAT([&] { tokenizer_.encode(texts, pairs, {}); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("2 texts have 1 pairs")));
+}
+
+TEST(Tokenizer, RefusesSpecsThatContradictThemselves) {
+  const auto refused = [](auto change, const char* message) {
+    TokenizerSpec spec;
+    spec.vocabulary = {{"[UNK]", 0}, {"a", 1}, {"b", 2}};
+    change(spec);
+    EXPECT_THAT([&] { Tokenizer made(spec); }, ThrowsMessage<std::invalid_argument>(HasSubstr(message)));
+  };
+  refused([](auto& spec) { spec.vocabulary.clear(); }, "vocabulary is empty");
+  refused([](auto& spec) { spec.vocabulary[1].id = -1; }, "a has the id -1");
+  refused([](auto& spec) { spec.vocabulary[2].id = 1; }, "b has the id 1");
+  refused([](auto& spec) { spec.vocabulary[2].text = "a"; }, "a stands there twice");
+  refused([](auto& spec) { spec.vocabulary[2].text = "\xff"; }, "no UTF-8");
+  refused([](auto& spec) { spec.unk_token = "<unk>"; }, "unk_token <unk> is not in the vocabulary");
+  refused([](auto& spec) { spec.max_input_chars_per_word = -1; }, "max_input_chars_per_word is -1");
+  refused([](auto& spec) { spec.added_tokens = {{"a", 5}}; }, "added token a has the id 5, expected 1");
+  refused([](auto& spec) { spec.added_tokens = {{"x", 5}}; }, "added token x has the id 5, expected 3");
+  refused([](auto& spec) { spec.added_tokens = {{"", 3}}; }, "content is empty");
+  refused([](auto& spec) { spec.added_tokens = {{"x", 3}, {"x", 4}}; }, "x stands there twice");
+  refused([](auto& spec) { spec.added_tokens = {{"x", 3}, {"X", 4}}; }, "another one is x too");
+  refused([](auto& spec) { spec.added_tokens = {{"\u0301", 3}}; }, "nothing is left of it");
+  refused(
+      [](auto& spec) {
+        spec.vocabulary[2].id = 3, spec.added_tokens = {{"x", 3}};
+      },
+      "as a token of the vocabulary has");
+  refused([](auto& spec) { spec.single.push_back({TemplatePiece::second}); }, "single has a second text");
+  refused([](auto& spec) { spec.pair.pop_back(); }, "pair lacks one of the two texts");
+  refused([](auto& spec) { spec.single.push_back({TemplatePiece::special, 0, {-1}}); }, "the id -1");
+}
+
+}  // namespace
+}  // namespace sartor::text

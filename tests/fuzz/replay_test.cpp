@@ -1,0 +1,29 @@
+// The kept inputs of the fuzzers, run once each.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+#include "fuzz/targets.h"
+
+namespace sartor::fuzz {
+namespace {
+
+TEST(FuzzCorpus, IsReadOrRefused) {
+  for (const auto& [name, run] : targets) {
+    const auto folder = std::filesystem::path(SARTOR_SOURCE_DIR) / "tests/fuzz/corpus" / name;
+    int inputs = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      SCOPED_TRACE(entry.path());
+      std::ifstream file(entry.path(), std::ios::binary);
+      EXPECT_NO_THROW(run(std::string(std::istreambuf_iterator<char>(file), {})));
+      inputs++;
+    }
+    EXPECT_GT(inputs, 5) << name;
+  }
+}
+
+}  // namespace
+}  // namespace sartor::fuzz

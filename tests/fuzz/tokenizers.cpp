@@ -1,0 +1,56 @@
+#include <cstdlib>
+#include <stdexcept>
+
+#include "fuzz/targets.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_files.h"
+
+namespace sartor::fuzz {
+namespace {
+
+void expect(bool holds) {
+  if (!holds) std::abort();
+}
+
+// Whatever the tokenizer is, its rows must hang together.
+void use(text::TokenizerSpec spec) {
+  const text::Tokenizer tokenizer(std::move(spec));
+  const std::string_view texts[] = {"Hello, world! a[MASK]b", "我喜欢\xff é\u0301\U0001d165\u0316 <x> xx", "",
+                                    "aaaaaaaaaaaaaaaa"};
+  for (const bool truncated : {false, true}) {
+    text::EncodeOptions options = {.offsets = true};
+    if (truncated) options.truncation = text::Truncation{.max_length = 5};
+    for (const auto pairs : {std::span<const std::string_view>(), std::span<const std::string_view>(texts)}) {
+      try {
+        const auto encodings = tokenizer.encode(texts, pairs, options);
+        expect(encodings.size() == 4 && encodings.rows.back() == std::ssize(encodings.ids));
+        expect(encodings.offsets.size() == encodings.ids.size() && encodings.type_ids.size() == encodings.ids.size());
+        for (int64_t r = 0; truncated && r < 4; r++) expect(encodings.row(r).size() <= 5);
+        for (const auto& [begin, end] : encodings.offsets) expect(begin <= end && end <= 30);
+        tokenizer.decode(encodings.ids, truncated);
+      } catch (const std::invalid_argument&) {  // a template of more than 5 tokens
+        expect(truncated);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void tokenizer_json(std::string_view input) {
+  try {
+    use(text::parse_tokenizer_json(input, "tokenizer.json"));
+  } catch (const std::invalid_argument&) {
+  }
+}
+
+void bert_tokenizer(std::string_view input) {
+  const size_t end = std::min(input.find('\0'), input.size());
+  const std::string_view config = input.substr(std::min(end + 1, input.size()));
+  try {
+    use(text::parse_bert_tokenizer(input.substr(0, end), "vocab.txt", config, "tokenizer_config.json"));
+  } catch (const std::invalid_argument&) {
+  }
+}
+
+}  // namespace sartor::fuzz
