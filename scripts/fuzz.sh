@@ -12,5 +12,5 @@ found=build/fuzz/$target
 mkdir -p "$found"
 flags=(-std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Idatasets -Iconfigs -Itests)
 clang++-14 "${flags[@]}" -DSARTOR_FUZZ_TARGET="$target" tests/fuzz/libfuzzer.cpp tests/fuzz/tokenizers.cpp \
-  datasets/text/*.cpp datasets/storage/atomic_file.cpp -lfmt -o "build/fuzz/$target.bin"
+  datasets/text/*.cpp datasets/storage/{atomic_file,descriptor}.cpp -lfmt -o "build/fuzz/$target.bin"
 exec "build/fuzz/$target.bin" -artifact_prefix="build/fuzz/$target-" -max_len=4096 -timeout=20 "$@" "$found" "tests/fuzz/corpus/$target"

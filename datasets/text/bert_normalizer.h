@@ -61,7 +61,8 @@ class CharacterMap {
   void append_parts(char32_t decomposed, std::vector<Part>& parts) const;  // its lower case
 
  private:
-  Entry entry(char32_t code);
+  class Unpacked;
+  Entry entry(char32_t code, const Unpacked& tables, std::vector<Part>& parts);
 
   bool clean_, separate_, strip_, lowercase_;
   std::vector<uint16_t> block_of_;  // of code >> 8

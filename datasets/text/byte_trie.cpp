@@ -58,7 +58,7 @@ class ByteTrie::Builder {
 
   // A base whose slots for bytes_ are free; takes them.
   uint64_t place() {
-    const uint64_t recent = std::max<uint64_t>(256, slots_.size() - std::min<uint64_t>(slots_.size(), 8 * 256));
+    const uint64_t recent = std::max<uint64_t>(256, slots_.size() - std::min<uint64_t>(slots_.size(), 4 * 256));
     for (uint64_t block = recent; block < slots_.size(); block += 256) {
       if (free_[block >> 8] < bytes_.size()) continue;
       for (uint64_t base = block; base < block + 256; base++) {

@@ -33,18 +33,22 @@ void check(const TokenizerSpec& spec) {
   require(!spec.vocabulary.empty(), "the vocabulary is empty");
   require(spec.max_input_chars_per_word >= 0, "max_input_chars_per_word is {}, expected 0 or more",
           spec.max_input_chars_per_word);
-  std::set<std::string_view> texts;
-  std::set<int32_t> ids;
   std::vector<std::pair<std::string_view, int32_t>> vocabulary;
+  std::vector<std::pair<int32_t, std::string_view>> by_id;
   for (const auto& [text, id] : spec.vocabulary) {
     require(valid_utf8(text) == text.size(), "vocabulary: the token with the id {} is no UTF-8", id);
     require(id >= 0, "vocabulary: {} has the id {}, expected 0 or more", text, id);
-    require(texts.insert(text).second, "vocabulary: {} stands there twice", text);
-    require(ids.insert(id).second, "vocabulary: {} has the id {}, as another one has", text, id);
     vocabulary.emplace_back(text, id);
+    by_id.emplace_back(id, text);
+  }
+  std::ranges::sort(vocabulary);
+  std::ranges::sort(by_id);
+  for (size_t i = 1; i < vocabulary.size(); i++) {
+    require(vocabulary[i - 1].first != vocabulary[i].first, "vocabulary: {} stands there twice", vocabulary[i].first);
+    require(by_id[i - 1].first != by_id[i].first, "vocabulary: {} and {} have the id {}", by_id[i - 1].second,
+            by_id[i].second, by_id[i].first);
   }
   // The reference gives ids itself: that of the vocabulary, else the next one behind it.
-  std::ranges::sort(vocabulary);
   std::set<std::string_view> added;
   auto next = static_cast<int64_t>(spec.vocabulary.size());
   for (const auto& token : spec.added_tokens) {
@@ -58,8 +62,9 @@ void check(const TokenizerSpec& spec) {
     const int64_t expected = has ? found->second : next++;
     require(token.id == expected, "added token {} has the id {}, expected {}: {}", token.content, token.id, expected,
             has ? "that of the vocabulary" : "the next behind the vocabulary and the added tokens before it");
-    require(has || ids.insert(token.id).second, "added token {} has the id {}, as a token of the vocabulary has",
-            token.content, token.id);
+    const auto same = std::ranges::lower_bound(by_id, token.id, {}, [](const auto& each) { return each.first; });
+    require(has || same == by_id.end() || same->first != token.id,
+            "added token {} has the id {}, as a token of the vocabulary has", token.content, token.id);
   }
   check_template(spec.single, "single", false);
   check_template(spec.pair, "pair", true);

@@ -7,7 +7,6 @@
 namespace sartor::text::unicode {
 namespace {
 
-constexpr char32_t hangul_first = 0xAC00, hangul_last = 0xD7A3;
 constexpr char32_t leading_first = 0x1100, vowel_first = 0x1161, trailing_before = 0x11A7;
 constexpr char32_t vowels = 21, trailings = 28;  // of a syllable block, no trailing consonant being one of them
 

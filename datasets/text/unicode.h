@@ -13,6 +13,9 @@ namespace sartor::text::unicode {
 uint8_t properties(char32_t code);
 uint8_t combining_class(char32_t code);  // 0: a starter
 
+// Syllables, whose decomposition is computed.
+constexpr char32_t hangul_first = 0xAC00, hangul_last = 0xD7A3;
+
 // Code points of a canonical decomposition or a lower case, without memory of their own.
 struct Codes {
   char32_t codes[4];

@@ -1,7 +1,7 @@
 #include "text/wordpiece.h"
 
 #include <algorithm>
-#include <cstring>
+#include <optional>
 #include <set>
 
 #include "schema/require.h"
@@ -14,12 +14,15 @@ class WordPiece final : public TextModel {
  public:
   explicit WordPiece(const TokenizerSpec& spec)
       : map_(spec.normalizer),
-        as_it_is_({.clean_text = false, .handle_chinese_chars = false, .strip_accents = false, .lowercase = false}),
         trie_(entries(spec)),
         continues_(trie_.walk(continuing_, spec.continuing_subword_prefix)),
         unknown_(unknown(spec)),
         most_characters_(static_cast<size_t>(spec.max_input_chars_per_word)),
-        added_(finder(spec)) {}
+        added_(finder(spec)) {
+    if (added_.empty()) return;
+    as_it_is_.emplace(BertNormalizerOptions{
+        .clean_text = false, .handle_chinese_chars = false, .strip_accents = false, .lowercase = false});
+  }
 
   void tokenize(std::string_view text, uint32_t first, TokenList& tokens) const override {
     if (!added_.empty()) return tokenize_normalized(text, first, tokens);
@@ -64,7 +67,7 @@ class WordPiece final : public TextModel {
     uint32_t characters = 0;  // as many characters
     const auto cut_up_to = [&](size_t end) {
       if (done < end)
-        cut(as_it_is_, std::string_view(normalized.text).substr(done, end - done), characters,
+        cut(*as_it_is_, std::string_view(normalized.text).substr(done, end - done), characters,
             normalized.origins.data(), tokens);
     };
     const auto character_of = [&](size_t byte) {
@@ -91,7 +94,8 @@ class WordPiece final : public TextModel {
   void cut(const CharacterMap& map, std::string_view text, uint32_t first, const uint32_t* origins,
            TokenList& tokens) const;
 
-  CharacterMap map_, as_it_is_;
+  CharacterMap map_;
+  std::optional<CharacterMap> as_it_is_;  // for text that is normalised already: only if there are such added tokens
   ByteTrie trie_;
   ByteTrie::Node continuing_ = trie_.root();
   bool continues_;  // otherwise no token continues a word

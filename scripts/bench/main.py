@@ -158,6 +158,52 @@ def prepare(name: str) -> None:
     output.unlink()
 
 
+def distinct_lines(language: str) -> Path:
+    """The lines of the public reviews, each once."""
+    path = WORK / f"lines-{language}.txt"
+    if not path.exists():
+        run(sys.executable, ROOT / "scripts" / "fetch_data.py", f"reviews-{language}", "minilm")
+        field = 2 if language == "en" else 0
+        rows = [
+            row.split("\t")
+            for file in sorted((ROOT / "data" / f"reviews-{language}").glob("*.txt"))
+            for row in file.read_text(encoding="utf-8", errors="replace").split("\n")
+        ]
+        lines = dict.fromkeys(row[field].strip() for row in rows if len(row) > field)
+        path.write_text("".join(f"{line}\n" for line in lines if line), encoding="utf-8")
+    return path
+
+
+def wordpiece(name: str, language: str, offsets: bool, threads: int) -> None:
+    lines, tokenizer = distinct_lines(language), ROOT / "data" / "minilm" / "tokenizer.json"
+    kind = "offsets" if offsets else "ids"
+    bench = BUILD / "bin" / "wordpiece_bench"
+    found = {}
+
+    def ours() -> float:
+        found["ours"] = last_json(run(bench, tokenizer, lines, threads, kind, 7, threads=threads))
+        return found["ours"]["seconds"]
+
+    def theirs() -> float:
+        pool = {"RAYON_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false"}
+        found["theirs"] = peer("tokenizers", tokenizer, lines, kind, threads=threads, **pool)
+        return found["theirs"]["seconds"]
+
+    mine, peers = in_turn(ours, theirs)
+    if found["ours"]["tokens"] != found["theirs"]["tokens"]:
+        sys.exit(f"bench: {name}: {found['ours']['tokens']} tokens, the peer has {found['theirs']['tokens']}")
+    call = "encode_batch" if offsets else "encode_batch_fast"
+    megabytes = found["ours"]["bytes"] / 1e6
+    compare(
+        name,
+        mine,
+        {f"tokenizers 0.23.3 {call}": peers},
+        threads,
+        mb_per_s=round(megabytes / statistics.median(mine), 1),
+        peer_mb_per_s=round(megabytes / statistics.median(peers), 2),
+    )
+
+
 def accuracy_als(name: str) -> None:
     folds = []
     for fold in range(1, 6):
@@ -214,6 +260,11 @@ for threads in (1, 2):
         for factors in (64, 128):
             BENCHES[f"speed/als-explicit/{label}-f{factors}-t{threads}"] = partial(
                 als_explicit, data=data, factors=factors, threads=threads
+            )
+    for language in ("en", "zh"):
+        for offsets in (False, True):
+            BENCHES[f"speed/wordpiece/{language}-{'offsets' if offsets else 'ids'}-t{threads}"] = partial(
+                wordpiece, language=language, offsets=offsets, threads=threads
             )
     for label, shape in {
         "1000x100k-d128-k10": (1000, 100_000, 128, 10),

@@ -1,9 +1,10 @@
-"""One measurement of a public peer, a process each: peers.py faiss|torch|gemm|implicit ARGUMENTS. Prints one line of JSON.
+"""One measurement of a public peer, a process each: peers.py faiss|torch|gemm|implicit|tokenizers ARGUMENTS. Prints one line of JSON.
 
 faiss|torch QUERIES ITEMS COLUMNS K REPEATS     seconds of one exact search over normalised rows
 gemm                                    GFLOP/s of a 2048^3 fp32 product in numpy (OpenBLAS)
 torch-gemm                              the same in torch: the better of MKL and oneDNN
 implicit PREPARED FACTORS EPOCHS        seconds an epoch of implicit's ALS with Cholesky on a prepared file's training rows
+tokenizers TOKENIZER LINES ids|offsets  seconds of Hugging Face's tokenizers over the lines of a file, 1,000 a call
 """
 
 import itertools
@@ -95,8 +96,23 @@ def implicit(path: str, factors: int, epochs: int) -> dict:
     return {"seconds": statistics.median([after - before for before, after in itertools.pairwise(stamps[1:])])}
 
 
+def tokenizers(path: str, lines: str, kind: str) -> dict:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(path)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    with open(lines, encoding="utf-8", newline="\n") as file:
+        texts = file.read().split("\n")[:-1]
+    encode = tokenizer.encode_batch if kind == "offsets" else tokenizer.encode_batch_fast
+
+    def all_lines() -> int:
+        return sum(len(row) for at in range(0, len(texts), 1000) for row in encode(texts[at : at + 1000]))
+
+    return {"seconds": seconds(all_lines, 3), "tokens": all_lines()}
+
+
 if __name__ == "__main__":
-    work = {"faiss": faiss, "torch": torch_topk, "gemm": gemm, "torch-gemm": torch_gemm, "implicit": implicit}[
-        sys.argv[1]
-    ]
+    works = {"faiss": faiss, "torch": torch_topk, "gemm": gemm, "torch-gemm": torch_gemm, "implicit": implicit}
+    work = (works | {"tokenizers": tokenizers})[sys.argv[1]]
     print(json.dumps(work(*(int(word) if word.isdigit() else word for word in sys.argv[2:]))))

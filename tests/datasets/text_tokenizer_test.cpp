@@ -281,7 +281,7 @@ TEST(Tokenizer, RefusesSpecsThatContradictThemselves) {
   };
   refused([](auto& spec) { spec.vocabulary.clear(); }, "vocabulary is empty");
   refused([](auto& spec) { spec.vocabulary[1].id = -1; }, "a has the id -1");
-  refused([](auto& spec) { spec.vocabulary[2].id = 1; }, "b has the id 1");
+  refused([](auto& spec) { spec.vocabulary[2].id = 1; }, "a and b have the id 1");
   refused([](auto& spec) { spec.vocabulary[2].text = "a"; }, "a stands there twice");
   refused([](auto& spec) { spec.vocabulary[2].text = "\xff"; }, "no UTF-8");
   refused([](auto& spec) { spec.unk_token = "<unk>"; }, "unk_token <unk> is not in the vocabulary");

@@ -1,9 +1,12 @@
 // The entry of libFuzzer. SARTOR_FUZZ_TARGET is one of targets.h; scripts/fuzz.sh says it.
 #include <cstdint>
+#include <functional>
 
 #include "fuzz/targets.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  sartor::fuzz::SARTOR_FUZZ_TARGET({reinterpret_cast<const char*>(data), size});
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  // Using takes many times as long as reading: one input in eight, always the same.
+  sartor::fuzz::SARTOR_FUZZ_TARGET(input, std::hash<std::string_view>()(input) % 8 == 0);
   return 0;
 }

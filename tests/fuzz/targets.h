@@ -1,16 +1,17 @@
-// What the fuzzers run and the tests replay. A target may refuse its input with std::invalid_argument and nothing else.
+// What the fuzzers run and the tests replay: reads the input and, if asked to, uses what came of it. An input may be
+// refused with std::invalid_argument and nothing else.
 #pragma once
 
 #include <string_view>
 
 namespace sartor::fuzz {
 
-void tokenizer_json(std::string_view input);
-void bert_tokenizer(std::string_view input);  // vocab.txt, a byte 0, tokenizer_config.json
+void tokenizer_json(std::string_view input, bool use);
+void bert_tokenizer(std::string_view input, bool use);  // vocab.txt, a byte 0, tokenizer_config.json
 
 struct Target {
   std::string_view name;  // of its folder in corpus/
-  void (*run)(std::string_view input);
+  void (*run)(std::string_view input, bool use);
 };
 constexpr Target targets[] = {{"tokenizer_json", tokenizer_json}, {"bert_tokenizer", bert_tokenizer}};
 

@@ -13,7 +13,7 @@ void expect(bool holds) {
 }
 
 // Whatever the tokenizer is, its rows must hang together.
-void use(text::TokenizerSpec spec) {
+void encode(text::TokenizerSpec spec) {
   const text::Tokenizer tokenizer(std::move(spec));
   const std::string_view texts[] = {"Hello, world! a[MASK]b", "我喜欢\xff é\u0301\U0001d165\u0316 <x> xx", "",
                                     "aaaaaaaaaaaaaaaa"};
@@ -37,18 +37,20 @@ void use(text::TokenizerSpec spec) {
 
 }  // namespace
 
-void tokenizer_json(std::string_view input) {
+void tokenizer_json(std::string_view input, bool use) {
   try {
-    use(text::parse_tokenizer_json(input, "tokenizer.json"));
+    auto spec = text::parse_tokenizer_json(input, "tokenizer.json");
+    if (use) encode(std::move(spec));
   } catch (const std::invalid_argument&) {
   }
 }
 
-void bert_tokenizer(std::string_view input) {
+void bert_tokenizer(std::string_view input, bool use) {
   const size_t end = std::min(input.find('\0'), input.size());
   const std::string_view config = input.substr(std::min(end + 1, input.size()));
   try {
-    use(text::parse_bert_tokenizer(input.substr(0, end), "vocab.txt", config, "tokenizer_config.json"));
+    auto spec = text::parse_bert_tokenizer(input.substr(0, end), "vocab.txt", config, "tokenizer_config.json");
+    if (use) encode(std::move(spec));
   } catch (const std::invalid_argument&) {
   }
 }
