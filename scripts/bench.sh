@@ -6,7 +6,7 @@
 # The environment is cleaned: a shell's OPENBLAS_CORETYPE or OMP settings would measure something else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/build.sh --target sartor-train topk_bench wordpiece_bench >/dev/null
+scripts/build.sh --target sartor-train topk_bench wordpiece_bench bert_classify_bench >/dev/null
 keep=(PATH HOME LANG XDG_CACHE_HOME SSL_CERT_FILE PIP_CERT PIP_INDEX_URL PIP_FIND_LINKS)
 clean=()
 for name in "${keep[@]}"; do [ -z "${!name:-}" ] || clean+=("$name=${!name}"); done

@@ -45,13 +45,13 @@ def last_json(output: str) -> dict:
     return json.loads(output.strip().splitlines()[-1])
 
 
-def peer_python() -> Path:
-    """The interpreter that has the peers, installed on first use."""
-    requirements = Path(__file__).with_name("requirements-peers.txt")
-    venv = ROOT / "build" / "peers"
+def peer_python(name: str = "peers") -> Path:
+    """The interpreter that has the peers of requirements-NAME.txt, installed on first use."""
+    requirements = Path(__file__).with_name(f"requirements-{name}.txt")
+    venv = ROOT / "build" / name
     done = venv / "complete"
     if not done.exists() or done.read_text() != requirements.read_text():
-        print("bench: installing peers into build/peers", file=sys.stderr)
+        print(f"bench: installing peers into build/{name}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
         pip = [venv / "bin" / "pip", "install", "-q", "--disable-pip-version-check"]
         subprocess.run([*pip, "-r", requirements], check=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from common import BUILD, ROOT, TRAIN, WORK, compare, in_turn, last_json, peak_mib, peer_python, publish, run
 
 PEERS = Path(__file__).with_name("peers.py")
+TEXT_PEERS = Path(__file__).with_name("text_peers.py")
 SKYLAKE = {"OPENBLAS_CORETYPE": "SkylakeX"}  # faiss-cpu's and numpy's OpenBLAS takes new AMD processors for old ones
 
 
@@ -252,6 +253,49 @@ def accuracy_als(name: str) -> None:
     publish(line)
 
 
+def text_peer(*words: object, threads: int | None = None) -> dict:
+    return last_json(run(peer_python("peers-text"), TEXT_PEERS, *words, threads=threads))
+
+
+def bert_classify(name: str, precision: str, peers: dict[str, tuple[str, str]], threads: int) -> None:
+    """2,000 reviews, given unsorted as token ids. `peers`: names for people to engine and precision."""
+    folder = WORK / "bert-classify"
+    for data in ("minilm", "reviews-en"):
+        run(sys.executable, ROOT / "scripts" / "fetch_data.py", data)
+    if not (folder / "texts.ids").exists():
+        text_peer("prepare", folder)
+
+    def command(passes: int) -> list[object]:
+        ids, logits = folder / "texts.ids", folder / f"ours-{precision}.logits"
+        return [
+            BUILD / "bin" / "bert_classify_bench",
+            folder / "classifier",
+            ids,
+            precision,
+            threads,
+            1024,
+            passes,
+            logits,
+        ]
+
+    def ours() -> float:
+        return last_json(run(*command(2), threads=threads))["seconds"]
+
+    def theirs(engine: str, kind: str) -> float:
+        return text_peer("classify", folder, engine, kind, threads, threads=threads)["seconds"]
+
+    mine, *others = in_turn(ours, *(partial(theirs, *each) for each in peers.values()))
+    above = peak_mib(*command(2)) - peak_mib(BUILD / "bin" / "bert_classify_bench", "--version")
+    compare(
+        name,
+        mine,
+        dict(zip(peers, others)),
+        threads,
+        texts_per_second=round(2000 / statistics.median(mine)),
+        peak_mib=round(above),
+    )
+
+
 BENCHES = {"accuracy/ml-100k-als": accuracy_als, "speed/prepare": prepare}
 for factors in (64, 128):
     BENCHES[f"memory/als-explicit/made-10m-f{factors}"] = partial(als_memory, factors=factors)
@@ -266,6 +310,17 @@ for threads in (1, 2):
             BENCHES[f"speed/wordpiece/{language}-{'offsets' if offsets else 'ids'}-t{threads}"] = partial(
                 wordpiece, language=language, offsets=offsets, threads=threads
             )
+    fp32 = {
+        "ctranslate2 4.8.5": ("ctranslate2", "fp32"),
+        "onnxruntime 1.32.0": ("onnxruntime", "fp32"),
+        "transformers 5.23.0": ("transformers", "fp32"),
+    }
+    int8 = {"ctranslate2 4.8.5 int8": ("ctranslate2", "int8"), "onnxruntime 1.32.0 int8": ("onnxruntime", "int8")}
+    bf16 = {"transformers 5.23.0 bf16": ("transformers", "bf16")}
+    for precision, peers in {"fp32": fp32, "bf16": bf16, "int8": int8}.items():
+        BENCHES[f"speed/bert-classify-{precision}/minilm-t{threads}"] = partial(
+            bert_classify, precision=precision, peers=peers, threads=threads
+        )
     for label, shape in {
         "1000x100k-d128-k10": (1000, 100_000, 128, 10),
         "1000x100k-d128-k100": (1000, 100_000, 128, 100),

@@ -1,0 +1,182 @@
+"""One measurement of a public peer on a BERT classifier, a process each. Prints one line of JSON.
+
+text_peers.py prepare FOLDER                    makes what the others read: texts.ids (2,000 English reviews as token ids, as they
+                                                stand in the data), classifier/ (MiniLM with a head drawn from a seed, a Hugging
+                                                Face folder), onnx/ and ctranslate2/ of it
+text_peers.py classify FOLDER ENGINE PRECISION THREADS [load]   seconds of classifying texts.ids, sorting and padding included;
+                                                with `load` it loads the model and stops, for its memory
+
+ENGINE and PRECISION: transformers fp32|bf16, onnxruntime fp32|int8, ctranslate2 fp32|int8. Every engine gets the texts sorted by
+length in batches of 32, which was the best of 16, 32, 64 and 128, sorted or not, for each of them.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXTS, BATCH = 2000, 32
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+def prepare(folder: Path) -> dict:
+    import ctranslate2
+    import torch
+    import transformers
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.transformers import optimizer
+    from tokenizers import Tokenizer
+
+    source, classifier, onnx = ROOT / "data/minilm", folder / "classifier", folder / "onnx"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = (ROOT / "data/reviews-en/amazonReviewSnippets_GroundTruth.txt").read_text("utf-8", "replace").splitlines()
+    texts = list(dict.fromkeys(" ".join(line.split("\t")[2].split()) for line in lines if line.count("\t") >= 2))[
+        :TEXTS
+    ]
+    tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(128)
+    rows = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+
+    torch.manual_seed(42)
+    model = transformers.BertForSequenceClassification.from_pretrained(
+        source, num_labels=2, attn_implementation="eager"
+    ).eval()
+    model.save_pretrained(classifier)
+    base = folder / "base"
+    model.bert.save_pretrained(base)
+    for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(source / name, base)
+    ctranslate2.converters.TransformersConverter(str(base)).convert(str(folder / "ctranslate2"), force=True)
+
+    class Logits(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, ids, mask, types):
+            return self.model(input_ids=ids, attention_mask=mask, token_type_ids=types).logits
+
+    onnx.mkdir(exist_ok=True)
+    ids, mask = torch.randint(5, 1000, (3, 17)), torch.ones(3, 17, dtype=torch.long)
+    mask[0, 9:] = 0
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+    torch.onnx.export(
+        Logits(),
+        (ids, mask, torch.zeros_like(ids)),
+        str(onnx / "plain.onnx"),
+        input_names=names,
+        output_names=["logits"],
+        dynamic_axes={name: {0: "b", 1: "s"} for name in names},
+        opset_version=17,
+        dynamo=False,
+    )
+    optimizer.optimize_model(
+        str(onnx / "plain.onnx"), model_type="bert", num_heads=12, hidden_size=384
+    ).save_model_to_file(str(onnx / "fp32.onnx"))
+    options = {"DefaultTensorType": 1}
+    quantize_dynamic(onnx / "fp32.onnx", onnx / "int8.onnx", weight_type=QuantType.QInt8, extra_options=options)
+    (folder / "texts.ids").write_text("".join(" ".join(map(str, row)) + "\n" for row in rows))
+    return {"texts": len(rows), "tokens": sum(map(len, rows))}
+
+
+def padded(rows):
+    import numpy as np
+
+    ids = np.zeros((len(rows), max(map(len, rows))), np.int64)
+    mask = np.zeros_like(ids)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)], mask[i, : len(row)] = row, 1
+    return ids, mask
+
+
+def transformers(folder: Path, precision: str, threads: int):
+    import torch
+    import transformers
+
+    torch.set_num_threads(threads)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder / "classifier").eval()
+    if precision == "bf16":
+        model = model.bfloat16()
+
+    def logits(rows):
+        ids, mask = (torch.from_numpy(each) for each in padded(rows))
+        with torch.inference_mode():
+            return model(input_ids=ids, attention_mask=mask).logits.float().numpy()
+
+    return logits
+
+
+def onnxruntime(folder: Path, precision: str, threads: int):
+    import numpy as np
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    session = onnxruntime.InferenceSession(
+        str(folder / "onnx" / f"{precision}.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+
+    def logits(rows):
+        ids, mask = padded(rows)
+        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        wanted = {each.name for each in session.get_inputs()}
+        return session.run(None, {name: value for name, value in inputs.items() if name in wanted})[0]
+
+    return logits
+
+
+def ctranslate2(folder: Path, precision: str, threads: int):
+    import ctranslate2
+    import numpy as np
+    from safetensors.numpy import load_file
+
+    weights = load_file(folder / "classifier" / "model.safetensors")
+    weight, bias = weights["classifier.weight"].T.copy(), weights["classifier.bias"].copy()
+    del weights
+    kind = {"fp32": "float32", "int8": "int8"}[precision]
+    encoder = ctranslate2.Encoder(
+        str(folder / "ctranslate2"), device="cpu", compute_type=kind, inter_threads=1, intra_threads=threads
+    )
+    return lambda rows: np.array(encoder.forward_batch(rows).pooler_output) @ weight + bias
+
+
+def classify(folder: Path, engine: str, precision: str, threads: int, load: bool) -> dict:
+    import numpy as np
+
+    logits = {"transformers": transformers, "onnxruntime": onnxruntime, "ctranslate2": ctranslate2}[engine](
+        folder, precision, threads
+    )
+    if load:
+        return {}
+    rows = [[int(word) for word in line.split()] for line in (folder / "texts.ids").read_text().splitlines()]
+
+    def once():
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        found = np.empty((len(rows), 2), np.float32)
+        for begin in range(0, len(order), BATCH):
+            part = order[begin : begin + BATCH]
+            found[part] = logits([rows[i] for i in part])
+        return found
+
+    for begin in (0, 1000, 1960):  # warm
+        logits(rows[begin : begin + BATCH])
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        found = once()
+        seconds.append(time.perf_counter() - start)
+    np.savetxt(folder / f"{engine}-{precision}.logits", found)
+    return {"seconds": statistics.median(seconds)}
+
+
+if __name__ == "__main__":
+    words = sys.argv[1:]
+    if words[0] == "prepare":
+        print(json.dumps(prepare(Path(words[1]))))
+    else:
+        print(json.dumps(classify(Path(words[1]), words[2], words[3], int(words[4]), len(words) > 5)))

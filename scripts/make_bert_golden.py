@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/bert.json and tests/golden/minilm.json: what transformers computes for small models of every kind, and for
+the MiniLM folder of scripts/fetch_data.py on 200 reviews, as token ids.
+
+    python3 -m venv build/golden-bert
+    build/golden-bert/bin/pip install torch==2.11.0 transformers==5.23.0 tokenizers==0.23.3
+    scripts/fetch_data.py minilm reviews-en reviews-zh
+    build/golden-bert/bin/python scripts/make_bert_golden.py bert
+    build/golden-bert/bin/python scripts/make_bert_golden.py minilm
+
+Weights of small models and of heads follow from a parameter's name (see `formula`), so that the tests make them again.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+
+ROOT = Path(__file__).resolve().parent.parent
+torch.set_grad_enabled(True)
+
+
+def wave(name: str, size: int, step: float) -> np.ndarray:
+    return np.sin(step * np.arange(size, dtype=np.float64) + sum(name.encode()) % 1000)
+
+
+def formula(name: str, parameter: torch.Tensor, scale: float) -> torch.Tensor:
+    values = scale * wave(name, parameter.numel(), 0.7)
+    if "norm.weight" in name.lower():
+        values += 1
+    return torch.from_numpy(values.astype(np.float32)).view_as(parameter)
+
+
+def numbers(tensor: torch.Tensor) -> list:
+    return [float(f"{value:.9g}") for value in tensor.detach().double().flatten().tolist()]
+
+
+def padded(rows: list[list[int]], value: int) -> torch.Tensor:
+    longest = max(map(len, rows))
+    return torch.tensor([row + [value] * (longest - len(row)) for row in rows])
+
+
+def small(name: str, kind: type, config: dict, labels=None, roberta: bool = False) -> dict:
+    base = {
+        "vocab_size": 61,
+        "hidden_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 3,
+        "intermediate_size": 40,
+        "max_position_embeddings": 70,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    }
+    made = (transformers.RobertaConfig if roberta else transformers.BertConfig)(**{**base, **config})
+    model = kind(made)
+    model.set_attn_implementation("eager")
+    model.eval()
+    with torch.no_grad():
+        for parameter_name, parameter in model.named_parameters():
+            parameter.copy_(formula(parameter_name, parameter, 0.3))
+        if labels == "tokens" and not made.tie_word_embeddings:  # one bias there, as everywhere else
+            model.cls.predictions.decoder.bias.copy_(model.cls.predictions.bias)
+    random = np.random.default_rng(sum(name.encode()))
+    ids = [random.integers(2, 61, length).tolist() for length in (5, 1, 17, 66, 9)]
+    types = [random.integers(0, made.type_vocab_size, len(row)).tolist() for row in ids]
+    mask = padded([[1] * len(row) for row in ids], 0)
+    words = {"input_ids": padded(ids, made.pad_token_id), "attention_mask": mask, "token_type_ids": padded(types, 0)}
+    case = {"name": name, "config": json.loads(made.to_json_string(use_diff=False)), "ids": ids, "types": types}
+    case["config"]["architectures"] = [kind.__name__]
+    if labels is not None:
+        case["labels"] = labels if labels != "tokens" else [[-100, *row[1:]] for row in ids]
+        target = padded(case["labels"], -100) if labels == "tokens" else torch.tensor(labels)
+        out = model(**words, labels=target, output_attentions=True)
+        out.loss.backward()
+        case["loss"] = out.loss.item()
+        logits = out.logits if labels != "tokens" else out.logits[mask.bool()][::7]
+        case["logits"] = numbers(logits)
+        case["gradients"] = {
+            each: [float(f"{probe:.9g}"), float(f"{parameter.grad.norm():.9g}")]
+            for each, parameter in model.named_parameters()
+            if parameter.grad is not None
+            for probe in [
+                float(parameter.grad.flatten().double() @ torch.from_numpy(wave(each, parameter.numel(), 0.3)))
+            ]
+        }
+    else:
+        out = model(**words, output_attentions=True)
+        case["hidden"] = numbers(out.last_hidden_state[mask.bool()][::7])
+        case["pooler"] = numbers(out.pooler_output)
+        weights = mask.unsqueeze(2).double()
+        mean = (out.last_hidden_state.double() * weights).sum(1) / weights.sum(1)
+        case["mean"] = numbers(mean)
+        case["mean_normalised"] = numbers(torch.nn.functional.normalize(mean))
+    case["attention"] = numbers(out.attentions[1][0, 2, :5, :5])  # layer 1, sequence 0, head 2
+    return case
+
+
+def bert() -> list[dict]:
+    t = transformers
+    single = [2, 0, 1, 1, 2]
+    many = [[0.0, 1, 1, 0], [1.0, 0, 0, 0], [0.0, 0, 0, 0], [1.0, 1, 1, 1], [0.0, 0, 1, 0]]
+    return [
+        small("bert", t.BertModel, {}),
+        small("bert single label", t.BertForSequenceClassification, {"num_labels": 3}, single),
+        small(
+            "bert multi label",
+            t.BertForSequenceClassification,
+            {"num_labels": 4, "hidden_act": "gelu_new", "problem_type": "multi_label_classification"},
+            many,
+        ),
+        small("bert masked lm", t.BertForMaskedLM, {"hidden_act": "relu"}, "tokens"),
+        small("bert masked lm, untied", t.BertForMaskedLM, {"tie_word_embeddings": False}, "tokens"),
+        small("roberta", t.RobertaModel, {"type_vocab_size": 1}, roberta=True),
+        small(
+            "roberta regression",
+            t.RobertaForSequenceClassification,
+            {"num_labels": 1, "type_vocab_size": 1, "layer_norm_eps": 1e-5},
+            [0.5, -1.25, 3.0, 0.0, 2.0],
+            roberta=True,
+        ),
+        small("roberta masked lm", t.RobertaForMaskedLM, {"type_vocab_size": 1}, "tokens", roberta=True),
+    ]
+
+
+def review_texts() -> list[str]:
+    """Every 35th English review and the first lines of the Chinese ones: 200 texts."""
+    english = [
+        line.split("\t")[2].strip()
+        for name in ("amazonReviewSnippets", "movieReviewSnippets")
+        for line in (ROOT / f"data/reviews-en/{name}_GroundTruth.txt").read_text("utf-8", "replace").splitlines()
+        if line.count("\t") >= 2
+    ]
+    chinese = (ROOT / "data/reviews-zh/pos.txt").read_text("utf-8").split("\n")
+    return [*english[::35][:150], *[line for line in chinese if line.strip()][:50]]
+
+
+def minilm() -> list[dict]:
+    from tokenizers import Tokenizer
+
+    folder = ROOT / "data/minilm"
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(128)
+    model = transformers.BertForSequenceClassification.from_pretrained(folder, num_labels=2).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.startswith("classifier"):
+                parameter.copy_(formula(name, parameter, 0.5))
+    rows = []
+    with torch.no_grad():
+        for encoding in tokenizer.encode_batch(review_texts()):
+            ids = torch.tensor([encoding.ids])
+            hidden = model.bert(ids).last_hidden_state.double()
+            embedding = torch.nn.functional.normalize(hidden.mean(1))[0]
+            row = {"ids": encoding.ids, "logits": numbers(model(ids).logits), "embedding": numbers(embedding[:4])}
+            rows.append(row)
+    return rows
+
+
+if __name__ == "__main__":
+    files = {make.__name__: make for make in (bert, minilm)}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=files)
+    name = parser.parse_args().name
+    path = ROOT / "tests" / "golden" / f"{name}.json"
+    rows = ",\n".join(json.dumps(row, ensure_ascii=False) for row in files[name]())
+    path.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
+    print(f"{path}: {path.stat().st_size} bytes")

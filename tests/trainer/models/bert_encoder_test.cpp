@@ -1,0 +1,118 @@
+// The encoder for scoring against the model it was made from.
+#include "models/bert/cpu_encoder.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <gmock/gmock.h>
+
+#include <array>
+#include <memory>
+#include <string>
+
+#include "models/bert/folder.h"
+#include "support/folder_test.h"
+#include "trainer/models/bert_support.h"
+
+namespace sartor::bert {
+namespace {
+
+using namespace testing;
+
+BertConfig config_of(Family family, Activation activation) {
+  auto config = small_config();
+  config.family = family;
+  config.hidden_act = activation;
+  if (family == Family::roberta) config.pad_token_id = 1;
+  return config;
+}
+
+std::string name(InferencePrecision precision) {
+  static const char* const names[] = {"Fp32", "Bf16", "Int8"};
+  return names[static_cast<int>(precision)];
+}
+
+class Encoder : public ::testing::TestWithParam<InferencePrecision> {};
+INSTANTIATE_TEST_SUITE_P(Precisions, Encoder,
+                         ::testing::Values(InferencePrecision::fp32, InferencePrecision::bf16,
+                                           InferencePrecision::int8),
+                         [](const auto& test) { return name(test.param); });
+
+TEST_P(Encoder, GivesTheModelsNumbers) {
+  // of the result's size: rounding of sums; of 8 bits through two layers, bf16's coarser; of 8 bits by output and token
+  const double tolerance = std::array{1e-5, 0.05, 0.05}[int(GetParam())];
+  const auto rows = random_rows({5, 1, 17, 130, 9});
+  for (const auto family : {Family::bert, Family::roberta}) {
+    for (const auto activation : {Activation::gelu, Activation::gelu_tanh, Activation::relu, Activation::silu}) {
+      const auto config = config_of(family, activation);
+      const auto batch = pack(config, rows);
+      const auto close = [&](const at::Tensor& found, const at::Tensor& expected) {
+        EXPECT_EQ(found.scalar_type(), at::kFloat);
+        EXPECT_LT(largest_difference(found, expected), tolerance * expected.abs().max().item<double>())
+            << "family " << int(family) << ", activation " << int(activation);
+      };
+      const auto classifier = made_model(config, Head::classification);
+      close(CpuEncoder(classifier, GetParam()).classify(batch), classifier.classify(batch));
+      const auto base = made_model(config, Head::none);
+      const CpuEncoder encoder(base, GetParam());
+      close(encoder.embed(batch, Pooling::mean, false), base.embed(batch, Pooling::mean, false));
+      close(encoder.embed(batch, Pooling::cls, true), base.embed(batch, Pooling::cls, true));
+    }
+  }
+}
+
+TEST_P(Encoder, GivesATextTheSameBitsInAnyBatch) {
+  const auto config = small_config();
+  const CpuEncoder encoder(made_model(config, Head::classification), GetParam());
+  const auto rows = random_rows({5, 1, 17, 130, 9, 40, 2, 64});
+  const auto together = encoder.classify(pack(config, rows));
+  for (size_t b = 0; b < rows.size(); b++) {
+    const Rows alone = {rows[b]};
+    EXPECT_TRUE(encoder.classify(pack(config, alone))[0].equal(together[static_cast<int64_t>(b)])) << b;
+  }
+  const Rows two = {rows[6], rows[3]};
+  const auto other = encoder.classify(pack(config, two));
+  EXPECT_TRUE(other[0].equal(together[6]));
+  EXPECT_TRUE(other[1].equal(together[3]));
+}
+
+TEST_P(Encoder, OutlivesItsModelAndItsThreads) {
+  const auto config = small_config();
+  const auto batch = pack(config, random_rows({5, 1, 17, 130, 9, 200}));
+  auto model = std::make_unique<Bert>(made_model(config, Head::classification));
+  const CpuEncoder encoder(*model, GetParam());
+  const auto before = encoder.classify(batch);
+  model.reset();
+  EXPECT_TRUE(encoder.classify(batch).equal(before));
+  const int threads = at::get_num_threads();
+  at::set_num_threads(2);
+  const auto two = encoder.classify(batch);
+  at::set_num_threads(1);
+  const auto one = encoder.classify(batch);
+  at::set_num_threads(threads);
+  EXPECT_LT(largest_difference(one, two), 1e-4);
+}
+
+class EncoderFolder : public sartor::testing::FolderTest {};
+
+TEST_F(EncoderFolder, IsReadWithoutAModelBetween) {
+  const auto config = small_config();
+  const auto model = made_model(config, Head::classification);
+  save_bert(model, folder_);
+  const auto batch = pack(config, random_rows({5, 1, 17}));
+  for (const auto precision : {InferencePrecision::fp32, InferencePrecision::bf16, InferencePrecision::int8}) {
+    const auto encoder = CpuEncoder::open(folder_, Head::classification, precision);
+    EXPECT_TRUE(encoder.classify(batch).equal(CpuEncoder(model, precision).classify(batch)));
+  }
+  save_bert(made_model(config, Head::none), folder_);
+  EXPECT_THAT([&] { CpuEncoder::open(folder_, Head::classification, InferencePrecision::fp32); },
+              ::testing::ThrowsMessage<std::invalid_argument>(::testing::HasSubstr("has no tensor classifier.weight")));
+}
+
+TEST(EncoderErrors, SaysThatThereIsNoClassifier) {
+  const auto config = small_config();
+  const CpuEncoder encoder(made_model(config, Head::none), InferencePrecision::fp32);
+  EXPECT_THROW(encoder.classify(pack(config, random_rows({3}))), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace sartor::bert

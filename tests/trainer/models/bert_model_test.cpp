@@ -1,0 +1,255 @@
+// Small models of every kind against what transformers computes: hidden states, logits, losses, gradients, weights of
+// attention; and properties that need no number.
+#include "models/bert/model.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+
+#include "models/bert/loss.h"
+#include "trainer/models/bert_support.h"
+
+namespace sartor::bert {
+namespace {
+
+using namespace testing;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+struct Case {
+  std::string name;
+  nlohmann::json golden;
+};
+
+std::vector<Case> cases(bool with_labels_only) {
+  std::vector<Case> cases;
+  for (auto& row : testing::golden("bert.json")) {
+    if (!with_labels_only || row.contains("labels")) cases.push_back({row["name"], row});
+  }
+  return cases;
+}
+
+std::string name_of(AttentionKind kind) {
+  static const char* const names[] = {"Packed", "Sdpa", "Eager"};
+  return names[static_cast<int>(kind)];
+}
+
+// Every kind of model by every kind of attention.
+class GoldenBert : public ::testing::TestWithParam<std::tuple<Case, AttentionKind>> {
+ protected:
+  GoldenBert()
+      : golden_(std::get<0>(GetParam()).golden),
+        config_(parse_config(golden_["config"], "config.json")),
+        head_(!golden_.contains("labels")                                                 ? Head::none
+              : golden_["name"].get<std::string>().find("masked lm") != std::string::npos ? Head::masked_lm
+                                                                                          : Head::classification),
+        model_(made_model(config_, head_)),
+        batch_(pack(config_, golden_["ids"].get<Rows>(), golden_["types"].get<Rows>())) {
+    model_.attention_by(std::get<1>(GetParam()));
+  }
+
+  at::Tensor all_rows() const { return at::arange(batch_.tokens(), at::kLong); }
+  // What the golden file has of a value for each token.
+  at::Tensor seventh_rows(const at::Tensor& all) const {
+    return all.index_select(0, at::arange(0, batch_.tokens(), 7, at::kLong));
+  }
+
+  nlohmann::json golden_;
+  BertConfig config_;
+  Head head_;
+  Bert model_;
+  Packed batch_;
+};
+
+class GoldenLoss : public GoldenBert {};
+
+const auto kinds = ::testing::Values(AttentionKind::packed, AttentionKind::sdpa, AttentionKind::eager);
+std::string test_name(const ::testing::TestParamInfo<std::tuple<Case, AttentionKind>>& test) {
+  std::string name = std::get<0>(test.param).name;
+  std::erase_if(name, [](unsigned char letter) { return !std::isalnum(letter); });
+  return name + name_of(std::get<1>(test.param));
+}
+INSTANTIATE_TEST_SUITE_P(Kinds, GoldenBert, ::testing::Combine(::testing::ValuesIn(cases(false)), kinds), test_name);
+INSTANTIATE_TEST_SUITE_P(Kinds, GoldenLoss, ::testing::Combine(::testing::ValuesIn(cases(true)), kinds), test_name);
+
+// fp32 sums of up to 66 products in another order: 2e-6 of values around 1.
+constexpr double tolerance = 1e-5;
+
+TEST_P(GoldenBert, GivesTheSameNumbers) {
+  if (head_ == Head::none) {
+    const std::vector<int64_t> shape = {batch_.batch(), config_.hidden_size};
+    const auto hidden = seventh_rows(model_.hidden(batch_));
+    EXPECT_LT(largest_difference(hidden, tensor(golden_["hidden"], hidden.sizes())), tolerance);
+    EXPECT_LT(largest_difference(model_.pooler_output(batch_), tensor(golden_["pooler"], shape)), tolerance);
+    EXPECT_LT(largest_difference(model_.embed(batch_, Pooling::mean, false), tensor(golden_["mean"], shape)),
+              tolerance);
+    EXPECT_LT(largest_difference(model_.embed(batch_, Pooling::mean, true), tensor(golden_["mean_normalised"], shape)),
+              tolerance);
+    const auto first = model_.hidden(batch_).index_select(0, at::tensor({0, 5, 6, 23, 89}, at::kLong));
+    EXPECT_LT(largest_difference(model_.embed(batch_, Pooling::cls, false), first), tolerance);
+    return;
+  }
+  const auto logits =
+      head_ == Head::classification ? model_.classify(batch_) : seventh_rows(model_.predict_tokens(batch_, all_rows()));
+  EXPECT_LT(largest_difference(logits, tensor(golden_["logits"], logits.sizes())), tolerance);
+}
+
+TEST_P(GoldenLoss, AndGradientsAreTheSame) {
+  Loss loss;
+  if (head_ == Head::masked_lm) {
+    std::vector<int64_t> tokens;
+    for (const auto& row : golden_["labels"]) tokens.insert(tokens.end(), row.begin(), row.end());
+    loss = masked_lm_loss(model_.predict_tokens(batch_, all_rows()), at::tensor(tokens, at::kLong));
+  } else {
+    const auto problem = config_.problem_or_default();
+    at::Tensor labels;
+    if (problem == Problem::multi_label) {
+      std::vector<float> flat;
+      for (const auto& row : golden_["labels"]) flat.insert(flat.end(), row.begin(), row.end());
+      labels = at::tensor(flat, at::kFloat).view({batch_.batch(), -1});
+    } else if (problem == Problem::regression) {
+      labels = at::tensor(golden_["labels"].get<std::vector<float>>(), at::kFloat);
+    } else {
+      labels = at::tensor(golden_["labels"].get<std::vector<int64_t>>(), at::kLong);
+    }
+    loss = classification_loss(model_.classify(batch_), labels, problem);
+  }
+  const auto mean = loss.sum / loss.weight;
+  EXPECT_NEAR(mean.item<double>(), golden_["loss"].get<double>(),
+              1e-5 * std::abs(golden_["loss"].get<double>()) + 1e-6);
+  mean.backward();
+  for (const auto& [name, parameter] : model_.parameters()) {
+    ASSERT_TRUE(parameter.grad().defined()) << name;
+    // transformers keeps a decoder's own bias under another name
+    const bool own_bias = !config_.tie_word_embeddings && name == "cls.predictions.bias";
+    const std::string key = own_bias ? "cls.predictions.decoder.bias" : name;
+    if (!golden_["gradients"].contains(key)) {
+      ADD_FAILURE() << "no golden gradient of " << key;
+      continue;
+    }
+    const double norm = golden_["gradients"][key][1];
+    const auto flat = parameter.grad().flatten().to(at::kDouble);
+    EXPECT_NEAR(flat.norm().item<double>(), norm, 2e-5 * norm + 1e-6) << name;
+    EXPECT_NEAR(flat.dot(wave(key, flat.numel(), 0.3)).item<double>(), golden_["gradients"][key][0].get<double>(),
+                5e-5 * norm + 2e-6)
+        << name;
+  }
+}
+
+TEST_P(GoldenBert, GivesTheWeightsOfAttention) {
+  std::vector<at::Tensor> attentions;
+  model_.hidden(batch_, &attentions);
+  ASSERT_EQ(std::ssize(attentions), config_.num_hidden_layers);
+  const auto part = attentions[1][0][2].narrow(0, 0, 5).narrow(1, 0, 5);
+  EXPECT_LT(largest_difference(part, tensor(golden_["attention"], {5, 5})), tolerance);
+  EXPECT_EQ(attentions[1][0].narrow(1, 5, 10).abs().max().item<double>(), 0) << "padding has no weight";
+  EXPECT_LT(largest_difference(attentions[0][3].sum(-1), at::ones({config_.num_attention_heads, batch_.longest})),
+            1e-5);
+}
+
+TEST(Bert, PaddingAndNeighboursChangeNothing) {
+  const auto config = small_config();
+  const auto model = made_model(config, Head::classification);
+  const auto rows = random_rows({3, 1, 40, 16, 7});
+  const auto together = model.classify(pack(config, rows));
+  for (const int64_t more : {0, 1, 30}) {
+    const auto batch = pad(rows, {}, 5, more);  // the padding's id does not matter
+    EXPECT_LT(largest_difference(model.classify(pack(config, batch.ids, batch.mask)), together), 1e-5);
+  }
+  for (size_t b = 0; b < rows.size(); b++) {
+    const Rows alone = {rows[b]};
+    EXPECT_LT(largest_difference(model.classify(pack(config, alone))[0], together[static_cast<int64_t>(b)]), 1e-5);
+  }
+  const Rows other = {rows[3], rows[0]};
+  const auto swapped = model.classify(pack(config, other));
+  EXPECT_LT(largest_difference(swapped[0], together[3]), 1e-5);
+  EXPECT_LT(largest_difference(swapped[1], together[0]), 1e-5);
+}
+
+TEST(Bert, AMaskMayHideTokensAnywhere) {
+  const auto config = small_config();
+  const auto model = made_model(config, Head::none);
+  const auto batch = pad(random_rows({6}), {}, 0);
+  auto mask = at::ones({1, 6}, at::kLong);
+  mask[0][2] = 0;
+  const auto packed = pack(config, batch.ids, mask);
+  const auto seen = model.hidden(packed);
+  EXPECT_EQ(seen.size(0), 5);
+  auto other_ids = batch.ids.clone();
+  other_ids[0][2] = 60;
+  EXPECT_TRUE(model.hidden(pack(config, other_ids, mask)).equal(seen));
+  const auto restored = unpack(seen, packed);
+  EXPECT_TRUE(restored[0][3].equal(seen[2])) << "positions stay those of the columns";
+  EXPECT_EQ(restored[0][2].abs().max().item<double>(), 0);
+}
+
+TEST(Bert, DropoutFollowsTheGeneratorAlone) {
+  auto config = small_config();
+  config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.3;
+  auto model = made_model(config, Head::classification);
+  const auto batch = pack(config, random_rows({9, 30}));
+  const auto calm = model.classify(batch);
+  EXPECT_TRUE(model.classify(batch).equal(calm));
+  model.train();
+  at::manual_seed(7);
+  const auto first = model.classify(batch), second = model.classify(batch);
+  at::manual_seed(7);
+  EXPECT_TRUE(model.classify(batch).equal(first));
+  EXPECT_FALSE(second.equal(first));
+  EXPECT_FALSE(first.equal(calm));
+  model.train(false);
+  EXPECT_TRUE(model.classify(batch).equal(calm));
+}
+
+TEST(Bert, Bf16StaysNearFp32) {
+  const auto config = small_config();
+  auto model = made_model(config, Head::classification);
+  const auto batch = pack(config, random_rows({9, 30, 4}));
+  const auto exact = model.classify(batch);
+  model.compute_in(at::kBFloat16);
+  const auto rounded = model.classify(batch);
+  EXPECT_EQ(rounded.scalar_type(), at::kFloat);
+  EXPECT_LT(largest_difference(rounded, exact), 0.05 * exact.abs().max().item<double>() + 0.02);
+  EXPECT_FALSE(rounded.equal(exact));
+  rounded.sum().backward();
+  for (const auto& [name, parameter] : model.parameters()) {
+    EXPECT_EQ(parameter.grad().scalar_type(), at::kFloat) << name;
+    EXPECT_TRUE(parameter.grad().isfinite().all().item<bool>()) << name;
+  }
+  EXPECT_THAT([&] { model.compute_in(at::kDouble); }, ThrowsMessage<std::invalid_argument>(HasSubstr("bfloat16")));
+}
+
+TEST(Bert, LossesCountWhatHasALabel) {
+  const auto logits = at::tensor({1.0f, 2.0f, 0.5f, -1.0f, 0.0f, 3.0f}).view({2, 3});
+  const auto both = classification_loss(logits, at::tensor({1, 2}, at::kLong), Problem::single_label);
+  EXPECT_EQ(both.weight, 2);
+  EXPECT_NEAR(both.sum.item<double>(), -(logits.log_softmax(1)[0][1] + logits.log_softmax(1)[1][2]).item<double>(),
+              1e-6);
+  const auto one = classification_loss(logits, at::tensor({-100, 2}, at::kLong), Problem::single_label);
+  EXPECT_EQ(one.weight, 1);
+  EXPECT_NEAR(one.sum.item<double>(), -logits.log_softmax(1)[1][2].item<double>(), 1e-6);
+  EXPECT_EQ(classification_loss(logits, at::tensor({-1, -1}, at::kLong), Problem::single_label).weight, 0);
+  const auto weighted = classification_loss(logits, at::tensor({1, 2}, at::kLong), Problem::single_label,
+                                            {.class_weights = at::tensor({1.0f, 3.0f, 0.5f})});
+  EXPECT_DOUBLE_EQ(weighted.weight, 3.5);
+  const auto logs = logits.log_softmax(1);
+  EXPECT_NEAR(weighted.sum.item<double>(), -(3 * logs[0][1] + 0.5 * logs[1][2]).item<double>(), 1e-5);
+  const auto smooth =
+      classification_loss(logits, at::tensor({1, 2}, at::kLong), Problem::single_label, {.label_smoothing = 0.1});
+  EXPECT_NEAR(smooth.sum.item<double>(), (0.9 * both.sum - 0.1 * logs.mean(1).sum()).item<double>(), 1e-5);
+
+  EXPECT_THAT(
+      [&] {
+        classification_loss(logits, at::tensor({1, 3}, at::kLong), Problem::single_label);
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("label 3, the model has 3")));
+  EXPECT_THAT([&] { classification_loss(logits, at::tensor({1}, at::kLong), Problem::single_label); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("expected (2) of int64, found (1)")));
+  EXPECT_THAT(
+      [&] {
+        classification_loss(logits, at::zeros({2, 2}), Problem::multi_label);
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("expected (2, 3) of float, found (2, 2)")));
+}
+
+}  // namespace
+}  // namespace sartor::bert

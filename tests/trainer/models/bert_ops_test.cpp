@@ -1,0 +1,285 @@
+// Operations on every instruction set of this CPU against compositions of libtorch's, values and gradients.
+#include "models/bert/ops.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+
+#include <vector>
+
+#include "core/isa.h"
+#include "models/bert/int8_kernels.h"
+#include "models/bert/kernels.h"
+#include "trainer/models/bert_support.h"
+
+namespace sartor::bert {
+namespace {
+
+using testing::largest_difference;
+
+at::Tensor random(at::IntArrayRef shape) { return at::randn(shape).requires_grad_(); }
+
+// The gradients of sum(weights * f()) by each input, with weights that differ everywhere.
+template <class F> std::vector<at::Tensor> gradients(const std::vector<at::Tensor>& inputs, const F& f) {
+  for (const auto& input : inputs) input.mutable_grad().reset();
+  const auto out = f();
+  (out * testing::wave("probe", out.numel(), 0.9).view_as(out).to(out.scalar_type())).sum().backward();
+  std::vector<at::Tensor> found = {out.detach()};
+  for (const auto& input : inputs) found.push_back(input.grad().clone());
+  return found;
+}
+
+template <class F, class G>
+void expect_alike(const std::vector<at::Tensor>& inputs, const F& f, const G& g, double tolerance) {
+  const auto found = gradients(inputs, f), expected = gradients(inputs, g);
+  for (size_t i = 0; i < found.size(); i++) {
+    const double scale = expected[i].abs().max().template item<double>() + 0.1;
+    EXPECT_LT(largest_difference(found[i], expected[i]), tolerance * scale) << (i == 0 ? "value" : "gradient ") << i;
+  }
+}
+
+TEST(Linear, HasLibtorchsValuesAndGradients) {
+  at::manual_seed(1);
+  for (const auto& [rows, in, out] : {std::tuple{1, 1, 1}, {3, 7, 5}, {16, 24, 40}, {17, 64, 33}, {130, 96, 2}}) {
+    const auto x = random({rows, in}), weight = random({out, in}), bias = random({out});
+    expect_alike(
+        {x, weight, bias}, [&] { return linear(x, weight, bias, at::kFloat); },
+        [&] { return at::linear(x, weight, bias); }, 1e-5);
+  }
+  const auto x = at::randn({5, 4});  // without a gradient of its own, and a frozen weight
+  const auto weight = at::randn({3, 4}), bias = random({3});
+  expect_alike(
+      {bias}, [&] { return linear(x, weight, bias, at::kFloat); }, [&] { return at::linear(x, weight, bias); }, 1e-5);
+}
+
+TEST(AddNorm, HasLibtorchsValuesAndGradients) {
+  at::manual_seed(2);
+  for (const auto& [rows, columns] : {std::pair{1, 1}, {5, 3}, {17, 16}, {33, 37}, {100, 128}}) {
+    const auto x = random({rows, columns}), residual = random({rows, columns});
+    const auto weight = random({columns}), bias = random({columns});
+    const double eps = 1e-3;  // a row of one column has no variance
+    expect_alike(
+        {x, residual, weight, bias}, [&] { return add_norm(x, residual, weight, bias, eps, 0); },
+        [&] { return at::layer_norm(x + residual, {columns}, weight, bias, eps); }, 2e-5);
+    expect_alike(
+        {x, weight, bias}, [&] { return add_norm(x, {}, weight, bias, eps, 0); },
+        [&] { return at::layer_norm(x, {columns}, weight, bias, eps); }, 2e-5);
+  }
+}
+
+// What was dropped shows where the norm of a zero residual is taken away: the gradient by x is 0 there.
+TEST(AddNorm, DropsTheSameElementsForwardAndBackward) {
+  at::manual_seed(3);
+  const auto x = random({200, 64}), weight = at::ones({64}), bias = at::zeros({64});
+  const auto residual = random({200, 64});
+  const auto out = add_norm(x, residual, weight, bias, 1e-5, 0.25);
+  (out * at::randn_like(out)).sum().backward();
+  const auto dropped = x.grad().eq(0);
+  const double share = dropped.to(at::kDouble).mean().item<double>();
+  EXPECT_NEAR(share, 0.25, 4 * std::sqrt(0.25 * 0.75 / (200 * 64)));  // four standard deviations
+  const auto again = at::layer_norm((x / 0.75).masked_fill(dropped, 0) + residual, {64}, weight, bias, 1e-5);
+  EXPECT_LT(largest_difference(out, again), 1e-5);
+  EXPECT_LT(largest_difference(x.grad(), (residual.grad() / 0.75).masked_fill(dropped, 0)), 1e-6);
+}
+
+struct Shape {
+  std::vector<int64_t> q_lengths, k_lengths;
+  int64_t heads, d;
+};
+AttentionRows offsets(const Shape& shape) {
+  AttentionRows rows = {{0}, {0}};
+  for (const auto length : shape.q_lengths) rows.q_offsets.push_back(rows.q_offsets.back() + length);
+  for (const auto length : shape.k_lengths) rows.k_offsets.push_back(rows.k_offsets.back() + length);
+  return rows;
+}
+
+TEST(Attend, PackedAndSdpaEqualEager) {
+  at::manual_seed(4);
+  for (const auto& shape :
+       {Shape{{1}, {1}, 1, 1}, Shape{{3, 1, 16}, {3, 1, 16}, 2, 8}, Shape{{7, 65, 130}, {7, 65, 130}, 3, 20},
+        Shape{{1, 1, 1}, {5, 17, 64}, 2, 16}, Shape{{31, 33}, {31, 33}, 4, 32}, Shape{{200}, {200}, 1, 64}}) {
+    const auto rows = offsets(shape);
+    const int64_t hidden = shape.heads * shape.d;
+    const auto q = random({rows.q_offsets.back(), hidden}), k = random({rows.k_offsets.back(), hidden}),
+               v = random({rows.k_offsets.back(), hidden});
+    const auto by = [&](AttentionKind kind) {
+      return [&, kind] { return attend(q, k, v, rows, shape.heads, 0, kind).out; };
+    };
+    expect_alike({q, k, v}, by(AttentionKind::packed), by(AttentionKind::eager), 2e-5);
+    expect_alike({q, k, v}, by(AttentionKind::sdpa), by(AttentionKind::eager), 2e-5);
+  }
+}
+
+TEST(Attend, LargeScoresDoNotOverflow) {
+  const auto q = at::full({4, 8}, 60.0f), k = at::randn({4, 8}) * 60, v = at::randn({4, 8});
+  const AttentionRows rows = {{0, 4}, {0, 4}};
+  const auto packed = attend(q, k, v, rows, 1, 0, AttentionKind::packed).out;
+  EXPECT_LT(largest_difference(packed, attend(q, k, v, rows, 1, 0, AttentionKind::eager).out), 1e-4);
+}
+
+TEST(Attend, TakesViewsAsTheyLie) {
+  const auto qkv = at::randn({30, 3 * 24});
+  const auto parts = qkv.chunk(3, 1);
+  const AttentionRows rows = {{0, 11, 30}, {0, 11, 30}};
+  const auto copied =
+      attend(parts[0].contiguous(), parts[1].contiguous(), parts[2].contiguous(), rows, 3, 0, AttentionKind::packed);
+  EXPECT_TRUE(attend(parts[0], parts[1], parts[2], rows, 3, 0, AttentionKind::packed).out.equal(copied.out));
+}
+
+// With v = identity an output row is the row of weights, so that what was dropped can be read off and the gradients
+// checked against a product with the same mask.
+TEST(Attend, DropsTheSameWeightsForwardAndBackward) {
+  at::manual_seed(5);
+  constexpr int64_t n = 48;
+  const auto q = random({n, n}), k = random({n, n});
+  const auto v = at::eye(n).requires_grad_();
+  const AttentionRows rows = {{0, n}, {0, n}};
+  const auto out = attend(q, k, v, rows, 1, 0.2, AttentionKind::packed).out;
+  const auto kept = out.detach().ne(0).to(at::kFloat);
+  EXPECT_NEAR(kept.mean().item<double>(), 0.8, 4 * std::sqrt(0.2 * 0.8 / (n * n)));
+  const auto probe = at::randn_like(out);
+  (out * probe).sum().backward();
+  const auto by_packed = std::vector{q.grad().clone(), k.grad().clone(), v.grad().clone()};
+  for (const auto& input : {q, k, v}) input.mutable_grad().reset();
+  const auto weights = at::softmax(at::matmul(q, k.t()) / std::sqrt(double(n)), -1) * kept / 0.8;
+  const auto expected = at::matmul(weights, v);
+  EXPECT_LT(largest_difference(out, expected), 1e-5);
+  (expected * probe).sum().backward();
+  EXPECT_LT(largest_difference(by_packed[0], q.grad()), 1e-5);
+  EXPECT_LT(largest_difference(by_packed[1], k.grad()), 1e-5);
+  EXPECT_LT(largest_difference(by_packed[2], v.grad()), 1e-5);
+}
+
+// ---- the kernels of each instruction set, against each other and a plain loop ----
+
+std::vector<const BertKernels*> bert_tables() {
+  std::vector<const BertKernels*> tables = {&v3::bert_kernels};
+  if (cuda::supported(cuda::Isa::v4)) tables.push_back(&v4::bert_kernels);
+  return tables;
+}
+
+TEST(BertKernels, AttentionOfEachInstructionSet) {
+  at::manual_seed(6);
+  for (const auto* kernels : bert_tables()) {
+    for (const auto& [q_rows, k_rows, d] : {std::tuple{1, 1, 1}, {7, 9, 5}, {65, 17, 16}, {70, 130, 33}, {5, 64, 64}}) {
+      const auto q = at::randn({q_rows, d}), k = at::randn({k_rows, d}), v = at::randn({k_rows, d});
+      auto out = at::full({q_rows, d}, NAN);
+      std::vector<float> room(kernels->attention_scratch(k_rows, d, false) + 16);
+      auto* scratch = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(room.data()) + 63) / 64 * 64);
+      kernels->attention({.q = q.data_ptr(),
+                          .k = k.data_ptr(),
+                          .v = v.data_ptr(),
+                          .q_stride = d,
+                          .kv_stride = d,
+                          .q_rows = q_rows,
+                          .k_rows = k_rows,
+                          .d = d,
+                          .scale = 0.5f,
+                          .dropout = {},
+                          .store = Store::fp32,
+                          .out = out.data_ptr(),
+                          .out_stride = d,
+                          .scratch = scratch});
+      const auto expected = at::matmul(at::softmax(at::matmul(q, k.t()) * 0.5, -1), v);
+      EXPECT_LT(largest_difference(out, expected), 2e-5);
+    }
+  }
+}
+
+TEST(BertKernels, Bf16RoundsToTheNearest) {
+  at::manual_seed(7);
+  const auto x = at::randn({9, 50}).to(at::kBFloat16), weight = at::randn({50}), bias = at::randn({50});
+  const auto expected = at::layer_norm(x.to(at::kFloat), {50}, weight, bias, 1e-5);
+  for (const auto* kernels : bert_tables()) {
+    auto out = at::empty_like(x);
+    kernels->normalise({.rows = 9,
+                        .columns = 50,
+                        .x = x.data_ptr(),
+                        .weight = weight.data_ptr<float>(),
+                        .bias = bias.data_ptr<float>(),
+                        .eps = 1e-5f,
+                        .store = Store::bf16,
+                        .normalised = out.data_ptr()});
+    // at most one rounding boundary apart from rounding libtorch's result
+    EXPECT_LT(((out.to(at::kFloat) - expected).abs() / (expected.abs() + 1e-2)).max().item<double>(), 1.0 / 256 + 1e-3);
+  }
+}
+
+std::vector<const Int8Kernels*> int8_tables() {
+  std::vector<const Int8Kernels*> tables = {&v3::int8_kernels};
+  if (cuda::supported(cuda::Isa::v4)) tables.push_back(&v4::int8_kernels);
+  if (cuda::supported(cuda::Isa::v4) && __builtin_cpu_supports("avx512vnni")) tables.push_back(&v4::int8_kernels_vnni);
+  return tables;
+}
+
+TEST(Int8Kernels, ProductsEqualADoubleLoop) {
+  uint64_t state = 9;
+  const auto draw = [&](int64_t range) {
+    state = state * 6364136223846793005 + 1442695040888963407;
+    return static_cast<int64_t>((state >> 33) % range);
+  };
+  for (const auto& [rows, inputs, outputs] : {std::tuple{1, 1, 1}, {2, 3, 31}, {13, 64, 33}, {25, 101, 96}}) {
+    const int64_t wide = int8_inputs(inputs), out_wide = int8_outputs(outputs);
+    std::vector<uint8_t> a(rows * wide);
+    std::vector<int8_t> b(inputs * outputs);
+    for (int64_t i = 0; i < rows; i++) {
+      for (int64_t k = 0; k < inputs; k++) a[i * wide + k] = static_cast<uint8_t>(i == 0 ? 255 : draw(256));
+    }
+    for (auto& value : b) value = static_cast<int8_t>(draw(255) - 127);
+    for (int64_t k = 0; k < inputs; k++) b[k] = 127;  // the first output meets the largest sums
+    auto panels = at::zeros({out_wide / int8_panel, wide / int8_group, int8_panel, int8_group}, at::kChar);
+    std::vector<int32_t> sums(out_wide), zeros(rows);
+    std::vector<float> scales(out_wide), bias(out_wide), inverse(rows);
+    for (int64_t j = 0; j < outputs; j++) {
+      scales[j] = 0.01f * static_cast<float>(j + 1);
+      bias[j] = static_cast<float>(draw(9));
+      for (int64_t k = 0; k < inputs; k++) {
+        panels.index_put_({j / int8_panel, k / int8_group, j % int8_panel, k % int8_group}, b[j * inputs + k]);
+        sums[j] += b[j * inputs + k];
+      }
+    }
+    for (int64_t i = 0; i < rows; i++) zeros[i] = static_cast<int32_t>(draw(256)), inverse[i] = 0.5f;
+    for (const auto* kernels : int8_tables()) {
+      std::vector<float> y(rows * outputs, NAN);
+      kernels->product({rows, a.data(), inverse.data(), zeros.data()},
+                       {inputs, outputs, panels.data_ptr<int8_t>(), sums.data(), scales.data(), bias.data()}, 0,
+                       outputs, false, y.data());
+      for (int64_t i = 0; i < rows; i++) {
+        for (int64_t j = 0; j < outputs; j++) {
+          int64_t sum = 0;
+          for (int64_t k = 0; k < inputs; k++) sum += (int64_t{a[i * wide + k]} - zeros[i]) * b[j * inputs + k];
+          const double expected = static_cast<double>(sum) * 0.5 * scales[j] + bias[j];
+          ASSERT_NEAR(y[i * outputs + j], expected, 1e-6 * std::abs(expected) + 1e-5) << i << ", " << j;
+        }
+      }
+    }
+  }
+}
+
+TEST(Int8Kernels, RowsComeBackWithinHalfAStep) {
+  at::manual_seed(8);
+  for (const int64_t columns : {1, 7, 8, 33, 384}) {
+    auto x = at::randn({6, columns});
+    x[1].zero_();
+    x[2] = x[2].abs() + 1;  // 0 stays in the range
+    x[3] = -x[3].abs();
+    x[4] *= 1e-30;
+    x[5] *= 1e30;
+    const int64_t wide = int8_inputs(columns);
+    std::vector<uint8_t> values(6 * wide);
+    std::vector<float> inverse(6);
+    std::vector<int32_t> zeros(6);
+    for (const auto* kernels : int8_tables()) {
+      kernels->round_rows(x.data_ptr<float>(), 6, columns, values.data(), inverse.data(), zeros.data());
+      for (int64_t i = 0; i < 6; i++) {
+        for (int64_t k = 0; k < columns; k++) {
+          const float back = static_cast<float>(values[i * wide + k] - zeros[i]) * inverse[i];
+          // half a step from the value's rounding, half from that of the zero at the ends of the range
+          ASSERT_NEAR(back, x[i][k].item<float>(), 1.01f * inverse[i]) << i << ", " << k;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sartor::bert

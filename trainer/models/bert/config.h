@@ -1,0 +1,83 @@
+// config.json of BERT and RoBERTa, as transformers writes it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/hf/json.h"
+
+namespace sartor::bert {
+
+enum class Family { bert, roberta };  // roberta: xlm-roberta and camembert too
+enum class Activation { gelu, gelu_tanh, relu, silu, tanh };
+enum class Problem { single_label, multi_label, regression };
+
+// What stands on the encoder, and with it the names of the parameters.
+enum class Head {
+  none,            // BertModel: hidden states, and the pooler
+  classification,  // BertForSequenceClassification
+  masked_lm        // BertForMaskedLM
+};
+
+struct BertConfig {
+  Family family = Family::bert;
+  std::string model_type = "bert";  // as the file has it
+  int64_t vocab_size = 30522;
+  int64_t hidden_size = 768;
+  int64_t num_hidden_layers = 12;
+  int64_t num_attention_heads = 12;
+  int64_t intermediate_size = 3072;
+  int64_t max_position_embeddings = 512;
+  int64_t type_vocab_size = 2;
+  Activation hidden_act = Activation::gelu;
+  std::string hidden_act_name = "gelu";
+  double hidden_dropout_prob = 0.1;
+  double attention_probs_dropout_prob = 0.1;
+  std::optional<double> classifier_dropout;  // hidden_dropout_prob if absent
+  double initializer_range = 0.02;
+  double layer_norm_eps = 1e-12;
+  std::optional<int64_t> pad_token_id = 0;
+  bool tie_word_embeddings = true;
+  std::vector<std::string> labels = {"LABEL_0", "LABEL_1"};  // id2label, by id
+  std::optional<Problem> problem;                            // problem_type
+  std::vector<std::string> architectures;
+
+  // Fields without a meaning here, and those that no version of transformers we know has; written back as they came.
+  hf::Json other = hf::Json::object();
+  std::vector<std::string> unknown;  // names of the latter: worth a warning
+
+  int64_t head_size() const { return hidden_size / num_attention_heads; }
+  int64_t num_labels() const { return std::ssize(labels); }
+  Problem problem_or_default() const;  // as transformers takes an absent one: regression for one label
+  // Positions count from here: padding_idx + 1 for RoBERTa.
+  int64_t first_position() const { return family == Family::roberta ? pad_token_id.value_or(1) + 1 : 0; }
+  int64_t longest_sequence() const { return max_position_embeddings - first_position(); }
+};
+
+// Reads a config. Every field that changes what a model computes is taken or refused by its name
+// (std::invalid_argument with the source, the field, what was found and what is allowed).
+BertConfig parse_config(const hf::Json& json, const std::string& source);
+BertConfig read_config(const std::filesystem::path& folder);  // FOLDER/config.json
+
+// The config with `head`'s architecture, as AutoModel, AutoModelForSequenceClassification or AutoModelForMaskedLM reads
+// it.
+hf::Json to_json(const BertConfig& config, Head head);
+
+struct Parameter {
+  std::string name;
+  std::vector<int64_t> shape;
+};
+
+// Names and shapes of all parameters, in transformers' order. A masked LM with tied embeddings has no decoder.weight.
+std::vector<Parameter> parameters(const BertConfig& config, Head head);
+
+// The name that parameters() has for a tensor of a file: LayerNorm.gamma and .beta are weight and bias, and the base
+// model's prefix ("bert.") is put in front or taken away as `head` wants it. A name that is none of the model's stays
+// as it is.
+std::string canonical_name(std::string_view name, const BertConfig& config, Head head);
+
+}  // namespace sartor::bert

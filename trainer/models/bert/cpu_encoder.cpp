@@ -1,0 +1,138 @@
+#include "models/bert/cpu_encoder.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/tensor.h>
+#include <c10/core/InferenceMode.h>
+
+#include <map>
+#include <string>
+
+#include "core/parallel_for.h"
+#include "models/bert/folder.h"
+#include "models/bert/kernels.h"
+#include "schema/require.h"
+
+namespace sartor::bert {
+
+CpuEncoder::CpuEncoder(const Bert& model, InferencePrecision precision)
+    : CpuEncoder(model.config(), model.head(), precision,
+                 [&](const std::string& name) { return model.parameter(name).detach().to(at::kCPU); }) {}
+
+CpuEncoder CpuEncoder::open(const std::filesystem::path& folder, Head head, InferencePrecision precision) {
+  auto config = read_config(folder);
+  const auto weights = std::make_shared<const hf::Weights>(folder);
+  std::map<std::string, const hf::TensorView*> views;
+  for (const auto& [parameter, view] : match(*weights, config, head).parameters) {
+    require(view, "{}: has no tensor {}", folder.string(), parameter.name);
+    views[parameter.name] = view;
+  }
+  bool mapped = false;
+  CpuEncoder encoder(std::move(config), head, precision, [&](const std::string& name) {
+    const auto& view = *views.at(name);
+    const bool aligned = reinterpret_cast<uintptr_t>(view.data.data()) % sizeof(float) == 0;
+    if (!name.ends_with("word_embeddings.weight") || view.dtype != hf::Dtype::f32 || !aligned) return to_float(view);
+    mapped = true;
+    auto* data = const_cast<std::byte*>(view.data.data());  // from_blob knows no constant; words_ is only read
+    return at::from_blob(data, view.shape, at::kFloat);
+  });
+  if (mapped) encoder.weights_ = weights;
+  weights->release();
+  return encoder;
+}
+
+CpuEncoder::CpuEncoder(BertConfig config, Head head, InferencePrecision precision, const Source& parameter)
+    : config_(std::move(config)), precision_(precision) {
+  const c10::InferenceMode inference;
+  const std::string base = head == Head::none ? "" : config_.family == Family::roberta ? "roberta." : "bert.";
+  const auto product = [&](const std::string& name, InferencePrecision kind) {
+    return Product(parameter(name + ".weight"), parameter(name + ".bias"), kind);
+  };
+  const auto norm = [&](const std::string& name) {
+    return Norm{parameter(name + ".weight"), parameter(name + ".bias")};
+  };
+  words_ = parameter(base + "embeddings.word_embeddings.weight");
+  positions_ = parameter(base + "embeddings.position_embeddings.weight");
+  types_ = parameter(base + "embeddings.token_type_embeddings.weight");
+  embedding_norm_ = norm(base + "embeddings.LayerNorm");
+  for (int64_t i = 0; i < config_.num_hidden_layers; i++) {
+    const auto name = base + "encoder.layer." + std::to_string(i) + ".";
+    const auto self = name + "attention.self.";
+    layers_.push_back(
+        {.query = product(self + "query", precision),
+         .key_value = {at::cat({parameter(self + "key.weight"), parameter(self + "value.weight")}),
+                       at::cat({parameter(self + "key.bias"), parameter(self + "value.bias")}), precision},
+         .attention_output = product(name + "attention.output.dense", precision),
+         .intermediate = product(name + "intermediate.dense", precision),
+         .output = product(name + "output.dense", precision),
+         .attention_norm = norm(name + "attention.output.LayerNorm"),
+         .norm = norm(name + "output.LayerNorm")});
+  }
+  if (head == Head::classification) {
+    const bool roberta = config_.family == Family::roberta;
+    const std::string names[] = {roberta ? "classifier.dense" : "bert.pooler.dense",
+                                 roberta ? "classifier.out_proj" : "classifier"};
+    for (const auto& name : names) head_.push_back(product(name, InferencePrecision::fp32));
+  }
+}
+
+at::Tensor CpuEncoder::embeddings(const Packed& batch) const {
+  const int64_t columns = config_.hidden_size, rows = batch.tokens();
+  const auto store = precision_ == InferencePrecision::bf16 ? Store::bf16 : Store::fp32;
+  auto x = at::empty({rows, columns}, store == Store::bf16 ? at::kBFloat16 : at::kFloat);
+  const auto& kernels = bert_kernels();
+  cuda::parallel_for(at::get_num_threads(), rows, 64, [&](int64_t begin, int64_t end, int) {
+    kernels.embed({.rows = end - begin,
+                   .columns = columns,
+                   .words = words_.const_data_ptr<float>(),
+                   .positions = positions_.const_data_ptr<float>(),
+                   .types = types_.const_data_ptr<float>(),
+                   .word_ids = batch.input_ids_T.const_data_ptr<int64_t>() + begin,
+                   .position_ids = batch.position_ids_T.const_data_ptr<int64_t>() + begin,
+                   .type_ids = batch.token_type_ids_T.const_data_ptr<int64_t>() + begin,
+                   .weight = embedding_norm_.weight.const_data_ptr<float>(),
+                   .bias = embedding_norm_.bias.const_data_ptr<float>(),
+                   .eps = static_cast<float>(config_.layer_norm_eps),
+                   .store = store,
+                   .normalised = static_cast<char*>(x.data_ptr()) + begin * columns * x.element_size()});
+  });
+  return x;
+}
+
+at::Tensor CpuEncoder::run_layer(const Layer& layer, const at::Tensor& x_TH, const Packed& batch,
+                                 bool first_only) const {
+  AttentionRows rows = {batch.offsets, batch.offsets};
+  at::Tensor queries = x_TH;
+  if (first_only) {
+    queries = x_TH.index_select(0, at::tensor(at::ArrayRef<int64_t>(batch.offsets.data(), batch.batch()), at::kLong));
+    for (size_t b = 0; b < rows.q_offsets.size(); b++) rows.q_offsets[b] = static_cast<int64_t>(b);
+  }
+  const auto key_value = layer.key_value(x_TH).chunk(2, 1);
+  const auto attended = attend(layer.query(queries), key_value[0], key_value[1], rows, config_.num_attention_heads, 0,
+                               AttentionKind::packed);
+  const auto x = add_norm(layer.attention_output(attended.out), queries, layer.attention_norm.weight,
+                          layer.attention_norm.bias, config_.layer_norm_eps, 0);
+  return add_norm(layer.output(layer.intermediate.activated(x, config_.hidden_act)), x, layer.norm.weight,
+                  layer.norm.bias, config_.layer_norm_eps, 0);
+}
+
+at::Tensor CpuEncoder::encode(const Packed& batch, bool first_only) const {
+  auto x = embeddings(batch);
+  for (const auto& layer : layers_) x = run_layer(layer, x, batch, first_only && &layer == &layers_.back());
+  return x.to(at::kFloat);
+}
+
+at::Tensor CpuEncoder::classify(const Packed& batch) const {
+  require(!head_.empty(), "the model has no classifier");
+  const c10::InferenceMode inference;
+  return head_[1](head_[0](encode(batch, true)).tanh());
+}
+
+at::Tensor CpuEncoder::embed(const Packed& batch, Pooling pooling, bool normalised) const {
+  const c10::InferenceMode inference;
+  return pool(encode(batch, pooling == Pooling::cls), batch, pooling, normalised);
+}
+
+}  // namespace sartor::bert

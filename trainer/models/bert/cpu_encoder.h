@@ -1,0 +1,60 @@
+// BERT for scoring on the CPU: weights laid out once as the products like them, query, key and value as one product,
+// the activation inside the product before it, no gradients. A text's result has the same bits in any batch.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/bert/model.h"
+#include "models/bert/product.h"
+#include "models/hf/weights.h"
+
+namespace sartor::bert {
+
+// int8: each linear's weight is rounded to 8 bits by output, its input by token while the text goes through; attention,
+// norms, pooler and classifier stay fp32.
+class CpuEncoder {
+ public:
+  // The model may be destroyed afterwards.
+  CpuEncoder(const Bert& model, InferencePrecision precision);
+
+  // The same from a folder, from which nothing may be missing, without a model between: a weight is in memory once, and
+  // word embeddings of fp32 stay in the file's pages. Throws std::invalid_argument as load_bert does.
+  static CpuEncoder open(const std::filesystem::path& folder, Head head, InferencePrecision precision);
+
+  const BertConfig& config() const { return config_; }
+
+  // As Bert's functions of those names, fp32.
+  at::Tensor classify(const Packed& batch) const;                                 // (B, labels)
+  at::Tensor embed(const Packed& batch, Pooling pooling, bool normalised) const;  // (B, H)
+
+ private:
+  struct Norm {
+    at::Tensor weight, bias;
+  };
+  struct Layer {
+    Product query, key_value;  // (H), (2 H)
+    Product attention_output, intermediate, output;
+    Norm attention_norm, norm;
+  };
+  // `parameter` gives the value of each of parameters(config, head), in fp32.
+  using Source = std::function<at::Tensor(const std::string& name)>;
+  CpuEncoder(BertConfig config, Head head, InferencePrecision precision, const Source& parameter);
+
+  at::Tensor embeddings(const Packed& batch) const;
+  at::Tensor run_layer(const Layer& layer, const at::Tensor& x_TH, const Packed& batch, bool first_only) const;
+  at::Tensor encode(const Packed& batch, bool first_only) const;  // (T, H), or (B, H) of the first tokens
+
+  std::shared_ptr<const hf::Weights> weights_;  // of words_, if they stay there
+  BertConfig config_;
+  InferencePrecision precision_;
+  at::Tensor words_, positions_, types_;
+  Norm embedding_norm_;
+  std::vector<Layer> layers_;
+  std::vector<Product> head_;  // pooler or dense, then classifier
+};
+
+}  // namespace sartor::bert

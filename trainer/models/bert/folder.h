@@ -1,0 +1,39 @@
+// A Hugging Face folder to a model and back. Nothing is converted: transformers opens what is written here.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "models/bert/model.h"
+#include "models/hf/weights.h"
+
+namespace sartor::bert {
+
+struct Loaded {
+  Bert model;
+  std::vector<std::string> missing;     // parameters that the folder has not: as a new model draws them
+  std::vector<std::string> unexpected;  // tensors of the folder that the model has not
+};
+
+// Reads FOLDER/config.json and its weights for `head`, whatever head they were saved with. `config`, if given, is taken
+// instead of the folder's (other labels, other dropout). Only a head and the pooler may be missing. Throws
+// std::invalid_argument, before a model is made, on a missing encoder parameter, a shape that is not the config's, or a
+// dtype that is no floating point.
+Loaded load_bert(const std::filesystem::path& folder, Head head, at::Device device = at::kCPU);
+Loaded load_bert(const std::filesystem::path& folder, BertConfig config, Head head, at::Device device = at::kCPU);
+
+// Writes config.json and model.safetensors into a folder that exists.
+void save_bert(const Bert& model, const std::filesystem::path& folder);
+
+// The tensor's values as fp32, in memory of their own.
+at::Tensor to_float(const hf::TensorView& view);
+
+// The folder's tensors by the names of parameters(config, head), checked as load_bert does.
+struct Matched {
+  std::vector<std::pair<Parameter, const hf::TensorView*>> parameters;  // null where it is missing
+  std::vector<std::string> missing, unexpected;
+};
+Matched match(const hf::Weights& weights, const BertConfig& config, Head head);
+
+}  // namespace sartor::bert

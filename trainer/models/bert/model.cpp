@@ -1,0 +1,171 @@
+#include "models/bert/model.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "schema/require.h"
+
+namespace sartor::bert {
+namespace {
+
+at::Tensor new_parameter(const Parameter& parameter, const BertConfig& config, at::Device device) {
+  auto tensor = at::empty(parameter.shape, at::TensorOptions(device).dtype(at::kFloat));
+  const std::string& name = parameter.name;
+  if (name.ends_with("bias")) {
+    tensor.zero_();
+  } else if (name.ends_with("LayerNorm.weight") || name.ends_with("layer_norm.weight")) {
+    tensor.fill_(1);
+  } else {
+    tensor.normal_(0, config.initializer_range);
+    if (name.ends_with("word_embeddings.weight") && config.pad_token_id) tensor[*config.pad_token_id].zero_();
+  }
+  return tensor.requires_grad_();
+}
+
+// First rows of each sequence in the packed tokens, (B).
+at::Tensor first_rows(const Packed& batch) {
+  return at::tensor(at::ArrayRef<int64_t>(batch.offsets.data(), batch.offsets.size() - 1), at::kLong)
+      .to(batch.input_ids_T.device());
+}
+
+}  // namespace
+
+Bert::Bert(BertConfig config, Head head, at::Device device) : config_(std::move(config)), head_(head) {
+  {
+    const c10::AutoGradMode no_gradients(false);
+    for (const auto& each : bert::parameters(config_, head)) {
+      parameters_.push_back({each.name, new_parameter(each, config_, device)});
+    }
+  }
+  const std::string base = head == Head::none ? "" : config_.family == Family::roberta ? "roberta." : "bert.";
+  words_ = parameter(base + "embeddings.word_embeddings.weight");
+  positions_ = parameter(base + "embeddings.position_embeddings.weight");
+  types_ = parameter(base + "embeddings.token_type_embeddings.weight");
+  embedding_norm_ = take(base + "embeddings.LayerNorm");
+  for (int64_t i = 0; i < config_.num_hidden_layers; i++) {
+    const auto layer = base + "encoder.layer." + std::to_string(i) + ".";
+    layers_.push_back({.query = take(layer + "attention.self.query"),
+                       .key = take(layer + "attention.self.key"),
+                       .value = take(layer + "attention.self.value"),
+                       .attention_output = take(layer + "attention.output.dense"),
+                       .intermediate = take(layer + "intermediate.dense"),
+                       .output = take(layer + "output.dense"),
+                       .attention_norm = take(layer + "attention.output.LayerNorm"),
+                       .norm = take(layer + "output.LayerNorm")});
+  }
+}
+
+const at::Tensor& Bert::parameter(const std::string& name) const {
+  const auto found = std::ranges::find(parameters_, name, &NamedTensor::name);
+  if (found == parameters_.end()) throw std::out_of_range("the model has no parameter " + name);
+  return found->tensor;
+}
+
+Bert::Linear Bert::take(const std::string& name) const {
+  return {parameter(name + ".weight"), parameter(name + ".bias")};
+}
+
+void Bert::compute_in(at::ScalarType dtype) {
+  require(dtype == at::kFloat || dtype == at::kBFloat16, "precision {}, expected float or bfloat16",
+          c10::toString(dtype));
+  compute_ = dtype;
+}
+
+at::Tensor Bert::apply(const Linear& linear, const at::Tensor& x) const {
+  return bert::linear(x, linear.weight, linear.bias, compute_);
+}
+
+at::Tensor Bert::embeddings(const Packed& batch) const {
+  const auto words = at::embedding(words_, batch.input_ids_T, config_.pad_token_id.value_or(-1));
+  const auto sum =
+      words + at::embedding(types_, batch.token_type_ids_T) + at::embedding(positions_, batch.position_ids_T);
+  const auto normalised = add_norm(sum, {}, embedding_norm_.weight, embedding_norm_.bias, config_.layer_norm_eps, 0);
+  return dropout(normalised, dropout_now(config_.hidden_dropout_prob)).to(compute_);
+}
+
+at::Tensor Bert::run_layer(const Layer& layer, const at::Tensor& x_TH, const Packed& batch, bool first_only,
+                           std::vector<at::Tensor>* attentions) const {
+  AttentionRows rows = {batch.offsets, batch.offsets};
+  at::Tensor queries = x_TH;  // what the layer's result is computed for
+  if (first_only) {
+    queries = x_TH.index_select(0, first_rows(batch));
+    for (size_t b = 0; b < rows.q_offsets.size(); b++) rows.q_offsets[b] = static_cast<int64_t>(b);
+  }
+  const double hidden_dropout = dropout_now(config_.hidden_dropout_prob);
+  const auto attended = attend(apply(layer.query, queries), apply(layer.key, x_TH), apply(layer.value, x_TH), rows,
+                               config_.num_attention_heads, dropout_now(config_.attention_probs_dropout_prob),
+                               attentions ? AttentionKind::eager : attention_kind_);
+  if (attentions) attentions->push_back(attended.weights);
+  const auto x = add_norm(apply(layer.attention_output, attended.out), queries, layer.attention_norm.weight,
+                          layer.attention_norm.bias, config_.layer_norm_eps, hidden_dropout);
+  const auto wide = activation(apply(layer.intermediate, x), config_.hidden_act);
+  return add_norm(apply(layer.output, wide), x, layer.norm.weight, layer.norm.bias, config_.layer_norm_eps,
+                  hidden_dropout);
+}
+
+at::Tensor Bert::encode(const Packed& batch, bool first_only, std::vector<at::Tensor>* attentions) const {
+  auto x = embeddings(batch);
+  for (const auto& layer : layers_) {
+    x = run_layer(layer, x, batch, first_only && &layer == &layers_.back(), attentions);
+  }
+  return x;
+}
+
+at::Tensor Bert::hidden(const Packed& batch, std::vector<at::Tensor>* attentions) const {
+  return encode(batch, false, attentions);
+}
+
+at::Tensor Bert::first_hidden(const Packed& batch) const { return encode(batch, true, nullptr); }
+
+at::Tensor Bert::pooler_output(const Packed& batch) const {
+  const auto pooler = take(head_ == Head::none ? "pooler.dense" : "bert.pooler.dense");
+  return apply(pooler, first_hidden(batch)).tanh();
+}
+
+at::Tensor Bert::classify(const Packed& batch) const {
+  const double probability = dropout_now(config_.classifier_dropout.value_or(config_.hidden_dropout_prob));
+  if (config_.family == Family::bert) {
+    return apply(take("classifier"), dropout(pooler_output(batch), probability)).to(at::kFloat);
+  }
+  const auto x = apply(take("classifier.dense"), dropout(first_hidden(batch), probability)).tanh();
+  return apply(take("classifier.out_proj"), dropout(x, probability)).to(at::kFloat);
+}
+
+at::Tensor Bert::predict_tokens(const Packed& batch, const at::Tensor& rows_R) const {
+  const bool roberta = config_.family == Family::roberta;
+  const std::string lm = roberta ? "lm_head." : "cls.predictions.";
+  const auto norm = take(lm + (roberta ? "layer_norm" : "transform.LayerNorm"));
+  const auto dense = apply(take(lm + (roberta ? "dense" : "transform.dense")), hidden(batch).index_select(0, rows_R));
+  const auto x = add_norm(activation(dense, roberta ? Activation::gelu : config_.hidden_act), {}, norm.weight,
+                          norm.bias, config_.layer_norm_eps, 0);
+  const auto& decoder = config_.tie_word_embeddings ? words_ : parameter(lm + "decoder.weight");
+  return apply({decoder, parameter(lm + "bias")}, x).to(at::kFloat);
+}
+
+at::Tensor Bert::embed(const Packed& batch, Pooling pooling, bool normalised) const {
+  return pool(encode(batch, pooling == Pooling::cls, nullptr).to(at::kFloat), batch, pooling, normalised);
+}
+
+at::Tensor pool(const at::Tensor& hidden, const Packed& batch, Pooling pooling, bool normalised) {
+  auto pooled = hidden;
+  if (pooling == Pooling::mean) {
+    const auto sequences = batch.places_T.div(batch.padded_length, "floor");
+    const auto options = hidden.options();
+    const auto sum = at::zeros({batch.batch(), hidden.size(1)}, options).index_add(0, sequences, hidden);
+    pooled =
+        sum / at::zeros({batch.batch(), 1}, options).index_add(0, sequences, at::ones({hidden.size(0), 1}, options));
+  }
+  // as torch.nn.functional.normalize, whose least length is 1e-12
+  return normalised ? pooled / at::linalg_vector_norm(pooled, 2, {1}, true).clamp_min(1e-12) : pooled;
+}
+
+}  // namespace sartor::bert

@@ -1,0 +1,93 @@
+// BERT and RoBERTa (Devlin et al. 2018, Liu et al. 2019) over packed sequences, on one device. Ranks, buckets and
+// optimizers are applied from outside, by the named parameters.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/bert/batch.h"
+#include "models/bert/config.h"
+#include "models/bert/ops.h"
+
+namespace sartor::bert {
+
+struct NamedTensor {
+  std::string name;  // as transformers has it
+  at::Tensor tensor;
+};
+
+enum class Pooling { mean, cls };  // of the last hidden states: over a sequence's tokens, or its first
+
+// (B, H) from the last hidden states of fp32: (T, H) for the mean, (B, H) of the first tokens for cls.
+at::Tensor pool(const at::Tensor& hidden, const Packed& batch, Pooling pooling, bool normalised);
+
+// Shapes: T tokens in all, B sequences, H hidden size, V vocabulary.
+class Bert {
+ public:
+  // Weights are drawn as transformers does: normal with initializer_range, biases 0, norms 1, the padding token's
+  // embedding 0; by libtorch's default generator.
+  Bert(BertConfig config, Head head, at::Device device = at::kCPU);
+
+  const BertConfig& config() const { return config_; }
+  Head head() const { return head_; }
+
+  // All parameters, in transformers' order. They are leaves that require gradients; replace their values in place.
+  const std::vector<NamedTensor>& parameters() const { return parameters_; }
+  const at::Tensor& parameter(const std::string& name) const;  // throws std::out_of_range
+
+  // Dropout is on while training. A new model is in evaluation.
+  void train(bool on = true) { training_ = on; }
+  bool training() const { return training_; }
+
+  // fp32 or bf16 for activations and products; parameters, their gradients, norms' statistics and losses stay fp32.
+  void compute_in(at::ScalarType dtype);
+  void attention_by(AttentionKind kind) { attention_kind_ = kind; }
+
+  // Hidden states of the last layer, (T, H). `attentions` gets each layer's weights (B, heads, L, L) if it is not null;
+  // then attention is eager.
+  at::Tensor hidden(const Packed& batch, std::vector<at::Tensor>* attentions = nullptr) const;
+
+  // The same for each sequence's first token alone, (B, H). The last layer computes nothing but its keys and values for
+  // the others: 1/6 of its products.
+  at::Tensor first_hidden(const Packed& batch) const;
+
+  at::Tensor pooler_output(const Packed& batch) const;  // (B, H); Head::none, and BERT's classification
+  at::Tensor classify(const Packed& batch) const;       // logits (B, labels) of fp32; Head::classification
+  // Logits (R, V) of fp32 for the given rows (R) of the packed tokens, int64; Head::masked_lm.
+  at::Tensor predict_tokens(const Packed& batch, const at::Tensor& rows_R) const;
+
+  // (B, H) of fp32; normalised to length 1 as sentence-transformers does it, if asked for.
+  at::Tensor embed(const Packed& batch, Pooling pooling, bool normalised) const;
+
+ private:
+  struct Linear {
+    at::Tensor weight, bias;
+  };
+  struct Layer {
+    Linear query, key, value, attention_output, intermediate, output;
+    Linear attention_norm, norm;
+  };
+
+  Linear take(const std::string& name) const;
+  at::Tensor apply(const Linear& linear, const at::Tensor& x) const;
+  at::Tensor embeddings(const Packed& batch) const;
+  at::Tensor run_layer(const Layer& layer, const at::Tensor& x_TH, const Packed& batch, bool first_only,
+                       std::vector<at::Tensor>* attentions) const;
+  at::Tensor encode(const Packed& batch, bool first_only, std::vector<at::Tensor>* attentions) const;
+  double dropout_now(double probability) const { return training_ ? probability : 0; }
+
+  BertConfig config_;
+  Head head_;
+  std::vector<NamedTensor> parameters_;
+  at::Tensor words_, positions_, types_;
+  Linear embedding_norm_;
+  std::vector<Layer> layers_;
+  bool training_ = false;
+  at::ScalarType compute_ = at::kFloat;
+  AttentionKind attention_kind_ = AttentionKind::packed;
+};
+
+}  // namespace sartor::bert

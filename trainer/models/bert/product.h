@@ -1,0 +1,37 @@
+// One linear layer of a model that scores on the CPU: its weight laid out once as the product likes it.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "models/bert/config.h"
+#include "models/bert/int8_kernels.h"
+
+namespace sartor::bert {
+
+enum class InferencePrecision { fp32, bf16, int8 };
+
+class Product {
+ public:
+  // weight (out, in), bias (out), fp32; neither is kept.
+  Product(const at::Tensor& weight, const at::Tensor& bias, InferencePrecision precision);
+
+  // x w^T + bias for x (T, in), contiguous; fp32 for fp32 and int8, bf16 for bf16, and so is the result (T, out). A
+  // row's result is the same whatever other rows are there.
+  at::Tensor operator()(const at::Tensor& x) const;
+  at::Tensor activated(const at::Tensor& x, Activation kind) const;  // the same, through an activation
+
+ private:
+  at::Tensor by_onednn(const at::Tensor& x, const char* attribute, const char* algorithm) const;
+  at::Tensor by_int8(const at::Tensor& x, bool gelu) const;
+  Int8Weights int8_weights() const;
+
+  InferencePrecision precision_;
+  int64_t inputs_, outputs_;
+  at::Tensor weight_, bias_;   // oneDNN's layout; for int8 the panels, and bias and scales (2, padded outputs)
+  std::vector<int32_t> sums_;  // int8
+};
+
+}  // namespace sartor::bert
