@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(g++ git ccache mold libhdf5-dev libyaml-cpp-dev libspdlog-dev libcli11-dev nlohmann-json3-dev libfmt-dev libeigen3-dev
-  libssl-dev libgtest-dev libgmock-dev libbenchmark-dev libgloo-dev python3-venv clang-format-14)
+  libssl-dev libgtest-dev libgmock-dev libgloo-dev python3-venv clang-format-14)
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null)" = "install ok installed" ] || missing+=("$package")

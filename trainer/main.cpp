@@ -1,6 +1,8 @@
 #include "engine/run_task.h"
+#include "tasks/classify.h"
 #include "tasks/factorize.h"
 #include "tasks/prepare.h"
+#include "tasks/tokenize.h"
 
 int main(int argc, char** argv) {
   using namespace sartor;
@@ -13,6 +15,8 @@ int main(int argc, char** argv) {
                    "  sartor-train --config configs/ml-100k-als.yaml --dry-run\n",
        .tasks = {task("prepare", "Raw tables in, one prepared HDF5 file out.", prepare),
                  task("factorize", "Factors of users and items from their ratings.", factorize,
-                      {"model.epochs", "data.path"})}},
+                      {"model.epochs", "data.path"}),
+                 task("tokenize", "Tables of texts in, one tokenized HDF5 file out.", tokenize),
+                 make_task<ClassifyConfig>("classify", "Fine-tunes a BERT that classifies texts.", classify)}},
       argc, argv);
 }

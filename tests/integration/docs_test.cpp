@@ -24,9 +24,9 @@ TEST(Docs, EveryPublishedConfigIsUnderstood) {
   for (const auto& entry : std::filesystem::recursive_directory_iterator(SARTOR_SOURCE_DIR "/configs")) {
     if (entry.path().extension() != ".yaml") continue;
     const std::string text = contents(entry.path());
-    const bool trains =
-        text.find("task: prepare") != std::string::npos || text.find("task: factorize") != std::string::npos;
-    const Outcome outcome = run_command({trains ? SARTOR_BIN_DIR "/sartor-train" : SARTOR_BIN_DIR "/sartor-infer",
+    const bool infers =
+        text.find("task: recommend") != std::string::npos || text.find("task: similar") != std::string::npos;
+    const Outcome outcome = run_command({infers ? SARTOR_BIN_DIR "/sartor-infer" : SARTOR_BIN_DIR "/sartor-train",
                                          "--config", entry.path().string(), "--dry-run"});
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_TRUE(text.starts_with("# ")) << entry.path() << " says nothing of itself";

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "models/random.h"
+#include "runtime/random.h"
 #include "support/faults/faults.h"
 #include "support/folder_test.h"
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "models/factor_model.h"
-#include "models/random.h"
+#include "runtime/random.h"
 
 namespace sartor {
 

@@ -9,7 +9,7 @@
 
 #include "interactions/write_prepared.h"
 #include "models/als.h"
-#include "models/random.h"
+#include "runtime/random.h"
 #include "support/folder_test.h"
 #include "tasks/evaluation.h"
 

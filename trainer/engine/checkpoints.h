@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -11,7 +12,7 @@ namespace sartor {
 
 // What a run was when its checkpoint was made, beside the model: state.json.
 struct RunState {
-  int64_t epoch = 0;          // done
+  int64_t done = 0;           // epochs or steps
   int64_t metrics_lines = 0;  // of metrics.jsonl
 };
 
@@ -22,14 +23,18 @@ using Save = std::function<void(const std::filesystem::path& folder)>;
 // a crash at most TARGET.partial; `target` must not exist.
 void save_folder(const std::filesystem::path& target, const Save& save);
 
-// FOLDER/epoch-000012/: what the model saved, and state.json.
+// FOLDER/epoch-000012/, or step-000500/: what the model saved, and state.json.
 class Checkpoints {
  public:
-  Checkpoints(std::filesystem::path folder, int64_t keep) : folder_(std::move(folder)), keep_(keep) {}
+  // unit: "epoch" or "step".
+  Checkpoints(std::filesystem::path folder, std::string unit, int64_t keep)
+      : folder_(std::move(folder)), unit_(std::move(unit)), keep_(keep) {}
 
   // Saves a checkpoint, then tidies up. Throws what `save` throws, and std::system_error; those saved before are then
   // still there.
   void save(const RunState& state, const Save& save);
+
+  std::filesystem::path path_of(int64_t done) const;
 
   // Folder of the newest checkpoint, if any.
   std::optional<std::filesystem::path> newest() const;
@@ -37,12 +42,15 @@ class Checkpoints {
   // Removes what a killed process left half-done, and all but the `keep` newest. Only for the run's one writer.
   void tidy() const;
 
+  // Reads CHECKPOINT/state.json. Throws std::invalid_argument if it is broken.
+  RunState state_of(const std::filesystem::path& checkpoint) const;
+
  private:
+  std::map<int64_t, std::filesystem::path> whole() const;
+
   std::filesystem::path folder_;
+  std::string unit_;
   int64_t keep_;
 };
-
-// Reads CHECKPOINT/state.json. Throws std::invalid_argument if it is broken.
-RunState read_state(const std::filesystem::path& checkpoint);
 
 }  // namespace sartor

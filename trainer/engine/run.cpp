@@ -85,7 +85,7 @@ std::string in_words(const Scores& scores) {
   for (const auto& [of, metrics] : scores) {
     text += fmt::format("{}{}", text.empty() ? "" : "  ", of);
     for (const auto& [name, value] : std::span(metrics).first(std::min(metrics.size(), most))) {
-      text += fmt::format(" {} {:.4f}", name, value);
+      text += fmt::format(" {} {:.4g}", name, value);
     }
   }
   return text;
@@ -95,33 +95,41 @@ std::string in_words(const Scores& scores) {
 
 Run::Run(RunRequest request)
     : request_(std::move(request)),
-      folder_(request_.folder, claim(request_)),
-      checkpoints_(folder_.name() / "checkpoints", request_.checkpoint.keep) {
-  if (!request_.resume) return;
-  config_changed_ = changed(request_, folder_.path() / "run.yaml");
-  resumed_from_ = checkpoints_.newest();
-  if (resumed_from_) state_ = read_state(*resumed_from_);
+      checkpoints_(request_.folder / "checkpoints", request_.unit, request_.checkpoint.keep),
+      best_(request_.folder / "best", request_.unit, 1) {
+  const bool first = !request_.ranks || request_.ranks->first();
+  if (first) {
+    folder_.emplace(request_.folder, claim(request_));
+    if (request_.resume) {
+      complete_ = !changed(request_, folder_->path() / "run.yaml") && fs::exists(folder_->path() / "results.json");
+      resumed_from_ = checkpoints_.newest();
+    }
+  }
+  if (request_.ranks) {
+    const auto told = request_.ranks->from_first((complete_ ? "c" : "-") + resumed_from_.value_or("").string());
+    complete_ = told[0] == 'c';
+    if (told.size() > 1) resumed_from_ = told.substr(1);
+  }
+  if (resumed_from_) state_ = checkpoints_.state_of(*resumed_from_);
 }
 
-bool Run::complete() const { return !config_changed_ && fs::exists(folder_.path() / "results.json"); }
-
 void Run::record(const std::string& name, const std::string& value) {
-  if (request_.resume) {
-    const auto before = read_json(folder_.path() / "provenance.json").value(name, value);
+  if (request_.resume && folder_) {
+    const auto before = read_json(folder_->path() / "provenance.json").value(name, value);
     require(before == value, "{} is {}, the run began with {}", name, value, before);
   }
   facts_.emplace_back(name, value);
 }
 
 void Run::start_writing() {
-  const auto& folder = folder_.path();
+  const auto& folder = folder_->path();
   auto provenance = request_.resume ? read_json(folder / "provenance.json") : Json::object();
   for (const auto& [name, value] : facts_) provenance[name] = value;
   provenance["starts"].push_back({{"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
-                                  {"epochs_before", state_.epoch},
+                                  {"done_before", state_.done},
                                   {"command", request_.command},
                                   {"device", request_.device},
-                                  {"world_size", request_.world_size},
+                                  {"world_size", request_.ranks ? request_.ranks->size() : 1},
                                   {"versions", versions()}});
   if (request_.resume) {
     remove_partial(folder);
@@ -133,49 +141,59 @@ void Run::start_writing() {
   }
   datasets::write_file(folder / "run.yaml", request_.config);
   datasets::write_file(folder / "provenance.json", text_of(provenance, 2));
-  folder_.publish();
-  metrics_.emplace(folder_.path() / "metrics.jsonl", state_.metrics_lines);
+  folder_->publish();
+  metrics_.emplace(folder_->path() / "metrics.jsonl", state_.metrics_lines);
 }
 
-Epochs Run::epochs(int64_t count) {
-  require(state_.epoch <= count, "{} has trained {} epochs already, the config asks for {}", folder_.name().string(),
-          state_.epoch, count);
-  start_writing();
-  epochs_ = count;
-  if (!request_.device.empty()) log_info("device: {}", request_.device);
-  progress_.emplace("epoch", count, state_.epoch);
+Steps Run::steps(int64_t count) {
+  require(state_.done <= count, "{} has trained {} {}s already, the config asks for {}", request_.folder.string(),
+          state_.done, request_.unit, count);
+  steps_ = count;
+  if (folder_) {
+    start_writing();
+    if (!request_.device.empty()) log_info("device: {}", request_.device);
+    progress_.emplace(request_.unit, count, state_.done);
+  }
   logged_ = std::chrono::steady_clock::now();
-  return {this, state_.epoch + 1, count};
+  return {this, state_.done + 1, count};
 }
 
-void Run::end_epoch(int64_t epoch) {
-  progress_->update(epoch, latest_);
+void Run::end_step(int64_t step) {
+  if (progress_) progress_->update(step, latest_);
   if (stopping_ == 0) return;
-  throw Stopped(stopping_, fmt::format("stopped by {} after epoch {}: --resume continues {}",
-                                       stopping_ == SIGINT ? "SIGINT" : "SIGTERM", epoch, folder_.name().string()));
+  throw Stopped(stopping_,
+                fmt::format("stopped by {} after {} {}: --resume continues {}",
+                            stopping_ == SIGINT ? "SIGINT" : "SIGTERM", request_.unit, step, request_.folder.string()));
 }
 
-void Run::log(int64_t epoch, const Scores& scores) {
+void Run::log(int64_t step, const Scores& scores) {
+  if (!folder_) return;
   const auto now = std::chrono::steady_clock::now();
   const std::chrono::duration<double> seconds = now - std::exchange(logged_, now);
-  Json line = {{"epoch", epoch}, {"seconds", std::round(seconds.count() * 1000) / 1000}};
+  Json line = {{request_.unit, step}, {"seconds", std::round(seconds.count() * 1000) / 1000}};
   line.update(to_json(scores));
   metrics_->append(text_of(line));
   latest_ = in_words(scores);
 }
 
-bool Run::checkpoint_due(int64_t epoch) {
+bool Run::checkpoint_due(int64_t step) {
   stopping_ = stop_signal();
-  return stopping_ != 0 || epoch == epochs_ || epoch % request_.checkpoint.every == 0;
+  if (request_.ranks) {  // one that was signalled stops all
+    const auto signalled = request_.ranks->sum({stopping_ == SIGINT ? 1.0 : 0.0, stopping_ == SIGTERM ? 1.0 : 0.0});
+    stopping_ = signalled[0] > 0 ? SIGINT : signalled[1] > 0 ? SIGTERM : 0;
+  }
+  return stopping_ != 0 || step == steps_ || step % request_.checkpoint.every == 0;
 }
 
-void Run::save_checkpoint(int64_t epoch, const Save& save) {
+void Run::save_checkpoint(int64_t step, const Save& save) {
+  if (!folder_) return;
   metrics_->sync();
-  checkpoints_.save({.epoch = epoch, .metrics_lines = metrics_->lines()}, save);
+  checkpoints_.save({.done = step, .metrics_lines = metrics_->lines()}, save);
 }
 
 void Run::finish(const Save& save_model, const Scores& scores, const Scores& baselines) {
-  const auto& folder = folder_.path();
+  if (!folder_) return;
+  const auto& folder = folder_->path();
   fs::remove_all(folder / "model");
   save_folder(folder / "model", save_model);
   auto results = to_json(scores);

@@ -2,8 +2,9 @@
 //
 //   runs/NAME/  run.yaml         the config, every value, defaults filled
 //               provenance.json  versions, data, processes, and each start with its time and command
-//               metrics.jsonl    a line an epoch
-//               checkpoints/     epoch-000012/ ...
+//               metrics.jsonl    a line an epoch, or every some steps
+//               checkpoints/     epoch-000012/ ... or step-000500/ ...
+//               best/            step-000300/, where evaluations choose the model
 //               model/           the trained model, and
 //               results.json     its final metrics, once the run is complete
 #pragma once
@@ -21,6 +22,7 @@
 #include "engine/run_config.h"
 #include "engine/run_files.h"
 #include "metrics/metric.h"
+#include "runtime/collective.h"
 #include "runtime/progress.h"
 
 namespace sartor {
@@ -33,7 +35,8 @@ struct RunRequest {
   std::vector<std::string> may_change = {};  // under --resume; fields or sections: "threads", "model.epochs"
   std::vector<std::string> command = {};     // for provenance.json, as the next two
   std::string device = {};
-  int world_size = 1;
+  std::string unit = "epoch";   // what the run counts: that, or "step"
+  Collective* ranks = nullptr;  // that train together; null: this process alone
   bool resume = false;
   bool overwrite = false;
 };
@@ -48,12 +51,12 @@ concept Checkpointable = requires(Model& model, const Model& trained, const std:
   model.load(folder);
 };
 
-class Epochs;
+class Steps;
 
-// The one writer of a run folder, from the start of training to its results:
+// The one writer of a run folder, from the start of training to its results. What it counts are epochs or steps:
 //
 //   run.restore(model);
-//   for (auto epoch : run.epochs(config.epochs)) {
+//   for (auto epoch : run.steps(config.epochs)) {
 //     ... train ...
 //     run.log(epoch, {{"validation", metrics}});
 //     run.checkpoint(epoch, model);
@@ -62,6 +65,8 @@ class Epochs;
 //
 // A process that is killed at any moment leaves a folder that --resume continues as if nothing had happened, from its
 // newest checkpoint. Failures of the disk are std::system_error with the path; what was saved before them stays.
+//
+// Several ranks each have a Run and make the same calls; the first alone writes, and tells the others what it found.
 class Run {
  public:
   // Claims the folder. A new one is made aside and takes its name with the first epoch, so that a mistake found before
@@ -72,7 +77,7 @@ class Run {
   explicit Run(RunRequest request);
 
   // The results are there: nothing is left to do. A resumed run whose config was changed is not complete.
-  bool complete() const;
+  bool complete() const { return complete_; }
 
   // Notes a fact about the run's origin ("data_hash") in provenance.json. Throws std::invalid_argument if a resumed run
   // began with another value.
@@ -83,17 +88,25 @@ class Run {
     if (resumed_from_) model.load(*resumed_from_);
   }
 
-  // The epochs still to be done, of 1 .. count, with progress on stderr. On SIGINT or SIGTERM the epoch under way is
-  // finished and saved, then Stopped is thrown. Throws std::invalid_argument if the run has done more than `count`.
-  Epochs epochs(int64_t count);
+  // The epochs or steps still to be done, of 1 .. count, with progress on stderr. When SIGINT or SIGTERM reaches any
+  // rank, the step under way is finished and saved, then Stopped is thrown. A loop that ends early by `break` is done.
+  // Throws std::invalid_argument if the run has done more than `count`.
+  Steps steps(int64_t count);
+  int64_t done() const { return state_.done; }  // when this process began
 
   // Appends {"epoch": 3, "seconds": 0.41, "validation": {...}} to metrics.jsonl, seconds since the line before.
-  void log(int64_t epoch, const Scores& scores);
+  void log(int64_t step, const Scores& scores);
 
-  // Saves the state after `epoch` if it is due, the last, or a signal asked to stop.
-  void checkpoint(int64_t epoch, const Checkpointable auto& model) {
-    if (checkpoint_due(epoch)) save_checkpoint(epoch, [&](const auto& folder) { model.save(folder); });
+  // Saves the state after `step` if it is due, the last, or a signal asked to stop.
+  void checkpoint(int64_t step, const Checkpointable auto& model) {
+    if (checkpoint_due(step)) save_checkpoint(step, [&](const auto& folder) { model.save(folder); });
   }
+
+  // Keeps what `save` makes as the best model so far, of `step`, instead of the one before: best/step-000500/.
+  void keep_best(int64_t step, const Save& save) {
+    if (folder_) best_.save({.done = step}, save);
+  }
+  std::filesystem::path best(int64_t step) const { return best_.path_of(step); }
 
   // Writes what `save_model` puts into model/, then results.json: {"test": {...}, "baselines": {"popularity": {...}}}.
   void finish(const Save& save_model, const Scores& scores, const Scores& baselines = {});
@@ -102,20 +115,20 @@ class Run {
   }
 
  private:
-  friend class Epochs;
+  friend class Steps;
 
   void start_writing();
-  void end_epoch(int64_t epoch);
-  bool checkpoint_due(int64_t epoch);
-  void save_checkpoint(int64_t epoch, const Save& save);
+  void end_step(int64_t step);
+  bool checkpoint_due(int64_t step);
+  void save_checkpoint(int64_t step, const Save& save);
 
   const RunRequest request_;
-  RunFolder folder_;
-  Checkpoints checkpoints_;
+  std::optional<RunFolder> folder_;  // the first rank's
+  Checkpoints checkpoints_, best_;
   std::optional<std::filesystem::path> resumed_from_;  // checkpoint
   RunState state_;                                     // of the last checkpoint
-  int64_t epochs_ = 0;                                 // in all
-  bool config_changed_ = false;
+  int64_t steps_ = 0;                                  // in all
+  bool complete_ = false;
   std::vector<std::pair<std::string, std::string>> facts_;  // recorded
   int stopping_ = 0;                                        // signal that checkpoint() saw
   std::optional<MetricsLog> metrics_;
@@ -124,25 +137,25 @@ class Run {
   std::chrono::steady_clock::time_point logged_;
 };
 
-// What a for loop walks over: the numbers of the epochs.
-class Epochs {
+// What a for loop walks over: the numbers of the steps.
+class Steps {
  public:
   class Iterator {
    public:
-    Iterator(Run* run, int64_t epoch) : run_(run), epoch_(epoch) {}
-    int64_t operator*() const { return epoch_; }
+    Iterator(Run* run, int64_t step) : run_(run), step_(step) {}
+    int64_t operator*() const { return step_; }
     Iterator& operator++() {
-      run_->end_epoch(epoch_++);
+      run_->end_step(step_++);
       return *this;
     }
-    bool operator==(const Iterator& other) const { return epoch_ == other.epoch_; }
+    bool operator==(const Iterator& other) const { return step_ == other.step_; }
 
    private:
     Run* run_;
-    int64_t epoch_;
+    int64_t step_;
   };
 
-  Epochs(Run* run, int64_t first, int64_t last) : run_(run), first_(first), last_(last) {}
+  Steps(Run* run, int64_t first, int64_t last) : run_(run), first_(first), last_(last) {}
   Iterator begin() const { return {run_, first_}; }
   Iterator end() const { return {run_, last_ + 1}; }
 

@@ -12,12 +12,12 @@
 namespace sartor {
 
 template <class Config>
-concept TrainingConfig = TaskConfig<Config> && std::derived_from<Config, RunConfig>;
+concept RunTaskConfig = TaskConfig<Config> && std::derived_from<Config, RunConfig>;
 
 // `may_change`: what --resume lets differ, beside where and on what the run goes on. A complete run is left alone.
-template <TrainingConfig Config> Task task(std::string name, std::string summary,
-                                           void (*train)(const Config&, Runtime&, Run&),
-                                           std::vector<std::string> may_change = {}) {
+template <RunTaskConfig Config> Task task(std::string name, std::string summary,
+                                          void (*train)(const Config&, Runtime&, Run&),
+                                          std::vector<std::string> may_change = {}) {
   may_change.insert(may_change.end(), {"device", "threads", "checkpoint", "output"});
   const auto body = [train, may_change](const Config& config, const Invocation& invocation) {
     Runtime runtime = make_runtime(config);
@@ -27,7 +27,6 @@ template <TrainingConfig Config> Task task(std::string name, std::string summary
              .may_change = may_change,
              .command = invocation.command,
              .device = runtime.device,
-             .world_size = runtime.ranks.world_size,
              .resume = invocation.resume,
              .overwrite = invocation.overwrite});
     if (run.complete()) return log_info("{} is already complete", config.output);

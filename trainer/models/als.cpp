@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "models/random.h"
+#include "runtime/random.h"
 #include "schema/require.h"
 #include "storage/hdf5_file.h"
 

@@ -7,6 +7,7 @@
 
 #include "core/gpu_module.h"
 #include "core/parallel_for.h"
+#include "runtime/torch_module.h"
 #include "schema/require.h"
 
 namespace sartor {
@@ -23,17 +24,23 @@ int environment_number(const char* name, int otherwise) {
   return number;
 }
 
-// `why_not` is why it is no GPU where there might have been one.
-cuda::Context open_device(Device device, const Ranks& ranks, int threads, std::string& why_not) {
-  if (device == Device::cpu) return cuda::Context::cpu(threads);
+int choose_none(Device device, const std::string& why_not) {
+  require(device == Device::automatic, "device is cuda: {}", why_not);
+  return -1;
+}
+
+// The GPU of this process, -1 for the CPU; then `why_not` is why it is none where there might have been one.
+int choose_gpu(Device device, const Ranks& ranks, Compute compute, std::string& why_not) {
+  if (device == Device::cpu) return -1;
   const int devices = cuda::gpu_count(&why_not);
-  if (devices == 0) {
-    require(device == Device::automatic, "device is cuda: {}", why_not);
-    return cuda::Context::cpu(threads);
+  if (devices == 0) return choose_none(device, why_not);
+  if (compute == Compute::libtorch) {
+    const auto found = find_torch_module();
+    if (!found.module) return choose_none(device, why_not = found.why_not);
   }
   require(ranks.local_rank < devices, "device is {}: process {} of this machine finds {} GPUs", name_of(device),
           ranks.local_rank, devices);
-  return cuda::Context::gpu(ranks.local_rank);
+  return ranks.local_rank;
 }
 
 }  // namespace
@@ -50,16 +57,17 @@ Ranks Ranks::from_environment() {
   return ranks;
 }
 
-Runtime make_runtime(const RuntimeConfig& config) {
+Runtime make_runtime(const RuntimeConfig& config, Compute compute) {
   const auto ranks = Ranks::from_environment();
   const int shared = std::max(cuda::available_threads() / ranks.local_world_size, 1);
   const int threads = config.threads > 0 ? static_cast<int>(config.threads) : shared;
   std::string why_not;
-  auto context = open_device(config.device, ranks, threads, why_not);
+  const int gpu = choose_gpu(config.device, ranks, compute, why_not);
+  auto context = gpu < 0 ? cuda::Context::cpu(threads) : cuda::Context::gpu(gpu);
   set_threads(threads);
   auto device = context.backend().description();
   if (!why_not.empty()) device += fmt::format(" (no GPU: {})", why_not);
-  return {.ranks = ranks, .threads = threads, .context = std::move(context), .device = std::move(device)};
+  return {.ranks = ranks, .threads = threads, .context = std::move(context), .device = std::move(device), .gpu = gpu};
 }
 
 }  // namespace sartor

@@ -23,12 +23,17 @@ struct Runtime {
   int threads;            // CPU threads of every pool
   cuda::Context context;  // where operations run
   std::string device;     // which that is, for people
+  int gpu = -1;           // its number; -1: the CPU
 };
+
+// What a task computes with: on a GPU libtorch needs its other half loaded.
+enum class Compute { kernels, libtorch };
 
 // Finds the device, then sets the size of every thread pool: ours, libtorch's, Arrow's. In this order, because sizing
 // libtorch's is the process's first call to ATen, and modules for GPUs must be loaded before that (torch_module.h).
-// Throws std::invalid_argument if device is cuda and there is none, with the reason.
-Runtime make_runtime(const RuntimeConfig& config);
+// Throws std::invalid_argument if device is cuda and there is none, or libtorch's half cannot be loaded, with the
+// reason.
+Runtime make_runtime(const RuntimeConfig& config, Compute compute = Compute::kernels);
 
 // Sizes libtorch's pools and Arrow's; ours goes by the context. libtorch's interop pool keeps its first size.
 void set_threads(int threads);

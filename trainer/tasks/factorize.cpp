@@ -46,7 +46,7 @@ void factorize(const FactorizeConfig& config, Runtime& runtime, Run& run) {
   const auto judged = [&](const FactorModel& model, HeldOut split) {
     return evaluate(runtime.context, model, data, split, config.evaluation);
   };
-  for (const auto epoch : run.epochs(config.model.epochs)) {
+  for (const auto epoch : run.steps(config.model.epochs)) {
     const auto start = std::chrono::steady_clock::now();
     als->train_epoch();
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

@@ -8,8 +8,8 @@
 #include "runtime/progress.h"
 #include "runtime/signals.h"
 #include "schema/config.h"
-#include "storage/sha256.h"
 #include "tables/presets.h"
+#include "tasks/sources.h"
 
 namespace sartor {
 namespace {
@@ -35,23 +35,11 @@ class WatchedSource final : public datasets::RatingSource {
   int64_t rows_ = 0;
 };
 
-// Size and SHA-256 of each file; takes as long as reading them does.
-Json describe_files(const std::vector<std::string>& files) {
-  auto described = Json::array();
-  for (const auto& file : files) {
-    described.push_back(
-        {{"path", file}, {"bytes", std::filesystem::file_size(file)}, {"sha256", datasets::sha256_file(file)}});
-  }
-  return described;
-}
-
-// Equal for equal contents: what the files hold and what is done with it, not where they lie.
-std::string hash_of(const Json& sources, const PrepareConfig& config) {
-  std::string text;
-  for (const auto& source : sources) text += source["sha256"].get<std::string>() + "\n";
+// What is done with the sources, wherever they lie.
+std::string treatment(const PrepareConfig& config) {
   auto source = config.source;
   source.table.path.clear();
-  return datasets::sha256(text + to_yaml(source) + to_yaml(config.cleaning) + to_yaml(config.split));
+  return to_yaml(source) + to_yaml(config.cleaning) + to_yaml(config.split);
 }
 
 }  // namespace
@@ -79,7 +67,7 @@ void prepare(const PrepareConfig& config, Runtime&) {
                            {"versions", versions()}};
   const auto report = datasets::write_prepared(
       config.output, std::move(data), config.split,
-      {provenance.dump(2, ' ', false, Json::error_handler_t::replace), hash_of(sources, config)});
+      {provenance.dump(2, ' ', false, Json::error_handler_t::replace), data_hash(sources, treatment(config))});
   if (rejects.total() > 0) rejects.finish();
 
   log_info("{}: {} ratings of {} users and {} items; {} rejected, {} repeated", config.output, kept, users, items,

@@ -63,7 +63,7 @@ class RunTest : public testing::WorkingFolderTest {
     sartor::Run run(std::move(request));
     ToyModel model;
     run.restore(model);
-    for (auto epoch : run.epochs(epochs)) {
+    for (auto epoch : run.steps(epochs)) {
       model.train_epoch();
       run.log(epoch, {{"validation", model.metrics()}});
       if (epoch == crash_after) throw Crashed();
@@ -92,7 +92,7 @@ TEST_F(RunTest, FolderHoldsWhatDesignSays) {
     run.record("data_hash", "00ff");
     EXPECT_FALSE(fs::exists("runs/夏季")) << "the folder appears with the first epoch";
     ToyModel model;
-    for (auto epoch : run.epochs(5)) {
+    for (auto epoch : run.steps(5)) {
       run.log(epoch, {{"train", {{"loss", 0.5}}}, {"validation", {{"loss", std::nan("")}, {"得分", 1}}}});
       run.checkpoint(epoch, model);
     }
@@ -167,7 +167,7 @@ TEST_F(RunTest, SecondWriterIsToldWhoTheFirstIs) {
   const auto second = [](const std::string& flag) { return run_command({TOY_PROGRAM, "--config", "toy.yaml", flag}); };
   sartor::Run run(request());
   EXPECT_EQ(second("--overwrite").err, expected) << "before the folder has its name";
-  for (auto epoch : run.epochs(1)) {
+  for (auto epoch : run.steps(1)) {
     run.checkpoint(epoch, ToyModel());
     for (const auto flag : {"--overwrite", "--resume"}) {
       const auto refused = second(flag);
@@ -195,8 +195,8 @@ TEST_F(RunTest, ResumedRunEqualsAnUninterruptedOne) {
   EXPECT_EQ(json_of("runs/a/results.json"), json_of("runs/whole/results.json"));
   const auto starts = json_of("runs/a/provenance.json")["starts"];
   ASSERT_EQ(starts.size(), 3);
-  EXPECT_EQ(starts[1]["epochs_before"], 2);
-  EXPECT_EQ(starts[2]["epochs_before"], 4);
+  EXPECT_EQ(starts[1]["done_before"], 2);
+  EXPECT_EQ(starts[2]["done_before"], 4);
 }
 
 TEST_F(RunTest, ResumeRefusesAnotherConfig) {
@@ -219,7 +219,7 @@ TEST_F(RunTest, ResumeRefusesOtherData) {
   const auto on_data = [](RunRequest request, const std::string& hash) {
     sartor::Run run(std::move(request));
     run.record("data_hash", hash);
-    for (auto epoch : run.epochs(5)) {
+    for (auto epoch : run.steps(5)) {
       run.checkpoint(epoch, ToyModel());
       throw Crashed();
     }
@@ -236,7 +236,7 @@ TEST_F(RunTest, CompleteRunIsLeftAloneUnlessMoreIsAsked) {
   train(resumed(), 3);
   EXPECT_TRUE(sartor::Run(resumed()).complete());
   EXPECT_THAT(
-      [] { sartor::Run(resumed()).epochs(2); },
+      [] { sartor::Run(resumed()).steps(2); },
       ThrowsMessage<std::invalid_argument>(StrEq("runs/a has trained 3 epochs already, the config asks for 2")));
 
   auto longer = resumed();

@@ -39,7 +39,7 @@ void train(const ToyConfig& config, const Invocation& invocation) {
   run.record("data_hash", "0123");
   run.restore(model);
   int64_t first = 0;
-  for (auto epoch : run.epochs(config.epochs)) {
+  for (auto epoch : run.steps(config.epochs)) {
     if (first == 0) fmt::print("first {}\n", first = epoch);
     model.train_epoch();
     fmt::print("trained {}\n", epoch);

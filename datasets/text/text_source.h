@@ -1,0 +1,115 @@
+// Texts with their labels, out of any tables.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tables/rejects.h"
+#include "tables/table_config.h"
+
+namespace sartor::datasets {
+
+enum class LabelKind { none, single_label, multi_label, regression };
+
+constexpr auto choices(LabelKind) {
+  return std::to_array<Choice<LabelKind>>({{"none", LabelKind::none},
+                                           {"single_label", LabelKind::single_label},
+                                           {"multi_label", LabelKind::multi_label},
+                                           {"regression", LabelKind::regression}});
+}
+
+// Where a row's label comes from.
+struct LabelConfig {
+  LabelKind kind = LabelKind::single_label;
+  std::optional<std::string> column;
+  std::vector<std::string> names;
+  std::optional<double> negative_below, positive_from;
+  std::string separator = "|";
+
+  template <class Fields> void describe(Fields& field) {
+    field("kind", kind,
+          "single_label: one class a row; multi_label: any number of them; regression: a number; none: texts alone.");
+    field("column", column, "Column of the labels; a source's label stands for all its rows instead.");
+    field("names", names,
+          "The classes, in the order of their numbers; rows of others are unfit. By default those found.");
+    field("negative_below", negative_below,
+          "single_label: the column has numbers, and those below this are of the first class.");
+    field("positive_from", positive_from, "And those from this on of the second; rows between the two are unfit.");
+    field("separator", separator, "multi_label: between the classes of a row.");
+  }
+  void check() const {
+    require(negative_below.has_value() == positive_from.has_value(),
+            "negative_below and positive_from belong together, one is missing");
+    require(!negative_below || kind == LabelKind::single_label, "negative_below is for kind single_label, kind is {}",
+            name_of(kind));
+    require(!negative_below || *negative_below <= *positive_from, "negative_below {} is above positive_from {}",
+            negative_below.value_or(0), positive_from.value_or(0));
+    require(!negative_below || names.empty() || names.size() == 2, "{} names for negative_below and positive_from",
+            names.size());
+    require(!separator.empty(), "separator is empty");
+  }
+};
+
+// A table of texts.
+struct TextTableConfig {
+  TableConfig table;
+  std::optional<std::string> label;
+
+  template <class Fields> void describe(Fields& field) {
+    table.describe(field);
+    field("label", label, "Label of all rows of this table, where no column has it.");
+  }
+  void check() const { table.check(); }
+};
+
+struct TextConfig {
+  std::vector<TextTableConfig> sources;
+  std::string text = "{text}";
+  std::optional<std::string> pair;
+  LabelConfig label;
+  Unfit unfit = Unfit::reject;
+
+  template <class Fields> void describe(Fields& field) {
+    field.required("sources", sources, "Tables, read one after the other.");
+    field("text", text, "Template of a row's text: its columns' names in braces.");
+    field("pair", pair, "Template of a second text, for models that take two.");
+    field("label", label, "What the texts are labelled with.");
+    field("unfit", unfit, "Rows that cannot be used are rejected, with the reason, or the first of them is an error.");
+  }
+  void check() const;  // also that the templates parse
+};
+
+// Some rows. Texts are valid UTF-8 and not only whitespace.
+struct TextBatch {
+  std::vector<std::string> texts, pairs;          // pairs: none if the config has no pair
+  std::vector<std::vector<std::string>> classes;  // by name; for single_label one each, for regression none
+  std::vector<double> numbers;                    // of regression
+
+  int64_t size() const { return std::ssize(texts); }
+};
+
+class TextSource {
+ public:
+  // Rows that are unfit go to `rejects`, which must outlive this. All functions throw std::invalid_argument where a
+  // file is missing, broken or lacks a column.
+  TextSource(const TextConfig& config, Rejects& rejects);
+  ~TextSource();
+
+  // Replaces `batch` by the next rows; false at the end.
+  bool next(TextBatch& batch);
+
+  const Rejects& rejects() const { return rejects_; }
+
+ private:
+  class Rows;
+
+  const TextConfig& config_;
+  Rejects& rejects_;
+  size_t opened_ = 0;
+  std::unique_ptr<Rows> rows_;
+};
+
+}  // namespace sartor::datasets

@@ -1,0 +1,118 @@
+// Against golden/adamw.json of scripts/make_golden.py: torch.optim.AdamW and clip_grad_norm_ in double precision.
+#include "optimization/adamw.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace sartor {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+at::Tensor tensor(const json& values, const json& shape) {
+  return at::tensor(values.get<std::vector<double>>(), at::kDouble).reshape(shape.get<std::vector<int64_t>>());
+}
+
+struct Case {
+  json data;
+  std::vector<Parameter> parameters;
+  AdamW optimizer;
+
+  explicit Case(json given, double scale = 1)
+      : data(std::move(given)),
+        parameters([&] {
+          std::vector<Parameter> made;
+          for (const auto& [name, values] : data["start"].items()) {
+            made.push_back({name, tensor(values, data["shapes"][name]).set_requires_grad(true), scale});
+          }
+          return made;
+        }()),
+        optimizer({.weight_decay = data["decay"]}, parameters) {}
+
+  double step(size_t number, double rate) {
+    for (auto& [name, weights, scale] : parameters) {
+      weights.mutable_grad() = tensor(data["steps"][number]["gradients"][name], data["shapes"][name]);
+    }
+    const double norm = clip_gradients(parameters, data["max_norm"]);
+    optimizer.step(rate);
+    return norm;
+  }
+
+  void expect_weights(size_t number) const {
+    for (const auto& [name, weights, scale] : parameters) {
+      const auto expected = tensor(data["steps"][number]["weights"][name], data["shapes"][name]);
+      EXPECT_LT((weights - expected).abs().max().item<double>(), 1e-7) << name << " after step " << number;
+    }
+  }
+};
+
+json cases() { return json::parse(std::ifstream(SARTOR_SOURCE_DIR "/tests/golden/adamw.json")); }
+
+TEST(AdamW, EqualsTorchs) {
+  for (const auto& each : cases()) {
+    SCOPED_TRACE(each["name"].get<std::string>());
+    Case mine(each);
+    for (size_t i = 0; i < each["steps"].size(); i++) {
+      EXPECT_NEAR(mine.step(i, 0.01 * static_cast<double>(i + 1)), each["steps"][i]["norm"].get<double>(), 1e-12);
+      mine.expect_weights(i);
+    }
+  }
+}
+
+TEST(AdamW, ContinuesFromItsState) {
+  const auto data = cases()[1];
+  Case before(data), after(data);
+  for (const size_t i : {0, 1}) before.step(i, 0.01 * static_cast<double>(i + 1));
+  for (size_t i = 0; i < before.parameters.size(); i++) {
+    after.parameters[i].tensor.detach().copy_(before.parameters[i].tensor.detach());
+  }
+  after.optimizer.load(before.optimizer.state());
+  for (const size_t i : {2, 3, 4}) after.step(i, 0.01 * static_cast<double>(i + 1));
+  after.expect_weights(4);
+}
+
+TEST(AdamW, ScalesTheRateOfALayer) {
+  const auto data = cases()[0];
+  Case whole(data), half(data, 0.5);
+  whole.step(0, 0.005);
+  half.step(0, 0.01);
+  for (size_t i = 0; i < whole.parameters.size(); i++) {
+    EXPECT_TRUE(whole.parameters[i].tensor.equal(half.parameters[i].tensor));
+  }
+}
+
+TEST(AdamW, LeavesParametersWithoutGradientAlone) {
+  Case mine(cases()[1]);
+  const auto before = mine.parameters[0].tensor.detach().clone();
+  mine.optimizer.step(1);
+  EXPECT_TRUE(mine.parameters[0].tensor.equal(before));
+  EXPECT_EQ(clip_gradients(mine.parameters, 1), 0);
+}
+
+TEST(AdamW, RefusesAnotherModelsState) {
+  Case mine(cases()[0]);
+  auto state = mine.optimizer.state();
+  state[0].second = at::zeros({7});
+  EXPECT_THAT([&] { mine.optimizer.load(state); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("has 7 elements, expected")));
+  state.erase(state.begin());
+  EXPECT_THAT([&] { mine.optimizer.load(state); }, ThrowsMessage<std::invalid_argument>(HasSubstr("has no exp_avg.")));
+}
+
+TEST(AdamW, BiasesAndLayerNormDoNotDecay) {
+  EXPECT_TRUE(decays("bert.encoder.layer.0.output.dense.weight"));
+  EXPECT_TRUE(decays("bert.embeddings.word_embeddings.weight"));
+  EXPECT_FALSE(decays("bert.encoder.layer.0.output.dense.bias"));
+  EXPECT_FALSE(decays("bert.encoder.layer.0.output.LayerNorm.weight"));
+  EXPECT_FALSE(decays("cls.predictions.bias"));
+}
+
+}  // namespace
+}  // namespace sartor

@@ -1,0 +1,126 @@
+// A program that trains a small network on made rows of unequal length: what the tests run on several ranks, kill and
+// resume.
+#include <ATen/Functions.h>
+#include <torch/nn/functional/dropout.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "optimization/tensor_file.h"
+#include "optimization/training.h"
+#include "runtime/program.h"
+#include "runtime/random.h"
+
+namespace sartor {
+namespace {
+
+constexpr int64_t features = 6, hidden = 16;
+
+struct ToyConfig : RunConfig {
+  TrainingConfig training;
+  int64_t rows = 70;
+  double dropout = 0;
+  int64_t die_in = 0;
+
+  template <class Fields> void describe(Fields& field) {
+    RunConfig::describe(field);
+    field("training", training, "How.");
+    field("rows", rows, "Of training data.");
+    field("dropout", dropout, between(0, 1), "Share.");
+    field("die_in", die_in, "Step in which the program kills itself; 0 for none.");
+  }
+  std::vector<std::filesystem::path> reads() const { return {}; }
+  std::vector<std::filesystem::path> writes() const { return {output}; }
+};
+
+at::Tensor made(uint64_t seed, at::IntArrayRef shape) {
+  auto tensor = at::empty(shape, at::kFloat);
+  auto* values = tensor.mutable_data_ptr<float>();
+  for (int64_t i = 0; i < tensor.numel(); i++) values[i] = static_cast<float>(random_normal(seed, i));
+  return tensor;
+}
+
+// A row is `length` vectors, each with a target; the loss is the mean of the squared errors over all of them.
+class ToyLearner : public Learner {
+ public:
+  explicit ToyLearner(const ToyConfig& config) : config_(config) {
+    for (int64_t row = 0; row < config.rows; row++) lengths_.push_back(static_cast<int32_t>(1 + row * 7 % 9));
+    parameters_ = {{"in.weight", made(1, {hidden, features})},
+                   {"in.bias", at::zeros({hidden})},
+                   {"LayerNorm.weight", at::ones({hidden})},
+                   {"out.weight", made(2, {1, hidden}) / 4}};
+    for (auto& each : parameters_) each.tensor.set_requires_grad(true);
+  }
+
+  std::vector<Parameter> parameters() override { return parameters_; }
+  const std::vector<int32_t>& lengths() const override { return lengths_; }
+  double labels(std::span<const int64_t> rows) override {
+    double count = 0;
+    for (const auto row : rows) count += lengths_[row];
+    return count;
+  }
+  at::Tensor loss(std::span<const int64_t> rows) override {
+    if (++losses_ == config_.die_in) std::raise(SIGKILL);
+    std::vector<at::Tensor> inputs;
+    for (const auto row : rows) inputs.push_back(made(100 + row, {lengths_[row], features}));
+    return error(at::cat(inputs), config_.dropout).sum();
+  }
+  std::vector<Metric> evaluate() override {
+    const at::NoGradGuard no_grad;
+    return {{"loss", error(made(7, {64, features}), 0).mean().item<double>()}};
+  }
+  void save(const std::filesystem::path& folder) const override {
+    NamedTensors tensors;
+    for (const auto& [name, tensor, scale] : parameters_) tensors.emplace_back(name, tensor);
+    write_tensors(folder / "toy.safetensors", tensors);
+  }
+  void load(const std::filesystem::path& folder) override {
+    for (const auto& [name, tensor] : read_tensors(folder / "toy.safetensors")) {
+      for (auto& mine : parameters_) {
+        if (mine.name == name) mine.tensor.detach().copy_(tensor);
+      }
+    }
+  }
+
+ private:
+  at::Tensor error(const at::Tensor& inputs, double dropout) const {
+    const auto& weights = parameters_;
+    auto x = at::tanh(at::linear(inputs, weights[0].tensor, weights[1].tensor)) * weights[2].tensor;
+    x = at::linear(at::dropout(x, dropout, /*train=*/dropout > 0), weights[3].tensor);
+    return (x - inputs.sin().sum(1, true)).square();
+  }
+
+  const ToyConfig& config_;
+  std::vector<int32_t> lengths_;
+  std::vector<Parameter> parameters_;
+  int64_t losses_ = 0;
+};
+
+void run_toy(const ToyConfig& config, const Invocation& invocation) {
+  const auto runtime = make_runtime(config);
+  ProcessGroup ranks(runtime.ranks, /*gpu=*/false, std::chrono::seconds(60));
+  Run run({.folder = config.output,
+           .config = to_yaml(config),
+           .checkpoint = config.checkpoint,
+           .may_change = {"die_in", "output"},
+           .unit = "step",
+           .ranks = &ranks,
+           .resume = invocation.resume,
+           .overwrite = invocation.overwrite});
+  if (run.complete()) return;
+  ToyLearner learner(config);
+  train(config.training, learner, ranks, run);
+  run.finish(learner, {{"test", learner.evaluate()}});
+}
+
+}  // namespace
+}  // namespace sartor
+
+int main(int argc, char** argv) {
+  using namespace sartor;
+  return run_program({.name = "toy",
+                      .summary = "Trains next to nothing.",
+                      .examples = "",
+                      .tasks = {make_task<ToyConfig>("toy", "Trains.", run_toy)}},
+                     argc, argv);
+}

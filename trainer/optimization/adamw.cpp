@@ -1,0 +1,98 @@
+#include "optimization/adamw.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "schema/require.h"
+
+namespace sartor {
+
+bool decays(const std::string& name) {
+  const auto ends = [&](const char* tail) { return name.ends_with(tail); };
+  return !ends("bias") && name.find("LayerNorm") == name.npos && name.find("layer_norm") == name.npos;
+}
+
+AdamW::AdamW(const AdamWConfig& config, std::vector<Parameter> parameters)
+    : config_(config), parameters_(std::move(parameters)) {
+  std::map<std::pair<double, double>, std::vector<size_t>> by_rule;
+  for (size_t i = 0; i < parameters_.size(); i++) {
+    const auto& [name, tensor, scale] = parameters_[i];
+    mean_.push_back(at::zeros_like(tensor));
+    square_.push_back(at::zeros_like(tensor));
+    steps_.push_back(at::zeros({}, tensor.options().dtype(at::kFloat)));
+    by_rule[{decays(name) ? config_.weight_decay : 0, scale}].push_back(i);
+  }
+  for (auto& [rule, members] : by_rule) groups_.push_back({rule.first, rule.second, std::move(members)});
+}
+
+void AdamW::step(double learning_rate) {
+  const c10::NoGradGuard no_grad;
+  for (const auto& group : groups_) {
+    std::vector<at::Tensor> weights, gradients, means, squares, steps;
+    for (const size_t i : group.members) {
+      if (!parameters_[i].tensor.grad().defined()) continue;
+      weights.push_back(parameters_[i].tensor);
+      gradients.push_back(parameters_[i].tensor.grad());
+      means.push_back(mean_[i]);
+      squares.push_back(square_[i]);
+      steps_[i] += 1;
+      steps.push_back(steps_[i]);
+    }
+    if (weights.empty()) continue;
+    at::_fused_adamw_(weights, gradients, means, squares, /*max_exp_avg_sqs=*/{}, steps,
+                      learning_rate * group.rate_scale, config_.adam_beta1, config_.adam_beta2, group.weight_decay,
+                      config_.adam_epsilon, /*amsgrad=*/false, /*maximize=*/false);
+  }
+}
+
+NamedTensors AdamW::state() const {
+  NamedTensors named;
+  for (size_t i = 0; i < parameters_.size(); i++) {
+    named.emplace_back("exp_avg." + parameters_[i].name, mean_[i]);
+    named.emplace_back("exp_avg_sq." + parameters_[i].name, square_[i]);
+    named.emplace_back("step." + parameters_[i].name, steps_[i]);
+  }
+  return named;
+}
+
+void AdamW::load(const NamedTensors& state) {
+  const c10::NoGradGuard no_grad;
+  const std::map<std::string, at::Tensor> found(state.begin(), state.end());
+  for (auto& [name, tensor] : this->state()) {
+    const auto saved = found.find(name);
+    require(saved != found.end(), "the optimizer's state has no {}", name);
+    require(saved->second.sizes() == tensor.sizes(), "the optimizer's {} has {} elements, expected {}", name,
+            saved->second.numel(), tensor.numel());
+    tensor.copy_(saved->second);
+  }
+}
+
+double clip_gradients(const std::vector<Parameter>& parameters, double most) {
+  const c10::NoGradGuard no_grad;
+  std::vector<at::Tensor> gradients;
+  for (const auto& parameter : parameters) {
+    if (parameter.tensor.grad().defined()) gradients.push_back(parameter.tensor.grad());
+  }
+  if (gradients.empty()) return 0;
+  const auto norm = at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients, 2)), 2).item<double>();
+  if (most > 0 && std::isfinite(norm)) {
+    // 1e-6, and single precision, as torch.nn.utils.clip_grad_norm_ has them
+    const auto scale = static_cast<float>(most) / (static_cast<float>(norm) + 1e-6f);
+    if (scale < 1) at::_foreach_mul_(gradients, scale);
+  }
+  return norm;
+}
+
+}  // namespace sartor

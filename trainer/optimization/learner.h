@@ -1,0 +1,36 @@
+// What a training by gradients needs to know of a model and its data.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+#include "metrics/metric.h"
+#include "optimization/adamw.h"
+
+namespace sartor {
+
+class Learner {
+ public:
+  virtual ~Learner() = default;
+
+  virtual std::vector<Parameter> parameters() = 0;          // those to be trained
+  virtual const std::vector<int32_t>& lengths() const = 0;  // of the training rows, in tokens
+
+  // The number of labels in these rows that count, and the sum of their losses, differentiable: what is minimised is
+  // the mean over all labels of a step, whatever micro-batches and ranks they fall to.
+  virtual double labels(std::span<const int64_t> rows) = 0;
+  virtual at::Tensor loss(std::span<const int64_t> rows) = 0;
+
+  // On the held-out rows; "loss" is among them. Every rank calls it and gets the same.
+  virtual std::vector<Metric> evaluate() = 0;
+
+  // The whole model, a folder that Hugging Face's libraries open; and back.
+  virtual void save(const std::filesystem::path& folder) const = 0;
+  virtual void load(const std::filesystem::path& folder) = 0;
+};
+
+}  // namespace sartor

@@ -1,0 +1,218 @@
+#include "tasks/classifier_learner.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
+#include <c10/core/GradMode.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+#include "metrics/classification.h"
+#include "metrics/rating.h"
+#include "models/bert/folder.h"
+#include "runtime/log.h"
+#include "schema/require.h"
+#include "tasks/sources.h"
+#include "text/tokenizer_files.h"
+
+namespace sartor {
+namespace {
+
+namespace fs = std::filesystem;
+using datasets::StoredTexts;
+
+bert::Problem problem_of(const std::string& label_kind) {
+  if (label_kind == "multi_label") return bert::Problem::multi_label;
+  return label_kind == "regression" ? bert::Problem::regression : bert::Problem::single_label;
+}
+
+bert::BertConfig config_for(const ClassifyConfig& config, const datasets::TokenizedTexts& data) {
+  auto model = bert::read_config(config.model.path);
+  require(data.label_kind != "none", "{} has no labels (label.kind is none)", config.data.path);
+  require(data.max_length <= model.longest_sequence(), "{} has rows of up to {} tokens, {} takes {}", config.data.path,
+          data.max_length, config.model.path, model.longest_sequence());
+  model.problem = problem_of(data.label_kind);
+  model.labels = model.problem == bert::Problem::regression ? std::vector<std::string>{"LABEL_0"} : data.labels;
+  if (config.model.dropout) model.hidden_dropout_prob = model.attention_probs_dropout_prob = *config.model.dropout;
+  if (config.model.classifier_dropout) model.classifier_dropout = *config.model.classifier_dropout;
+  return model;
+}
+
+bert::Bert load_model(const ClassifyConfig& config, const datasets::TokenizedTexts& data, at::Device device) {
+  at::manual_seed(static_cast<uint64_t>(config.training.seed));  // of a new head
+  auto loaded = bert::load_bert(config.model.path, config_for(config, data), bert::Head::classification, device);
+  for (const auto& name : loaded.missing) log_info("{} is not in {}: it starts anew", name, config.model.path);
+  return std::move(loaded.model);
+}
+
+text::TokenizerSpec load_tokenizer(const ClassifyConfig& config, const datasets::TokenizedTexts& data) {
+  auto spec = text::read_tokenizer(config.model.path);
+  require(hash_of(spec) == data.tokenizer_hash, "{} was made with another tokenizer than that of {}", config.data.path,
+          config.model.path);
+  return spec;
+}
+
+// The layer of a parameter: 0 for the embeddings, 1 and on for the encoder's, then what stands on it.
+int64_t depth_of(std::string_view name, int64_t layers) {
+  constexpr std::string_view layer = "encoder.layer.";
+  if (name.find("embeddings.") != name.npos) return 0;
+  const auto at = name.find(layer);
+  return at == name.npos ? layers + 1 : std::stoll(std::string(name.substr(at + layer.size()))) + 1;
+}
+
+}  // namespace
+
+ClassifierLearner::ClassifierLearner(const ClassifyConfig& config, const datasets::TokenizedTexts& data,
+                                     ProcessGroup& ranks, int gpu)
+    : config_(config),
+      data_(data),
+      ranks_(ranks),
+      device_(gpu < 0 ? at::Device(at::kCPU) : at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu))),
+      tokenizer_(load_tokenizer(config, data)),
+      model_(load_model(config, data, device_)),
+      problem_(problem_of(data.label_kind)) {
+  model_.compute_in(config.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
+  loss_.label_smoothing = config.model.label_smoothing_factor;
+  const auto& weights = config.model.class_weights;
+  require(problem_ == bert::Problem::single_label || (weights.empty() && loss_.label_smoothing == 0),
+          "model.class_weights and model.label_smoothing_factor are for single_label, {} is {}", config.data.path,
+          data.label_kind);
+  if (weights.empty()) return;
+  require(weights.size() == data.labels.size(), "model.class_weights has {} values for {} classes", weights.size(),
+          data.labels.size());
+  loss_.class_weights = at::tensor(weights, at::kFloat).to(device_);
+}
+
+std::vector<Parameter> ClassifierLearner::parameters() {
+  const auto& chosen = config_.model;
+  const int64_t layers = model_.config().num_hidden_layers;
+  require(chosen.frozen_layers <= layers, "model.frozen_layers is {}, the model has {} layers", chosen.frozen_layers,
+          layers);
+  std::vector<Parameter> trained;
+  for (const auto& [name, tensor] : model_.parameters()) {
+    const auto depth = depth_of(name, layers);
+    const bool frozen =
+        depth == 0 ? chosen.freeze_embeddings || chosen.frozen_layers > 0 : depth <= chosen.frozen_layers;
+    at::Tensor(tensor).set_requires_grad(!frozen);
+    if (!frozen)
+      trained.push_back({name, tensor, std::pow(chosen.layer_decay, static_cast<double>(layers + 1 - depth))});
+  }
+  return trained;
+}
+
+double ClassifierLearner::labels(std::span<const int64_t> rows) {
+  if (problem_ != bert::Problem::single_label) return static_cast<double>(rows.size() * data_.labels.size());
+  if (!loss_.class_weights.defined()) return static_cast<double>(rows.size());
+  double sum = 0;
+  for (const auto row : rows) sum += config_.model.class_weights[class_of(data_.train, row)];
+  return sum;
+}
+
+at::Tensor ClassifierLearner::loss(std::span<const int64_t> rows) {
+  model_.train(true);
+  const auto logits = model_.classify(packed(data_.train, rows));
+  return bert::classification_loss(logits, targets(data_.train, rows).to(device_), problem_, loss_).sum;
+}
+
+std::vector<Metric> ClassifierLearner::judge(const StoredTexts& part) {
+  if (part.rows() == 0) return {};
+  const c10::InferenceMode inference;
+  model_.train(false);
+  const int64_t classes = model_.config().num_labels();
+  const std::vector<int64_t> lengths(part.lengths().begin(), part.lengths().end());
+  const auto batches = bert::token_budget_batches(lengths, config_.per_device_eval_tokens);
+  std::vector<double> found(part.rows() * classes);  // logits
+  double loss = 0, weight = 0;
+  for (size_t i = ranks_.rank(); i < batches.size(); i += ranks_.size()) {
+    const auto logits = model_.classify(packed(part, batches[i])).to(at::kCPU, at::kFloat).contiguous();
+    const auto batch = bert::classification_loss(logits, targets(part, batches[i]), problem_);
+    loss += batch.sum.item<double>();
+    weight += batch.weight;
+    for (size_t k = 0; k < batches[i].size(); k++) {
+      std::copy_n(logits.const_data_ptr<float>() + k * classes, classes, found.begin() + batches[i][k] * classes);
+    }
+  }
+  found.insert(found.end(), {loss, weight});
+  found = ranks_.sum(std::move(found));
+  std::vector<Metric> metrics = {{"loss", found[found.size() - 2] / found.back()}};
+  found.resize(found.size() - 2);
+  for (auto& metric : metrics_of(part, found)) metrics.push_back(std::move(metric));
+  return metrics;
+}
+
+std::vector<Metric> ClassifierLearner::metrics_of(const StoredTexts& part, const std::vector<double>& logits) const {
+  const int64_t classes = model_.config().num_labels();
+  if (problem_ == bert::Problem::regression) {
+    RatingMetrics errors;
+    for (int64_t row = 0; row < part.rows(); row++) errors.add(logits[row], part.labels(row)[0]);
+    return errors.finish();
+  }
+  std::vector<float> probabilities(logits.size());
+  for (int64_t row = 0; row < part.rows(); row++) {
+    const auto mine = std::span(logits).subspan(row * classes, classes);
+    const double most = std::ranges::max(mine);
+    double sum = 0;
+    for (const double logit : mine) sum += std::exp(logit - most);
+    for (int64_t k = 0; k < classes; k++) {
+      const double p =
+          problem_ == bert::Problem::single_label ? std::exp(mine[k] - most) / sum : 1 / (1 + std::exp(-mine[k]));
+      probabilities[row * classes + k] = static_cast<float>(p);
+    }
+  }
+  if (problem_ == bert::Problem::multi_label) {
+    std::vector<float> labels;
+    for (int64_t row = 0; row < part.rows(); row++) {
+      const auto mine = part.labels(row);
+      labels.insert(labels.end(), mine.begin(), mine.end());
+    }
+    return multi_label_metrics(labels, probabilities, classes);
+  }
+  std::vector<int32_t> labels;
+  for (int64_t row = 0; row < part.rows(); row++) labels.push_back(class_of(part, row));
+  return classification_metrics({labels, probabilities, classes});
+}
+
+void ClassifierLearner::save(const fs::path& folder) const {
+  bert::save_bert(model_, folder);
+  text::write_tokenizer(folder, tokenizer_, model_.config().longest_sequence());
+}
+
+void ClassifierLearner::load(const fs::path& folder) {
+  const c10::NoGradGuard no_grad;
+  const auto saved = bert::load_bert(folder, bert::Head::classification);
+  for (const auto& [name, tensor] : model_.parameters()) at::Tensor(tensor).copy_(saved.model.parameter(name));
+}
+
+int32_t ClassifierLearner::class_of(const StoredTexts& part, int64_t row) const {
+  const auto labels = part.labels(row);
+  return static_cast<int32_t>(std::ranges::max_element(labels) - labels.begin());
+}
+
+bert::Packed ClassifierLearner::packed(const StoredTexts& part, std::span<const int64_t> rows) const {
+  std::vector<std::vector<int32_t>> ids, types;
+  for (const auto row : rows) {
+    ids.push_back(part.ids(row));
+    types.emplace_back(ids.back().size());
+    std::fill(types.back().begin() + part.second()[row], types.back().end(), 1);
+  }
+  return bert::pack(model_.config(), ids, types, device_);
+}
+
+at::Tensor ClassifierLearner::targets(const StoredTexts& part, std::span<const int64_t> rows) const {
+  const auto count = static_cast<int64_t>(rows.size());
+  if (problem_ == bert::Problem::single_label) {
+    auto classes = at::empty({count}, at::kLong);
+    for (int64_t i = 0; i < count; i++) classes.mutable_data_ptr<int64_t>()[i] = class_of(part, rows[i]);
+    return classes;
+  }
+  const auto width = std::ssize(data_.labels);
+  auto values = at::empty({count, width}, at::kFloat);
+  for (int64_t i = 0; i < count; i++) {
+    std::ranges::copy(part.labels(rows[i]), values.mutable_data_ptr<float>() + i * width);
+  }
+  return values;
+}
+
+}  // namespace sartor

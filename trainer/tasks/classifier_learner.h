@@ -1,0 +1,57 @@
+// A classifier of tokenized texts, as the training loop sees it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "models/bert/loss.h"
+#include "models/bert/model.h"
+#include "optimization/learner.h"
+#include "runtime/process_group.h"
+#include "storage/stored_texts.h"
+#include "tasks/classify.h"
+#include "text/tokenizer_spec.h"
+
+namespace sartor {
+
+class ClassifierLearner : public Learner {
+ public:
+  // Loads config.model.path, its head new where it has none for the data's labels. What it is given must outlive it.
+  // Throws std::invalid_argument where data and model do not fit: no labels, rows too long, ids of another tokenizer.
+  // gpu: its number, -1 for the CPU.
+  ClassifierLearner(const ClassifyConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks, int gpu);
+
+  std::vector<Parameter> parameters() override;
+  const std::vector<int32_t>& lengths() const override { return data_.train.lengths(); }
+  double labels(std::span<const int64_t> rows) override;
+  at::Tensor loss(std::span<const int64_t> rows) override;
+  std::vector<Metric> evaluate() override { return judge(data_.validation); }
+
+  // Each rank takes its share of the batches, all get the same metrics: none without rows.
+  //   single_label  loss, and those of classification_metrics()
+  //   multi_label   loss, and those of multi_label_metrics()
+  //   regression    loss, rmse, mae
+  std::vector<Metric> judge(const datasets::StoredTexts& part);
+
+  // config.json, model.safetensors and the tokenizer's files.
+  void save(const std::filesystem::path& folder) const override;
+  void load(const std::filesystem::path& folder) override;
+
+ private:
+  int32_t class_of(const datasets::StoredTexts& part, int64_t row) const;
+  bert::Packed packed(const datasets::StoredTexts& part, std::span<const int64_t> rows) const;
+  at::Tensor targets(const datasets::StoredTexts& part, std::span<const int64_t> rows) const;
+  std::vector<Metric> metrics_of(const datasets::StoredTexts& part, const std::vector<double>& logits) const;
+
+  const ClassifyConfig& config_;
+  const datasets::TokenizedTexts& data_;
+  ProcessGroup& ranks_;
+  const at::Device device_;
+  const text::TokenizerSpec tokenizer_;
+  bert::Bert model_;
+  const bert::Problem problem_;
+  bert::LossOptions loss_;
+};
+
+}  // namespace sartor

@@ -1,0 +1,48 @@
+// task: tokenize — tables of texts in, one tokenized HDF5 file out.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/runtime.h"
+#include "text/text_source.h"
+#include "text/write_texts.h"
+
+namespace sartor {
+
+struct TokenizeConfig : RuntimeConfig {
+  datasets::TextConfig data;
+  std::string tokenizer;
+  int64_t max_length = 128;
+  datasets::TextDuplicates duplicates = datasets::TextDuplicates::once;
+  datasets::TextSplitConfig split;
+  std::string output;
+  std::optional<std::string> rejects;
+
+  template <class Fields> void describe(Fields& field) {
+    RuntimeConfig::describe(field);
+    field("data", data, "Texts and their labels.");
+    field.required("tokenizer", tokenizer, "Hugging Face folder, or a tokenizer.json.");
+    field("max_length", max_length, between(1, 1 << 20),
+          "Tokens of a row, special ones included; longer rows are cut.");
+    field("duplicates", duplicates,
+          "once: of equal texts the first stays, and none where their labels differ; keep: all stay.");
+    field("split", split, "Which rows are held out.");
+    field.required("output", output, "Tokenized HDF5 file to write.");
+    field("rejects", rejects,
+          "TSV file for rows that are unfit, with the reason; beside the output, as OUTPUT.rejects.tsv, if absent.");
+  }
+  std::string rejects_path() const { return rejects.value_or(output + ".rejects.tsv"); }
+  std::vector<std::filesystem::path> reads() const {
+    std::vector<std::filesystem::path> paths = {tokenizer};
+    for (const auto& source : data.sources) paths.emplace_back(source.table.path);
+    return paths;
+  }
+  std::vector<std::filesystem::path> writes() const { return {output, rejects_path()}; }
+};
+
+void tokenize(const TokenizeConfig& config, Runtime& runtime);
+
+}  // namespace sartor
