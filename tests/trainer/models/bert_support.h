@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
+#include <gtest/gtest.h>
 
 #include <cmath>
 #include <fstream>
@@ -14,6 +15,12 @@
 #include "models/bert/model.h"
 
 namespace sartor::bert::testing {
+
+// Weights and inputs that tests draw are the same in every run.
+class Seeded : public ::testing::Environment {
+  void SetUp() override { at::manual_seed(1); }
+};
+inline const auto* const seeded = ::testing::AddGlobalTestEnvironment(new Seeded);
 
 inline at::Tensor wave(const std::string& name, int64_t size, double step) {
   int64_t start = 0;
