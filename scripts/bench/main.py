@@ -285,14 +285,12 @@ def bert_classify(name: str, precision: str, peers: dict[str, tuple[str, str]], 
         return text_peer("classify", folder, engine, kind, threads, threads=threads)["seconds"]
 
     mine, *others = in_turn(ours, *(partial(theirs, *each) for each in peers.values()))
-    above = peak_mib(*command(2)) - peak_mib(BUILD / "bin" / "bert_classify_bench", "--version")
     compare(
         name,
         mine,
         dict(zip(peers, others)),
         threads,
         texts_per_second=round(2000 / statistics.median(mine)),
-        peak_mib=round(above),
     )
 
 
