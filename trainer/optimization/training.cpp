@@ -57,12 +57,12 @@ class Training {
     run_.restore(*this);
     reducer_.emplace(parameters_, ranks_);
     for (const auto step : run_.steps(steps_)) {
+      if (enough()) break;  // here, for a run that is resumed after it had enough
       learn(step - 1);
       const bool last = step == steps_;
       if (last || step % config_.logging_steps == 0 || due_for_evaluation(step)) log(step);
       if (last || due_for_evaluation(step)) judge(step);
       run_.checkpoint(step, *this);
-      if (enough()) break;
     }
     if (config_.load_best_model_at_end && judgement_.best) learner_.load(run_.best(judgement_.best_step));
   }

@@ -183,6 +183,21 @@ TEST_F(TrainingTest, EarlyStoppingKeepsTheBest) {
   EXPECT_EQ(json::parse(read("run/results.json"))["test"]["loss"], *best);
 }
 
+TEST_F(TrainingTest, WhatStoppedEarlyStaysStoppedWhenResumed) {
+  const auto words =
+      command("run", "num_train_epochs: 50, learning_rate: 3, early_stopping: {patience: 3}", "checkpoint: {every: 1}");
+  expect_done(run_command(words));
+  const auto before = weights("run");
+  const auto judged = logged("run", "validation", "loss");
+  std::filesystem::remove("run/results.json");  // as if killed between the last checkpoint and the results
+  std::filesystem::remove_all("run/model");
+  auto again = words;
+  again.push_back("--resume");
+  expect_done(run_command(again));
+  EXPECT_EQ(weights("run"), before);
+  EXPECT_EQ(logged("run", "validation", "loss"), judged);
+}
+
 TEST_F(TrainingTest, WhatIsNotFiniteStopsTheRun) {
   const auto outcome = run_command(command("run", "learning_rate: 1.0e+30, max_grad_norm: 0"));
   EXPECT_EQ(outcome.status, 1);
