@@ -1,41 +1,11 @@
-// As for cuda/: an object that is built once an instruction set may define nothing that the linker could take for
-// another.
-#include <gmock/gmock.h>
-
-#include <cstdio>
-#include <sstream>
-#include <string>
+#include "support/isa_symbols.h"
 
 namespace sartor::bert {
 namespace {
 
-std::string output_of(const std::string& command) {
-  std::string output;
-  FILE* pipe = popen(command.c_str(), "r");
-  if (!pipe) return output;
-  char part[4096];
-  for (size_t size; (size = fread(part, 1, sizeof part, pipe)) > 0;) output.append(part, size);
-  return pclose(pipe) == 0 ? output : "";
-}
-
-void expect_own_symbols(const std::string& objects, const std::string& isa) {
-  std::istringstream paths(objects);
-  for (std::string path; std::getline(paths, path, ':');) {
-    std::istringstream symbols(output_of("nm --defined-only --extern-only '" + path + "'"));
-    int own = 0;
-    for (std::string address, kind, name; symbols >> address >> kind >> name;) {
-      if (name.starts_with("DW.ref.")) continue;  // a pointer into the C++ runtime, which ThreadSanitizer asks for
-      EXPECT_THAT(name, ::testing::HasSubstr("6sartor4bert2" + isa)) << "kind " << kind << " in " << path;
-      EXPECT_THAT(kind, ::testing::AnyOf("T", "D", "R", "B")) << name << " in " << path;  // no W, V, u
-      own++;
-    }
-    EXPECT_GT(own, 0) << path;
-  }
-}
-
 TEST(BertIsaObjects, DefineOnlyTheirOwnNamespace) {
-  expect_own_symbols(SARTOR_ISA_OBJECTS_v3, "v3");
-  expect_own_symbols(SARTOR_ISA_OBJECTS_v4, "v4");
+  sartor::testing::expect_own_symbols(SARTOR_ISA_OBJECTS_v3, "6sartor4bert2v3");
+  sartor::testing::expect_own_symbols(SARTOR_ISA_OBJECTS_v4, "6sartor4bert2v4");
 }
 
 }  // namespace
