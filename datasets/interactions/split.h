@@ -67,6 +67,9 @@ struct RatingsByUser {
 };
 
 enum class Part : uint8_t { train, validation, test };
+constexpr auto choices(Part) {
+  return std::to_array<Choice<Part>>({{"train", Part::train}, {"validation", Part::validation}, {"test", Part::test}});
+}
 
 // The part of each rating; the same on every machine. Of n ratings ceil(n test) are for test, as in scikit-learn, and
 // of the other m ceil(m validation) for validation. By method:

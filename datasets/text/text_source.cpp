@@ -71,7 +71,7 @@ class TextSource::Rows {
   bool next(TextBatch& batch) {
     TableBatch rows;
     if (!reader_.next(rows)) return false;
-    batch = {};
+    batch = {.part = table_.part};
     for (int64_t row = 0; row < rows.columns->num_rows(); row++) {
       const auto value = [&](size_t place) {
         return static_cast<const arrow::StringArray&>(*rows.columns->column(static_cast<int>(place))).GetView(row);

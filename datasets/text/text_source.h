@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "interactions/split.h"
 #include "tables/rejects.h"
 #include "tables/table_config.h"
 
@@ -57,10 +58,12 @@ struct LabelConfig {
 struct TextTableConfig {
   TableConfig table;
   std::optional<std::string> label;
+  std::optional<Part> part;
 
   template <class Fields> void describe(Fields& field) {
     table.describe(field);
     field("label", label, "Label of all rows of this table, where no column has it.");
+    field("part", part, "What all rows of this table are for; by default they are divided as `split` says.");
   }
   void check() const { table.check(); }
 };
@@ -87,6 +90,7 @@ struct TextBatch {
   std::vector<std::string> texts, pairs;          // pairs: none if the config has no pair
   std::vector<std::vector<std::string>> classes;  // by name; for single_label one each, for regression none
   std::vector<double> numbers;                    // of regression
+  std::optional<Part> part;                       // of the table
 
   int64_t size() const { return std::ssize(texts); }
 };

@@ -62,6 +62,7 @@ struct Row {
   int32_t labels;        // how many
   float number;          // of regression
   std::array<char, 32> hash;
+  std::optional<Part> part;  // that its table is for
 };
 
 struct Collected {
@@ -122,7 +123,8 @@ Collected collect(TextSource& source, const TextConfig& config, const text::Toke
                  .labels_begin = std::ssize(found.classes),
                  .labels = 0,
                  .number = batch.numbers.empty() ? 0 : static_cast<float>(batch.numbers[i]),
-                 .hash = hash_of(seed, batch.texts[i], batch.pairs.empty() ? "" : batch.pairs[i])};
+                 .hash = hash_of(seed, batch.texts[i], batch.pairs.empty() ? "" : batch.pairs[i]),
+                 .part = batch.part};
       if (!batch.classes.empty()) {
         for (const auto& name : batch.classes[i]) {
           const auto [known, added] = numbers.emplace(name, std::ssize(found.names));
@@ -189,7 +191,9 @@ std::vector<Part> divide(const Collected& data, const TextSplitConfig& split, bo
   for (int64_t row = 0; row < rows; row++) {
     const bool held_out = split.method == TextSplit::rows && row >= *split.first_test_row &&
                           row < *split.first_test_row + *split.test_rows;
-    if (held_out) {
+    if (data.rows[row].part) {
+      parts[row] = *data.rows[row].part;
+    } else if (held_out) {
       parts[row] = Part::test;
     } else {
       strata[stratify ? data.classes[data.rows[row].labels_begin] : 0].push_back(row);

@@ -69,9 +69,10 @@ struct TextsProvenance {
 
 // Reads the source to its end. Of n rows in a class (or in all) that come in the order of their hashes, the first
 // floor(n (1 - test - validation)) are for training, then those up to floor(n (1 - test)) for validation, as far as
-// doubles tell. With `once` a text that was read before is left out, and one with different labels wholly.
-// Texts are cut to max_length tokens, the longer of a pair first. Memory: about 100 bytes a row; ids wait in a nameless
-// file beside the output. Throws std::invalid_argument where nothing is left for training, or a class has no row.
+// doubles tell; rows of a table that is for one part are not counted. With `once` a text that was read before is left
+// out, and one with different labels wholly. Texts are cut to max_length tokens, the longer of a pair first. Memory:
+// about 100 bytes a row; ids wait in a nameless file beside the output. Throws std::invalid_argument where nothing is
+// left for training, or a class has no row.
 TextReport write_texts(const std::filesystem::path& path, TextSource& source, const TextConfig& config,
                        const text::Tokenizer& tokenizer, int64_t max_length, TextDuplicates duplicates,
                        const TextSplitConfig& split, const TextsProvenance& provenance,

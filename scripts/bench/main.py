@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from common import BUILD, ROOT, TRAIN, WORK, compare, in_turn, last_json, peak_mib, peer_python, publish, run
+from ids_as_text import ids_as_text
 
 PEERS = Path(__file__).with_name("peers.py")
 TEXT_PEERS = Path(__file__).with_name("text_peers.py")
@@ -294,7 +295,7 @@ def bert_classify(name: str, precision: str, peers: dict[str, tuple[str, str]], 
     )
 
 
-BENCHES = {"accuracy/ml-100k-als": accuracy_als, "speed/prepare": prepare}
+BENCHES = {"accuracy/ids-as-text": ids_as_text, "accuracy/ml-100k-als": accuracy_als, "speed/prepare": prepare}
 for factors in (64, 128):
     BENCHES[f"memory/als-explicit/made-10m-f{factors}"] = partial(als_memory, factors=factors)
 for threads in (1, 2):

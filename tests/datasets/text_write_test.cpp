@@ -177,6 +177,20 @@ TEST_F(TokenizedFile, SplitByRows) {
   EXPECT_EQ(data.validation.rows(), 2);
 }
 
+TEST_F(TokenizedFile, TablesThatAreForOnePart) {
+  std::string text = "text,label\n";
+  for (int i = 0; i < 20; i++) text += "好 " + std::to_string(i) + (i % 2 ? ",x\n" : ",y\n");
+  const TextConfig config = {
+      .sources = {{.table = {.path = write("train.csv", text)}},
+                  {.table = {.path = write("test.csv", "text,label\nbad,x\n好 3,x\n坏,y\n")}, .part = Part::test}},
+      .label = {.column = "label"}};
+  write_file(config, {.test = 0, .validation = 0.1});
+  const auto data = read_file();
+  EXPECT_THAT(data.test.sources(), ElementsAre(20, 22));  // 21 is a text to train on
+  EXPECT_EQ(data.validation.rows(), 2);
+  EXPECT_EQ(data.train.rows(), 18);
+}
+
 TEST_F(TokenizedFile, NamesWhatIsWrong) {
   const auto expect = [&](const TextConfig& config, const std::string& message) {
     EXPECT_THAT([&] { write_file(config); }, ThrowsMessage<std::invalid_argument>(HasSubstr(message)));
