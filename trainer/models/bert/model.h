@@ -11,13 +11,9 @@
 #include "models/bert/batch.h"
 #include "models/bert/config.h"
 #include "models/bert/ops.h"
+#include "models/tensors/tensor_file.h"
 
 namespace sartor::bert {
-
-struct NamedTensor {
-  std::string name;  // as transformers has it
-  at::Tensor tensor;
-};
 
 enum class Pooling { mean, cls };  // of the last hidden states: over a sequence's tokens, or its first
 
@@ -35,7 +31,7 @@ class Bert {
   Head head() const { return head_; }
 
   // All parameters, in transformers' order. They are leaves that require gradients; replace their values in place.
-  const std::vector<NamedTensor>& parameters() const { return parameters_; }
+  const NamedTensors& parameters() const { return parameters_; }
   const at::Tensor& parameter(const std::string& name) const;  // throws std::out_of_range
 
   // Dropout is on while training. A new model is in evaluation.
@@ -81,7 +77,7 @@ class Bert {
 
   BertConfig config_;
   Head head_;
-  std::vector<NamedTensor> parameters_;
+  NamedTensors parameters_;
   at::Tensor words_, positions_, types_;
   Linear embedding_norm_;
   std::vector<Layer> layers_;
