@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/bert.json and tests/golden/minilm.json: what transformers computes for small models of every kind, and for
-the MiniLM folder of scripts/fetch_data.py on 200 reviews, as token ids.
+"""Writes tests/golden/bert.json, lora.json and minilm.json: what transformers computes for small models of every kind, for some
+with adapters of peft, and for the MiniLM folder of scripts/fetch_data.py on 200 reviews, as token ids.
 
     python3 -m venv build/golden-bert
-    build/golden-bert/bin/pip install torch==2.11.0 transformers==5.23.0 tokenizers==0.23.3
+    build/golden-bert/bin/pip install torch==2.11.0 transformers==5.23.0 tokenizers==0.23.3 peft==0.21.2
     scripts/fetch_data.py minilm reviews-en reviews-zh
     build/golden-bert/bin/python scripts/make_bert_golden.py bert
+    build/golden-bert/bin/python scripts/make_bert_golden.py lora
     build/golden-bert/bin/python scripts/make_bert_golden.py minilm
 
 Weights of small models and of heads follow from a parameter's name (see `formula`), so that the tests make them again.
@@ -43,7 +44,7 @@ def padded(rows: list[list[int]], value: int) -> torch.Tensor:
     return torch.tensor([row + [value] * (longest - len(row)) for row in rows])
 
 
-def small(name: str, kind: type, config: dict, labels=None, roberta: bool = False) -> dict:
+def small_model(kind: type, config: dict, roberta: bool):
     base = {
         "vocab_size": 61,
         "hidden_size": 24,
@@ -61,13 +62,43 @@ def small(name: str, kind: type, config: dict, labels=None, roberta: bool = Fals
     with torch.no_grad():
         for parameter_name, parameter in model.named_parameters():
             parameter.copy_(formula(parameter_name, parameter, 0.3))
-        if labels == "tokens" and not made.tie_word_embeddings:  # one bias there, as everywhere else
-            model.cls.predictions.decoder.bias.copy_(model.cls.predictions.bias)
+    return model
+
+
+def small_rows(name: str, types: int) -> tuple[list, list]:
     random = np.random.default_rng(sum(name.encode()))
     ids = [random.integers(2, 61, length).tolist() for length in (5, 1, 17, 66, 9)]
-    types = [random.integers(0, made.type_vocab_size, len(row)).tolist() for row in ids]
+    return ids, [random.integers(0, types, len(row)).tolist() for row in ids]
+
+
+def padded_words(made, ids: list, types: list) -> dict:
     mask = padded([[1] * len(row) for row in ids], 0)
-    words = {"input_ids": padded(ids, made.pad_token_id), "attention_mask": mask, "token_type_ids": padded(types, 0)}
+    return {"input_ids": padded(ids, made.pad_token_id), "attention_mask": mask, "token_type_ids": padded(types, 0)}
+
+
+def probed(gradients: dict) -> dict:
+    """Of each gradient its product with a wave, and its norm."""
+    return {
+        name: [
+            float(f"{value:.9g}")
+            for value in (
+                float(gradient.flatten().double() @ torch.from_numpy(wave(name, gradient.numel(), 0.3))),
+                gradient.norm(),
+            )
+        ]
+        for name, gradient in gradients.items()
+    }
+
+
+def small(name: str, kind: type, config: dict, labels=None, roberta: bool = False) -> dict:
+    model = small_model(kind, config, roberta)
+    made = model.config
+    with torch.no_grad():
+        if labels == "tokens" and not made.tie_word_embeddings:  # one bias there, as everywhere else
+            model.cls.predictions.decoder.bias.copy_(model.cls.predictions.bias)
+    ids, types = small_rows(name, made.type_vocab_size)
+    words = padded_words(made, ids, types)
+    mask = words["attention_mask"]
     case = {"name": name, "config": json.loads(made.to_json_string(use_diff=False)), "ids": ids, "types": types}
     case["config"]["architectures"] = [kind.__name__]
     if labels is not None:
@@ -78,14 +109,7 @@ def small(name: str, kind: type, config: dict, labels=None, roberta: bool = Fals
         case["loss"] = out.loss.item()
         logits = out.logits if labels != "tokens" else out.logits[mask.bool()][::7]
         case["logits"] = numbers(logits)
-        case["gradients"] = {
-            each: [float(f"{probe:.9g}"), float(f"{parameter.grad.norm():.9g}")]
-            for each, parameter in model.named_parameters()
-            if parameter.grad is not None
-            for probe in [
-                float(parameter.grad.flatten().double() @ torch.from_numpy(wave(each, parameter.numel(), 0.3)))
-            ]
-        }
+        case["gradients"] = probed({each: p.grad for each, p in model.named_parameters() if p.grad is not None})
     else:
         out = model(**words, output_attentions=True)
         case["hidden"] = numbers(out.last_hidden_state[mask.bool()][::7])
@@ -125,6 +149,56 @@ def bert() -> list[dict]:
     ]
 
 
+def adapted(name: str, config: dict, adapters: dict, roberta: bool = False) -> dict:
+    import peft
+
+    kind = transformers.RobertaForSequenceClassification if roberta else transformers.BertForSequenceClassification
+    model = small_model(kind, {"num_labels": 3, **config}, roberta)
+    made = model.config
+    lora = peft.LoraConfig(
+        task_type="SEQ_CLS", modules_to_save=["pooler", "classifier"], layers_pattern="layer", **adapters
+    )
+    model = peft.get_peft_model(model, lora).eval()
+    trained = {
+        each.replace("base_model.model.", "").replace(".modules_to_save", "").replace(".default", ""): parameter
+        for each, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+    with torch.no_grad():
+        for each, parameter in trained.items():
+            parameter.copy_(formula(each, parameter, 0.3))
+    ids, types = small_rows(name, made.type_vocab_size)
+    labels = [2, 0, 1, 1, 2]
+    out = model(**padded_words(made, ids, types), labels=torch.tensor(labels))
+    out.loss.backward()
+    return {
+        "name": name,
+        "config": {**json.loads(made.to_json_string(use_diff=False)), "architectures": [kind.__name__]},
+        "adapters": adapters,
+        "ids": ids,
+        "types": types,
+        "labels": labels,
+        "loss": out.loss.item(),
+        "logits": numbers(out.logits),
+        "gradients": probed({each: parameter.grad for each, parameter in trained.items()}),
+    }
+
+
+def lora() -> list[dict]:
+    layers = {"layers_to_transform": [0, 1]}
+    return [
+        adapted("query and value", {}, {"r": 3, "lora_alpha": 6, "target_modules": ["query", "value"], **layers}),
+        adapted("all", {}, {"r": 8, "lora_alpha": 4, "target_modules": ["query", "key", "value", "dense"], **layers}),
+        adapted("one end of two names", {}, {"r": 1, "lora_alpha": 1, "target_modules": ["output.dense"], **layers}),
+        adapted(
+            "roberta, the upper layer",
+            {"type_vocab_size": 1},
+            {"r": 2, "lora_alpha": 5, "target_modules": ["key", "intermediate.dense"], "layers_to_transform": [1]},
+            roberta=True,
+        ),
+    ]
+
+
 def review_texts() -> list[str]:
     """Every 35th English review and the first lines of the Chinese ones: 200 texts."""
     english = [
@@ -161,7 +235,7 @@ def minilm() -> list[dict]:
 
 
 if __name__ == "__main__":
-    files = {make.__name__: make for make in (bert, minilm)}
+    files = {make.__name__: make for make in (bert, lora, minilm)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=files)
     name = parser.parse_args().name

@@ -60,16 +60,17 @@ void AdamW::step(double learning_rate) {
 NamedTensors AdamW::state() const {
   NamedTensors named;
   for (size_t i = 0; i < parameters_.size(); i++) {
-    named.emplace_back("exp_avg." + parameters_[i].name, mean_[i]);
-    named.emplace_back("exp_avg_sq." + parameters_[i].name, square_[i]);
-    named.emplace_back("step." + parameters_[i].name, steps_[i]);
+    named.push_back({"exp_avg." + parameters_[i].name, mean_[i]});
+    named.push_back({"exp_avg_sq." + parameters_[i].name, square_[i]});
+    named.push_back({"step." + parameters_[i].name, steps_[i]});
   }
   return named;
 }
 
 void AdamW::load(const NamedTensors& state) {
   const c10::NoGradGuard no_grad;
-  const std::map<std::string, at::Tensor> found(state.begin(), state.end());
+  std::map<std::string, at::Tensor> found;
+  for (const auto& [name, tensor] : state) found[name] = tensor;
   for (auto& [name, tensor] : this->state()) {
     const auto saved = found.find(name);
     require(saved != found.end(), "the optimizer's state has no {}", name);

@@ -5,14 +5,12 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "models/tensors/tensor_file.h"
 #include "optimization/training_config.h"
 
 namespace sartor {
-
-using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
 struct Parameter {
   std::string name;

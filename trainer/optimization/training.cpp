@@ -12,10 +12,10 @@
 #include <numeric>
 #include <optional>
 
+#include "models/tensors/tensor_file.h"
 #include "optimization/adamw.h"
 #include "optimization/gradient_reducer.h"
 #include "optimization/schedule.h"
-#include "optimization/tensor_file.h"
 #include "runtime/log.h"
 #include "runtime/random.h"
 #include "schema/require.h"

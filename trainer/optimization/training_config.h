@@ -41,6 +41,7 @@ struct TrainingConfig : SamplerConfig, AdamWConfig, ScheduleConfig {
   int64_t num_train_epochs = 3;
   int64_t max_steps = 0;
   double max_grad_norm = 1;
+  bool gradient_checkpointing = false;
   int64_t logging_steps = 50;
   int64_t eval_steps = 0;
   std::string metric_for_best_model = "loss";
@@ -54,6 +55,9 @@ struct TrainingConfig : SamplerConfig, AdamWConfig, ScheduleConfig {
     AdamWConfig::describe(field);
     ScheduleConfig::describe(field);
     field("max_grad_norm", max_grad_norm, at_least(0), "Gradients of a greater norm are scaled to it; 0: never.");
+    field("gradient_checkpointing", gradient_checkpointing,
+          "Whether a layer's activations are computed again in the backward pass, not kept: less memory, a third more "
+          "products.");
     field("logging_steps", logging_steps, at_least(1), "Steps from one line of metrics.jsonl to the next.");
     field("eval_steps", eval_steps, at_least(0), "Steps from one evaluation to the next; 0: after each epoch.");
     field("metric_for_best_model", metric_for_best_model,

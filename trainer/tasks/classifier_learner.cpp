@@ -73,6 +73,13 @@ ClassifierLearner::ClassifierLearner(const ClassifyConfig& config, const dataset
       tokenizer_(load_tokenizer(config, data)),
       model_(load_model(config, data, device_)),
       problem_(problem_of(data.label_kind)) {
+  const auto layers = model_.config().num_hidden_layers;
+  require(config.model.frozen_layers <= layers, "model.frozen_layers is {}, the model has {} layers",
+          config.model.frozen_layers, layers);
+  require(!config.model.lora || config.model.frozen_layers < layers,
+          "model.frozen_layers is {}: no layer is left for the adapters of model.lora", config.model.frozen_layers);
+  if (config.model.lora) model_.add_adapters(*config.model.lora, config.model.frozen_layers);
+  model_.checkpoint_gradients(config.training.gradient_checkpointing);
   model_.compute_in(config.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
   loss_.label_smoothing = config.model.label_smoothing_factor;
   const auto& weights = config.model.class_weights;
@@ -88,17 +95,20 @@ ClassifierLearner::ClassifierLearner(const ClassifyConfig& config, const dataset
 std::vector<Parameter> ClassifierLearner::parameters() {
   const auto& chosen = config_.model;
   const int64_t layers = model_.config().num_hidden_layers;
-  require(chosen.frozen_layers <= layers, "model.frozen_layers is {}, the model has {} layers", chosen.frozen_layers,
-          layers);
   std::vector<Parameter> trained;
+  const auto train = [&](const std::string& name, const at::Tensor& tensor) {
+    const auto above = layers + 1 - depth_of(name, layers);
+    trained.push_back({name, tensor, std::pow(chosen.layer_decay, static_cast<double>(above))});
+  };
   for (const auto& [name, tensor] : model_.parameters()) {
     const auto depth = depth_of(name, layers);
-    const bool frozen =
-        depth == 0 ? chosen.freeze_embeddings || chosen.frozen_layers > 0 : depth <= chosen.frozen_layers;
+    const bool frozen = chosen.lora  ? depth <= layers
+                        : depth == 0 ? chosen.freeze_embeddings || chosen.frozen_layers > 0
+                                     : depth <= chosen.frozen_layers;
     at::Tensor(tensor).set_requires_grad(!frozen);
-    if (!frozen)
-      trained.push_back({name, tensor, std::pow(chosen.layer_decay, static_cast<double>(layers + 1 - depth))});
+    if (!frozen) train(name, tensor);
   }
+  for (const auto& [name, tensor] : model_.adapters()) train(name, tensor);
   return trained;
 }
 
@@ -175,11 +185,18 @@ std::vector<Metric> ClassifierLearner::metrics_of(const StoredTexts& part, const
 }
 
 void ClassifierLearner::save(const fs::path& folder) const {
+  const auto& lora = config_.model.lora;
+  if (!lora) return write_model(folder);
+  bert::save_adapters(model_, *lora, config_.model.frozen_layers, config_.model.path, folder);
+}
+
+void ClassifierLearner::write_model(const fs::path& folder) const {
   bert::save_bert(model_, folder);
   text::write_tokenizer(folder, tokenizer_, model_.config().longest_sequence());
 }
 
 void ClassifierLearner::load(const fs::path& folder) {
+  if (config_.model.lora) return bert::load_adapters(model_, folder);
   const c10::NoGradGuard no_grad;
   const auto saved = bert::load_bert(folder, bert::Head::classification);
   for (const auto& [name, tensor] : model_.parameters()) at::Tensor(tensor).copy_(saved.model.parameter(name));

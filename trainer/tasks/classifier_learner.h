@@ -34,7 +34,10 @@ class ClassifierLearner : public Learner {
   //   regression    loss, rmse, mae
   std::vector<Metric> judge(const datasets::StoredTexts& part);
 
-  // config.json, model.safetensors and the tokenizer's files.
+  // The whole model: config.json, model.safetensors and the tokenizer's files; adapters are merged into the weights.
+  void write_model(const std::filesystem::path& folder) const;
+
+  // The same; with adapters only what is trained, bit for bit.
   void save(const std::filesystem::path& folder) const override;
   void load(const std::filesystem::path& folder) override;
 

@@ -1,12 +1,29 @@
 #include "tasks/classify.h"
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
 #include "engine/run.h"
 #include "optimization/training.h"
 #include "runtime/log.h"
 #include "schema/config.h"
 #include "tasks/classifier_learner.h"
+#include "tasks/sources.h"
 
 namespace sartor {
+namespace {
+
+// Of the weights in a Hugging Face folder: checkpoints of adapters do not hold them.
+std::string weights_hash(const std::filesystem::path& folder) {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+  }
+  std::ranges::sort(files);
+  return data_hash(describe_files(files), "");
+}
+
+}  // namespace
 
 void classify(const ClassifyConfig& config, const Invocation& invocation) {
   const auto runtime = make_runtime(config, Compute::libtorch);
@@ -26,8 +43,10 @@ void classify(const ClassifyConfig& config, const Invocation& invocation) {
   const auto data = datasets::open_texts(config.data.path);
   run.record("data_hash", data.data_hash);
   ClassifierLearner learner(config, data, ranks, runtime.gpu);
+  if (config.model.lora) run.record("base_model_hash", weights_hash(config.model.path));
   train(config.training, learner, ranks, run);
-  run.finish(learner, {{"validation", learner.evaluate()}, {"test", learner.judge(data.test)}});
+  const auto write_model = [&](const auto& folder) { learner.write_model(folder); };
+  run.finish(write_model, {{"validation", learner.evaluate()}, {"test", learner.judge(data.test)}});
 }
 
 }  // namespace sartor

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/run_config.h"
+#include "models/bert/lora_config.h"
 #include "optimization/training_config.h"
 #include "runtime/program.h"
 
@@ -32,6 +33,7 @@ struct ClassifierModelConfig {
   double layer_decay = 1;
   double label_smoothing_factor = 0;
   std::vector<double> class_weights;
+  std::optional<bert::LoraConfig> lora;
 
   template <class Fields> void describe(Fields& field) {
     field.required("path", path, "Hugging Face folder: config.json, model.safetensors, the tokenizer's files.");
@@ -44,6 +46,9 @@ struct ClassifierModelConfig {
     field("label_smoothing_factor", label_smoothing_factor, between(0, 1),
           "Share of a label that all classes get; single_label only.");
     field("class_weights", class_weights, "What a row of each class counts; all 1 by default. single_label only.");
+    field(
+        "lora", lora,
+        "Low-rank adapters, trained with the head and the pooler instead of all weights, and merged into the result.");
   }
 };
 

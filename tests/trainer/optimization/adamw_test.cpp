@@ -99,7 +99,7 @@ TEST(AdamW, LeavesParametersWithoutGradientAlone) {
 TEST(AdamW, RefusesAnotherModelsState) {
   Case mine(cases()[0]);
   auto state = mine.optimizer.state();
-  state[0].second = at::zeros({7});
+  state[0].tensor = at::zeros({7});
   EXPECT_THAT([&] { mine.optimizer.load(state); },
               ThrowsMessage<std::invalid_argument>(HasSubstr("has 7 elements, expected")));
   state.erase(state.begin());

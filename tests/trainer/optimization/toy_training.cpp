@@ -6,7 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 
-#include "optimization/tensor_file.h"
+#include "models/tensors/tensor_file.h"
 #include "optimization/training.h"
 #include "runtime/program.h"
 #include "runtime/random.h"
@@ -71,7 +71,7 @@ class ToyLearner : public Learner {
   }
   void save(const std::filesystem::path& folder) const override {
     NamedTensors tensors;
-    for (const auto& [name, tensor, scale] : parameters_) tensors.emplace_back(name, tensor);
+    for (const auto& [name, tensor, scale] : parameters_) tensors.push_back({name, tensor});
     write_tensors(folder / "toy.safetensors", tensors);
   }
   void load(const std::filesystem::path& folder) override {

@@ -19,7 +19,7 @@ namespace sartor::bert {
 
 CpuEncoder::CpuEncoder(const Bert& model, InferencePrecision precision)
     : CpuEncoder(model.config(), model.head(), precision,
-                 [&](const std::string& name) { return model.parameter(name).detach().to(at::kCPU); }) {}
+                 [&](const std::string& name) { return model.merged(name).to(at::kCPU); }) {}
 
 CpuEncoder CpuEncoder::open(const std::filesystem::path& folder, Head head, InferencePrecision precision) {
   auto config = read_config(folder);

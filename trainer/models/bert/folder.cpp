@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "schema/require.h"
@@ -37,11 +38,22 @@ bool may_be_missing(const std::string& name) {
   return name.find("encoder.") == name.npos && name.find("embeddings.") == name.npos;
 }
 
+constexpr const char* peft_prefix = "base_model.model.";  // of names in an adapter's file
+
 // Tensors that say nothing that the parameters do not: tied ones, and buffers that old versions saved.
 bool is_redundant(const std::string& name, const BertConfig& config) {
   const bool decoder = name.ends_with("predictions.decoder.bias") || name == "lm_head.decoder.bias" ||
                        name.ends_with("predictions.decoder.weight") || name == "lm_head.decoder.weight";
   return name.ends_with("embeddings.position_ids") || (decoder && config.tie_word_embeddings);
+}
+
+// What is trained with adapters.
+NamedTensors adapters_and_head(const Bert& model) {
+  auto trained = model.adapters();
+  for (const auto& parameter : model.parameters()) {
+    if (may_be_missing(parameter.name)) trained.push_back(parameter);
+  }
+  return trained;
 }
 
 }  // namespace
@@ -107,26 +119,53 @@ Loaded load_bert(const fs::path& folder, BertConfig config, Head head, at::Devic
 }
 
 void save_bert(const Bert& model, const fs::path& folder) {
-  std::vector<at::Tensor> values;  // on the host, while they are written
-  std::vector<hf::TensorView> views;
-  const auto add = [&](const std::string& name, const at::Tensor& tensor) {
-    values.push_back(tensor.detach().to(at::kCPU, at::kFloat).contiguous());
-    const auto& value = values.back();
-    views.push_back({name,
-                     hf::Dtype::f32,
-                     value.sizes().vec(),
-                     {static_cast<const std::byte*>(value.const_data_ptr()), value.nbytes()}});
-  };
+  NamedTensors values;
   for (const auto& [name, tensor] : model.parameters()) {
-    add(name, tensor);
+    values.push_back({name, model.merged(name)});
     // transformers reads the bias of a decoder that is not tied from here
     if (name.ends_with("decoder.weight")) {
       const auto lm = name.substr(0, name.size() - std::string_view("decoder.weight").size());
-      add(lm + "decoder.bias", model.parameter(lm + "bias"));
+      values.push_back({lm + "decoder.bias", model.parameter(lm + "bias")});
     }
   }
-  hf::write_safetensors(folder / "model.safetensors", views);
+  write_tensors(folder / "model.safetensors", values);
   datasets::write_file(folder / "config.json", to_json(model.config(), model.head()).dump(2) + "\n");
+}
+
+void save_adapters(const Bert& model, const LoraConfig& config, int64_t first_layer, const std::string& base,
+                   const fs::path& folder) {
+  auto tensors = adapters_and_head(model);
+  for (auto& [name, tensor] : tensors) name = peft_prefix + name;
+  write_tensors(folder / "adapter_model.safetensors", tensors);
+  std::vector<int64_t> layers(model.config().num_hidden_layers - first_layer);
+  std::iota(layers.begin(), layers.end(), first_layer);
+  const hf::Json json = {{"peft_type", "LORA"},
+                         {"task_type", "SEQ_CLS"},
+                         {"base_model_name_or_path", base},
+                         {"r", config.rank},
+                         {"lora_alpha", config.alpha},
+                         {"lora_dropout", config.dropout},
+                         {"target_modules", config.modules},
+                         {"layers_to_transform", layers},
+                         {"layers_pattern", "layer"},
+                         {"modules_to_save", {"pooler", "classifier"}},
+                         {"bias", "none"},
+                         {"inference_mode", true}};
+  datasets::write_file(folder / "adapter_config.json", json.dump(2) + "\n");
+}
+
+void load_adapters(Bert& model, const fs::path& folder) {
+  const c10::AutoGradMode no_gradients(false);
+  const auto path = folder / "adapter_model.safetensors";
+  std::map<std::string, at::Tensor> saved;
+  for (auto& [name, tensor] : read_tensors(path)) saved[name] = std::move(tensor);
+  for (auto& [name, tensor] : adapters_and_head(model)) {
+    const auto found = saved.find(peft_prefix + name);
+    require(found != saved.end(), "{}: has no tensor {}{}", path.string(), peft_prefix, name);
+    require(found->second.sizes() == tensor.sizes(), "{}: {} is {}, expected {}", path.string(), found->first,
+            hf::shape_text(found->second.sizes().vec()), hf::shape_text(tensor.sizes().vec()));
+    tensor.copy_(found->second);
+  }
 }
 
 }  // namespace sartor::bert

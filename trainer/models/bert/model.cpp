@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "models/bert/recompute.h"
 #include "schema/require.h"
 
 namespace sartor::bert {
@@ -46,13 +47,13 @@ Bert::Bert(BertConfig config, Head head, at::Device device) : config_(std::move(
       parameters_.push_back({each.name, new_parameter(each, config_, device)});
     }
   }
-  const std::string base = head == Head::none ? "" : config_.family == Family::roberta ? "roberta." : "bert.";
+  const auto base = prefix();
   words_ = parameter(base + "embeddings.word_embeddings.weight");
   positions_ = parameter(base + "embeddings.position_embeddings.weight");
   types_ = parameter(base + "embeddings.token_type_embeddings.weight");
   embedding_norm_ = take(base + "embeddings.LayerNorm");
   for (int64_t i = 0; i < config_.num_hidden_layers; i++) {
-    const auto layer = base + "encoder.layer." + std::to_string(i) + ".";
+    const auto layer = prefix(i);
     layers_.push_back({.query = take(layer + "attention.self.query"),
                        .key = take(layer + "attention.self.key"),
                        .value = take(layer + "attention.self.value"),
@@ -74,6 +75,36 @@ Bert::Linear Bert::take(const std::string& name) const {
   return {parameter(name + ".weight"), parameter(name + ".bias")};
 }
 
+std::string Bert::prefix() const {
+  return head_ == Head::none ? "" : config_.family == Family::roberta ? "roberta." : "bert.";
+}
+
+std::string Bert::prefix(int64_t layer) const { return prefix() + "encoder.layer." + std::to_string(layer) + "."; }
+
+void Bert::add_adapters(const LoraConfig& config, int64_t first_layer) {
+  for (int64_t i = first_layer; i < config_.num_hidden_layers; i++) {
+    for (size_t k = 0; k < modules_.size(); k++) {
+      if (!config.adapts(layer_modules[k])) continue;
+      auto& linear = layers_[i].*modules_[k];
+      const auto& adapter = linear.adapter.emplace(new_adapter(config, linear.weight));
+      const auto name = prefix(i).append(layer_modules[k]);
+      adapters_.push_back({name + ".lora_A.weight", adapter.a});
+      adapters_.push_back({name + ".lora_B.weight", adapter.b});
+    }
+  }
+}
+
+at::Tensor Bert::merged(const std::string& name) const {
+  const auto& weight = parameter(name);
+  for (const auto& layer : layers_) {
+    for (const auto module : modules_) {
+      const auto& [own, bias, adapter] = layer.*module;
+      if (adapter && own.is_same(weight)) return bert::merged(*adapter, weight);
+    }
+  }
+  return weight.detach();
+}
+
 void Bert::compute_in(at::ScalarType dtype) {
   require(dtype == at::kFloat || dtype == at::kBFloat16, "precision {}, expected float or bfloat16",
           c10::toString(dtype));
@@ -81,7 +112,8 @@ void Bert::compute_in(at::ScalarType dtype) {
 }
 
 at::Tensor Bert::apply(const Linear& linear, const at::Tensor& x) const {
-  return bert::linear(x, linear.weight, linear.bias, compute_);
+  const auto y = bert::linear(x, linear.weight, linear.bias, compute_);
+  return linear.adapter ? adapted(*linear.adapter, y, x, training_) : y;
 }
 
 at::Tensor Bert::embeddings(const Packed& batch) const {
@@ -112,10 +144,25 @@ at::Tensor Bert::run_layer(const Layer& layer, const at::Tensor& x_TH, const Pac
                   hidden_dropout);
 }
 
+at::Tensor Bert::run_recomputed(const Layer& layer, const at::Tensor& x_TH, const std::shared_ptr<const Packed>& batch,
+                                bool first_only) const {
+  std::vector<at::Tensor> parameters;
+  for (const auto* linear : {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.attention_norm,
+                             &layer.intermediate, &layer.output, &layer.norm}) {
+    parameters.insert(parameters.end(), {linear->weight, linear->bias});
+    if (linear->adapter) parameters.insert(parameters.end(), {linear->adapter->a, linear->adapter->b});
+  }
+  return recomputed([=, this, &layer](const at::Tensor& x) { return run_layer(layer, x, *batch, first_only, nullptr); },
+                    x_TH, parameters);
+}
+
 at::Tensor Bert::encode(const Packed& batch, bool first_only, std::vector<at::Tensor>* attentions) const {
+  const bool recomputes = recomputes_ && !attentions && c10::GradMode::is_enabled();
+  const auto kept = recomputes ? std::make_shared<const Packed>(batch) : nullptr;
   auto x = embeddings(batch);
   for (const auto& layer : layers_) {
-    x = run_layer(layer, x, batch, first_only && &layer == &layers_.back(), attentions);
+    const bool first = first_only && &layer == &layers_.back();
+    x = recomputes ? run_recomputed(layer, x, kept, first) : run_layer(layer, x, batch, first, attentions);
   }
   return x;
 }

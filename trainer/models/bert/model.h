@@ -4,12 +4,15 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <span>
+#include <array>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "models/bert/batch.h"
 #include "models/bert/config.h"
+#include "models/bert/lora.h"
 #include "models/bert/ops.h"
 #include "models/tensors/tensor_file.h"
 
@@ -34,6 +37,14 @@ class Bert {
   const NamedTensors& parameters() const { return parameters_; }
   const at::Tensor& parameter(const std::string& name) const;  // throws std::out_of_range
 
+  // Puts adapters on the linear layers that `config` names, in layers first_layer and above (which does not check
+  // itself: see LoraConfig::check). They are trained beside parameters(), which stay what they are.
+  void add_adapters(const LoraConfig& config, int64_t first_layer = 0);
+  // Both matrices of each, "bert.encoder.layer.0.attention.self.query.lora_A.weight" and lora_B, as peft names them.
+  const NamedTensors& adapters() const { return adapters_; }
+  // The parameter with what its adapter adds to it: what a model without adapters would need.
+  at::Tensor merged(const std::string& name) const;
+
   // Dropout is on while training. A new model is in evaluation.
   void train(bool on = true) { training_ = on; }
   bool training() const { return training_; }
@@ -41,6 +52,10 @@ class Bert {
   // fp32 or bf16 for activations and products; parameters, their gradients, norms' statistics and losses stay fp32.
   void compute_in(at::ScalarType dtype);
   void attention_by(AttentionKind kind) { attention_kind_ = kind; }
+
+  // Whether each layer's activations are computed once more in the backward pass instead of being kept, with the same
+  // results to the bit. The model must stay as it is, and where it is, until that pass.
+  void checkpoint_gradients(bool on) { recomputes_ = on; }
 
   // Hidden states of the last layer, (T, H). `attentions` gets each layer's weights (B, heads, L, L) if it is not null;
   // then attention is eager.
@@ -61,27 +76,35 @@ class Bert {
  private:
   struct Linear {
     at::Tensor weight, bias;
+    std::optional<Adapter> adapter = {};
   };
   struct Layer {
     Linear query, key, value, attention_output, intermediate, output;
     Linear attention_norm, norm;
   };
+  // As layer_modules names them.
+  static constexpr std::array<Linear Layer::*, layer_modules.size()> modules_ = {
+      &Layer::query, &Layer::key, &Layer::value, &Layer::attention_output, &Layer::intermediate, &Layer::output};
 
+  std::string prefix() const;               // of the encoder's parameters
+  std::string prefix(int64_t layer) const;  // of a layer's
   Linear take(const std::string& name) const;
   at::Tensor apply(const Linear& linear, const at::Tensor& x) const;
   at::Tensor embeddings(const Packed& batch) const;
   at::Tensor run_layer(const Layer& layer, const at::Tensor& x_TH, const Packed& batch, bool first_only,
                        std::vector<at::Tensor>* attentions) const;
+  at::Tensor run_recomputed(const Layer& layer, const at::Tensor& x_TH, const std::shared_ptr<const Packed>& batch,
+                            bool first_only) const;
   at::Tensor encode(const Packed& batch, bool first_only, std::vector<at::Tensor>* attentions) const;
   double dropout_now(double probability) const { return training_ ? probability : 0; }
 
   BertConfig config_;
   Head head_;
-  NamedTensors parameters_;
+  NamedTensors parameters_, adapters_;
   at::Tensor words_, positions_, types_;
   Linear embedding_norm_;
   std::vector<Layer> layers_;
-  bool training_ = false;
+  bool training_ = false, recomputes_ = false;
   at::ScalarType compute_ = at::kFloat;
   AttentionKind attention_kind_ = AttentionKind::packed;
 };

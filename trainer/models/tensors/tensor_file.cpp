@@ -1,4 +1,4 @@
-#include "optimization/tensor_file.h"
+#include "models/tensors/tensor_file.h"
 
 #include <ATen/ops/empty.h>
 
@@ -10,7 +10,7 @@
 namespace sartor {
 
 void write_tensors(const std::filesystem::path& path, const NamedTensors& tensors) {
-  std::vector<at::Tensor> kept;
+  std::vector<at::Tensor> kept;  // on the host, while they are written
   std::vector<hf::TensorView> views;
   for (const auto& [name, tensor] : tensors) {
     kept.push_back(tensor.detach().to(at::kCPU, at::kFloat).contiguous());
@@ -27,7 +27,7 @@ NamedTensors read_tensors(const std::filesystem::path& path) {
     require(view.dtype == hf::Dtype::f32, "{}: {} is {}, expected F32", path.string(), view.name, name(view.dtype));
     auto tensor = at::empty(view.shape, at::kFloat);
     std::memcpy(tensor.mutable_data_ptr(), view.data.data(), view.data.size());
-    tensors.emplace_back(view.name, std::move(tensor));
+    tensors.push_back({view.name, std::move(tensor)});
   }
   return tensors;
 }

@@ -1,16 +1,24 @@
-// Tensors by name in a safetensors file, for state that is no model.
+// Tensors by name, and the safetensors file that keeps them.
 #pragma once
 
-#include <filesystem>
+#include <ATen/core/Tensor.h>
 
-#include "optimization/adamw.h"
+#include <filesystem>
+#include <string>
+#include <vector>
 
 namespace sartor {
 
-// Single precision tensors of the CPU or a GPU. Whole or not at all; std::system_error where the disk fails.
+struct NamedTensor {
+  std::string name;
+  at::Tensor tensor;
+};
+using NamedTensors = std::vector<NamedTensor>;
+
+// As fp32, from the CPU or a GPU. Whole or not at all; std::system_error where the disk fails.
 void write_tensors(const std::filesystem::path& path, const NamedTensors& tensors);
 
-// Copies, on the CPU. Throws std::invalid_argument on a broken file.
+// Copies, on the CPU. Throws std::invalid_argument on a broken file, and on a tensor that is not fp32.
 NamedTensors read_tensors(const std::filesystem::path& path);
 
 }  // namespace sartor

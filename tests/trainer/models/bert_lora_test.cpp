@@ -1,0 +1,257 @@
+// Adapters against peft's numbers and against the plain model that they add up to.
+#include "models/bert/lora.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "models/bert/cpu_encoder.h"
+#include "models/bert/folder.h"
+#include "models/bert/loss.h"
+#include "support/folder_test.h"
+#include "trainer/models/bert_support.h"
+
+namespace sartor::bert {
+namespace {
+
+using namespace sartor::bert::testing;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+const LoraConfig everywhere = {.rank = 4, .alpha = 6, .modules = {"query", "key", "value", "dense"}};
+
+// The model with adapters on all linears, whose values are not those of a new one.
+Bert adapted_model(const BertConfig& config = small_config(), const LoraConfig& lora = everywhere,
+                   int64_t first_layer = 0) {
+  auto model = made_model(config, Head::classification);
+  model.add_adapters(lora, first_layer);
+  for (const auto& parameter : model.adapters()) set_by_formula(parameter, 0.3);
+  return model;
+}
+
+// The same without adapters.
+Bert merged_model(const Bert& model) {
+  Bert plain(model.config(), Head::classification);
+  const c10::NoGradGuard no_gradients;
+  for (const auto& [name, tensor] : plain.parameters()) tensor.copy_(model.merged(name));
+  return plain;
+}
+
+std::vector<std::string> names_of(const NamedTensors& tensors) {
+  std::vector<std::string> names;
+  for (const auto& each : tensors) names.push_back(each.name);
+  return names;
+}
+
+TEST(Lora, GivesTheNumbersOfPeft) {
+  for (const auto& each : testing::golden("lora.json")) {
+    SCOPED_TRACE(each["name"].get<std::string>());
+    const auto config = parse_config(each["config"], "config.json");
+    const auto& adapters = each["adapters"];
+    const LoraConfig lora = {.rank = adapters["r"],
+                             .alpha = adapters["lora_alpha"],
+                             .modules = adapters["target_modules"].get<std::vector<std::string>>()};
+    const auto model = adapted_model(config, lora, adapters["layers_to_transform"][0]);
+    const auto batch = pack(config, each["ids"].get<Rows>(), each["types"].get<Rows>());
+    const auto logits = model.classify(batch);
+    EXPECT_LT(largest_difference(logits, tensor(each["logits"], logits.sizes())), 1e-5);
+
+    const auto labels = at::tensor(each["labels"].get<std::vector<int64_t>>(), at::kLong);
+    const auto loss = classification_loss(logits, labels, Problem::single_label);
+    const auto mean = loss.sum / loss.weight;
+    EXPECT_NEAR(mean.item<double>(), each["loss"].get<double>(), 1e-5);
+    mean.backward();
+    auto trained = model.adapters();
+    for (const auto& parameter : model.parameters()) {
+      const bool head =
+          parameter.name.find("classifier") != std::string::npos || parameter.name.find("pooler") != std::string::npos;
+      if (head) trained.push_back(parameter);
+    }
+    EXPECT_EQ(trained.size(), each["gradients"].size());
+    for (const auto& [name, parameter] : trained) {
+      ASSERT_TRUE(each["gradients"].contains(name)) << name;
+      const double norm = each["gradients"][name][1];
+      const auto flat = parameter.grad().flatten().to(at::kDouble);
+      EXPECT_NEAR(flat.norm().item<double>(), norm, 2e-5 * norm + 1e-6) << name;
+      EXPECT_NEAR(flat.dot(wave(name, flat.numel(), 0.3)).item<double>(), each["gradients"][name][0].get<double>(),
+                  5e-5 * norm + 2e-6)
+          << name;
+    }
+  }
+}
+
+TEST(Lora, NewAdaptersChangeNothing) {
+  const auto config = small_config();
+  auto model = made_model(config, Head::classification);
+  const auto batch = pack(config, random_rows({9, 30, 1}));
+  const auto before = model.classify(batch);
+  model.add_adapters(everywhere);
+  EXPECT_TRUE(model.classify(batch).equal(before));
+  model.compute_in(at::kBFloat16);
+  auto plain = made_model(config, Head::classification);
+  plain.compute_in(at::kBFloat16);
+  EXPECT_TRUE(model.classify(batch).equal(plain.classify(batch)));
+}
+
+TEST(Lora, ANewAdapterIsDrawnAsPeftDoes) {
+  const auto weight = at::zeros({50, 400});
+  at::manual_seed(3);
+  const auto adapter = new_adapter({.rank = 16, .alpha = 8}, weight);
+  EXPECT_EQ(adapter.a.sizes(), at::IntArrayRef({16, 400}));
+  EXPECT_EQ(adapter.b.sizes(), at::IntArrayRef({50, 16}));
+  EXPECT_EQ(adapter.scale, 0.5);
+  EXPECT_EQ(adapter.b.abs().max().item<double>(), 0);
+  // uniform within 1 / sqrt(in): 6,400 draws reach its ends and have its variance
+  const double bound = 1 / std::sqrt(400.0), most = adapter.a.abs().max().item<double>();
+  EXPECT_LE(most, bound);
+  EXPECT_GT(most, 0.99 * bound);
+  EXPECT_NEAR(adapter.a.std().item<double>(), bound / std::sqrt(3.0), 0.03 * bound);
+  at::manual_seed(3);
+  EXPECT_TRUE(new_adapter({.rank = 16}, weight).a.equal(adapter.a));
+}
+
+// y + s (x A^T) B^T and its gradients, element by element.
+TEST(Lora, EqualsTheFormula) {
+  const int64_t rows = 5, in = 7, out = 3, rank = 2;
+  const double scale = 1.5;
+  const auto a = at::randn({rank, in}).requires_grad_(), b = at::randn({out, rank}).requires_grad_();
+  const auto x = at::randn({rows, in}).requires_grad_(), start = at::randn({rows, out}).requires_grad_();
+  const auto by_y = at::randn({rows, out});
+  const auto y = adapted({a, b, scale, 0}, start * 1, x, true);
+  (y * by_y).sum().backward();
+  const auto value = [](const at::Tensor& tensor, int64_t i, int64_t j) { return tensor[i][j].item<double>(); };
+  auto by_a = at::zeros({rank, in}, at::kDouble), by_b = at::zeros({out, rank}, at::kDouble),
+       by_x = at::zeros({rows, in}, at::kDouble), expected = at::zeros({rows, out}, at::kDouble);
+  for (int64_t t = 0; t < rows; t++) {
+    for (int64_t o = 0; o < out; o++) {
+      double sum = value(start, t, o);
+      for (int64_t r = 0; r < rank; r++) {
+        double narrow = 0;
+        for (int64_t i = 0; i < in; i++) {
+          narrow += value(x, t, i) * value(a, r, i);
+          const double through = scale * value(by_y, t, o) * value(b, o, r);
+          by_a[r][i] += through * value(x, t, i);
+          by_x[t][i] += through * value(a, r, i);
+        }
+        sum += scale * narrow * value(b, o, r);
+        by_b[o][r] += scale * narrow * value(by_y, t, o);
+      }
+      expected[t][o] = sum;
+    }
+  }
+  EXPECT_LT(largest_difference(y, expected), 1e-5);
+  EXPECT_LT(largest_difference(a.grad(), by_a), 1e-5);
+  EXPECT_LT(largest_difference(b.grad(), by_b), 1e-5);
+  EXPECT_LT(largest_difference(x.grad(), by_x), 1e-5);
+  EXPECT_TRUE(start.grad().equal(by_y));
+}
+
+TEST(Lora, MergedIsTheSameModel) {
+  const auto model = adapted_model();
+  const auto batch = pack(model.config(), random_rows({9, 30, 1, 17}));
+  const auto expected = model.classify(batch);
+  EXPECT_LT(largest_difference(merged_model(model).classify(batch), expected), 1e-5);
+  EXPECT_GT(largest_difference(made_model(model.config(), Head::classification).classify(batch), expected), 0.1);
+  const CpuEncoder encoder(model, InferencePrecision::fp32);
+  EXPECT_LT(largest_difference(encoder.classify(batch), expected), 1e-5);
+}
+
+TEST(Lora, DropoutIsOfAdaptersAloneAndOfTraining) {
+  auto config = small_config();
+  config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0;
+  auto lora = everywhere;
+  lora.dropout = 0.5;
+  auto model = adapted_model(config, lora);
+  const auto batch = pack(config, random_rows({9, 30}));
+  const auto calm = model.classify(batch);
+  model.train();
+  at::manual_seed(5);
+  const auto first = model.classify(batch), second = model.classify(batch);
+  at::manual_seed(5);
+  EXPECT_TRUE(model.classify(batch).equal(first));
+  EXPECT_FALSE(second.equal(first));
+  EXPECT_FALSE(first.equal(calm));
+
+  auto fresh = made_model(config, Head::classification);  // zero B: what is dropped does not matter
+  const auto plain = fresh.classify(batch);
+  fresh.add_adapters(lora);
+  fresh.train();
+  EXPECT_TRUE(fresh.classify(batch).equal(plain));
+}
+
+TEST(Lora, TakesTheModulesOfItsConfigInTheLayersFromTheFirst) {
+  auto model = made_model(small_config(), Head::classification);
+  model.add_adapters({.modules = {"value", "attention.output.dense"}}, 1);
+  const std::string layer = "bert.encoder.layer.1.attention.";
+  EXPECT_THAT(names_of(model.adapters()),
+              ElementsAre(layer + "self.value.lora_A.weight", layer + "self.value.lora_B.weight",
+                          layer + "output.dense.lora_A.weight", layer + "output.dense.lora_B.weight"));
+}
+
+TEST(Lora, RefusesUnknownModules) {
+  const auto check = [](std::vector<std::string> modules) { LoraConfig{.modules = std::move(modules)}.check(); };
+  check({"query", "self.key", "attention.self.value", "dense", "output.dense", "intermediate.dense"});
+  EXPECT_THAT(
+      [&] {
+        check({"query", "q_proj"});
+      },
+      ThrowsMessage<std::invalid_argument>(
+          "modules has q_proj, expected ends of attention.self.query, attention.self.key, "
+          "attention.self.value, attention.output.dense, intermediate.dense, output.dense"));
+  for (const char* part : {"uery", "", ".query", "a longer name than any attention.self.query", "询问"}) {
+    EXPECT_THAT([&] { check({part}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("modules has"))) << part;
+  }
+  EXPECT_THAT([&] { check({}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("modules is empty")));
+}
+
+class LoraFolder : public sartor::testing::FolderTest {};
+
+TEST_F(LoraFolder, IsAPlainModel) {
+  const auto model = adapted_model();
+  const auto batch = pack(model.config(), random_rows({9, 30, 1, 17}));
+  save_bert(model, folder_);
+  EXPECT_THAT(files(), ElementsAre("config.json", "model.safetensors"));
+  const auto loaded = load_bert(folder_, Head::classification);
+  EXPECT_THAT(loaded.unexpected, ::testing::IsEmpty());
+  EXPECT_LT(largest_difference(loaded.model.classify(batch), model.classify(batch)), 1e-5);
+}
+
+TEST_F(LoraFolder, KeepsAdaptersAndHeadBitForBit) {
+  const auto model = adapted_model();
+  save_adapters(model, everywhere, 0, "data/minilm", folder_);
+  auto other = made_model(small_config(), Head::classification);
+  {
+    const c10::NoGradGuard no_gradients;
+    other.parameter("classifier.weight").zero_();
+  }
+  other.add_adapters(everywhere);
+  load_adapters(other, folder_);
+  for (size_t i = 0; i < model.adapters().size(); i++) {
+    EXPECT_TRUE(other.adapters()[i].tensor.equal(model.adapters()[i].tensor)) << model.adapters()[i].name;
+  }
+  EXPECT_TRUE(other.parameter("classifier.weight").equal(model.parameter("classifier.weight")));
+  const auto config = nlohmann::json::parse(read("adapter_config.json"));
+  EXPECT_EQ(config["r"], 4);
+  EXPECT_EQ(config["base_model_name_or_path"], "data/minilm");
+  EXPECT_EQ(config["layers_to_transform"], nlohmann::json({0, 1}));
+}
+
+TEST_F(LoraFolder, RefusesOtherAdapters) {
+  save_adapters(adapted_model(), everywhere, 0, "", folder_);
+  auto wider = made_model(small_config(), Head::classification);
+  wider.add_adapters({.rank = 5, .modules = {"query"}});
+  EXPECT_THAT([&] { load_adapters(wider, folder_); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("lora_A.weight is (4, 24), expected (5, 24)")));
+  save_adapters(wider, {.rank = 5}, 0, "", folder_);
+  auto more = made_model(small_config(), Head::classification);
+  more.add_adapters({.rank = 5, .modules = {"key"}});
+  EXPECT_THAT([&] { load_adapters(more, folder_); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("has no tensor base_model.model.bert.encoder.layer.0."
+                                                             "attention.self.key.lora_A.weight")));
+}
+
+}  // namespace
+}  // namespace sartor::bert
