@@ -2,7 +2,9 @@
 #include "tasks/classify.h"
 #include "tasks/factorize.h"
 #include "tasks/prepare.h"
+#include "tasks/pretrain.h"
 #include "tasks/tokenize.h"
+#include "tasks/vocabulary.h"
 
 int main(int argc, char** argv) {
   using namespace sartor;
@@ -16,7 +18,9 @@ int main(int argc, char** argv) {
        .tasks = {task("prepare", "Raw tables in, one prepared HDF5 file out.", prepare),
                  task("factorize", "Factors of users and items from their ratings.", factorize,
                       {"model.epochs", "data.path"}),
+                 task("vocabulary", "Tables of texts in, a tokenizer's folder out.", vocabulary),
                  task("tokenize", "Tables of texts in, one tokenized HDF5 file out.", tokenize),
+                 make_task<PretrainConfig>("pretrain", "Trains a BERT on texts without labels.", pretrain),
                  make_task<ClassifyConfig>("classify", "Fine-tunes a BERT that classifies texts.", classify)}},
       argc, argv);
 }

@@ -74,14 +74,16 @@ RunFolder::~RunFolder() {
 
 void RunFolder::publish() {
   if (path_ == name_) return;
-  if (locks_.size() == 2) {
-    int number = 1;
-    while (fs::exists(fmt::format("{}.{}", name_.string(), number))) number++;
-    fs::rename(name_, fmt::format("{}.{}", name_.string(), number));
-  }
+  if (locks_.size() == 2) put_aside(name_);
   datasets::rename_folder(path_, name_);
   path_ = name_;
   locks_.erase(locks_.begin(), locks_.end() - 1);
+}
+
+void put_aside(const fs::path& folder) {
+  int number = 1;
+  while (fs::exists(fmt::format("{}.{}", folder.string(), number))) number++;
+  fs::rename(folder, fmt::format("{}.{}", folder.string(), number));
 }
 
 MetricsLog::MetricsLog(fs::path path, int64_t lines)

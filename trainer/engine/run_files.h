@@ -49,6 +49,9 @@ class RunFolder {
   std::vector<FolderLock> locks_;  // of the folder to be put aside, if any, and of this
 };
 
+// Renames a folder to NAME.1, or .2, ... if that is taken.
+void put_aside(const std::filesystem::path& folder);
+
 // metrics.jsonl: whole lines, appended. A line that did not fit on the disk is taken back.
 class MetricsLog {
  public:

@@ -20,6 +20,10 @@ class Learner {
   virtual std::vector<Parameter> parameters() = 0;          // those to be trained
   virtual const std::vector<int32_t>& lengths() const = 0;  // of the training rows, in tokens
 
+  // What follows belongs to this step of the training, from 0: what a learner draws at random for a row follows from it
+  // and the row alone, whatever micro-batch and rank the row falls to.
+  virtual void begin_step(int64_t step) { static_cast<void>(step); }
+
   // The number of labels in these rows that count, and the sum of their losses, differentiable: what is minimised is
   // the mean over all labels of a step, whatever micro-batches and ranks they fall to.
   virtual double labels(std::span<const int64_t> rows) = 0;

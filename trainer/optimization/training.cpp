@@ -101,6 +101,7 @@ class Training {
   void learn(int64_t step) {
     const auto micro_batches = sampler_.micro_batches(step, ranks_.rank());
     const auto all = sampler_.step(step);
+    learner_.begin_step(step);
     double labels = 0;
     for (const auto rows : micro_batches) labels += rows.empty() ? 0 : learner_.labels(rows);
     labels = ranks_.sum({labels})[0];

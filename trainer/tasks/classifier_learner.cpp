@@ -2,7 +2,6 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
-#include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -14,8 +13,7 @@
 #include "models/bert/folder.h"
 #include "runtime/log.h"
 #include "schema/require.h"
-#include "tasks/sources.h"
-#include "text/tokenizer_files.h"
+#include "tasks/bert_texts.h"
 
 namespace sartor {
 namespace {
@@ -47,13 +45,6 @@ bert::Bert load_model(const ClassifyConfig& config, const datasets::TokenizedTex
   return std::move(loaded.model);
 }
 
-text::TokenizerSpec load_tokenizer(const ClassifyConfig& config, const datasets::TokenizedTexts& data) {
-  auto spec = text::read_tokenizer(config.model.path);
-  require(hash_of(spec) == data.tokenizer_hash, "{} was made with another tokenizer than that of {}", config.data.path,
-          config.model.path);
-  return spec;
-}
-
 // The layer of a parameter: 0 for the embeddings, 1 and on for the encoder's, then what stands on it.
 int64_t depth_of(std::string_view name, int64_t layers) {
   constexpr std::string_view layer = "encoder.layer.";
@@ -69,8 +60,8 @@ ClassifierLearner::ClassifierLearner(const ClassifyConfig& config, const dataset
     : config_(config),
       data_(data),
       ranks_(ranks),
-      device_(gpu < 0 ? at::Device(at::kCPU) : at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu))),
-      tokenizer_(load_tokenizer(config, data)),
+      device_(device_of(gpu)),
+      tokenizer_(tokenizer_of(config.model.path, data, config.data.path)),
       model_(load_model(config, data, device_)),
       problem_(problem_of(data.label_kind)) {
   const auto layers = model_.config().num_hidden_layers;
@@ -190,16 +181,11 @@ void ClassifierLearner::save(const fs::path& folder) const {
   bert::save_adapters(model_, *lora, config_.model.frozen_layers, config_.model.path, folder);
 }
 
-void ClassifierLearner::write_model(const fs::path& folder) const {
-  bert::save_bert(model_, folder);
-  text::write_tokenizer(folder, tokenizer_, model_.config().longest_sequence());
-}
+void ClassifierLearner::write_model(const fs::path& folder) const { save_model(model_, tokenizer_, folder); }
 
 void ClassifierLearner::load(const fs::path& folder) {
   if (config_.model.lora) return bert::load_adapters(model_, folder);
-  const c10::NoGradGuard no_grad;
-  const auto saved = bert::load_bert(folder, bert::Head::classification);
-  for (const auto& [name, tensor] : model_.parameters()) at::Tensor(tensor).copy_(saved.model.parameter(name));
+  load_weights(model_, folder);
 }
 
 int32_t ClassifierLearner::class_of(const StoredTexts& part, int64_t row) const {
@@ -208,13 +194,7 @@ int32_t ClassifierLearner::class_of(const StoredTexts& part, int64_t row) const 
 }
 
 bert::Packed ClassifierLearner::packed(const StoredTexts& part, std::span<const int64_t> rows) const {
-  std::vector<std::vector<int32_t>> ids, types;
-  for (const auto row : rows) {
-    ids.push_back(part.ids(row));
-    types.emplace_back(ids.back().size());
-    std::fill(types.back().begin() + part.second()[row], types.back().end(), 1);
-  }
-  return bert::pack(model_.config(), ids, types, device_);
+  return sartor::packed(model_.config(), part, rows, ids_of(part, rows), device_);
 }
 
 at::Tensor ClassifierLearner::targets(const StoredTexts& part, std::span<const int64_t> rows) const {

@@ -1,0 +1,163 @@
+#include "text/text_division.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+
+#include "storage/sha256.h"
+
+namespace sartor::datasets {
+namespace {
+
+std::string in_words(const std::map<std::string, int64_t, std::less<>>& counts) {
+  std::string text;
+  for (const auto& [reason, count] : counts) text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", reason, count);
+  return text.empty() ? "the tables are empty" : text;
+}
+
+std::array<char, 32> hash_of(const std::string& seed, const std::string& text, const std::string& pair) {
+  const auto digits = sha256(pair.empty() ? seed + text : seed + text + "\n" + pair);
+  std::array<char, 32> hash;  // half of the digits tell any texts apart
+  std::copy_n(digits.begin(), hash.size(), hash.begin());
+  return hash;
+}
+
+// As numbers if all are, else as texts.
+std::vector<std::string> sorted_names(std::vector<std::string> names) {
+  const auto number = [](const std::string& name, int64_t& value) {
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), value);
+    return error == std::errc() && end == name.data() + name.size();
+  };
+  int64_t value = 0;
+  const bool numbers = std::ranges::all_of(names, [&](const auto& name) { return number(name, value); });
+  std::ranges::sort(names, [&](const auto& a, const auto& b) {
+    int64_t x = 0, y = 0;
+    return numbers && number(a, x) && number(b, y) ? x < y : a < b;
+  });
+  return names;
+}
+
+}  // namespace
+
+TextDivision::TextDivision(const TextConfig& config, const TextSplitConfig& split) : config_(config), split_(split) {
+  for (const auto& name : config.label.names) number_of(name);
+  if (!config.label.names.empty() || !config.label.negative_below) return;
+  for (const char* name : {"negative", "positive"}) number_of(name);
+}
+
+int32_t TextDivision::number_of(const std::string& name) {
+  const auto [known, added] = numbers_.emplace(name, std::ssize(names_));
+  if (added) names_.push_back(name);
+  return known->second;
+}
+
+void TextDivision::add(const TextBatch& batch) {
+  for (int64_t i = 0; i < batch.size(); i++) {
+    Row row = {.source = read_++,
+               .labels_begin = std::ssize(classes_),
+               .labels = 0,
+               .number = batch.numbers.empty() ? 0 : static_cast<float>(batch.numbers[i]),
+               .hash = hash_of(split_.seed, batch.texts[i], batch.pairs.empty() ? "" : batch.pairs[i]),
+               .given = batch.part};
+    if (!batch.classes.empty()) {
+      for (const auto& name : batch.classes[i]) classes_.push_back(number_of(name));
+      row.labels = static_cast<int32_t>(batch.classes[i].size());
+    }
+    rows_.push_back(row);
+  }
+}
+
+RowCounts TextDivision::divide(TextDuplicates duplicates, const Rejects& rejects) {
+  require(read_ > 0, "no row could be used, {} were rejected: {}", rejects.total(), in_words(rejects.counts()));
+  RowCounts counts = {.read = read_};
+  if (config_.label.names.empty() && !config_.label.negative_below) order_names();
+  if (config_.label.kind == LabelKind::regression) names_ = {"value"};
+  if (duplicates == TextDuplicates::once) leave_out_repeated(counts);
+  if (config_.label.kind == LabelKind::single_label) require_every_class();
+  assign_parts();
+  counts.train = std::ranges::count(rows_, Part::train, &Row::part);
+  counts.validation = std::ranges::count(rows_, Part::validation, &Row::part);
+  counts.test = std::ranges::count(rows_, Part::test, &Row::part);
+  require(counts.train > 0, "nothing is left for training: {} rows were kept", rows_.size());
+  return counts;
+}
+
+void TextDivision::order_names() {
+  const auto sorted = sorted_names(names_);
+  for (auto& number : classes_) {
+    number = static_cast<int32_t>(std::ranges::find(sorted, names_[number]) - sorted.begin());
+  }
+  names_ = sorted;
+}
+
+void TextDivision::require_every_class() const {
+  require(names_.size() > 1, "found {} classes, expected at least 2", names_.size());
+  for (int32_t number = 0; number < std::ssize(names_); number++) {
+    const auto has = [&](const Row& row) { return classes(row)[0] == number; };
+    require(std::ranges::any_of(rows_, has), "no row is of the class {}", names_[number]);
+  }
+}
+
+// Leaves of equal texts the first; none where their labels differ.
+void TextDivision::leave_out_repeated(RowCounts& counts) {
+  std::vector<int64_t> order(rows_.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, {}, [&](int64_t row) { return rows_[row].hash; });
+  const auto labels = [&](const Row& row) {
+    std::vector<int32_t> mine(classes(row).begin(), classes(row).end());
+    std::ranges::sort(mine);
+    return std::pair(mine, row.number);
+  };
+  std::vector<bool> out(rows_.size());
+  for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    const auto& first = rows_[order[begin]];
+    bool differ = false;
+    for (end = begin + 1; end < order.size() && rows_[order[end]].hash == first.hash; end++) {
+      differ = differ || labels(rows_[order[end]]) != labels(first);
+      out[order[end]] = true;
+    }
+    if (differ) out[order[begin]] = true;
+    (differ ? counts.contradicting : counts.repeated) += static_cast<int64_t>(differ ? end - begin : end - begin - 1);
+  }
+  std::vector<Row> kept;
+  for (size_t row = 0; row < out.size(); row++) {
+    if (!out[row]) kept.push_back(rows_[row]);
+  }
+  rows_ = std::move(kept);
+}
+
+void TextDivision::assign_parts() {
+  const auto rows = std::ssize(rows_);
+  const bool by_rows = split_.method == TextSplit::rows;
+  const bool stratify = split_.method == TextSplit::stratified && config_.label.kind == LabelKind::single_label;
+  double test = split_.test, validation = split_.validation;
+  if (by_rows) {
+    require(*split_.first_test_row + *split_.test_rows <= rows, "split: test rows {} to {}, but there are {} rows",
+            *split_.first_test_row, *split_.first_test_row + *split_.test_rows - 1, rows);
+    test = 0;
+  }
+  std::map<int32_t, std::vector<Row*>> strata;
+  for (int64_t i = 0; i < rows; i++) {
+    Row& row = rows_[i];
+    if (row.given) {
+      row.part = *row.given;
+    } else if (by_rows && i >= *split_.first_test_row && i < *split_.first_test_row + *split_.test_rows) {
+      row.part = Part::test;
+    } else {
+      strata[stratify ? classes(row)[0] : 0].push_back(&row);
+    }
+  }
+  for (auto& [name, members] : strata) {
+    std::ranges::stable_sort(members, {}, [](const Row* row) { return row->hash; });
+    const auto until = [&](double share) {
+      return static_cast<int64_t>(static_cast<double>(members.size()) * share + 1e-9);
+    };
+    for (int64_t i = until(1 - test - validation); i < std::ssize(members); i++) {
+      members[i]->part = i < until(1 - test) ? Part::validation : Part::test;
+    }
+  }
+}
+
+}  // namespace sartor::datasets
