@@ -1,0 +1,43 @@
+// A program on several ranks of this machine, as torchrun starts it.
+#pragma once
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <future>
+#include <string>
+#include <vector>
+
+#include "support/faults/faults.h"
+
+namespace sartor::testing {
+
+inline int free_port() {
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  socklen_t size = sizeof address;
+  bind(socket, reinterpret_cast<sockaddr*>(&address), size);
+  getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
+  close(socket);
+  return ntohs(address.sin_port);
+}
+
+// Every rank a process, all started at once.
+inline std::vector<Outcome> on_ranks(int ranks, const std::vector<std::string>& command) {
+  const auto port = fmt::format("MASTER_PORT={}", free_port());
+  std::vector<std::future<Outcome>> running;
+  for (int rank = 0; rank < ranks; rank++) {
+    running.push_back(std::async(std::launch::async, [=] {
+      return run_command(command, {fmt::format("RANK={}", rank), fmt::format("WORLD_SIZE={}", ranks),
+                                   fmt::format("LOCAL_RANK={}", rank), fmt::format("LOCAL_WORLD_SIZE={}", ranks),
+                                   "MASTER_ADDR=127.0.0.1", port});
+    }));
+  }
+  std::vector<Outcome> outcomes;
+  for (auto& each : running) outcomes.push_back(each.get());
+  return outcomes;
+}
+
+}  // namespace sartor::testing
