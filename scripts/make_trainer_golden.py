@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/trainer_*.json: what transformers' Trainer does with fixed rows and no dropout.
+
+    python3 -m venv build/golden-trainer
+    build/golden-trainer/bin/pip install -r scripts/bench/requirements-peers-text.txt
+    scripts/fetch_data.py minilm reviews-en
+    build/golden-trainer/bin/python scripts/make_trainer_golden.py finetune   20 steps of MiniLM on product reviews
+    build/golden-trainer/bin/python scripts/make_trainer_golden.py small      200 steps of a BERT of 2 layers
+    build/golden-trainer/bin/python scripts/make_trainer_golden.py minilm     200 steps of MiniLM, into build/ for a test by hand
+
+The 200 steps are of masked language modelling: rate 5e-4, 20 steps of warm-up, weight decay 0.1, two micro-batches a step with
+unequal numbers of masked tokens. They give how far each parameter has moved, and a tolerance for that, from how far three engines
+differ: MKL as it chooses, MKL by its code for any processor, and double precision.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from tokenizers import Tokenizer
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = ROOT / "tests" / "golden"
+MINILM = ROOT / "data" / "minilm"
+STEPS, MICRO_BATCH, ACCUMULATION = 200, 4, 2
+LOOKS = (50, 100, 200)  # steps after which the parameters are looked at
+ENGINES = {"mkl": {}, "mkl-any": {"MKL_CBWR": "COMPATIBLE"}, "double": {}}
+MARGIN = 4
+transformers.logging.set_verbosity_error()
+
+
+def numbers(values) -> list[float]:
+    return [float(f"{value:.9g}") for value in np.asarray(values, np.float64).flatten()]
+
+
+def reviews() -> list[tuple[int, int, str]]:
+    """2,880 product reviews: place among those that have a sentiment, label, text. Of each label the first 8 of 10 by the
+    SHA-256 of the text, all in the order of the SHA-256 of "order" and the text."""
+    lines = (ROOT / "data/reviews-en/amazonReviewSnippets_GroundTruth.txt").read_text("utf-8").splitlines()
+    scored = [(float(line.split("\t")[1]), " ".join(line.split("\t")[2].split())) for line in lines]
+    usable = [(int(score > 0), text) for score, text in scored if score != 0]
+    labels = {}
+    for label, text in usable:
+        labels.setdefault(text, set()).add(label)
+    once = {
+        text: (place, label, text) for place, (label, text) in reversed([*enumerate(usable)]) if len(labels[text]) == 1
+    }
+
+    def hashed(words: str) -> str:
+        return hashlib.sha256(words.encode()).hexdigest()
+
+    train = []
+    for wanted in (0, 1):
+        rows = sorted((row for row in once.values() if row[1] == wanted), key=lambda row: hashed(row[2]))
+        train += rows[: len(rows) * 8 // 10]
+    return sorted(train, key=lambda row: hashed("order" + row[2]))
+
+
+def tokenized(texts: list[str], tokenizer: Path) -> list[list[int]]:
+    made = Tokenizer.from_file(str(tokenizer))
+    made.no_padding()
+    made.enable_truncation(128)
+    return [encoding.ids for encoding in made.encode_batch(texts)]
+
+
+def padded(rows: list[dict]) -> dict[str, torch.Tensor]:
+    """A batch; labels of one number a row or one a token."""
+    longest = max(len(row["ids"]) for row in rows)
+
+    def filled(lists: list[list[int]], value: int) -> torch.Tensor:
+        return torch.tensor([row + [value] * (longest - len(row)) for row in lists])
+
+    labels = [row["labels"] for row in rows]
+    return {
+        "input_ids": filled([row["ids"] for row in rows], 0),
+        "attention_mask": filled([[1] * len(row["ids"]) for row in rows], 0),
+        "labels": filled(labels, -100) if isinstance(labels[0], list) else torch.tensor(labels),
+    }
+
+
+class AtSteps(transformers.TrainerCallback):
+    """Calls look(step) after some steps and ends the training after the last of them."""
+
+    def __init__(self, steps, look):
+        self.steps, self.look = steps, look
+
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step in self.steps:
+            self.look(state.global_step)
+        control.should_training_stop = state.global_step == max(self.steps)
+        return control
+
+
+def train(model, rows: list[dict], at: AtSteps, loss=None, **settings) -> list[dict]:
+    """What the Trainer logs of each step. The rows come in their order."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = transformers.TrainingArguments(
+            output_dir=folder,
+            train_sampling_strategy="sequential",
+            use_cpu=True,
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            logging_steps=1,
+            remove_unused_columns=False,
+            **settings,
+        )
+        trainer = transformers.Trainer(
+            model=model,
+            args=arguments,
+            train_dataset=rows,
+            data_collator=padded,
+            compute_loss_func=loss,
+            callbacks=[at],
+        )
+        trainer.remove_callback(transformers.PrinterCallback)
+        trainer.train()
+        return [line for line in trainer.state.log_history if "grad_norm" in line]
+
+
+def finetune() -> dict:
+    """Batches of 16 in the order of the rows, the first 20 of 540 steps, the rest as configs/reviews-en-classify.yaml."""
+    rows = reviews()
+    ids = tokenized([text for _, _, text in rows], MINILM / "tokenizer.json")
+    torch.manual_seed(42)
+    model = transformers.BertForSequenceClassification.from_pretrained(
+        MINILM, num_labels=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+    )
+    start = {name: numbers(value.detach()) for name, value in model.classifier.named_parameters(prefix="classifier")}
+    log = train(
+        model,
+        [{"ids": row, "labels": label} for row, (_, label, _) in zip(ids, rows)],
+        AtSteps([20], lambda step: None),
+        per_device_train_batch_size=16,
+        num_train_epochs=3,
+        learning_rate=5e-5,
+        weight_decay=0.01,
+        warmup_steps=0.1,
+    )
+    names = {"loss": "losses", "grad_norm": "grad_norms", "learning_rate": "learning_rates"}
+    return {
+        "rows": [place for place, _, _ in rows[:320]],  # "sources" of a tokenized file
+        "start": start,
+        **{plural: [float(f"{float(line[name]):.9g}") for line in log] for name, plural in names.items()},
+    }
+
+
+def random_bits(seed: int, index: np.ndarray) -> np.ndarray:
+    """As trainer/runtime/random.h."""
+    with np.errstate(over="ignore"):
+        x = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + index * np.uint64(0xBF58476D1CE4E5B9)
+        x += np.uint64(0x94D049BB133111EB)
+        for _ in range(2):
+            x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            x ^= x >> np.uint64(31)
+    return x
+
+
+def drawn(name: str, parameter: torch.Tensor) -> torch.Tensor:
+    """Start of a parameter by its name: normal of deviation 0.05, around 1 for the weights of a LayerNorm."""
+    index, seed = np.arange(parameter.numel(), dtype=np.uint64), sum(name.encode())
+    radius = ((random_bits(seed, 2 * index) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    angle = (random_bits(seed, 2 * index + np.uint64(1)) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    values = 0.05 * np.sqrt(-2 * np.log(radius)) * np.cos(2 * np.pi * angle)
+    return torch.from_numpy((values + name.endswith("LayerNorm.weight")).astype(np.float32)).view_as(parameter)
+
+
+def masked_lm_model(kind: str) -> transformers.BertForMaskedLM:
+    """MiniLM with a head that is drawn, or a small model that is."""
+    none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    if kind == "minilm":
+        model = transformers.BertForMaskedLM.from_pretrained(MINILM, **none)
+    else:
+        sizes = {"vocab_size": 3000, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+        sizes |= {"intermediate_size": 256, "max_position_embeddings": 128}
+        model = transformers.BertForMaskedLM(transformers.BertConfig(**sizes, **none))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if kind == "small" or name.startswith("cls."):
+                parameter.copy_(drawn(name, parameter))
+    return model
+
+
+def masked_rows(kind: str) -> tuple[list[dict], list[int]]:
+    """256 reviews, about a fifth of their tokens masked, and the order of the steps: the shorter rows of each are its first
+    micro-batch."""
+    tokenizer = MINILM / "tokenizer.json" if kind == "minilm" else GOLDEN / "text" / "tokenizer.json"
+    mask = Tokenizer.from_file(str(tokenizer)).token_to_id("[MASK]")
+    random, rows = np.random.default_rng(1), []
+    for ids in tokenized([text for _, _, text in reviews()[:256]], tokenizer):
+        inside = np.arange(1, len(ids) - 1)
+        places = sorted(random.choice(inside, max(1, len(inside) // 5), replace=False).tolist())
+        labels = [ids[at] if at in places else -100 for at in range(len(ids))]
+        rows.append({"ids": [mask if at in places else token for at, token in enumerate(ids)], "labels": labels})
+    per_step = MICRO_BATCH * ACCUMULATION
+    order = np.concatenate([random.permutation(256) for _ in range(STEPS * per_step // 256 + 1)])[: STEPS * per_step]
+    steps = [sorted(step, key=lambda row: len(rows[row]["ids"])) for step in order.reshape(STEPS, per_step).tolist()]
+    return rows, [row for step in steps for row in step]
+
+
+def mean_of_the_step(outputs, labels, num_items_in_batch):
+    """BertForMaskedLM's own loss is the mean of a micro-batch, whatever the others hold."""
+    logits = outputs.logits.flatten(0, 1)
+    return torch.nn.functional.cross_entropy(logits, labels.flatten(), reduction="sum") / num_items_in_batch
+
+
+def run(kind: str, engine: str) -> dict:
+    """Losses, and by parameter the norm of its way from the start after each of LOOKS."""
+    torch.set_num_threads(2 if engine == "mkl-any" else 1)
+    rows, order = masked_rows(kind)
+    model = masked_lm_model(kind)
+    if engine == "double":
+        model.double()
+    start = {name: value.detach().clone() for name, value in model.named_parameters()}
+    moved = {name: [] for name in start}
+
+    def look(_):
+        for name, value in model.named_parameters():
+            moved[name].append(float((value.detach().double() - start[name].double()).norm()))
+
+    log = train(
+        model,
+        [rows[row] for row in order],
+        AtSteps(LOOKS, look),
+        loss=mean_of_the_step,
+        per_device_train_batch_size=MICRO_BATCH,
+        gradient_accumulation_steps=ACCUMULATION,
+        num_train_epochs=1,
+        learning_rate=5e-4,
+        weight_decay=0.1,
+        warmup_steps=20,
+    )
+    return {"losses": [line["loss"] for line in log], "moved": moved}
+
+
+def masked_lm(kind: str) -> dict:
+    found = {}
+    for engine, environment in ENGINES.items():
+        command = [sys.executable, __file__, kind, "--engine", engine]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | environment, text=True)
+        found[engine] = json.loads(done.stdout.splitlines()[-1])
+    names = list(found["mkl"]["moved"])
+    moved = {engine: np.array([each["moved"][name] for name in names]) for engine, each in found.items()}
+    apart = np.max([np.abs(each - moved["mkl"]) for each in moved.values()], axis=0)
+    common = np.quantile(apart / moved["mkl"], 0.9)
+    # The keys' biases have no gradient but rounding: what they may differ by is all of their way.
+    tolerances = MARGIN * np.maximum(apart, common * moved["mkl"])
+    print(
+        f"nine of ten ways differ by less than {common:.1e} between engines, the tolerance is {MARGIN} times that at least"
+    )
+    for name, mine in zip(names, tolerances / moved["mkl"]):
+        if mine.max() > MARGIN * common:
+            print(f"{name}: relative tolerance {', '.join(f'{each:.1e}' for each in mine)}")
+    losses = [np.array(each["losses"]) for each in found.values()]
+    rows, order = masked_rows(kind)
+    model = masked_lm_model(kind)
+    return {
+        "config": json.loads(model.config.to_json_string(use_diff=False)) | {"architectures": ["BertForMaskedLM"]},
+        "drawn": [name for name, _ in model.named_parameters() if kind == "small" or name.startswith("cls.")],
+        "ids": [row["ids"] for row in rows],
+        "labels": [[[at, label] for at, label in enumerate(row["labels"]) if label >= 0] for row in rows],
+        "order": order,
+        "losses": numbers(losses[0]),
+        "losses_tolerance": float(
+            f"{MARGIN * np.max([np.abs(each / losses[0] - 1) for each in losses]):.2g}"
+        ),  # relative
+        "looks": LOOKS,
+        "moved": {name: numbers(mine) for name, mine in zip(names, moved["mkl"])},
+        "tolerances": {name: [float(f"{each:.2g}") for each in mine] for name, mine in zip(names, tolerances)},
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=["finetune", "small", "minilm"])
+    parser.add_argument("--engine", choices=ENGINES, help="print the figures of this engine alone")
+    words = parser.parse_args()
+    if words.engine:
+        print(json.dumps(run(words.name, words.engine)))
+        sys.exit()
+    golden = finetune() if words.name == "finetune" else masked_lm(words.name)
+    path = (ROOT / "build" if words.name == "minilm" else GOLDEN) / f"trainer_{words.name}.json"
+    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in golden.items())
+    path.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    print(f"{path}: {path.stat().st_size} bytes")

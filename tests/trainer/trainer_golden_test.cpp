@@ -1,0 +1,312 @@
+// The loop against transformers' Trainer: golden/trainer_*.json of scripts/make_trainer_golden.py.
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "models/bert/folder.h"
+#include "models/bert/loss.h"
+#include "optimization/training.h"
+#include "runtime/random.h"
+#include "schema/config.h"
+#include "schema/document.h"
+#include "support/folder_test.h"
+#include "tasks/classifier_learner.h"
+#include "tasks/tokenize.h"
+
+namespace sartor {
+namespace {
+
+using nlohmann::json;
+
+const std::filesystem::path source = SARTOR_SOURCE_DIR, minilm = source / "data/minilm";
+
+json golden(const std::filesystem::path& file) { return json::parse(std::ifstream(source / file)); }
+
+// Gives a learner its rows in a fixed order, whatever the order in which the loop asks for rows.
+class InOrder : public Learner {
+ public:
+  InOrder(Learner& learner, const TrainingConfig& config, std::vector<int64_t> order)
+      : learner_(learner), row_(order.size()), lengths_(order.size(), 1) {
+    Sampler sampler(config, lengths_, 1);
+    for (int64_t step = 0, next = 0; step < sampler.steps_per_epoch(); step++) {
+      for (const auto asked : sampler.step(step)) row_[asked] = order[next++];
+    }
+  }
+
+  std::vector<Parameter> parameters() override { return learner_.parameters(); }
+  const std::vector<int32_t>& lengths() const override { return lengths_; }
+  double labels(std::span<const int64_t> rows) override { return learner_.labels(ordered(rows)); }
+  at::Tensor loss(std::span<const int64_t> rows) override { return learner_.loss(ordered(rows)); }
+  std::vector<Metric> evaluate() override { return learner_.evaluate(); }
+  void save(const std::filesystem::path&) const override {}
+  void load(const std::filesystem::path&) override {}
+
+ private:
+  std::vector<int64_t> ordered(std::span<const int64_t> rows) const {
+    std::vector<int64_t> found;
+    for (const auto row : rows) found.push_back(row_[row]);
+    return found;
+  }
+
+  Learner& learner_;
+  std::vector<int64_t> row_;
+  std::vector<int32_t> lengths_;
+};
+
+class TrainerGolden : public testing::WorkingFolderTest {
+ protected:
+  TrainerGolden() { set_threads(1); }  // small products: more would wait for each other
+
+  // Trains in the given order; the log's value of each step, by name.
+  std::map<std::string, std::vector<double>> train_in_order(TrainingConfig config, Learner& learner,
+                                                            std::vector<int64_t> order) {
+    config.group_by_length = false;
+    config.logging_steps = 1;
+    ProcessGroup ranks({}, /*gpu=*/false, std::chrono::seconds(1));
+    sartor::Run run(
+        {.folder = "run", .checkpoint = {.every = 1000}, .unit = "step", .ranks = &ranks, .overwrite = true});
+    InOrder ordered(learner, config, std::move(order));
+    train(config, ordered, ranks, run);
+
+    std::map<std::string, std::vector<double>> logged;
+    std::istringstream lines(read("run/metrics.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      const auto entry = json::parse(line);
+      if (!entry.contains("train")) continue;
+      for (const auto& [name, value] : entry["train"].items()) logged[name].push_back(value);
+    }
+    return logged;
+  }
+
+  static void expect_equal(const std::vector<double>& found, const json& expected, double tolerance,
+                           const std::string& name) {
+    ASSERT_EQ(found.size(), expected.size()) << name;
+    for (size_t i = 0; i < found.size(); i++) {
+      const double value = expected[i];
+      EXPECT_NEAR(found[i], value, tolerance * std::abs(value)) << name << " of step " << i + 1;
+    }
+  }
+};
+
+// A classifier that stops after 20 steps: by early stopping, because it never gets better.
+class TwentySteps : public ClassifierLearner {
+ public:
+  using ClassifierLearner::ClassifierLearner;
+  std::vector<Metric> evaluate() override { return {{"loss", 1}}; }
+};
+
+TEST_F(TrainerGolden, TwentyStepsOfMiniLm) {
+  const auto reviews = source / "data/reviews-en/amazonReviewSnippets_GroundTruth.txt";
+  if (!std::filesystem::exists(minilm / "model.safetensors") || !std::filesystem::exists(reviews)) {
+    GTEST_SKIP() << "data/ lacks the model or the reviews: run scripts/fetch_data.py minilm reviews-en";
+  }
+  auto tokenizing = read_config<TokenizeConfig>(
+      load_document(source / "configs/reviews-en-tokenize.yaml",
+                    {"data.sources.0.path=" + reviews.string(), "tokenizer=" + minilm.string(), "output=reviews.h5",
+                     "device=cpu", "threads=1", "split.test=0", "split.validation=0"}));
+  auto runtime = make_runtime(tokenizing);
+  tokenize(tokenizing, runtime);
+  const auto data = datasets::open_texts("reviews.h5");
+
+  auto config = read_config<ClassifyConfig>(
+      load_document(source / "configs/reviews-en-classify.yaml",
+                    {"data.path=reviews.h5", "model={path: " + minilm.string() + ", dropout: 0, classifier_dropout: 0}",
+                     "training.max_steps=540", "training.eval_steps=10", "training.metric_for_best_model=loss",
+                     "training.early_stopping.patience=1"}));
+  ProcessGroup ranks({}, /*gpu=*/false, std::chrono::seconds(1));
+  TwentySteps learner(config, data, ranks, /*gpu=*/-1);
+  const auto expected = golden("tests/golden/trainer_finetune.json");
+  for (const auto& [name, tensor, scale] : learner.parameters()) {
+    if (!expected["start"].contains(name)) continue;
+    const std::vector<float> start = expected["start"][name];
+    tensor.detach().copy_(at::tensor(start).view_as(tensor));
+  }
+
+  std::map<int64_t, int64_t> row_of;  // by the row's place in the table
+  for (const auto place : data.train.sources()) row_of.emplace(place, std::ssize(row_of));
+  std::vector<int64_t> order;
+  for (const int64_t place : expected["rows"]) order.push_back(row_of.at(place));
+
+  auto logged = train_in_order(config.training, learner, order);
+  expect_equal(logged["learning_rate"], expected["learning_rates"], 1e-5, "learning rate");
+  expect_equal(logged["loss"], expected["losses"], 1e-5, "loss");
+  expect_equal(logged["grad_norm"], expected["grad_norms"], 1e-5, "norm of the gradients");
+}
+
+bert::Bert start_of(const json& golden, const std::string& kind) {
+  auto config = bert::parse_config(golden["config"], "config.json");
+  auto model = kind == "minilm" ? bert::load_bert(minilm, config, bert::Head::masked_lm).model
+                                : bert::Bert(config, bert::Head::masked_lm);
+  const std::vector<std::string> drawn = golden["drawn"];
+  const c10::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : model.parameters()) {
+    if (std::ranges::find(drawn, name) == drawn.end()) continue;
+    uint64_t seed = 0;
+    for (const unsigned char letter : name) seed += letter;
+    std::vector<float> values(tensor.numel());
+    for (size_t i = 0; i < values.size(); i++) {
+      values[i] = static_cast<float>(0.05 * random_normal(seed, i) + name.ends_with("LayerNorm.weight"));
+    }
+    tensor.copy_(at::tensor(values).view_as(tensor));
+  }
+  return model;
+}
+
+// Guesses the masked tokens of the golden rows, and notes how far its parameters have moved when it is evaluated.
+class MaskedTokens : public Learner {
+ public:
+  MaskedTokens(const json& golden, const std::string& kind) : model_(start_of(golden, kind)) {
+    model_.train();
+    for (const auto& [name, tensor] : model_.parameters()) start_.push_back(tensor.detach().clone());
+    for (const auto& row : golden["ids"]) {
+      ids_.push_back(row);
+      lengths_.push_back(static_cast<int32_t>(ids_.back().size()));
+    }
+    for (const auto& row : golden["labels"]) labels_.push_back(row);
+  }
+
+  std::vector<Parameter> parameters() override {
+    std::vector<Parameter> trained;
+    for (const auto& [name, tensor] : model_.parameters()) trained.push_back({name, tensor});
+    return trained;
+  }
+  const std::vector<int32_t>& lengths() const override { return lengths_; }
+  double labels(std::span<const int64_t> rows) override {
+    double count = 0;
+    for (const auto row : rows) count += static_cast<double>(labels_[row].size());
+    return count;
+  }
+  at::Tensor loss(std::span<const int64_t> rows) override {
+    std::vector<std::vector<int32_t>> ids;
+    std::vector<int64_t> places, tokens;
+    int64_t begin = 0;
+    for (const auto row : rows) {
+      for (const auto& [at, token] : labels_[row]) {
+        places.push_back(begin + at);
+        tokens.push_back(token);
+      }
+      begin += std::ssize(ids.emplace_back(ids_[row]));
+    }
+    const auto logits = model_.predict_tokens(bert::pack(model_.config(), ids), at::tensor(places, at::kLong));
+    return bert::masked_lm_loss(logits, at::tensor(tokens, at::kLong)).sum;
+  }
+  std::vector<Metric> evaluate() override {
+    for (size_t i = 0; i < start_.size(); i++) {
+      const auto& [name, tensor] = model_.parameters()[i];
+      moved_[name].push_back((tensor.detach().to(at::kDouble) - start_[i].to(at::kDouble)).norm().item<double>());
+    }
+    return {{"loss", 1}};
+  }
+  void save(const std::filesystem::path&) const override {}
+  void load(const std::filesystem::path&) override {}
+
+  const std::map<std::string, std::vector<double>>& moved() const { return moved_; }
+
+ private:
+  bert::Bert model_;
+  std::vector<at::Tensor> start_;
+  std::vector<std::vector<int32_t>> ids_;
+  std::vector<std::vector<std::pair<int64_t, int64_t>>> labels_;  // of each row: place and token
+  std::vector<int32_t> lengths_;
+  std::map<std::string, std::vector<double>> moved_;  // by parameter, after 50, 100, ... steps
+};
+
+class TwoHundredSteps : public TrainerGolden {
+ protected:
+  TwoHundredSteps() : small_(golden("tests/golden/trainer_small.json")) {}
+
+  static TrainingConfig configured() {
+    TrainingConfig config;
+    config.per_device_batch_size = 4;
+    config.gradient_accumulation_steps = 2;
+    config.num_train_epochs = 1;
+    config.learning_rate = 5e-4;
+    config.weight_decay = 0.1;
+    config.warmup_steps = 20;
+    config.eval_steps = 50;
+    return config;
+  }
+
+  // How far each parameter's way is from the golden one after 50, 100 and 200 steps, the greatest of the three, in
+  // tolerances.
+  static std::map<std::string, double> differences(const MaskedTokens& learner, const json& golden) {
+    std::map<std::string, double> found;
+    for (const auto& [name, expected] : golden["moved"].items()) {
+      const auto& mine = learner.moved().at(name);
+      for (size_t look = 0; look < expected.size(); look++) {
+        const double moved = mine.at(golden["looks"][look].get<size_t>() / 50 - 1);
+        const double tolerance = golden["tolerances"][name][look];
+        found[name] = std::max(found[name], std::abs(moved - expected[look].get<double>()) / tolerance);
+      }
+    }
+    return found;
+  }
+
+  void expect_golden(const json& golden, const std::string& kind) {
+    MaskedTokens learner(golden, kind);
+    auto logged = train_in_order(configured(), learner, golden["order"]);
+    expect_equal(logged["loss"], golden["losses"], golden["losses_tolerance"], "loss");
+    for (const auto& [name, difference] : differences(learner, golden)) EXPECT_LE(difference, 1) << name;
+  }
+
+  // That a faulty training moves these parameters otherwise: ten tolerances, so that no rounding explains it.
+  template <class Concerns> void expect_others(const TrainingConfig& config, MaskedTokens& learner, Concerns concerns) {
+    train_in_order(config, learner, small_["order"]);
+    for (const auto& [name, difference] : differences(learner, small_)) {
+      EXPECT_TRUE(!concerns(name) || difference > 10) << name << ": " << difference << " tolerances";
+    }
+  }
+
+  const json small_;
+};
+
+TEST_F(TwoHundredSteps, OfASmallModel) { expect_golden(small_, "small"); }
+
+TEST_F(TwoHundredSteps, OfMiniLm) {
+  const std::filesystem::path made = "build/trainer_minilm.json";
+  if (!std::filesystem::exists(source / made) || !std::filesystem::exists(minilm / "model.safetensors")) {
+    GTEST_SKIP() << made << " is made by hand: scripts/make_trainer_golden.py minilm";
+  }
+  expect_golden(golden(made), "minilm");
+}
+
+TEST_F(TwoHundredSteps, WithoutDecayAreOthers) {
+  auto config = configured();
+  config.weight_decay = 0;
+  MaskedTokens learner(small_, "small");
+  expect_others(config, learner, decays);
+}
+
+TEST_F(TwoHundredSteps, WithDecayOfAllAreOthers) {
+  class AllDecay : public MaskedTokens {
+   public:
+    using MaskedTokens::MaskedTokens;
+    std::vector<Parameter> parameters() override {
+      auto all = MaskedTokens::parameters();
+      for (auto& each : all) each.name = "weight " + std::to_string(&each - all.data());
+      return all;
+    }
+  } learner(small_, "small");
+  expect_others(configured(), learner, [](const std::string& name) { return !decays(name); });
+}
+
+TEST_F(TwoHundredSteps, WithTheMeanOfMicroBatchesAreOthers) {
+  class EachMicroBatch : public MaskedTokens {
+   public:
+    using MaskedTokens::MaskedTokens;
+    double labels(std::span<const int64_t>) override { return 1; }
+    at::Tensor loss(std::span<const int64_t> rows) override {
+      return MaskedTokens::loss(rows) / MaskedTokens::labels(rows);
+    }
+  } learner(small_, "small");
+  // The gradients of the keys' biases are zero but for rounding.
+  expect_others(configured(), learner, [](const std::string& name) { return !name.ends_with("key.bias"); });
+}
+
+}  // namespace
+}  // namespace sartor
