@@ -84,6 +84,20 @@ RowCounts TextDivision::divide(TextDuplicates duplicates, const Rejects& rejects
   return counts;
 }
 
+void TextDivision::visit_training(TextSource& again, const std::function<void(std::string_view)>& visit) const {
+  std::vector<bool> training(read_);  // by place
+  for (const auto& row : rows_) training[row.source] = row.part == Part::train;
+  int64_t place = 0;
+  for (TextBatch batch; again.next(batch);) {
+    for (int64_t i = 0; i < batch.size(); i++, place++) {
+      if (place >= read_ || !training[place]) continue;
+      visit(batch.texts[i]);
+      if (!batch.pairs.empty()) visit(batch.pairs[i]);
+    }
+  }
+  require(place == read_, "the tables had {} rows at first, then {}", read_, place);
+}
+
 void TextDivision::order_names() {
   const auto sorted = sorted_names(names_);
   for (auto& number : classes_) {

@@ -3,10 +3,12 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "interactions/split.h"
@@ -83,6 +85,10 @@ class TextDivision {
   // doubles tell; rows of a table that is for one part are not counted. `rejects` has what could not be used, for
   // messages. Throws std::invalid_argument where nothing is left for training, or a class has no row.
   RowCounts divide(TextDuplicates duplicates, const Rejects& rejects);
+
+  // Reads the tables again and calls visit(text) for the texts of training rows, both of a pair. Throws
+  // std::invalid_argument where they have another number of rows now.
+  void visit_training(TextSource& again, const std::function<void(std::string_view)>& visit) const;
 
   // Once divided, those that were kept.
   const std::vector<Row>& rows() const { return rows_; }

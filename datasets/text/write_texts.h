@@ -24,8 +24,8 @@ struct TextsProvenance {
   std::function<Provenance(const TextReport&)> describe;
 };
 
-// Reads the source to its end and divides the rows as TextDivision does. Texts are cut to max_length tokens, the longer of a
-// pair first. Memory: about 120 bytes a row; ids wait in a nameless file beside the output. Throws
+// Reads the source to its end and divides the rows as TextDivision does. Texts are cut to max_length tokens, the longer
+// of a pair first. Memory: about 120 bytes a row; ids wait in a nameless file beside the output. Throws
 // std::invalid_argument where nothing is left for training, or a class has no row.
 TextReport write_texts(const std::filesystem::path& path, TextSource& source, const TextConfig& config,
                        const text::Tokenizer& tokenizer, int64_t max_length, TextDuplicates duplicates,

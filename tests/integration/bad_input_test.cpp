@@ -163,6 +163,40 @@ TEST_F(BadInput, Inference) {
   EXPECT_EQ(read("lists.csv"), "mine");
 }
 
+TEST_F(BadInput, LanguageModels) {
+  const std::string words =
+      "task: vocabulary\n"
+      "data: {sources: [{path: FOLDER/texts.csv}], label: {kind: none}}\n"
+      "split: {method: random, test: 0, validation: 0}\n"
+      "output: FOLDER/tokenizer\n";
+  train_refused(words, "texts.csv: no such file");
+  write("texts.csv", "text\n \n");
+  train_refused(words, "no row could be used, 1 were rejected: text is missing");
+  write("texts.csv", "text\n很好\n");
+  train_refused(words, "vocab_size: found 0", {"--set", "vocab_size=0"});
+  expect_done(train(words));
+  train_refused(words, "tokenizer exists");
+  expect_done(
+      train("task: tokenize\ndata: {sources: [{path: FOLDER/texts.csv}], label: {kind: none}}\nsplit: {method: "
+            "random, test: 0, validation: 0}\ntokenizer: FOLDER/tokenizer\noutput: FOLDER/texts.h5\n"));
+
+  const std::string model =
+      "task: pretrain\n"
+      "device: cpu\n"
+      "data: {path: FOLDER/texts.h5}\n"
+      "model: {tokenizer: FOLDER/tokenizer}\n"
+      "output: FOLDER/run\n";
+  train_refused(with(model, "tokenizer: FOLDER/tokenizer", ""), ":4: model: give either path");
+  train_refused(with(model, "tokenizer:", "path: FOLDER/run, tokenizer:"), ":4: model: give either path");
+  train_refused(with(model, "tokenizer: FOLDER/tokenizer", "path: FOLDER/run, shape: {}"), ":4: model: shape is for");
+  train_refused(model, "model.shape: hidden_size 768 is no multiple of num_attention_heads 7",
+                {"--set", "model.shape.num_attention_heads=7"});
+  train_refused(model, "mlm_probability: found 0", {"--set", "mlm_probability=0"});
+  train_refused(model, "texts.h5 has rows of up to 128 tokens, the model takes 20",
+                {"--set", "model.shape.max_position_embeddings=20"});
+  train_refused(with(model, "tokenizer: FOLDER/tokenizer", "tokenizer: FOLDER/none"), "none");
+}
+
 TEST_F(BadInput, FullDisksLeaveNothing) {
   make_run();
   const auto full = [&](const std::vector<std::string>& words) {

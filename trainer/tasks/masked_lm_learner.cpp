@@ -42,8 +42,8 @@ bert::BertConfig new_config(const BertShapeConfig& shape, const text::TokenizerS
 bert::Bert make_model(const PretrainConfig& config, const datasets::TokenizedTexts& data,
                       const text::TokenizerSpec& tokenizer, at::Device device) {
   const auto& chosen = config.model;
-  auto model = chosen.path ? bert::read_config(*chosen.path)
-                           : new_config(chosen.shape.value_or(BertShapeConfig()), tokenizer);
+  auto model =
+      chosen.path ? bert::read_config(*chosen.path) : new_config(chosen.shape.value_or(BertShapeConfig()), tokenizer);
   require(data.max_length <= model.longest_sequence(), "{} has rows of up to {} tokens, the model takes {}",
           config.data.path, data.max_length, model.longest_sequence());
   if (chosen.hidden_dropout_prob) model.hidden_dropout_prob = *chosen.hidden_dropout_prob;

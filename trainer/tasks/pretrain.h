@@ -45,7 +45,8 @@ struct PretrainModelConfig {
           "Of attention, in place of the folder's; 0.1 of a new model.");
   }
   void check() const {
-    require(path.has_value() != tokenizer.has_value(), "give either path, to go on from, or tokenizer, for a new model");
+    require(path.has_value() != tokenizer.has_value(),
+            "give either path, to go on from, or tokenizer, for a new model");
     require(!path || !shape, "shape is for a new model; that of {} stays", path.value_or(""));
   }
   const std::string& folder() const { return path ? *path : *tokenizer; }  // with the tokenizer
@@ -66,8 +67,9 @@ struct PretrainConfig : RuntimeConfig {
     RuntimeConfig::describe(field);
     field("data", data, "What to learn from: its training rows. Labels, if there are any, and test rows are not used.");
     field("model", model, "What to train.");
-    field("mlm_probability", mlm_probability, Range{.low = 0, .high = 1, .open = true},
-          "Share of a row's tokens that are predicted, at least one: 80% of them hidden, 10% replaced, 10% as they are.");
+    field(
+        "mlm_probability", mlm_probability, Range{.low = 0, .high = 1, .open = true},
+        "Share of a row's tokens that are predicted, at least one: 80% of them hidden, 10% replaced, 10% as they are.");
     field("precision", precision, "Of activations and products; weights, gradients and losses stay fp32.");
     field("training", training, "How.");
     field("per_device_eval_tokens", per_device_eval_tokens, at_least(1), "Tokens of a batch when the model is judged.");

@@ -1,5 +1,6 @@
 #include "tasks/sources.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -31,7 +32,9 @@ std::string hash_of(const text::TokenizerSpec& spec) {
   auto vocabulary = Json::object();
   for (const auto& [text, id] : spec.vocabulary) vocabulary[text] = id;
   json.push_back(std::move(vocabulary));
-  for (const auto& token : spec.added_tokens) {
+  auto added = spec.added_tokens;  // files have them in different orders
+  std::ranges::sort(added, {}, &text::AddedToken::id);
+  for (const auto& token : added) {
     json.push_back({token.content, token.id, token.normalized, token.lstrip, token.rstrip, token.single_word});
   }
   for (const auto& pieces : {spec.single, spec.pair}) {

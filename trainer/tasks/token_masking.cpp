@@ -44,7 +44,9 @@ std::vector<int64_t> TokenMasking::candidates(std::span<const int32_t> ids) cons
   return places;
 }
 
-int64_t TokenMasking::predicted(std::span<const int32_t> ids) const { return predicted_of(std::ssize(candidates(ids))); }
+int64_t TokenMasking::predicted(std::span<const int32_t> ids) const {
+  return predicted_of(std::ssize(candidates(ids)));
+}
 
 std::vector<int64_t> TokenMasking::mask(std::span<int32_t> ids, uint64_t seed) const {
   auto places = candidates(ids);

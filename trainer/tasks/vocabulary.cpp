@@ -7,18 +7,6 @@
 #include "text/wordpiece_trainer.h"
 
 namespace sartor {
-namespace {
-
-using datasets::TextBatch;
-
-// By a row's place among all that are read.
-std::vector<bool> training_rows(const datasets::TextDivision& rows, int64_t read) {
-  std::vector<bool> training(read);
-  for (const auto& row : rows.rows()) training[row.source] = row.part == datasets::Part::train;
-  return training;
-}
-
-}  // namespace
 
 void vocabulary(const VocabularyConfig& config, Runtime&) {
   const auto& chosen = config.normalizer;
@@ -30,24 +18,14 @@ void vocabulary(const VocabularyConfig& config, Runtime&) {
                                                  .lowercase = chosen.lowercase}});
   // Read twice: which rows are for training is known only when all were seen.
   datasets::Rejects rejects(config.rejects_path(), config.data.unfit), again;
-  datasets::TextDivision rows(config.data, config.split);
+  datasets::TextDivision division(config.data, config.split);
   datasets::TextSource first(config.data, rejects), second(config.data, again);
-  for (TextBatch batch; first.next(batch);) rows.add(batch);
-  const auto counts = rows.divide(config.duplicates, rejects);
-  const auto training = training_rows(rows, counts.read);
-  int64_t row = 0;
-  for (TextBatch batch; second.next(batch);) {
-    for (int64_t i = 0; i < batch.size(); i++) {
-      require(row < counts.read, "the tables have changed while they were read");
-      if (!training[row++]) continue;
-      trainer.add(batch.texts[i]);
-      if (!batch.pairs.empty()) trainer.add(batch.pairs[i]);
-    }
-  }
+  for (datasets::TextBatch batch; first.next(batch);) division.add(batch);
+  const auto counts = division.divide(config.duplicates, rejects);
+  division.visit_training(second, [&](std::string_view text) { trainer.add(text); });
   const auto spec = trainer.train();
 
   const std::filesystem::path folder = config.folder();
-  if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path());
   if (std::filesystem::exists(folder)) put_aside(folder);
   save_folder(folder, [&](const auto& aside) { text::write_tokenizer(aside, spec, config.model_max_length); });
   if (rejects.total() > 0) rejects.finish();

@@ -51,6 +51,17 @@ TEST(Linear, HasLibtorchsValuesAndGradients) {
       {bias}, [&] { return linear(x, weight, bias, at::kFloat); }, [&] { return at::linear(x, weight, bias); }, 1e-5);
 }
 
+TEST(Linear, NoRowsGiveNoRows) {
+  for (const auto compute : {at::kFloat, at::kBFloat16}) {
+    const auto x = random({0, 6}), weight = random({4, 6}), bias = random({4});
+    const auto out = add_norm(linear(x, weight, bias, compute), {}, at::ones({4}), at::zeros({4}), 1e-5, 0);
+    EXPECT_EQ(out.sizes(), (std::vector<int64_t>{0, 4}));
+    out.sum().backward();
+    EXPECT_EQ(weight.grad().abs().sum().item<float>(), 0);
+    EXPECT_EQ(bias.grad().abs().sum().item<float>(), 0);
+  }
+}
+
 TEST(AddNorm, HasLibtorchsValuesAndGradients) {
   at::manual_seed(2);
   for (const auto& [rows, columns] : {std::pair{1, 1}, {5, 3}, {17, 16}, {33, 37}, {100, 128}}) {

@@ -1,37 +1,25 @@
 // The loop, by a program that trains a small network: alone and on ranks of their own processes.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstring>
-#include <future>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "models/hf/safetensors.h"
 #include "support/faults/faults.h"
 #include "support/folder_test.h"
+#include "support/ranks.h"
 
 namespace sartor {
 namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
+using testing::on_ranks;
 using ::testing::Pair;
 using Weights = std::map<std::string, std::vector<float>>;
-
-int free_port() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  socklen_t size = sizeof address;
-  bind(socket, reinterpret_cast<sockaddr*>(&address), size);
-  getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
-  close(socket);
-  return ntohs(address.sin_port);
-}
 
 class TrainingTest : public testing::WorkingFolderTest {
  protected:
@@ -47,22 +35,6 @@ class TrainingTest : public testing::WorkingFolderTest {
   }
 
   void expect_done(const Outcome& outcome) const { ASSERT_EQ(outcome.status, 0) << outcome.err; }
-
-  // Every rank a process, all started at once.
-  static std::vector<Outcome> on_ranks(int ranks, const std::vector<std::string>& command) {
-    const auto port = fmt::format("MASTER_PORT={}", free_port());
-    std::vector<std::future<Outcome>> running;
-    for (int rank = 0; rank < ranks; rank++) {
-      running.push_back(std::async(std::launch::async, [=] {
-        return run_command(command, {fmt::format("RANK={}", rank), fmt::format("WORLD_SIZE={}", ranks),
-                                     fmt::format("LOCAL_RANK={}", rank), fmt::format("LOCAL_WORLD_SIZE={}", ranks),
-                                     "MASTER_ADDR=127.0.0.1", port});
-      }));
-    }
-    std::vector<Outcome> outcomes;
-    for (auto& each : running) outcomes.push_back(each.get());
-    return outcomes;
-  }
 
   Weights weights(const std::string& run) const {
     const hf::SafetensorsFile file(path(run + "/model/toy.safetensors"));

@@ -331,7 +331,8 @@ const BertKernels& bert_kernels() {
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::ScalarType compute) {
-  if (compute == at::kFloat && x.is_cpu() && faster_by_onednn()) return OneDnnLinear::apply(x, weight, bias);
+  if (compute == at::kFloat && x.is_cpu() && x.size(0) > 0 && faster_by_onednn())
+    return OneDnnLinear::apply(x, weight, bias);
   return at::linear(x.to(compute), weight.to(compute), bias.to(compute));
 }
 
