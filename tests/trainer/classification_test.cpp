@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -77,7 +78,7 @@ TEST(ClassificationMetrics, IntervalsHoldWhatTheyShould) {
     const bool right = row % 5 != 0;  // 80%
     probabilities[2 * row + (right ? labels[row] : 1 - labels[row])] = 1;
   }
-  const auto intervals = bootstrap_intervals({labels, probabilities, 2}, 2000);
+  const auto intervals = bootstrap_intervals({labels, probabilities, 2}, {.draws = 2000});
   const auto& accuracy = intervals[0];
   EXPECT_EQ(accuracy.name, "accuracy");
   EXPECT_DOUBLE_EQ(accuracy.value, 0.8);
@@ -88,8 +89,55 @@ TEST(ClassificationMetrics, IntervalsHoldWhatTheyShould) {
     EXPECT_LE(each.low, each.value) << each.name;
     EXPECT_GE(each.high, each.value) << each.name;
   }
-  const auto again = bootstrap_intervals({labels, probabilities, 2}, 2000);
+  const auto again = bootstrap_intervals({labels, probabilities, 2}, {.draws = 2000});
   EXPECT_EQ(again[0].low, accuracy.low);
+}
+
+TEST(Bootstrap, CountsEachRowAsOftenAsItIsDrawn) {
+  // With the rows' values 1, 10, 100 the sum says which rows a draw took.
+  std::vector<double> sums;
+  const auto sum_of = [&](std::span<const int32_t> weights) -> std::vector<Metric> {
+    sums.push_back(weights[0] + 10 * weights[1] + 100 * weights[2]);
+    return {{"sum", sums.back()}};
+  };
+  const auto found = bootstrap(3, sum_of, {.draws = 400, .level = 0.5, .seed = 3});
+  ASSERT_EQ(sums.size(), 401);
+  EXPECT_EQ(found[0].value, 111);
+  std::vector<double> drawn(sums.begin(), sums.end() - 1);
+  std::map<double, int> times;
+  for (const double sum : drawn) times[sum]++;
+  EXPECT_EQ(times.size(), 10) << "ways to draw 3 of 3";
+  EXPECT_NEAR(times[111] / 400.0, 6.0 / 27, 0.07);
+  EXPECT_NEAR(times[300] / 400.0, 1.0 / 27, 0.03);
+  std::ranges::sort(drawn);
+  EXPECT_NEAR(found[0].low, drawn[99] + 0.75 * (drawn[100] - drawn[99]), 1e-9);
+  EXPECT_NEAR(found[0].high, drawn[299] + 0.25 * (drawn[300] - drawn[299]), 1e-9);
+}
+
+TEST(Bootstrap, WithoutDrawsThereIsTheValueAlone) {
+  const auto found = bootstrap(2,
+                               [](auto weights) {
+                                 return std::vector<Metric>{{"n", 1.0 * weights[0] + weights[1]}};
+                               },
+                               {.draws = 0});
+  EXPECT_THAT(found, ElementsAre(::testing::FieldsAre("n", 2, 2, 2)));
+}
+
+TEST(Calibration, BinsAddUpToTheError) {
+  const std::vector<int32_t> labels = {0, 1, 1, 0, 1};
+  const std::vector<float> probabilities = {0.9f, 0.1f, 0.92f, 0.08f, 0.2f, 0.8f, 0.55f, 0.45f, 0, 1};
+  const Classified rows = {labels, probabilities, 2};
+  const auto bins = calibration_bins(rows);
+  ASSERT_EQ(bins.size(), 15);
+  EXPECT_EQ(bins[13].rows, 2);  // 0.867 to 0.933
+  EXPECT_NEAR(bins[13].confidence, 0.91, 1e-6);
+  EXPECT_NEAR(bins[13].accuracy, 0.5, 1e-12);
+  EXPECT_EQ(bins[14].rows, 1);
+  EXPECT_EQ(bins[0].rows, 0);
+  EXPECT_EQ(bins[0].confidence, 0);
+  double error = 0;
+  for (const auto& bin : bins) error += static_cast<double>(bin.rows) / 5 * std::abs(bin.confidence - bin.accuracy);
+  EXPECT_NEAR(error, by_name(classification_metrics(rows)).at("calibration_error"), 1e-12);
 }
 
 TEST(MultiLabelMetrics, EqualHandWorkedValues) {
@@ -103,6 +151,17 @@ TEST(MultiLabelMetrics, EqualHandWorkedValues) {
   EXPECT_DOUBLE_EQ(found.at("precision_macro"), (0.5 + 1) / 2);
   EXPECT_DOUBLE_EQ(found.at("recall_macro"), (1 + 0.5) / 2);
   EXPECT_DOUBLE_EQ(found.at("f1_macro"), (2.0 / 3 + 2.0 / 3) / 2);
+}
+
+TEST(MultiLabelMetrics, AWeightCountsARowSoOften) {
+  const std::vector<float> labels = {1, 0, 0, 1, 1, 1}, probabilities = {0.9f, 0.6f, 0.1f, 0.8f, 0.7f, 0.2f};
+  const std::vector<int32_t> weights = {2, 0, 1};
+  const std::vector<float> repeated = {1, 0, 1, 0, 1, 1}, said = {0.9f, 0.6f, 0.9f, 0.6f, 0.7f, 0.2f};
+  EXPECT_EQ(by_name(multi_label_metrics(labels, probabilities, 2, weights)),
+            by_name(multi_label_metrics(repeated, said, 2)));
+  EXPECT_THAT(multi_label_metrics(labels, probabilities, 2, std::vector<int32_t>(3)), IsEmpty());
+  EXPECT_THAT([&] { multi_label_metrics(labels, probabilities, 2, std::vector<int32_t>(2)); },
+              ThrowsMessage<std::invalid_argument>("2 weights of 3 rows"));
 }
 
 }  // namespace

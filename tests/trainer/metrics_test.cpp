@@ -111,5 +111,10 @@ TEST(RankingMetrics, NameWhatIsWrong) {
   EXPECT_THAT([&] { metrics.finish(std::vector<int64_t>(4)); }, fault("popularity of 4 items, expected 5"));
 }
 
+TEST(Metric, ErrorsAreBetterWhenLower) {
+  for (const char* name : {"loss", "rmse", "log_loss", "perplexity"}) EXPECT_TRUE(lower_is_better(name)) << name;
+  for (const char* name : {"accuracy", "roc_auc", "recall@10", ""}) EXPECT_FALSE(lower_is_better(name)) << name;
+}
+
 }  // namespace
 }  // namespace sartor

@@ -70,9 +70,17 @@ bool changed(const RunRequest& request, const fs::path& run_yaml) {
   return !differing.empty();
 }
 
+// Whether the folder holds the run that this launch began before its processes were restarted.
+bool begun_by(const Launch& launch, const fs::path& folder) {
+  const auto path = folder / "provenance.json";
+  if (launch.restarts == 0 || !fs::exists(path)) return false;
+  const auto starts = read_json(path).value("starts", Json::array());
+  return !starts.empty() && starts.back().value("launch", "") == launch.id;
+}
+
 // What a killed process left in a run folder, beside its checkpoints.
 void remove_partial(const fs::path& folder) {
-  fs::remove_all(folder / "model.partial");
+  for (const char* name : {"model.partial", "evaluation.partial"}) fs::remove_all(folder / name);
   for (const auto& entry : fs::directory_iterator(folder)) {
     const auto name = entry.path().filename().string();
     if (name.starts_with('.') && name.find(".partial-") != name.npos) fs::remove(entry.path());
@@ -99,6 +107,11 @@ Run::Run(RunRequest request)
       best_(request_.folder / "best", request_.unit, 1) {
   const bool first = !request_.ranks || request_.ranks->first();
   if (first) {
+    if (begun_by(request_.launch, request_.folder)) {
+      log_info("restarted by torchrun: {} goes on", request_.folder.string());
+      request_.resume = true;
+      request_.overwrite = false;
+    }
     folder_.emplace(request_.folder, claim(request_));
     if (request_.resume) {
       complete_ = !changed(request_, folder_->path() / "run.yaml") && fs::exists(folder_->path() / "results.json");
@@ -125,12 +138,14 @@ void Run::start_writing() {
   const auto& folder = folder_->path();
   auto provenance = request_.resume ? read_json(folder / "provenance.json") : Json::object();
   for (const auto& [name, value] : facts_) provenance[name] = value;
-  provenance["starts"].push_back({{"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
-                                  {"done_before", state_.done},
-                                  {"command", request_.command},
-                                  {"device", request_.device},
-                                  {"world_size", request_.ranks ? request_.ranks->size() : 1},
-                                  {"versions", versions()}});
+  Json start = {{"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
+                {"done_before", state_.done},
+                {"command", request_.command},
+                {"device", request_.device},
+                {"world_size", request_.ranks ? request_.ranks->size() : 1},
+                {"versions", versions()}};
+  if (!request_.launch.id.empty()) start["launch"] = request_.launch.id;
+  provenance["starts"].push_back(std::move(start));
   if (request_.resume) {
     remove_partial(folder);
     checkpoints_.tidy();
@@ -145,10 +160,11 @@ void Run::start_writing() {
   metrics_.emplace(folder_->path() / "metrics.jsonl", state_.metrics_lines);
 }
 
-Steps Run::steps(int64_t count) {
+Steps Run::steps(int64_t count, int64_t per_epoch) {
   require(state_.done <= count, "{} has trained {} {}s already, the config asks for {}", request_.folder.string(),
           state_.done, request_.unit, count);
   steps_ = count;
+  per_epoch_ = per_epoch;
   if (folder_) {
     start_writing();
     if (!request_.device.empty()) log_info("device: {}", request_.device);
@@ -176,19 +192,28 @@ void Run::log(int64_t step, const Scores& scores) {
   latest_ = in_words(scores);
 }
 
-bool Run::checkpoint_due(int64_t step) {
+bool Run::checkpoint_due(int64_t step, bool good) {
   stopping_ = stop_signal();
   if (request_.ranks) {  // one that was signalled stops all
     const auto signalled = request_.ranks->sum({stopping_ == SIGINT ? 1.0 : 0.0, stopping_ == SIGTERM ? 1.0 : 0.0});
     stopping_ = signalled[0] > 0 ? SIGINT : signalled[1] > 0 ? SIGTERM : 0;
   }
-  return stopping_ != 0 || step == steps_ || step % request_.checkpoint.every == 0;
+  if (stopping_ != 0 || step == steps_) return true;
+  const auto& [strategy, every, keep] = request_.checkpoint;
+  return good && strategy != IntervalStrategy::no &&
+         step % (strategy == IntervalStrategy::epoch ? per_epoch_ : every) == 0;
 }
 
 void Run::save_checkpoint(int64_t step, const Save& save) {
   if (!folder_) return;
   metrics_->sync();
   checkpoints_.save({.done = step, .metrics_lines = metrics_->lines()}, save);
+}
+
+void Run::keep_evaluation(const Save& save) {
+  if (!folder_) return;
+  fs::remove_all(folder_->path() / "evaluation");
+  save_folder(folder_->path() / "evaluation", save);
 }
 
 void Run::finish(const Save& save_model, const Scores& scores, const Scores& baselines) {

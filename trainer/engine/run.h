@@ -5,7 +5,8 @@
 //               metrics.jsonl    a line an epoch, or every some steps
 //               checkpoints/     epoch-000012/ ... or step-000500/ ...
 //               best/            step-000300/, where evaluations choose the model
-//               model/           the trained model, and
+//               model/           the trained model,
+//               evaluation/      what it says of the held-out rows, where the task keeps that, and
 //               results.json     its final metrics, once the run is complete
 #pragma once
 
@@ -24,6 +25,7 @@
 #include "metrics/metric.h"
 #include "runtime/collective.h"
 #include "runtime/progress.h"
+#include "runtime/runtime.h"
 
 namespace sartor {
 
@@ -37,6 +39,7 @@ struct RunRequest {
   std::string device = {};
   std::string unit = "epoch";   // what the run counts: that, or "step"
   Collective* ranks = nullptr;  // that train together; null: this process alone
+  Launch launch = {};           // one that was restarted goes on with the run that it began, as if by `resume`
   bool resume = false;
   bool overwrite = false;
 };
@@ -67,6 +70,10 @@ class Steps;
 // newest checkpoint. Failures of the disk are std::system_error with the path; what was saved before them stays.
 //
 // Several ranks each have a Run and make the same calls; the first alone writes, and tells the others what it found.
+//
+// Under `torchrun --max-restarts` all processes are started again, with the same words, when one of them dies. The run
+// is continued then if it is this launch's own: its folder says which launch wrote to it last. If there is none yet, or
+// it is another's, the words mean what they always do.
 class Run {
  public:
   // Claims the folder. A new one is made aside and takes its name with the first epoch, so that a mistake found before
@@ -90,16 +97,16 @@ class Run {
 
   // The epochs or steps still to be done, of 1 .. count, with progress on stderr. When SIGINT or SIGTERM reaches any
   // rank, the step under way is finished and saved, then Stopped is thrown. A loop that ends early by `break` is done.
-  // Throws std::invalid_argument if the run has done more than `count`.
-  Steps steps(int64_t count);
+  // Throws std::invalid_argument if the run has done more than `count`. per_epoch: steps, for checkpoints by epochs.
+  Steps steps(int64_t count, int64_t per_epoch = 1);
   int64_t done() const { return state_.done; }  // when this process began
 
   // Appends {"epoch": 3, "seconds": 0.41, "validation": {...}} to metrics.jsonl, seconds since the line before.
   void log(int64_t step, const Scores& scores);
 
-  // Saves the state after `step` if it is due, the last, or a signal asked to stop.
-  void checkpoint(int64_t step, const Checkpointable auto& model) {
-    if (checkpoint_due(step)) save_checkpoint(step, [&](const auto& folder) { model.save(folder); });
+  // Saves the state after `step` if it is due and `good`, the last, or a signal asked to stop.
+  void checkpoint(int64_t step, const Checkpointable auto& model, bool good = true) {
+    if (checkpoint_due(step, good)) save_checkpoint(step, [&](const auto& folder) { model.save(folder); });
   }
 
   // Keeps what `save` makes as the best model so far, of `step`, instead of the one before: best/step-000500/.
@@ -107,6 +114,9 @@ class Run {
     if (folder_) best_.save({.done = step}, save);
   }
   std::filesystem::path best(int64_t step) const { return best_.path_of(step); }
+
+  // Writes what `save` puts into evaluation/, instead of what was there.
+  void keep_evaluation(const Save& save);
 
   // Writes what `save_model` puts into model/, then results.json: {"test": {...}, "baselines": {"popularity": {...}}}.
   void finish(const Save& save_model, const Scores& scores, const Scores& baselines = {});
@@ -119,15 +129,15 @@ class Run {
 
   void start_writing();
   void end_step(int64_t step);
-  bool checkpoint_due(int64_t step);
+  bool checkpoint_due(int64_t step, bool good);
   void save_checkpoint(int64_t step, const Save& save);
 
-  const RunRequest request_;
+  RunRequest request_;
   std::optional<RunFolder> folder_;  // the first rank's
   Checkpoints checkpoints_, best_;
   std::optional<std::filesystem::path> resumed_from_;  // checkpoint
   RunState state_;                                     // of the last checkpoint
-  int64_t steps_ = 0;                                  // in all
+  int64_t steps_ = 0, per_epoch_ = 1;                  // in all, of an epoch
   bool complete_ = false;
   std::vector<std::pair<std::string, std::string>> facts_;  // recorded
   int stopping_ = 0;                                        // signal that checkpoint() saw

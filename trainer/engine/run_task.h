@@ -27,6 +27,7 @@ template <RunTaskConfig Config> Task task(std::string name, std::string summary,
              .may_change = may_change,
              .command = invocation.command,
              .device = runtime.device,
+             .launch = runtime.launch,
              .resume = invocation.resume,
              .overwrite = invocation.overwrite});
     if (run.complete()) return log_info("{} is already complete", config.output);

@@ -4,17 +4,19 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <numeric>
 #include <string>
 
-#include "runtime/random.h"
 #include "schema/require.h"
 
 namespace sartor {
 namespace {
 
 constexpr int bins = 15;
+
+size_t bin_of(double probability) {
+  return static_cast<size_t>(std::clamp(std::ceil(probability * bins) - 1, 0.0, bins - 1.0));
+}
 
 // What does not change when rows are drawn again: each row counts `weights` times.
 class Judge {
@@ -103,7 +105,7 @@ class Judge {
       constexpr double least = std::numeric_limits<double>::epsilon();
       loss -= weights[row] * std::log(std::max<double>(probability(row, rows_.labels[row]), least));
       const double top = probability(row, predicted_[row]);
-      const auto bin = static_cast<size_t>(std::clamp(std::ceil(top * bins) - 1, 0.0, bins - 1.0));
+      const auto bin = bin_of(top);
       sure[bin] += weights[row] * top;
       if (predicted_[row] == rows_.labels[row]) right[bin] += weights[row];
     }
@@ -156,24 +158,27 @@ std::vector<Metric> classification_metrics(const Classified& rows) {
 }
 
 std::vector<Metric> multi_label_metrics(std::span<const float> labels, std::span<const float> probabilities,
-                                        int64_t classes) {
+                                        int64_t classes, std::span<const int32_t> weights) {
   require(classes > 0 && labels.size() == probabilities.size() && std::ssize(labels) % classes == 0,
           "{} labels and {} probabilities of {} classes", labels.size(), probabilities.size(), classes);
   const auto rows = std::ssize(labels) / classes;
-  if (rows == 0) return {};
+  require(weights.empty() || std::ssize(weights) == rows, "{} weights of {} rows", weights.size(), rows);
   std::vector<double> right(classes), labelled(classes), said(classes);
-  double whole = 0;
+  double whole = 0, total = 0;
   for (int64_t row = 0; row < rows; row++) {
+    const int32_t times = weights.empty() ? 1 : weights[row];
     bool all = true;
     for (int64_t k = 0; k < classes; k++) {
       const bool label = labels[row * classes + k] > 0.5f, given = probabilities[row * classes + k] > 0.5f;
-      right[k] += label && given;
-      labelled[k] += label;
-      said[k] += given;
+      right[k] += label && given ? times : 0;
+      labelled[k] += label ? times : 0;
+      said[k] += given ? times : 0;
       all = all && label == given;
     }
-    whole += all;
+    whole += all ? times : 0;
+    total += times;
   }
+  if (total == 0) return {};
   const auto ratio = [](double over, double under) { return under > 0 ? over / under : 0; };
   double precision = 0, recall = 0, f1 = 0;
   for (int64_t k = 0; k < classes; k++) {
@@ -182,7 +187,7 @@ std::vector<Metric> multi_label_metrics(std::span<const float> labels, std::span
     f1 += ratio(2 * right[k], said[k] + labelled[k]) / static_cast<double>(classes);
   }
   const auto sum = [](const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); };
-  return {{"accuracy", whole / static_cast<double>(rows)},
+  return {{"accuracy", whole / total},
           {"precision_micro", ratio(sum(right), sum(said))},
           {"recall_micro", ratio(sum(right), sum(labelled))},
           {"f1_micro", ratio(2 * sum(right), sum(said) + sum(labelled))},
@@ -191,31 +196,30 @@ std::vector<Metric> multi_label_metrics(std::span<const float> labels, std::span
           {"f1_macro", f1}};
 }
 
-std::vector<MetricInterval> bootstrap_intervals(const Classified& rows, int64_t draws, double level, uint64_t seed) {
+std::vector<MetricInterval> bootstrap_intervals(const Classified& rows, const BootstrapOptions& options) {
   rows.check();
   const Judge judge(rows);
-  const auto count = static_cast<uint64_t>(rows.rows());
-  std::map<std::string, std::vector<double>> drawn;
-  std::vector<int32_t> weights(count);
-  for (int64_t draw = 0; draw < draws; draw++) {
-    std::ranges::fill(weights, 0);
-    for (uint64_t i = 0; i < count; i++) weights[random_bits(seed, draw * count + i) % count]++;
-    for (const auto& [name, value] : judge.metrics(weights)) drawn[name].push_back(value);
+  return bootstrap(
+      rows.rows(), [&](std::span<const int32_t> weights) { return judge.metrics(weights); }, options);
+}
+
+std::vector<CalibrationBin> calibration_bins(const Classified& rows) {
+  rows.check();
+  std::vector<CalibrationBin> found(bins);
+  const auto predicted = predictions(rows);
+  for (int64_t row = 0; row < rows.rows(); row++) {
+    const double top = rows.probabilities[row * rows.classes + predicted[row]];
+    auto& bin = found[bin_of(top)];
+    bin.rows++;
+    bin.confidence += top;
+    bin.accuracy += predicted[row] == rows.labels[row];
   }
-  std::vector<MetricInterval> intervals;
-  for (const auto& [name, value] : judge.metrics(std::vector<int32_t>(count, 1))) {
-    auto& values = drawn[name];
-    std::ranges::sort(values);
-    const auto quantile = [&](double q) {  // linear between order statistics, as numpy's default
-      if (values.empty()) return value;
-      const double at = q * static_cast<double>(values.size() - 1);
-      const auto below = static_cast<size_t>(at);
-      const auto above = std::min(below + 1, values.size() - 1);
-      return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
-    };
-    intervals.push_back({name, value, quantile((1 - level) / 2), quantile((1 + level) / 2)});
+  for (auto& bin : found) {
+    if (bin.rows == 0) continue;
+    bin.confidence /= static_cast<double>(bin.rows);
+    bin.accuracy /= static_cast<double>(bin.rows);
   }
-  return intervals;
+  return found;
 }
 
 }  // namespace sartor

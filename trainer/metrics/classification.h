@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "metrics/bootstrap.h"
 #include "metrics/metric.h"
 
 namespace sartor {
@@ -50,19 +51,21 @@ std::vector<Metric> classification_metrics(const Classified& rows);
 //   precision_micro, ...             of all (row, class) pairs together
 //   precision_macro, ...             means over the classes, 0 where a divisor is
 //
-// No rows give no metrics. Throws std::invalid_argument on sizes that do not fit.
+// No rows give no metrics. weights (n): each row counts so often; once if empty. Throws std::invalid_argument on sizes
+// that do not fit.
 std::vector<Metric> multi_label_metrics(std::span<const float> labels, std::span<const float> probabilities,
-                                        int64_t classes);
+                                        int64_t classes, std::span<const int32_t> weights = {});
 
-// Where a metric lies when the rows are drawn again.
-struct MetricInterval {
-  std::string name;
-  double value, low, high;
+// The metrics of classification_metrics() with their intervals (bootstrap.h).
+std::vector<MetricInterval> bootstrap_intervals(const Classified& rows, const BootstrapOptions& options = {});
+
+// One bar of a reliability diagram.
+struct CalibrationBin {
+  int64_t rows = 0;
+  double confidence = 0, accuracy = 0;  // means over the rows; 0 without
 };
 
-// The metrics with their percentile bootstrap intervals (Efron 1979) at `level`, rows drawn with replacement `draws`
-// times; the same seed gives the same intervals.
-std::vector<MetricInterval> bootstrap_intervals(const Classified& rows, int64_t draws = 1000, double level = 0.95,
-                                                uint64_t seed = 1);
+// 15 bins of equal width, (0, 1/15], (1/15, 2/15], ..., by each row's highest probability; those of calibration_error.
+std::vector<CalibrationBin> calibration_bins(const Classified& rows);
 
 }  // namespace sartor

@@ -1,7 +1,10 @@
 // One named result of an evaluation, such as {"recall@10", 0.21}.
 #pragma once
 
+#include <algorithm>
+#include <iterator>
 #include <string>
+#include <string_view>
 
 namespace sartor {
 
@@ -9,5 +12,11 @@ struct Metric {
   std::string name;
   double value;
 };
+
+// Whether the less of two values is the better one.
+inline bool lower_is_better(std::string_view metric) {
+  constexpr std::string_view errors[] = {"loss", "log_loss", "perplexity", "calibration_error", "rmse", "mae"};
+  return std::ranges::find(errors, metric) != std::end(errors);
+}
 
 }  // namespace sartor

@@ -29,6 +29,11 @@ class Learner {
   virtual double labels(std::span<const int64_t> rows) = 0;
   virtual at::Tensor loss(std::span<const int64_t> rows) = 0;
 
+  // Floating-point operations of loss() of these training rows and its backward pass, as a model is judged by: those of
+  // its products, no padding, nothing that is computed again. 0: unknown, then there is no utilisation.
+  virtual double flops(std::span<const int64_t>) { return 0; }
+  virtual at::ScalarType compute_type() const { return at::kFloat; }  // of most products
+
   // On the held-out rows; "loss" is among them. Every rank calls it and gets the same.
   virtual std::vector<Metric> evaluate() = 0;
 

@@ -15,8 +15,11 @@
 #include "models/tensors/tensor_file.h"
 #include "optimization/adamw.h"
 #include "optimization/gradient_reducer.h"
+#include "optimization/interval.h"
 #include "optimization/schedule.h"
-#include "runtime/log.h"
+#include "optimization/spikes.h"
+#include "optimization/utilisation.h"
+#include "runtime/memory.h"
 #include "runtime/random.h"
 #include "schema/require.h"
 #include "storage/atomic_file.h"
@@ -34,13 +37,6 @@ struct Judgement {
   int64_t without_better = 0;  // evaluations
 };
 
-// What happened since the last line of metrics.
-struct Interval {
-  double loss_sum = 0, labels = 0, rows = 0, tokens = 0;
-  int64_t steps = 0;
-  Clock::time_point begin = Clock::now();
-};
-
 class Training {
  public:
   Training(const TrainingConfig& config, Learner& learner, ProcessGroup& ranks, Run& run)
@@ -51,18 +47,20 @@ class Training {
         sampler_(config, learner.lengths(), ranks.size()),
         parameters_(learner.parameters()),
         optimizer_(config, parameters_),
+        spikes_(config.spike),
         steps_(total_steps(config, sampler_)) {}
 
   void operator()() {
     run_.restore(*this);
     reducer_.emplace(parameters_, ranks_);
-    for (const auto step : run_.steps(steps_)) {
+    peak_ = measure_peak();
+    for (const auto step : run_.steps(steps_, sampler_.steps_per_epoch())) {
       if (enough()) break;  // here, for a run that is resumed after it had enough
       learn(step - 1);
-      const bool last = step == steps_;
-      if (last || step % config_.logging_steps == 0 || due_for_evaluation(step)) log(step);
-      if (last || due_for_evaluation(step)) judge(step);
-      run_.checkpoint(step, *this);
+      const bool evaluated = due_for_evaluation(step);
+      if (step == steps_ || step % config_.logging_steps == 0 || evaluated) log(step);
+      if (evaluated) judge(step);
+      run_.checkpoint(step, *this, /*good=*/!spikes_.spiking());
     }
     if (config_.load_best_model_at_end && judgement_.best) learner_.load(run_.best(judgement_.best_step));
   }
@@ -72,6 +70,10 @@ class Training {
     write_tensors(folder / "optimizer.safetensors", optimizer_.state());
     nlohmann::ordered_json state = {{"best_step", judgement_.best_step}, {"without_better", judgement_.without_better}};
     if (judgement_.best) state["best"] = *judgement_.best;
+    if (config_.spike.factor > 0) {
+      const auto [recent, spiking] = spikes_.state();
+      state["spikes"] = {{"recent", recent}, {"spiking", spiking}};
+    }
     datasets::write_file(folder / "training.json", state.dump() + "\n");
   }
 
@@ -83,6 +85,7 @@ class Training {
       const auto state = nlohmann::json::parse(std::ifstream(path));
       judgement_ = {.best_step = state.at("best_step"), .without_better = state.at("without_better")};
       if (state.contains("best")) judgement_.best = state.at("best").get<double>();
+      if (state.contains("spikes")) spikes_.load({state["spikes"].at("recent"), state["spikes"].at("spiking")});
     } catch (const nlohmann::json::exception& error) {
       require(false, "{} is broken: {}", path.string(), error.what());
     }
@@ -94,11 +97,24 @@ class Training {
   }
 
   bool due_for_evaluation(int64_t step) const {
-    return step % (config_.eval_steps > 0 ? config_.eval_steps : sampler_.steps_per_epoch()) == 0;
+    if (config_.eval_strategy == IntervalStrategy::no) return false;
+    const auto by_steps = config_.eval_steps > 0 ? config_.eval_steps : config_.logging_steps;
+    const bool epochs = config_.eval_strategy == IntervalStrategy::epoch;
+    return step == steps_ || step % (epochs ? sampler_.steps_per_epoch() : by_steps) == 0;
+  }
+
+  at::Device device() const { return parameters_.front().tensor.device(); }
+
+  // Of all ranks together, each at the same time as the others. 0 where the learner cannot say what it computes.
+  double measure_peak() {
+    if (learner_.flops(sampler_.step(0)) == 0) return 0;
+    ranks_.sum({0.0});
+    return ranks_.sum({product_peak(device(), learner_.compute_type())})[0];
   }
 
   // One optimizer step; `step` counts from 0.
   void learn(int64_t step) {
+    const auto begin = Clock::now();
     const auto micro_batches = sampler_.micro_batches(step, ranks_.rank());
     const auto all = sampler_.step(step);
     learner_.begin_step(step);
@@ -119,39 +135,78 @@ class Training {
       share.backward();
       loss_sum = loss_sum.defined() ? loss_sum + loss.detach() : loss.detach();
     }
-    gradient_norm_ = clip_gradients(parameters_, config_.max_grad_norm);
-    const double sum = ranks_.sum({loss_sum.item<double>()})[0];
-    require_finite(step, sum / std::max(labels, 1.0));
-    learning_rate_ = config_.learning_rate * rate_at(config_, step, steps_);
-    optimizer_.step(learning_rate_);
+    const double norm = clip_gradients(parameters_, config_.max_grad_norm);
+    const double loss = ranks_.sum({loss_sum.item<double>()})[0] / std::max(labels, 1.0);
+    require_finite(step, loss, norm);
+    const double rate = config_.learning_rate * rate_at(config_, step, steps_);
+    optimizer_.step(rate);
     for (const auto& parameter : parameters_) parameter.tensor.mutable_grad().zero_();
 
-    interval_.loss_sum += sum / std::max(labels, 1.0);
-    interval_.labels += labels;
-    interval_.rows += static_cast<double>(all.size());
-    for (const auto row : all) interval_.tokens += learner_.lengths()[row];
-    interval_.steps++;
+    auto figures = figures_of(step);
+    figures.loss = loss;
+    figures.learning_rate = rate;
+    figures.gradient_norm = norm;
+    figures.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    interval_.add(figures);
+    watch(step + 1, loss);
   }
 
-  void require_finite(int64_t step, double loss) const {
-    if (std::isfinite(loss) && std::isfinite(gradient_norm_)) return;
+  void require_finite(int64_t step, double loss, double norm) const {
+    if (std::isfinite(loss) && std::isfinite(norm)) return;
     throw std::runtime_error(
         fmt::format("step {}: the loss is {}, the norm of the gradients {}; nothing of this step was kept. A lower "
-                    "learning_rate or "
-                    "max_grad_norm, or a longer warm-up, may help",
-                    step + 1, loss, gradient_norm_));
+                    "learning_rate or max_grad_norm, or a longer warm-up, may help",
+                    step + 1, loss, norm));
   }
 
+  // The last line of metrics of a training that a spike ends is that of the spike.
+  void watch(int64_t step, double loss) {
+    try {
+      spikes_.add(step, loss);
+    } catch (const std::runtime_error&) {
+      log(step);
+      throw;
+    }
+  }
+
+  // What the step's rows say, on every rank the same.
+  StepFigures figures_of(int64_t step) {
+    const auto& lengths = learner_.lengths();
+    StepFigures figures;
+    for (int rank = 0; rank < ranks_.size(); rank++) {
+      for (const auto rows : sampler_.micro_batches(step, rank)) {
+        int32_t longest = 0;
+        for (const auto row : rows) {
+          figures.tokens += lengths[row];
+          longest = std::max(longest, lengths[row]);
+        }
+        figures.rows += static_cast<double>(rows.size());
+        figures.padded_tokens += static_cast<double>(rows.size()) * longest;
+      }
+    }
+    if (peak_ > 0) figures.flops = learner_.flops(sampler_.step(step));
+    return figures;
+  }
+
+  // A line of metrics: those of Interval::metrics(), then
+  //
+  //   memory_mib           most resident memory of a rank until now
+  //   gpu_memory_mib       most memory of a rank's GPU that libtorch took until now; left out without a GPU
+  //   epoch                passes over the training rows until now
   void log(int64_t step) {
-    const std::chrono::duration<double> seconds = Clock::now() - interval_.begin;
-    run_.log(step, {{"train",
-                     {{"loss", interval_.loss_sum / static_cast<double>(std::max<int64_t>(interval_.steps, 1))},
-                      {"learning_rate", learning_rate_},
-                      {"grad_norm", gradient_norm_},
-                      {"epoch", static_cast<double>(step) / static_cast<double>(sampler_.steps_per_epoch())},
-                      {"samples_per_second", interval_.rows / seconds.count()},
-                      {"tokens_per_second", interval_.tokens / seconds.count()}}}});
+    auto metrics = interval_.metrics(peak_);
+    metrics.push_back({"memory_mib", most_of_ranks(peak_resident_mib())});
+    const double gpu = most_of_ranks(device().is_cpu() ? 0 : peak_gpu_mib(device().index()));
+    if (gpu > 0) metrics.push_back({"gpu_memory_mib", gpu});
+    metrics.push_back({"epoch", static_cast<double>(step) / static_cast<double>(sampler_.steps_per_epoch())});
+    run_.log(step, {{"train", metrics}});
     interval_ = {};
+  }
+
+  double most_of_ranks(double value) {
+    std::vector<double> values(ranks_.size());
+    values[ranks_.rank()] = value;
+    return std::ranges::max(ranks_.sum(std::move(values)));
   }
 
   void judge(int64_t step) {
@@ -161,7 +216,7 @@ class Training {
     if (metrics.empty()) return;
     require(found != metrics.end(), "training.metric_for_best_model is {}, the evaluation has no such metric",
             config_.metric_for_best_model);
-    const double sign = config_.metric_for_best_model == "loss" ? -1 : 1;
+    const double sign = lower_is_better(config_.metric_for_best_model) ? -1 : 1;
     const bool better = !judgement_.best || sign * (found->value - *judgement_.best) > config_.early_stopping.threshold;
     judgement_.without_better = better ? 0 : judgement_.without_better + 1;
     if (better) {
@@ -169,7 +224,6 @@ class Training {
       judgement_.best_step = step;
       if (config_.load_best_model_at_end) run_.keep_best(step, [&](const auto& folder) { learner_.save(folder); });
     }
-    interval_.begin = Clock::now();
   }
 
   const TrainingConfig& config_;
@@ -180,10 +234,11 @@ class Training {
   const std::vector<Parameter> parameters_;
   AdamW optimizer_;
   std::optional<GradientReducer> reducer_;
+  SpikeWatch spikes_;
   const int64_t steps_;
   Judgement judgement_;
   Interval interval_;
-  double gradient_norm_ = 0, learning_rate_ = 0;
+  double peak_ = 0;  // FLOP/s
 };
 
 }  // namespace

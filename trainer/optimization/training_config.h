@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <string>
 
+#include "engine/run_config.h"
 #include "optimization/sampler.h"
 #include "optimization/schedule.h"
+#include "optimization/spikes.h"
 #include "schema/fields.h"
 
 namespace sartor {
@@ -43,10 +45,12 @@ struct TrainingConfig : SamplerConfig, AdamWConfig, ScheduleConfig {
   double max_grad_norm = 1;
   bool gradient_checkpointing = false;
   int64_t logging_steps = 50;
+  IntervalStrategy eval_strategy = IntervalStrategy::epoch;
   int64_t eval_steps = 0;
   std::string metric_for_best_model = "loss";
   bool load_best_model_at_end = false;
   EarlyStoppingConfig early_stopping;
+  SpikeConfig spike;
 
   template <class Fields> void describe(Fields& field) {
     field("num_train_epochs", num_train_epochs, at_least(1), "Passes over the training rows.");
@@ -59,12 +63,22 @@ struct TrainingConfig : SamplerConfig, AdamWConfig, ScheduleConfig {
           "Whether a layer's activations are computed again in the backward pass, not kept: less memory, a third more "
           "products.");
     field("logging_steps", logging_steps, at_least(1), "Steps from one line of metrics.jsonl to the next.");
-    field("eval_steps", eval_steps, at_least(0), "Steps from one evaluation to the next; 0: after each epoch.");
+    field("eval_strategy", eval_strategy,
+          "steps: an evaluation each eval_steps, epoch: after each; in both cases after the last step, too.");
+    field("eval_steps", eval_steps, at_least(0), "Steps from one evaluation to the next; 0: as logging_steps.");
     field("metric_for_best_model", metric_for_best_model,
-          "Metric of the evaluation by which models are compared; loss is better when lower, all others when higher.");
+          "Metric of the evaluation by which models are compared: the least loss, log_loss, perplexity, "
+          "calibration_error, rmse or mae, the greatest of any other.");
     field("load_best_model_at_end", load_best_model_at_end,
           "Whether the best of all evaluated models is the result, not the last.");
     field("early_stopping", early_stopping, "When to end before the last step.");
+    field("spike", spike, "When the loss says that training has gone wrong.");
+  }
+  void check() const {
+    require(eval_steps == 0 || eval_strategy == IntervalStrategy::steps,
+            "eval_steps is {}, it is for eval_strategy: steps", eval_steps);
+    require(eval_strategy != IntervalStrategy::no || (early_stopping.patience == 0 && !load_best_model_at_end),
+            "eval_strategy is no: early_stopping and load_best_model_at_end need evaluations");
   }
 };
 

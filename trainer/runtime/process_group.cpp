@@ -39,7 +39,7 @@ c10::intrusive_ptr<c10d::Store> open_store(const Ranks& ranks, std::chrono::seco
           ranks.world_size);
   c10d::TCPStoreOptions options;
   options.port = master_port();
-  options.isServer = ranks.rank == 0 && environment("TORCHELASTIC_USE_AGENT_STORE").empty();
+  options.isServer = ranks.rank == 0 && environment("TORCHELASTIC_USE_AGENT_STORE") != "True";
   options.numWorkers = ranks.world_size;
   options.timeout = timeout;
   auto store = c10::make_intrusive<c10d::TCPStore>(host, options);

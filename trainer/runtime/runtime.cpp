@@ -1,8 +1,13 @@
 #include "runtime/runtime.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <sstream>
 #include <string_view>
 
 #include "core/gpu_module.h"
@@ -22,6 +27,20 @@ int environment_number(const char* name, int otherwise) {
   require(error == std::errc() && end == text.end(), "the environment variable {} is '{}', expected a number", name,
           text);
   return number;
+}
+
+// Process ids come again, but not with the same start.
+std::string parent_process() {
+  const auto parent = getppid();
+  std::ifstream file(fmt::format("/proc/{}/stat", parent));
+  std::string stat{std::istreambuf_iterator<char>(file), {}};
+  stat.erase(0, stat.rfind(')') + 1);  // a program's name may hold anything
+  std::istringstream fields(stat);
+  std::string field;
+  for (int number = 3; number <= 22; number++) fields >> field;  // proc(5): starttime is the 22nd
+  char host[256] = {};
+  gethostname(host, sizeof host - 1);
+  return fmt::format("{}:{}:{}", host, parent, field);
 }
 
 int choose_none(Device device, const std::string& why_not) {
@@ -57,6 +76,13 @@ Ranks Ranks::from_environment() {
   return ranks;
 }
 
+Launch Launch::from_environment() {
+  const char* id = std::getenv("TORCHELASTIC_RUN_ID");
+  if (!id) return {};
+  const bool named = *id != 0 && id != std::string_view("none");
+  return {.id = named ? id : parent_process(), .restarts = environment_number("TORCHELASTIC_RESTART_COUNT", 0)};
+}
+
 Runtime make_runtime(const RuntimeConfig& config, Compute compute) {
   const auto ranks = Ranks::from_environment();
   const int shared = std::max(cuda::available_threads() / ranks.local_world_size, 1);
@@ -67,7 +93,12 @@ Runtime make_runtime(const RuntimeConfig& config, Compute compute) {
   set_threads(threads);
   auto device = context.backend().description();
   if (!why_not.empty()) device += fmt::format(" (no GPU: {})", why_not);
-  return {.ranks = ranks, .threads = threads, .context = std::move(context), .device = std::move(device), .gpu = gpu};
+  return {.ranks = ranks,
+          .launch = Launch::from_environment(),
+          .threads = threads,
+          .context = std::move(context),
+          .device = std::move(device),
+          .gpu = gpu};
 }
 
 }  // namespace sartor

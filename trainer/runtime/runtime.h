@@ -18,8 +18,19 @@ struct Ranks {
   static Ranks from_environment();
 };
 
+// What started this process, where that is torchrun: it starts all processes again, with the same words, when one dies.
+struct Launch {
+  std::string id;    // the same for all starts of one launch, of no other; empty without torchrun
+  int restarts = 0;  // of the processes until now
+
+  // From TORCHELASTIC_RUN_ID or, where torchrun was given no --rdzv-id, the process that is torchrun; and
+  // TORCHELASTIC_RESTART_COUNT. Throws std::invalid_argument if that is no number.
+  static Launch from_environment();
+};
+
 struct Runtime {
   Ranks ranks;
+  Launch launch;
   int threads;            // CPU threads of every pool
   cuda::Context context;  // where operations run
   std::string device;     // which that is, for people

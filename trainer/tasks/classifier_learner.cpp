@@ -8,8 +8,7 @@
 #include <cmath>
 #include <string_view>
 
-#include "metrics/classification.h"
-#include "metrics/rating.h"
+#include "models/bert/flops.h"
 #include "models/bert/folder.h"
 #include "runtime/log.h"
 #include "schema/require.h"
@@ -71,7 +70,7 @@ ClassifierLearner::ClassifierLearner(const ClassifyConfig& config, const dataset
           "model.frozen_layers is {}: no layer is left for the adapters of model.lora", config.model.frozen_layers);
   if (config.model.lora) model_.add_adapters(*config.model.lora, config.model.frozen_layers);
   model_.checkpoint_gradients(config.training.gradient_checkpointing);
-  model_.compute_in(config.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
+  model_.compute_in(compute_type());
   loss_.label_smoothing = config.model.label_smoothing_factor;
   const auto& weights = config.model.class_weights;
   require(problem_ == bert::Problem::single_label || (weights.empty() && loss_.label_smoothing == 0),
@@ -117,8 +116,21 @@ at::Tensor ClassifierLearner::loss(std::span<const int64_t> rows) {
   return bert::classification_loss(logits, targets(data_.train, rows).to(device_), problem_, loss_).sum;
 }
 
-std::vector<Metric> ClassifierLearner::judge(const StoredTexts& part) {
-  if (part.rows() == 0) return {};
+double ClassifierLearner::flops(std::span<const int64_t> rows) {
+  std::vector<int32_t> lengths;
+  for (const auto row : rows) lengths.push_back(data_.train.lengths()[row]);
+  return bert::training_flops(
+      model_.config(), lengths,
+      {.frozen_layers = config_.model.frozen_layers, .weights_trained = !config_.model.lora.has_value()});
+}
+
+at::ScalarType ClassifierLearner::compute_type() const {
+  return config_.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+}
+
+Predictions ClassifierLearner::predict(const StoredTexts& part) {
+  auto predictions = without_scores(problem_, data_.labels, part);
+  if (part.rows() == 0) return predictions;
   const c10::InferenceMode inference;
   model_.train(false);
   const int64_t classes = model_.config().num_labels();
@@ -137,42 +149,9 @@ std::vector<Metric> ClassifierLearner::judge(const StoredTexts& part) {
   }
   found.insert(found.end(), {loss, weight});
   found = ranks_.sum(std::move(found));
-  std::vector<Metric> metrics = {{"loss", found[found.size() - 2] / found.back()}};
-  found.resize(found.size() - 2);
-  for (auto& metric : metrics_of(part, found)) metrics.push_back(std::move(metric));
-  return metrics;
-}
-
-std::vector<Metric> ClassifierLearner::metrics_of(const StoredTexts& part, const std::vector<double>& logits) const {
-  const int64_t classes = model_.config().num_labels();
-  if (problem_ == bert::Problem::regression) {
-    RatingMetrics errors;
-    for (int64_t row = 0; row < part.rows(); row++) errors.add(logits[row], part.labels(row)[0]);
-    return errors.finish();
-  }
-  std::vector<float> probabilities(logits.size());
-  for (int64_t row = 0; row < part.rows(); row++) {
-    const auto mine = std::span(logits).subspan(row * classes, classes);
-    const double most = std::ranges::max(mine);
-    double sum = 0;
-    for (const double logit : mine) sum += std::exp(logit - most);
-    for (int64_t k = 0; k < classes; k++) {
-      const double p =
-          problem_ == bert::Problem::single_label ? std::exp(mine[k] - most) / sum : 1 / (1 + std::exp(-mine[k]));
-      probabilities[row * classes + k] = static_cast<float>(p);
-    }
-  }
-  if (problem_ == bert::Problem::multi_label) {
-    std::vector<float> labels;
-    for (int64_t row = 0; row < part.rows(); row++) {
-      const auto mine = part.labels(row);
-      labels.insert(labels.end(), mine.begin(), mine.end());
-    }
-    return multi_label_metrics(labels, probabilities, classes);
-  }
-  std::vector<int32_t> labels;
-  for (int64_t row = 0; row < part.rows(); row++) labels.push_back(class_of(part, row));
-  return classification_metrics({labels, probabilities, classes});
+  predictions.loss = found[found.size() - 2] / found.back();
+  predictions.scores = scores_of(problem_, std::span(found).first(found.size() - 2), classes);
+  return predictions;
 }
 
 void ClassifierLearner::save(const fs::path& folder) const {

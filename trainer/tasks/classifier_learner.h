@@ -10,6 +10,7 @@
 #include "optimization/learner.h"
 #include "runtime/process_group.h"
 #include "storage/stored_texts.h"
+#include "tasks/classifier_evaluation.h"
 #include "tasks/classify.h"
 #include "text/tokenizer_spec.h"
 
@@ -26,13 +27,12 @@ class ClassifierLearner : public Learner {
   const std::vector<int32_t>& lengths() const override { return data_.train.lengths(); }
   double labels(std::span<const int64_t> rows) override;
   at::Tensor loss(std::span<const int64_t> rows) override;
-  std::vector<Metric> evaluate() override { return judge(data_.validation); }
+  double flops(std::span<const int64_t> rows) override;
+  at::ScalarType compute_type() const override;
+  std::vector<Metric> evaluate() override { return metrics_of(predict(data_.validation)); }
 
-  // Each rank takes its share of the batches, all get the same metrics: none without rows.
-  //   single_label  loss, and those of classification_metrics()
-  //   multi_label   loss, and those of multi_label_metrics()
-  //   regression    loss, rmse, mae
-  std::vector<Metric> judge(const datasets::StoredTexts& part);
+  // What the model says of held-out rows. Each rank takes its share of the batches, all get the same.
+  Predictions predict(const datasets::StoredTexts& part);
 
   // The whole model: config.json, model.safetensors and the tokenizer's files; adapters are merged into the weights.
   void write_model(const std::filesystem::path& folder) const;
@@ -45,7 +45,6 @@ class ClassifierLearner : public Learner {
   int32_t class_of(const datasets::StoredTexts& part, int64_t row) const;
   bert::Packed packed(const datasets::StoredTexts& part, std::span<const int64_t> rows) const;
   at::Tensor targets(const datasets::StoredTexts& part, std::span<const int64_t> rows) const;
-  std::vector<Metric> metrics_of(const datasets::StoredTexts& part, const std::vector<double>& logits) const;
 
   const ClassifyConfig& config_;
   const datasets::TokenizedTexts& data_;

@@ -8,6 +8,7 @@
 #include "runtime/log.h"
 #include "schema/config.h"
 #include "tasks/classifier_learner.h"
+#include "tasks/results_table.h"
 #include "tasks/sources.h"
 
 namespace sartor {
@@ -30,12 +31,14 @@ void classify(const ClassifyConfig& config, const Invocation& invocation) {
   ProcessGroup ranks(runtime.ranks, runtime.gpu >= 0, std::chrono::seconds(config.ddp_timeout));
   Run run({.folder = config.output,
            .config = to_yaml(config),
-           .checkpoint = {.every = config.checkpoint.every, .keep = config.checkpoint.keep},
-           .may_change = {"device", "threads", "checkpoint", "output", "ddp_timeout", "per_device_eval_tokens"},
+           .checkpoint = config.checkpoint,
+           .may_change = {"device", "threads", "checkpoint", "output", "ddp_timeout", "per_device_eval_tokens",
+                          "bootstrap_draws", "training.spike"},
            .command = invocation.command,
            .device = runtime.device,
            .unit = "step",
            .ranks = &ranks,
+           .launch = runtime.launch,
            .resume = invocation.resume,
            .overwrite = invocation.overwrite});
   if (run.complete()) return log_info("{} is already complete", config.output);
@@ -45,8 +48,16 @@ void classify(const ClassifyConfig& config, const Invocation& invocation) {
   ClassifierLearner learner(config, data, ranks, runtime.gpu);
   if (config.model.lora) run.record("base_model_hash", weights_hash(config.model.path));
   train(config.training, learner, ranks, run);
-  const auto write_model = [&](const auto& folder) { learner.write_model(folder); };
-  run.finish(write_model, {{"validation", learner.evaluate()}, {"test", learner.judge(data.test)}});
+
+  const auto validation = learner.predict(data.validation), test = learner.predict(data.test);
+  Scores baselines;
+  if (test.rows() > 0) baselines = {{"prior", metrics_of(prior_baseline(test, data.train))}};
+  run.keep_evaluation([&](const auto& folder) {
+    write_evaluation(folder, {{"validation", &validation}, {"test", &test}}, {.draws = config.bootstrap_draws});
+  });
+  run.finish([&](const auto& folder) { learner.write_model(folder); },
+             {{"validation", metrics_of(validation)}, {"test", metrics_of(test)}}, baselines);
+  if (ranks.first()) print_results(metrics_of(test), baselines);
 }
 
 }  // namespace sartor

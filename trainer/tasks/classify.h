@@ -52,23 +52,13 @@ struct ClassifierModelConfig {
   }
 };
 
-// As RunConfig, with steps in place of epochs.
-struct StepCheckpointConfig {
-  int64_t every = 500;
-  int64_t keep = 2;
-
-  template <class Fields> void describe(Fields& field) {
-    field("every", every, at_least(1), "Steps from one checkpoint to the next; the last step always has one.");
-    field("keep", keep, at_least(1), "Newest checkpoints that stay on disk.");
-  }
-};
-
 struct ClassifyConfig : RuntimeConfig {
   TokenizedConfig data;
   ClassifierModelConfig model;
   Precision precision = Precision::fp32;
   TrainingConfig training;
   int64_t per_device_eval_tokens = 8192;
+  int64_t bootstrap_draws = 1000;
   std::string output;
   StepCheckpointConfig checkpoint;
   int64_t ddp_timeout = 1800;
@@ -80,6 +70,8 @@ struct ClassifyConfig : RuntimeConfig {
     field("precision", precision, "Of activations and products; weights, gradients and losses stay fp32.");
     field("training", training, "How.");
     field("per_device_eval_tokens", per_device_eval_tokens, at_least(1), "Tokens of a batch when the model is judged.");
+    field("bootstrap_draws", bootstrap_draws, at_least(0),
+          "How often the held-out rows are drawn anew for the 95% intervals of evaluation.json; 0: no intervals.");
     field.required("output", output,
                    "Folder of the run; it must not exist yet, unless --resume or --overwrite is given.");
     field("checkpoint", checkpoint, "What --resume continues from.");

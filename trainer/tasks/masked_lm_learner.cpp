@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/bert/flops.h"
 #include "models/bert/folder.h"
 #include "models/bert/loss.h"
 #include "runtime/log.h"
@@ -70,7 +71,7 @@ MaskedLmLearner::MaskedLmLearner(const PretrainConfig& config, const datasets::T
       tokenizer_(tokenizer_of(config.model.folder(), data, config.data.path)),
       masking_(tokenizer_, config.mlm_probability),
       model_(make_model(config, data, tokenizer_, device_)) {
-  model_.compute_in(config.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
+  model_.compute_in(compute_type());
 }
 
 std::vector<Parameter> MaskedLmLearner::parameters() {
@@ -93,6 +94,21 @@ at::Tensor MaskedLmLearner::loss(std::span<const int64_t> rows) {
   model_.train(true);
   const auto [batch, places_R, tokens_R] = masked(data_.train, rows, step_seed_);
   return bert::masked_lm_loss(model_.predict_tokens(batch, places_R), tokens_R).sum;
+}
+
+double MaskedLmLearner::flops(std::span<const int64_t> rows) {
+  std::vector<int32_t> lengths;
+  bert::TrainedWork work = {.head = bert::Head::masked_lm};
+  for (const auto row : rows) {
+    lengths.push_back(data_.train.lengths()[row]);
+    const double predicted = std::round(std::max(lengths.back() - 2, 1) * config_.mlm_probability);
+    work.predicted += std::max<int64_t>(1, static_cast<int64_t>(predicted));
+  }
+  return bert::training_flops(model_.config(), lengths, work);
+}
+
+at::ScalarType MaskedLmLearner::compute_type() const {
+  return config_.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
 }
 
 std::vector<Metric> MaskedLmLearner::evaluate() {

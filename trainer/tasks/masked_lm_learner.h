@@ -26,6 +26,8 @@ class MaskedLmLearner : public Learner {
   void begin_step(int64_t step) override;
   double labels(std::span<const int64_t> rows) override;
   at::Tensor loss(std::span<const int64_t> rows) override;
+  double flops(std::span<const int64_t> rows) override;  // as if rows had two special tokens
+  at::ScalarType compute_type() const override;
 
   // Of the validation rows, whose masks are the same for any step and seed: loss, perplexity, accuracy of the predicted
   // tokens. Each rank takes its share, all get the same; none without rows.

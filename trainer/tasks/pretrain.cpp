@@ -13,12 +13,14 @@ void pretrain(const PretrainConfig& config, const Invocation& invocation) {
   ProcessGroup ranks(runtime.ranks, runtime.gpu >= 0, std::chrono::seconds(config.ddp_timeout));
   Run run({.folder = config.output,
            .config = to_yaml(config),
-           .checkpoint = {.every = config.checkpoint.every, .keep = config.checkpoint.keep},
-           .may_change = {"device", "threads", "checkpoint", "output", "ddp_timeout", "per_device_eval_tokens"},
+           .checkpoint = config.checkpoint,
+           .may_change = {"device", "threads", "checkpoint", "output", "ddp_timeout", "per_device_eval_tokens",
+                          "training.spike"},
            .command = invocation.command,
            .device = runtime.device,
            .unit = "step",
            .ranks = &ranks,
+           .launch = runtime.launch,
            .resume = invocation.resume,
            .overwrite = invocation.overwrite});
   if (run.complete()) return log_info("{} is already complete", config.output);

@@ -7,8 +7,10 @@ namespace sartor {
 namespace {
 
 bool for_people(std::string_view metric) {
-  return metric == "rmse" || metric == "mae" || metric.starts_with("recall@") || metric.starts_with("ndcg@") ||
-         metric.starts_with("coverage@");
+  constexpr std::string_view whole[] = {"rmse", "mae", "accuracy", "f1_macro", "roc_auc", "log_loss"};
+  constexpr std::string_view begins[] = {"recall@", "ndcg@", "coverage@"};
+  return std::ranges::find(whole, metric) != std::end(whole) ||
+         std::ranges::any_of(begins, [&](auto begin) { return metric.starts_with(begin); });
 }
 
 void print_row(std::string_view name, const std::vector<Metric>& metrics,

@@ -199,6 +199,72 @@ TEST_F(RunTest, ResumedRunEqualsAnUninterruptedOne) {
   EXPECT_EQ(starts[2]["done_before"], 4);
 }
 
+TEST_F(RunTest, CheckpointsByEpochsOrAtTheEndAlone) {
+  const auto kept = [](const std::string& folder, IntervalStrategy strategy, bool good) {
+    auto asked = request(folder);
+    asked.unit = "step";
+    asked.checkpoint = {.save_strategy = strategy, .every = 2, .keep = 9};
+    sartor::Run run(asked);
+    for (auto step : run.steps(7, /*per_epoch=*/3)) run.checkpoint(step, ToyModel(), good || step != 6);
+    return names_in(fs::path(folder) / "checkpoints");
+  };
+  EXPECT_THAT(kept("steps", IntervalStrategy::steps, true),
+              ElementsAre("step-000002", "step-000004", "step-000006", "step-000007"));
+  EXPECT_THAT(kept("epochs", IntervalStrategy::epoch, true), ElementsAre("step-000003", "step-000006", "step-000007"));
+  EXPECT_THAT(kept("good", IntervalStrategy::epoch, false), ElementsAre("step-000003", "step-000007"));
+  EXPECT_THAT(kept("end", IntervalStrategy::no, true), ElementsAre("step-000007"));
+}
+
+TEST_F(RunTest, EvaluationIsReplacedAsAWhole) {
+  const auto writes = [](const std::string& name) {
+    return [=](const fs::path& folder) { std::ofstream(folder / name) << "x"; };
+  };
+  sartor::Run run(request());
+  for (auto epoch : run.steps(1)) run.checkpoint(epoch, ToyModel());
+  run.keep_evaluation(writes("first"));
+  run.keep_evaluation(writes("second"));
+  EXPECT_THAT(names_in("runs/a/evaluation"), ElementsAre("second"));
+  const auto fails = [](const fs::path& folder) {
+    std::ofstream(folder / "half") << "x";
+    throw std::runtime_error("full");
+  };
+  EXPECT_THROW(run.keep_evaluation(fails), std::runtime_error);
+  EXPECT_FALSE(fs::exists("runs/a/evaluation.partial"));
+}
+
+TEST_F(RunTest, ARestartedLaunchGoesOnWithItsOwnRunAlone) {
+  const auto of = [](const std::string& launch, int restarts, RunRequest request = RunTest::request()) {
+    request.launch = {launch, restarts};
+    return request;
+  };
+  EXPECT_THROW(train(of("one", 0), 5, 3), Crashed);
+  EXPECT_THAT([&] { sartor::Run run(of("one", 0)); }, ThrowsMessage<std::invalid_argument>(HasSubstr("exists")));
+  EXPECT_THAT([&] { sartor::Run run(of("two", 1)); }, ThrowsMessage<std::invalid_argument>(HasSubstr("exists")));
+  EXPECT_THROW(train(of("one", 1), 5, 4), Crashed);
+  const auto model = train(of("one", 2));
+  EXPECT_EQ(model.weights, train(request("runs/whole")).weights);
+  const auto starts = json_of("runs/a/provenance.json")["starts"];
+  ASSERT_EQ(starts.size(), 3);
+  EXPECT_EQ(starts[2]["launch"], "one");
+  EXPECT_EQ(starts[2]["done_before"], 3);
+  EXPECT_TRUE(sartor::Run(of("one", 3)).complete());
+
+  EXPECT_THROW(train(of("two", 0, overwriting()), 5, 2), Crashed);  // puts the run aside, once
+  train(of("two", 1, overwriting()));
+  EXPECT_THAT(names_in("runs"), ElementsAre("a", "a.1", "whole"));
+  EXPECT_EQ(json_of("runs/a/provenance.json")["starts"].size(), 2);
+}
+
+TEST_F(RunTest, ALaunchThatDiedBeforeItsRunBeganBeginsIt) {
+  auto asked = request();
+  asked.launch = {"one", 1};
+  train(asked, 2);
+  EXPECT_THAT(logged_epochs("runs/a"), ElementsAre(1, 2));
+  train(request("runs/b"), 1);  // nobody's
+  asked.folder = "runs/b";
+  EXPECT_THAT([&] { sartor::Run run(asked); }, ThrowsMessage<std::invalid_argument>(HasSubstr("runs/b exists")));
+}
+
 TEST_F(RunTest, ResumeRefusesAnotherConfig) {
   EXPECT_THROW(train(request(), 5, 3), Crashed);
   auto changed = resumed();

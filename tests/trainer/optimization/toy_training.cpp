@@ -20,14 +20,19 @@ struct ToyConfig : RunConfig {
   TrainingConfig training;
   int64_t rows = 70;
   double dropout = 0;
-  int64_t die_in = 0;
+  int64_t die_in = 0, die_rank = -1;
+  bool counts_flops = false;
+  IntervalStrategy save_strategy = IntervalStrategy::steps;
 
   template <class Fields> void describe(Fields& field) {
     RunConfig::describe(field);
     field("training", training, "How.");
     field("rows", rows, "Of training data.");
     field("dropout", dropout, between(0, 1), "Share.");
-    field("die_in", die_in, "Step in which the program kills itself; 0 for none.");
+    field("die_in", die_in, "Step in which the program kills itself, unless torchrun restarted it; 0 for none.");
+    field("die_rank", die_rank, "The one that does; -1 for all.");
+    field("counts_flops", counts_flops, "Whether it says how much it computes.");
+    field("save_strategy", save_strategy, "Of checkpoints.");
   }
   std::vector<std::filesystem::path> reads() const { return {}; }
   std::vector<std::filesystem::path> writes() const { return {output}; }
@@ -43,7 +48,7 @@ at::Tensor made(uint64_t seed, at::IntArrayRef shape) {
 // A row is `length` vectors, each with a target; the loss is the mean of the squared errors over all of them.
 class ToyLearner : public Learner {
  public:
-  explicit ToyLearner(const ToyConfig& config) : config_(config) {
+  ToyLearner(const ToyConfig& config, bool dies) : config_(config), dies_(dies) {
     for (int64_t row = 0; row < config.rows; row++) lengths_.push_back(static_cast<int32_t>(1 + row * 7 % 9));
     parameters_ = {{"in.weight", made(1, {hidden, features})},
                    {"in.bias", at::zeros({hidden})},
@@ -60,10 +65,13 @@ class ToyLearner : public Learner {
     return count;
   }
   at::Tensor loss(std::span<const int64_t> rows) override {
-    if (++losses_ == config_.die_in) std::raise(SIGKILL);
+    if (++losses_ == config_.die_in && dies_) std::raise(SIGKILL);
     std::vector<at::Tensor> inputs;
     for (const auto row : rows) inputs.push_back(made(100 + row, {lengths_[row], features}));
     return error(at::cat(inputs), config_.dropout).sum();
+  }
+  double flops(std::span<const int64_t> rows) override {
+    return config_.counts_flops ? 6 * labels(rows) * hidden * (features + 1) : 0;
   }
   std::vector<Metric> evaluate() override {
     const at::NoGradGuard no_grad;
@@ -91,6 +99,7 @@ class ToyLearner : public Learner {
   }
 
   const ToyConfig& config_;
+  const bool dies_;
   std::vector<int32_t> lengths_;
   std::vector<Parameter> parameters_;
   int64_t losses_ = 0;
@@ -99,16 +108,20 @@ class ToyLearner : public Learner {
 void run_toy(const ToyConfig& config, const Invocation& invocation) {
   const auto runtime = make_runtime(config);
   ProcessGroup ranks(runtime.ranks, /*gpu=*/false, std::chrono::seconds(60));
+  auto checkpoint = config.checkpoint;
+  checkpoint.save_strategy = config.save_strategy;
   Run run({.folder = config.output,
            .config = to_yaml(config),
-           .checkpoint = config.checkpoint,
-           .may_change = {"die_in", "output"},
+           .checkpoint = checkpoint,
+           .may_change = {"die_in", "output", "training.spike"},
            .unit = "step",
            .ranks = &ranks,
+           .launch = runtime.launch,
            .resume = invocation.resume,
            .overwrite = invocation.overwrite});
   if (run.complete()) return;
-  ToyLearner learner(config);
+  const bool chosen = config.die_rank < 0 || config.die_rank == runtime.ranks.rank;
+  ToyLearner learner(config, chosen && runtime.launch.restarts == 0);
   train(config.training, learner, ranks, run);
   run.finish(learner, {{"test", learner.evaluate()}});
 }

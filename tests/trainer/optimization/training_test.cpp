@@ -16,9 +16,11 @@ namespace sartor {
 namespace {
 
 using nlohmann::json;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::on_ranks;
+using ::testing::IsEmpty;
 using ::testing::Pair;
+using testing::on_ranks;
 using Weights = std::map<std::string, std::vector<float>>;
 
 class TrainingTest : public testing::WorkingFolderTest {
@@ -56,6 +58,24 @@ class TrainingTest : public testing::WorkingFolderTest {
     return most;
   }
 
+  std::vector<int64_t> steps_with(const std::string& run, const std::string& of) const {
+    std::vector<int64_t> steps;
+    std::istringstream lines(read(run + "/metrics.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      const auto entry = json::parse(line);
+      if (entry.contains(of)) steps.push_back(entry["step"]);
+    }
+    return steps;
+  }
+
+  std::vector<std::string> checkpoints(const std::string& run) const {
+    std::vector<std::string> names;
+    for (const auto& each : std::filesystem::directory_iterator(path(run + "/checkpoints")))
+      names.push_back(each.path().filename());
+    std::ranges::sort(names);
+    return names;
+  }
+
   // "loss" and the like of each line of the log that has them.
   std::vector<double> logged(const std::string& run, const std::string& of, const std::string& name) const {
     std::vector<double> values;
@@ -83,6 +103,53 @@ TEST_F(TrainingTest, LearnsAndLogs) {
   EXPECT_EQ(logged("run", "train", "learning_rate").front(), 0.01);
   const auto results = json::parse(read("run/results.json"));
   EXPECT_EQ(results["test"]["loss"], judged.back());
+}
+
+TEST_F(TrainingTest, LogsWhatAStepTook) {
+  expect_done(run_command(command("run", "per_device_batch_size: 70, max_steps: 2", "counts_flops: true")));
+  double tokens = 0;
+  for (int row = 0; row < 70; row++) tokens += 1 + row * 7 % 9;
+  const auto only = [&](const char* name) { return logged("run", "train", name).at(1); };
+  EXPECT_NEAR(only("tokens_per_second") / only("samples_per_second"), tokens / 70, 1e-9);
+  EXPECT_NEAR(only("padding_avoided"), 1 - tokens / (70 * 9), 1e-9);
+  EXPECT_GT(only("mfu"), 0);
+  EXPECT_LT(only("mfu"), 1);
+  EXPECT_GT(only("memory_mib"), 20);
+  EXPECT_EQ(only("epoch"), 2);
+}
+
+TEST_F(TrainingTest, JudgesByStepsByEpochsOrNotAtAll) {  // an epoch is 5 steps
+  const auto judged = [&](const std::string& name, const std::string& fields) {
+    expect_done(run_command(command(name, fields)));
+    return steps_with(name, "validation");
+  };
+  EXPECT_THAT(judged("epochs", "eval_strategy: epoch"), ElementsAre(5, 10, 15));
+  EXPECT_THAT(judged("steps", "eval_strategy: steps, eval_steps: 4"), ElementsAre(4, 8, 12, 15));
+  EXPECT_EQ(judged("logging", "eval_strategy: steps").size(), 15);
+  EXPECT_THAT(judged("never", "eval_strategy: no"), IsEmpty());
+}
+
+TEST_F(TrainingTest, SavesByStepsByEpochsOrAtTheEnd) {
+  const auto saved = [&](const std::string& name, const std::string& strategy) {
+    expect_done(
+        run_command(command(name, "seed: 42", "save_strategy: " + strategy + "\ncheckpoint: {every: 6, keep: 9}")));
+    return checkpoints(name);
+  };
+  EXPECT_THAT(saved("steps", "steps"), ElementsAre("step-000006", "step-000012", "step-000015"));
+  EXPECT_THAT(saved("epochs", "epoch"), ElementsAre("step-000005", "step-000010", "step-000015"));
+  EXPECT_THAT(saved("end", "no"), ElementsAre("step-000015"));
+}
+
+TEST_F(TrainingTest, StrategiesThatContradictThemselvesAreNamed) {
+  const auto refused = [&](const std::string& fields, const std::string& message) {
+    const auto outcome = run_command(command("run", fields));
+    EXPECT_EQ(outcome.status, 2);
+    EXPECT_THAT(outcome.err, HasSubstr(message));
+  };
+  refused("eval_steps: 10", "eval_steps is 10, it is for eval_strategy: steps");
+  refused("eval_strategy: no, load_best_model_at_end: true",
+          "eval_strategy is no: early_stopping and load_best_model_at_end need evaluations");
+  refused("eval_strategy: no, early_stopping: {patience: 1}", "eval_strategy is no: early_stopping");
 }
 
 TEST_F(TrainingTest, AccumulationEqualsOneLargeBatch) {
@@ -144,6 +211,34 @@ TEST_F(TrainingTest, RanksResumeTogether) {
   EXPECT_EQ(weights("stopped"), weights("whole"));
 }
 
+// The processes that torchrun starts, under its own eyes: one rank is killed in its 8th step, the others are taken
+// down, all start again with the same words.
+TEST_F(TrainingTest, TorchrunGoesOnAfterARankWasKilled) {
+  const auto more = "dropout: 0.2\ncheckpoint: {every: 2, keep: 1}";
+  const auto start = [&](const std::vector<std::string>& program, const std::vector<std::string>& more_words) {
+    std::vector<std::string> words = {SARTOR_TORCHRUN, "--no-python", fmt::format("--master-port={}", free_port()),
+                                      "--nproc-per-node=2", "--max-restarts=1"};
+    words.insert(words.end(), program.begin(), program.end());
+    words.insert(words.end(), more_words.begin(), more_words.end());
+    return run_command(words, {"OMP_NUM_THREADS=1"});
+  };
+  expect_done(start(command("whole", "per_device_batch_size: 8", more), {}));
+  const auto killed = command("killed", "per_device_batch_size: 8", more);
+  const std::vector<std::string> dying = {"--set", "die_in=8", "--set", "die_rank=1"};
+  const auto outcome = start(killed, dying);
+  expect_done(outcome);
+  EXPECT_THAT(outcome.err, HasSubstr("restarted by torchrun: killed goes on"));
+  EXPECT_EQ(weights("killed"), weights("whole"));
+  EXPECT_EQ(logged("killed", "train", "loss"), logged("whole", "train", "loss"));
+  EXPECT_EQ(json::parse(read("killed/provenance.json"))["starts"].size(), 2);
+  EXPECT_EQ(json::parse(read("killed/provenance.json"))["starts"][1]["done_before"], 6);
+
+  const auto again = start(killed, dying);  // another launch: the run is not its own, however often it is restarted
+  EXPECT_NE(again.status, 0);
+  EXPECT_THAT(again.err, HasSubstr("killed exists: --resume continues it"));
+  EXPECT_EQ(json::parse(read("killed/provenance.json"))["starts"].size(), 2);
+}
+
 TEST_F(TrainingTest, EarlyStoppingKeepsTheBest) {
   expect_done(run_command(command("run",
                                   "num_train_epochs: 50, learning_rate: 3, early_stopping: {patience: 3}, "
@@ -174,6 +269,32 @@ TEST_F(TrainingTest, WhatIsNotFiniteStopsTheRun) {
   const auto outcome = run_command(command("run", "learning_rate: 1.0e+30, max_grad_norm: 0"));
   EXPECT_EQ(outcome.status, 1);
   EXPECT_THAT(outcome.err, HasSubstr("nothing of this step was kept. A lower learning_rate"));
+}
+
+TEST_F(TrainingTest, SpikesEndTheRunAndTheLastGoodCheckpointStays) {  // the rate rises until training diverges
+  const auto words = command("run",
+                             "num_train_epochs: 12, learning_rate: 3, warmup_steps: 60, max_grad_norm: 0, "
+                             "eval_strategy: no, spike: {factor: 3, window: 20, patience: 2}",
+                             "checkpoint: {every: 1, keep: 1}");
+  const auto stopped = run_command(words);
+  EXPECT_EQ(stopped.status, 1);
+  const auto losses = logged("run", "train", "loss");
+  const auto last = std::ssize(losses);
+  ASSERT_GT(last, 20);
+  EXPECT_THAT(stopped.err, HasSubstr(fmt::format("toy: step {}: the loss of the last 2 steps was {:.4g}, {:.4g}, above "
+                                                 "3 times ",
+                                                 last, losses[last - 2], losses[last - 1])));
+  EXPECT_THAT(stopped.err, HasSubstr("--resume --set training.spike.factor=0 goes on in spite of it"));
+  EXPECT_EQ(std::ranges::count(stopped.err.substr(stopped.err.find("toy: ")), '\n'), 1);
+  EXPECT_THAT(checkpoints("run"), ElementsAre(fmt::format("step-{:06}", last - 2)));
+
+  auto again = words;
+  again.push_back("--resume");
+  EXPECT_EQ(run_command(again).status, 1);
+  EXPECT_EQ(logged("run", "train", "loss"), losses) << "the same steps, the same end";
+  again.insert(again.end(), {"--set", "training.spike.factor=0"});
+  expect_done(run_command(again));
+  EXPECT_EQ(logged("run", "train", "loss").size(), 60);
 }
 
 TEST_F(TrainingTest, RanksNeedAnAddress) {

@@ -7,12 +7,16 @@
 #include <arrow/util/thread_pool.h>
 #include <gmock/gmock.h>
 
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <stdexcept>
+#include <vector>
 
 #include "core/gpu_module.h"
 #include "core/parallel_for.h"
+#include "runtime/memory.h"
 #include "runtime/signals.h"
 #include "runtime/torch_module.h"
 
@@ -38,7 +42,9 @@ class RuntimeTest : public ::testing::Test {
  protected:
   RuntimeTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }  // the child begins anew
   ~RuntimeTest() override {
-    for (const auto name : {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"}) unsetenv(name);
+    for (const auto name :
+         {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT"})
+      unsetenv(name);
   }
 };
 
@@ -60,6 +66,30 @@ TEST_F(RuntimeTest, ThreadsAreSharedAmongTheProcessesOfAMachine) {
   setenv("LOCAL_WORLD_SIZE", "1000000", 1);
   EXPECT_EQ(make_runtime(on(Device::cpu)).threads, 1);
   EXPECT_EQ(make_runtime(on(Device::cpu, 2)).threads, 2) << "what the config says is for each process";
+}
+
+TEST_F(RuntimeTest, LaunchIsThatOfTorchrun) {
+  EXPECT_EQ(Launch::from_environment().id, "");
+  setenv("TORCHELASTIC_RUN_ID", "夏季-7", 1);
+  setenv("TORCHELASTIC_RESTART_COUNT", "2", 1);
+  EXPECT_EQ(Launch::from_environment().id, "夏季-7");
+  EXPECT_EQ(Launch::from_environment().restarts, 2);
+  setenv("TORCHELASTIC_RUN_ID", "none", 1);  // given no id, torchrun says so
+  const auto unnamed = Launch::from_environment().id;
+  EXPECT_THAT(unnamed, HasSubstr(fmt::format(":{}:", getppid())));
+  EXPECT_EQ(Launch::from_environment().id, unnamed);
+  setenv("TORCHELASTIC_RESTART_COUNT", "twice", 1);
+  EXPECT_THAT([] { Launch::from_environment(); },
+              ThrowsMessage<std::invalid_argument>(
+                  StrEq("the environment variable TORCHELASTIC_RESTART_COUNT is 'twice', expected a number")));
+}
+
+TEST_F(RuntimeTest, PeakMemoryGrowsWithWhatIsTouched) {
+  const double before = peak_resident_mib();
+  EXPECT_GT(before, 1);
+  const std::vector<char> taken(256 << 20, 1);
+  EXPECT_GT(peak_resident_mib() + taken[5], before + 200) << "of 256 more";
+  EXPECT_EQ(peak_gpu_mib(-1), 0);
 }
 
 TEST_F(RuntimeTest, RanksComeFromTheEnvironment) {
