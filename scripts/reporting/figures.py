@@ -1,0 +1,61 @@
+"""Numbers as people read them, and where an axis has its ticks."""
+
+import math
+
+
+def short(value: float | None) -> str:
+    """Four significant digits: 0.9123, 5e-5, 12.4k."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if size < 1e-3:
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    if size >= 1e6:
+        return f"{value / 1e6:.4g}M"
+    if size >= 1e4:
+        return f"{value / 1e3:.4g}k"
+    return f"{value:.4g}"
+
+
+def metric(value: float | None) -> str:
+    """Four places behind the point, as the tables of the programs have it; counts and tiny numbers otherwise."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1000 or value == 0 else short(value)
+
+
+def duration(seconds: float) -> str:
+    whole = round(seconds)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
+    """Round numbers from low to high, about as many as wanted."""
+    if not high > low:
+        return [low]
+    rough = (high - low) / wanted
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(i * step, 12 - math.floor(math.log10(step))) for i in range(first, last + 1)]
+
+
+def moving_mean(values: list[float], width: int) -> list[float]:
+    """Of the last `width` values at each place, fewer at the beginning."""
+    means, total = [], 0.0
+    for i, value in enumerate(values):
+        total += value - (values[i - width] if i >= width else 0)
+        means.append(total / min(i + 1, width))
+    return means
