@@ -17,10 +17,11 @@ namespace {
 
 using nlohmann::json;
 using ::testing::ElementsAre;
+using testing::free_port;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Pair;
 using testing::on_ranks;
+using ::testing::Pair;
 using Weights = std::map<std::string, std::vector<float>>;
 
 class TrainingTest : public testing::WorkingFolderTest {
