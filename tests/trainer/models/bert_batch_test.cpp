@@ -30,6 +30,22 @@ TEST(Pack, LaysSequencesEndToEnd) {
   EXPECT_EQ(batch.tokens(), 6);
 }
 
+TEST(Pack, TakesRowsOutOfManyAsTokenizersGiveThem) {
+  const std::vector<int64_t> offsets = {0, 2, 3, 6}, chosen = {2, 0};
+  const std::vector<int32_t> ids = {9, 10, 8, 5, 6, 7};
+  const std::vector<uint8_t> types = {0, 1, 1, 0, 0, 1};
+  const auto found = pack(small_config(), TokenRows{offsets, ids, types}, chosen);
+  const Rows rows = {{5, 6, 7}, {9, 10}}, row_types = {{0, 0, 1}, {0, 1}};
+  const auto expected = pack(small_config(), rows, row_types);
+  EXPECT_TRUE(found.input_ids_T.equal(expected.input_ids_T));
+  EXPECT_TRUE(found.position_ids_T.equal(expected.position_ids_T));
+  EXPECT_TRUE(found.token_type_ids_T.equal(expected.token_type_ids_T));
+  EXPECT_TRUE(found.places_T.equal(expected.places_T));
+  EXPECT_EQ(found.offsets, expected.offsets);
+  EXPECT_EQ(found.longest, 3);
+  EXPECT_EQ(found.padded_length, 3);
+}
+
 TEST(Pack, RobertaCountsPositionsFromBehindThePadding) {
   auto config = small_config();
   config.family = Family::roberta;

@@ -32,9 +32,7 @@ std::string name(InferencePrecision precision) {
 }
 
 class Encoder : public ::testing::TestWithParam<InferencePrecision> {};
-INSTANTIATE_TEST_SUITE_P(Precisions, Encoder,
-                         ::testing::Values(InferencePrecision::fp32, InferencePrecision::bf16,
-                                           InferencePrecision::int8),
+INSTANTIATE_TEST_SUITE_P(Precisions, Encoder, ::testing::ValuesIn(precisions()),
                          [](const auto& test) { return name(test.param); });
 
 TEST_P(Encoder, GivesTheModelsNumbers) {
@@ -89,6 +87,7 @@ TEST_P(Encoder, OutlivesItsModelAndItsThreads) {
   at::set_num_threads(1);
   const auto one = encoder.classify(batch);
   at::set_num_threads(threads);
+  EXPECT_TRUE(cuda::best_isa() == cuda::Isa::v4 || one.equal(two));
   EXPECT_LT(largest_difference(one, two), 1e-4);
 }
 
@@ -99,13 +98,44 @@ TEST_F(EncoderFolder, IsReadWithoutAModelBetween) {
   const auto model = made_model(config, Head::classification);
   save_bert(model, folder_);
   const auto batch = pack(config, random_rows({5, 1, 17}));
-  for (const auto precision : {InferencePrecision::fp32, InferencePrecision::bf16, InferencePrecision::int8}) {
+  for (const auto precision : precisions()) {
     const auto encoder = CpuEncoder::open(folder_, Head::classification, precision);
     EXPECT_TRUE(encoder.classify(batch).equal(CpuEncoder(model, precision).classify(batch)));
   }
   save_bert(made_model(config, Head::none), folder_);
   EXPECT_THAT([&] { CpuEncoder::open(folder_, Head::classification, InferencePrecision::fp32); },
               ::testing::ThrowsMessage<std::invalid_argument>(::testing::HasSubstr("has no tensor classifier.weight")));
+}
+
+TEST_F(EncoderFolder, EmbedsWithoutAPooler) {
+  const auto config = small_config();
+  const auto model = made_model(config, Head::masked_lm);  // has none
+  save_bert(model, folder_);
+  const auto encoder = CpuEncoder::open(folder_, Head::none, InferencePrecision::fp32);
+  const auto base = load_bert(folder_, Head::none);
+  const auto batch = pack(config, random_rows({5, 1, 17}));
+  for (const auto pooling : {Pooling::mean, Pooling::cls}) {
+    EXPECT_LT(largest_difference(encoder.embed(batch, pooling, true), base.model.embed(batch, pooling, true)), 1e-5);
+  }
+}
+
+TEST_P(Encoder, EmbedsATextToTheSameBitsInAnyBatch) {
+  const auto config = small_config();
+  const CpuEncoder encoder(made_model(config, Head::none), GetParam());
+  const auto rows = random_rows({5, 1, 17, 130, 9, 40, 2, 64});
+  for (const auto pooling : {Pooling::mean, Pooling::cls}) {
+    const auto together = encoder.embed(pack(config, rows), pooling, true);
+    for (size_t b = 0; b < rows.size(); b++) {
+      const Rows alone = {rows[b]};
+      EXPECT_TRUE(encoder.embed(pack(config, alone), pooling, true)[0].equal(together[static_cast<int64_t>(b)])) << b;
+    }
+  }
+}
+
+TEST(EncoderErrors, SaysThatTheCpuHasNoBf16) {
+  if (cuda::best_isa() == cuda::Isa::v4) GTEST_SKIP() << "this CPU has bf16";
+  EXPECT_THAT([] { CpuEncoder(made_model(small_config(), Head::none), InferencePrecision::bf16); },
+              ::testing::ThrowsMessage<std::invalid_argument>(::testing::HasSubstr("needs a CPU with AVX-512")));
 }
 
 TEST(EncoderErrors, SaysThatThereIsNoClassifier) {

@@ -12,7 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "core/isa.h"
 #include "models/bert/model.h"
+#include "models/bert/product.h"
 
 namespace sartor::bert::testing {
 
@@ -21,6 +23,14 @@ class Seeded : public ::testing::Environment {
   void SetUp() override { at::manual_seed(1); }
 };
 inline const auto* const seeded = ::testing::AddGlobalTestEnvironment(new Seeded);
+
+// Without AVX-512 there is none of bf16.
+inline std::vector<InferencePrecision> precisions() {
+  if (cuda::best_isa() == cuda::Isa::v4) {
+    return {InferencePrecision::fp32, InferencePrecision::bf16, InferencePrecision::int8};
+  }
+  return {InferencePrecision::fp32, InferencePrecision::int8};
+}
 
 inline at::Tensor wave(const std::string& name, int64_t size, double step) {
   int64_t start = 0;

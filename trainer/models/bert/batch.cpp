@@ -82,6 +82,24 @@ Packed pack(const BertConfig& config, std::span<const std::vector<int32_t>> sequ
   return packing.finish(longest, device);
 }
 
+Packed pack(const BertConfig& config, const TokenRows& tokens, std::span<const int64_t> rows, at::Device device) {
+  const auto length_of = [&](int64_t row) { return tokens.offsets[row + 1] - tokens.offsets[row]; };
+  int64_t longest = 0, total = 0;
+  for (const auto row : rows) {
+    longest = std::max(longest, length_of(row));
+    total += length_of(row);
+  }
+  Packing packing(config, total);
+  for (size_t b = 0; b < rows.size(); b++) {
+    const int64_t begin = tokens.offsets[rows[b]];
+    for (int64_t i = 0; i < length_of(rows[b]); i++) {
+      packing.token(tokens.ids[begin + i], tokens.types[begin + i], i, static_cast<int64_t>(b) * longest + i);
+    }
+    packing.end_sequence();
+  }
+  return packing.finish(longest, device);
+}
+
 Packed pack(const BertConfig& config, const at::Tensor& input_ids_BL, const at::Tensor& attention_mask_BL,
             const at::Tensor& token_type_ids_BL) {
   require(input_ids_BL.dim() == 2 && input_ids_BL.scalar_type() == at::kLong, "input_ids: expected (B, L) of int64");

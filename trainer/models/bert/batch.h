@@ -30,6 +30,18 @@ struct Packed {
 Packed pack(const BertConfig& config, std::span<const std::vector<int32_t>> sequences,
             std::span<const std::vector<int32_t>> token_types = {}, at::Device device = at::kCPU);
 
+// Rows of tokens one behind the other, as tokenizers give them: row r has the elements offsets[r] .. offsets[r + 1]
+// - 1.
+struct TokenRows {
+  std::span<const int64_t> offsets;
+  std::span<const int32_t> ids;
+  std::span<const uint8_t> types;
+};
+
+// The same of some of the rows, in the order of `rows`.
+Packed pack(const BertConfig& config, const TokenRows& tokens, std::span<const int64_t> rows,
+            at::Device device = at::kCPU);
+
 // Takes the padding out of input_ids_BL (B, L) of int64, where attention_mask_BL is 0; a mask or types that are not
 // defined are all ones and all zeros. The mask may have any form, as long as each row keeps a token; a token's position
 // is its column. Throws like the above.

@@ -21,8 +21,8 @@ class CpuEncoder {
   // The model may be destroyed afterwards.
   CpuEncoder(const Bert& model, InferencePrecision precision);
 
-  // The same from a folder, from which nothing may be missing, without a model between: a weight is in memory once, and
-  // word embeddings of fp32 stay in the file's pages. Throws std::invalid_argument as load_bert does.
+  // The same from a folder, without a model between: a weight is in memory once, and word embeddings of fp32 stay in
+  // the file's pages. Nothing that is used may be missing. Throws std::invalid_argument as load_bert does.
   static CpuEncoder open(const std::filesystem::path& folder, Head head, InferencePrecision precision);
 
   const BertConfig& config() const { return config_; }

@@ -5,6 +5,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,12 +13,14 @@
 #include "core/isa.h"
 #include "core/parallel_for.h"
 #include "models/bert/ops.h"
+#include "schema/require.h"
 
 namespace sartor::bert {
 namespace {
 
-// oneDNN takes other kernels for fewer rows, whose sums are rounded in another order (measured).
-constexpr int64_t fewest_rows = 16;
+// oneDNN takes other kernels for fewer rows, whose sums are rounded in another order (measured). Without AVX-512 it
+// does so for rows at the end that are no six, and for many rows cuts the sums elsewhere.
+constexpr int64_t fewest_rows = 16, rows_of_v3 = 6;
 
 constexpr int64_t block_rows = 120;  // of a product's input that stay in the second cache while all outputs go by
 
@@ -26,6 +29,27 @@ at::Tensor onednn_weight(const at::Tensor& weight) {
   torch::jit::Stack stack = {weight, c10::IValue()};
   reorder.callBoxed(&stack);
   return stack[0].toTensor();
+}
+
+template <class Multiply> at::Tensor in_one(const at::Tensor& x, const Multiply& multiply) {
+  const int64_t rows = x.size(0);
+  if (rows >= fewest_rows) return multiply(x);
+  const auto filled = at::cat({x, at::zeros({fewest_rows - rows, x.size(1)}, x.options())});
+  return multiply(filled).narrow(0, 0, rows).contiguous();
+}
+
+// fp32, in blocks of rows that are multiplied by one thread each.
+template <class Multiply> at::Tensor in_blocks(const at::Tensor& x, int64_t outputs, const Multiply& multiply) {
+  auto y = at::empty({x.size(0), outputs}, x.options());
+  float* to = y.mutable_data_ptr<float>();
+  cuda::parallel_for(at::get_num_threads(), x.size(0), block_rows, [&](int64_t begin, int64_t end, int) {
+    const c10::InferenceMode inference;  // is each thread's own
+    const int64_t count = end - begin, missing = (rows_of_v3 - count % rows_of_v3) % rows_of_v3;
+    const auto rows = x.narrow(0, begin, count);
+    const auto product = multiply(missing == 0 ? rows : at::cat({rows, at::zeros({missing, x.size(1)}, x.options())}));
+    std::copy_n(product.template const_data_ptr<float>(), count * outputs, to + begin * outputs);
+  });
+  return y;
 }
 
 }  // namespace
@@ -42,6 +66,8 @@ const Int8Kernels& int8_kernels() {
 Product::Product(const at::Tensor& weight, const at::Tensor& bias, InferencePrecision precision)
     : precision_(precision), inputs_(weight.size(1)), outputs_(weight.size(0)) {
   const auto dense = weight.detach().contiguous();
+  require(precision != InferencePrecision::bf16 || cuda::best_isa() == cuda::Isa::v4,
+          "precision is bf16, which needs a CPU with AVX-512; this one has int8 and fp32");
   if (precision != InferencePrecision::int8) {
     const auto type = precision == InferencePrecision::bf16 ? at::kBFloat16 : at::kFloat;
     weight_ = onednn_weight(dense.to(type));
@@ -83,10 +109,10 @@ at::Tensor Product::by_onednn(const at::Tensor& x, const char* attribute, const 
                              .findSchemaOrThrow("mkldnn::_linear_pointwise", "")
                              .typed<at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
                                                c10::string_view, Attributes, std::optional<c10::string_view>)>();
-  const int64_t rows = x.size(0);
-  if (rows >= fewest_rows) return op.call(x, weight_, bias_, attribute, Attributes(), algorithm);
-  const auto filled = at::cat({x, at::zeros({fewest_rows - rows, inputs_}, x.options())});
-  return op.call(filled, weight_, bias_, attribute, Attributes(), algorithm).narrow(0, 0, rows).contiguous();
+  const auto multiply = [&](const at::Tensor& some) {
+    return op.call(some, weight_, bias_, attribute, Attributes(), algorithm);
+  };
+  return cuda::best_isa() == cuda::Isa::v4 ? in_one(x, multiply) : in_blocks(x, outputs_, multiply);
 }
 
 at::Tensor Product::by_int8(const at::Tensor& x, bool gelu) const {
