@@ -49,7 +49,7 @@ std::map<std::string, double> by_name(const std::vector<Metric>& metrics) {
 }
 
 TEST_F(ClassifierEvaluation, ScoresAreThoseOfTheProblem) {
-  const std::vector<double> logits = {0, std::log(3), 1000, 1000};
+  const std::vector<float> logits = {0, std::log(3.f), 1000, 1000};
   EXPECT_THAT(scores_of(Problem::single_label, logits, 2), ElementsAre(0.25f, 0.75f, 0.5f, 0.5f));
   EXPECT_THAT(scores_of(Problem::multi_label, logits, 2), ElementsAre(0.5f, 0.75f, 1, 1));
   EXPECT_THAT(scores_of(Problem::regression, logits, 1), ElementsAre(0, std::log(3.f), 1000, 1000));
@@ -67,6 +67,36 @@ TEST_F(ClassifierEvaluation, MetricsAreThoseOfTheProblem) {
   EXPECT_DOUBLE_EQ(found.at("rmse"), std::sqrt(5));
   EXPECT_DOUBLE_EQ(found.at("mae"), 2);
   EXPECT_THAT(metrics_of(nothing_), IsEmpty());
+}
+
+TEST_F(ClassifierEvaluation, ATemperatureSaysWhatItChanges) {
+  auto single = single_;
+  single.logits = {0, 4, 0, 0, 3, 0};
+  single.scores = scores_of(Problem::single_label, single.logits, 2);
+  auto expected = by_name(metrics_of(single));
+  single.temperature = fitted_temperature(single);
+  ASSERT_TRUE(single.temperature);
+  auto found = by_name(metrics_of(single));
+  EXPECT_EQ(found.size(), expected.size() + 2);
+  for (const auto& [name, value] : expected) EXPECT_EQ(found.at(name), value) << name;
+  EXPECT_LT(found.at("log_loss_calibrated"), found.at("log_loss"));
+  single.scores = scores_of(Problem::single_label, single.logits, 2, *single.temperature);
+  single.temperature.reset();
+  expected = by_name(metrics_of(single));
+  EXPECT_EQ(found.at("log_loss_calibrated"), expected.at("log_loss"));
+  EXPECT_EQ(found.at("calibration_error_calibrated"), expected.at("calibration_error"));
+
+  auto several = several_;
+  several.logits = {3, -2, -2, 1, 1, -1};
+  several.scores = scores_of(Problem::multi_label, several.logits, 2);
+  several.temperature = fitted_temperature(several);
+  ASSERT_TRUE(several.temperature);
+  found = by_name(metrics_of(several));
+  EXPECT_LT(found.at("log_loss_calibrated"), found.at("log_loss"));
+  EXPECT_TRUE(found.contains("calibration_error_calibrated"));
+  EXPECT_FALSE(evaluation(several)["test"]["metrics"]["log_loss_calibrated"].contains("low"));
+  EXPECT_FALSE(fitted_temperature(number_));
+  EXPECT_FALSE(fitted_temperature(nothing_));
 }
 
 TEST_F(ClassifierEvaluation, FileSaysWhatPeopleAndScriptsNeed) {

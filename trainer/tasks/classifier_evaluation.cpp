@@ -1,10 +1,10 @@
 #include "tasks/classifier_evaluation.h"
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "metrics/calibration.h"
 #include "metrics/classification.h"
 #include "metrics/rating.h"
 #include "storage/atomic_file.h"
@@ -130,9 +130,8 @@ Json calibration_of(const Predictions& of) {
 
 Json evaluation_of(const Predictions& of, const BootstrapOptions& options) {
   Json found = {{"rows", of.rows()}, {"classes", of.classes}, {"metrics", Json::object()}};
-  if (of.loss) found["metrics"]["loss"] = {{"value", *of.loss}};
+  for (const auto& [name, value] : metrics_of(of)) found["metrics"][name] = {{"value", value}};
   for (const auto& [name, value, low, high] : intervals_of(of, options)) {
-    found["metrics"][name] = {{"value", value}};
     if (options.draws > 0) found["metrics"][name].update({{"low", low}, {"high", high}});
   }
   if (of.problem == Problem::multi_label) found["confusion_matrices"] = confusions_of(of);
@@ -141,6 +140,20 @@ Json evaluation_of(const Predictions& of, const BootstrapOptions& options) {
     found["calibration"] = calibration_of(of);
   }
   return found;
+}
+
+void add_calibrated(const Predictions& of, std::vector<Metric>& metrics) {
+  const auto scores = scores_of(of.problem, of.logits, width(of), *of.temperature);
+  std::vector<Metric> calibrated;
+  if (of.problem == Problem::single_label) {
+    calibrated = classification_metrics({true_classes(of), scores, width(of)});
+  } else {
+    for (auto& metric : binary_calibration(of.labels, of.scores)) metrics.push_back(std::move(metric));
+    calibrated = binary_calibration(of.labels, scores);
+  }
+  for (const auto& [name, value] : calibrated) {
+    if (name == "log_loss" || name == "calibration_error") metrics.push_back({name + "_calibrated", value});
+  }
 }
 
 }  // namespace
@@ -154,21 +167,16 @@ Predictions without_scores(Problem problem, std::vector<std::string> classes, co
   return found;
 }
 
-std::vector<float> scores_of(Problem problem, std::span<const double> logits, int64_t classes) {
-  std::vector<float> scores(logits.size());
-  for (int64_t first = 0; first < std::ssize(logits); first += classes) {
-    const auto mine = logits.subspan(first, classes);
-    const double most = std::ranges::max(mine);
-    double sum = 0;
-    for (const double logit : mine) sum += std::exp(logit - most);
-    for (int64_t k = 0; k < classes; k++) {
-      const double score = problem == Problem::single_label  ? std::exp(mine[k] - most) / sum
-                           : problem == Problem::multi_label ? 1 / (1 + std::exp(-mine[k]))
-                                                             : mine[k];
-      scores[first + k] = static_cast<float>(score);
-    }
-  }
-  return scores;
+std::vector<float> scores_of(Problem problem, std::span<const float> logits, int64_t classes, double temperature) {
+  if (problem == Problem::single_label) return softmax(logits, classes, temperature);
+  if (problem == Problem::multi_label) return sigmoid(logits, temperature);
+  return {logits.begin(), logits.end()};
+}
+
+std::optional<double> fitted_temperature(const Predictions& predictions) {
+  if (predictions.rows() == 0 || predictions.problem == Problem::regression) return {};
+  if (predictions.problem == Problem::multi_label) return sigmoid_temperature(predictions.logits, predictions.labels);
+  return softmax_temperature(predictions.logits, true_classes(predictions), width(predictions));
 }
 
 std::vector<Metric> metrics_of(const Predictions& predictions) {
@@ -176,6 +184,7 @@ std::vector<Metric> metrics_of(const Predictions& predictions) {
   std::vector<Metric> metrics;
   if (predictions.loss) metrics.push_back({"loss", *predictions.loss});
   for (const auto& each : intervals_of(predictions, {.draws = 0})) metrics.push_back({each.name, each.value});
+  if (predictions.temperature) add_calibrated(predictions, metrics);
   return metrics;
 }
 
@@ -188,6 +197,8 @@ Predictions prior_baseline(const Predictions& of, const datasets::StoredTexts& t
   }
   Predictions prior = of;
   prior.loss.reset();
+  prior.logits.clear();
+  prior.temperature.reset();
   for (int64_t i = 0; i < std::ssize(prior.scores); i++) prior.scores[i] = static_cast<float>(means[i % classes]);
   return prior;
 }

@@ -23,6 +23,8 @@ struct Predictions {
   std::vector<int64_t> sources;      // (rows): each row's place among all that were read
   std::vector<float> labels;         // (rows, C): 1 for a row's classes and 0 for others, or the number
   std::vector<float> scores;         // (rows, C): probabilities, or the number
+  std::vector<float> logits;         // (rows, C): what they are made of; none of a baseline
+  std::optional<double> temperature;  // that calibrates the logits, once it is known
   std::optional<double> loss;        // mean over all labels, as the model is trained; not of a baseline
 
   int64_t rows() const { return std::ssize(sources); }
@@ -31,14 +33,20 @@ struct Predictions {
 // The rows, their labels and no scores.
 Predictions without_scores(bert::Problem problem, std::vector<std::string> classes, const datasets::StoredTexts& part);
 
-// Scores of logits (rows, classes): for one label the softmax of a row, for several the logistic function of each, for
-// a regression the number itself.
-std::vector<float> scores_of(bert::Problem problem, std::span<const double> logits, int64_t classes);
+// Scores of logits (rows, classes): for one label the softmax of a row, for several the logistic function of each, both
+// of what the temperature divides; for a regression the number itself.
+std::vector<float> scores_of(bert::Problem problem, std::span<const float> logits, int64_t classes,
+                             double temperature = 1);
+
+// The temperature of least log loss (metrics/calibration.h); none of a regression, without rows, or where none is least.
+std::optional<double> fitted_temperature(const Predictions& predictions);
 
 // None without rows; loss if there is one, then
 //   single_label  those of classification_metrics()
 //   multi_label   those of multi_label_metrics()
 //   regression    rmse, mae
+// and, with a temperature, log_loss_calibrated and calibration_error_calibrated, which for several labels are those of
+// binary_calibration(), then beside the ones without it.
 std::vector<Metric> metrics_of(const Predictions& predictions);
 
 // What can be said of each row without a look at it: the shares of the classes among the training rows, or the mean of

@@ -150,7 +150,8 @@ Predictions ClassifierLearner::predict(const StoredTexts& part) {
   found.insert(found.end(), {loss, weight});
   found = ranks_.sum(std::move(found));
   predictions.loss = found[found.size() - 2] / found.back();
-  predictions.scores = scores_of(problem_, std::span(found).first(found.size() - 2), classes);
+  predictions.logits.assign(found.begin(), found.end() - 2);
+  predictions.scores = scores_of(problem_, predictions.logits, classes);
   return predictions;
 }
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "engine/run.h"
+#include "models/hf/calibration_file.h"
 #include "optimization/training.h"
 #include "runtime/log.h"
 #include "schema/config.h"
@@ -22,6 +24,20 @@ std::string weights_hash(const std::filesystem::path& folder) {
   }
   std::ranges::sort(files);
   return data_hash(describe_files(files), "");
+}
+
+// What the temperature does to the rows that it was fitted on.
+void log_calibration(const Predictions& validation) {
+  if (validation.rows() == 0 || validation.problem == bert::Problem::regression) return;
+  if (!validation.temperature) {
+    log_warning("no temperature is best for the {} validation rows: probabilities stay as they are", validation.rows());
+    return;
+  }
+  const auto metrics = metrics_of(validation);
+  const auto value = [&](std::string_view name) { return std::ranges::find(metrics, name, &Metric::name)->value; };
+  log_info("temperature {:.3f} by {} validation rows: calibration error {:.4f} to {:.4f}, log loss {:.4f} to {:.4f}",
+           *validation.temperature, validation.rows(), value("calibration_error"), value("calibration_error_calibrated"),
+           value("log_loss"), value("log_loss_calibrated"));
 }
 
 }  // namespace
@@ -49,14 +65,19 @@ void classify(const ClassifyConfig& config, const Invocation& invocation) {
   if (config.model.lora) run.record("base_model_hash", weights_hash(config.model.path));
   train(config.training, learner, ranks, run);
 
-  const auto validation = learner.predict(data.validation), test = learner.predict(data.test);
+  auto validation = learner.predict(data.validation), test = learner.predict(data.test);
+  validation.temperature = test.temperature = fitted_temperature(validation);
+  if (ranks.first()) log_calibration(validation);
   Scores baselines;
   if (test.rows() > 0) baselines = {{"prior", metrics_of(prior_baseline(test, data.train))}};
   run.keep_evaluation([&](const auto& folder) {
     write_evaluation(folder, {{"validation", &validation}, {"test", &test}}, {.draws = config.bootstrap_draws});
   });
-  run.finish([&](const auto& folder) { learner.write_model(folder); },
-             {{"validation", metrics_of(validation)}, {"test", metrics_of(test)}}, baselines);
+  const auto write_model = [&](const auto& folder) {
+    learner.write_model(folder);
+    if (test.temperature) hf::write_calibration(folder, *test.temperature, validation.rows());
+  };
+  run.finish(write_model, {{"validation", metrics_of(validation)}, {"test", metrics_of(test)}}, baselines);
   if (ranks.first()) print_results(metrics_of(test), baselines);
 }
 
