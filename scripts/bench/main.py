@@ -10,6 +10,7 @@ from pathlib import Path
 
 from common import BUILD, ROOT, TRAIN, WORK, compare, in_turn, last_json, peak_mib, peer_python, publish, run
 from ids_as_text import ids_as_text
+from reviews_zh import reviews_zh
 
 PEERS = Path(__file__).with_name("peers.py")
 TEXT_PEERS = Path(__file__).with_name("text_peers.py")
@@ -295,7 +296,12 @@ def bert_classify(name: str, precision: str, peers: dict[str, tuple[str, str]], 
     )
 
 
-BENCHES = {"accuracy/ids-as-text": ids_as_text, "accuracy/ml-100k-als": accuracy_als, "speed/prepare": prepare}
+BENCHES = {
+    "accuracy/ids-as-text": ids_as_text,
+    "accuracy/ml-100k-als": accuracy_als,
+    "accuracy/reviews-zh": reviews_zh,
+    "speed/prepare": prepare,
+}
 for factors in (64, 128):
     BENCHES[f"memory/als-explicit/made-10m-f{factors}"] = partial(als_memory, factors=factors)
 for threads in (1, 2):

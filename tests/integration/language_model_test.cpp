@@ -157,7 +157,7 @@ TEST_F(LanguageModel, LearnsAndIsFineTuned) {
   EXPECT_EQ(weights("on"), weights("run"));
 }
 
-TEST_F(LanguageModel, AccumulationEqualsOneLargeBatch) {
+TEST_F(LanguageModel, AccumulationRanksAndRecomputationChangeNothing) {
   make_texts();
   const std::string no_dropout = "model.hidden_dropout_prob=0", none = "model.attention_probs_dropout_prob=0";
   const std::vector<std::string> settings = {"--set", no_dropout, "--set", none};
@@ -165,6 +165,9 @@ TEST_F(LanguageModel, AccumulationEqualsOneLargeBatch) {
   expect_done(train(pretrain_config("small", "max_steps: 8, per_device_batch_size: 4, gradient_accumulation_steps: 4"),
                     settings));
   expect_near("small", "large", 1e-5);
+  expect_done(train(pretrain_config("again", "max_steps: 8, per_device_batch_size: 16, gradient_checkpointing: true"),
+                    settings));
+  EXPECT_EQ(weights("again"), weights("large"));
   auto two = command("sartor-train", pretrain_config("two", "max_steps: 8, per_device_batch_size: 8"), settings);
   for (const auto& rank : on_ranks(2, two)) expect_done(rank);
   expect_near("two", "large", 1e-5);

@@ -71,6 +71,7 @@ MaskedLmLearner::MaskedLmLearner(const PretrainConfig& config, const datasets::T
       tokenizer_(tokenizer_of(config.model.folder(), data, config.data.path)),
       masking_(tokenizer_, config.mlm_probability),
       model_(make_model(config, data, tokenizer_, device_)) {
+  model_.checkpoint_gradients(config.training.gradient_checkpointing);
   model_.compute_in(compute_type());
 }
 

@@ -1,0 +1,100 @@
+"""Sentiment of Chinese reviews, learnt from the training rows alone: the published chain beside character n-grams.
+
+reviews_zh.py TOKENIZED_FILE    the peer, in a process of its own: TF-IDF of 1 to 3 characters and logistic regression on the same
+                                training rows, C chosen on the validation rows; prints one line of JSON
+"""
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from common import ROOT, TRAIN, WORK, last_json, peer_python, publish, run
+
+SEEDS = (1, 2, 3)
+
+
+def train(step: str, output: Path, **settings: object) -> float:
+    """Runs a config of the chain; how many minutes it took."""
+    words = [word for name, value in settings.items() for word in ("--set", f"{name.replace('__', '.')}={value}")]
+    start = time.perf_counter()
+    run(TRAIN, "--config", f"configs/reviews-zh-{step}.yaml", "--overwrite", "--set", f"output={output}", *words)
+    return (time.perf_counter() - start) / 60
+
+
+def reviews_zh(name: str) -> None:
+    run(sys.executable, ROOT / "scripts" / "fetch_data.py", "reviews-zh")
+    folder = WORK / "reviews-zh"
+    folder.mkdir(exist_ok=True)
+    tokenizer, texts, language = folder / "tokenizer", folder / "reviews.h5", folder / "language"
+    train("vocabulary", tokenizer)
+    train("tokenize", texts, tokenizer=tokenizer)
+    pretraining = train("pretrain", language, data__path=texts, model__tokenizer=tokenizer)
+    found, minutes = [], []
+    for seed in SEEDS:
+        classifier = folder / f"seed-{seed}"
+        settings = {"data__path": texts, "model__path": language / "model", "training__seed": seed}
+        minutes.append(train("classify", classifier, **settings))
+        found.append(json.loads((classifier / "results.json").read_text()))
+    peer = last_json(run(peer_python("peers-text"), __file__, texts))
+
+    def mean(part: str) -> float:
+        return round(statistics.mean(each[part]["accuracy"] for each in found), 4)
+
+    publish(
+        {
+            "name": name,
+            "metric": "accuracy",
+            "value": mean("test"),
+            "seeds": [round(each["test"]["accuracy"], 4) for each in found],
+            "character n-grams": peer["test"],
+            "validation": mean("validation"),
+            "character n-grams, validation": peer["validation"],
+            "their C": peer["c"],
+            "test rows": peer["rows"],
+            "minutes": f"{pretraining:.0f} + {statistics.mean(minutes):.0f}",
+        }
+    )
+
+
+def texts_of(tokenized, part: str) -> tuple[list[str], list[int]]:
+    """Texts and classes of a part: `sources` are places among the lines that are not blank, file after file."""
+    names = [name.decode() for name in tokenized["labels"][:]]
+    lines, classes = [], []
+    for file, label in (("pos", "positive"), ("neg", "negative")):
+        text = (ROOT / "data" / "reviews-zh" / f"{file}.txt").read_text("utf-8")
+        mine = [line for line in text.split("\n") if line.strip(" \t\r\n\v\f")]
+        lines += mine
+        classes += [names.index(label)] * len(mine)
+    if len(lines) != json.loads(tokenized.attrs["provenance"])["rows"]["read"]:
+        sys.exit("bench: the tokenized file was made of other texts")
+    rows = tokenized[part]["sources"][:]
+    found = [classes[row] for row in rows]
+    if found != tokenized[part]["labels"][:].argmax(1).tolist():
+        sys.exit(f"bench: the labels of {part} are not those of its texts")
+    return [lines[row] for row in rows], found
+
+
+def character_ngrams(path: Path) -> dict:
+    import h5py
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    with h5py.File(path) as tokenized:
+        parts = {part: texts_of(tokenized, part) for part in ("train", "validation", "test")}
+    texts, classes = parts["train"]
+    ngrams = TfidfVectorizer(analyzer="char", ngram_range=(1, 3))
+    features = ngrams.fit_transform(texts)
+    models = [LogisticRegression(C=c, max_iter=1000).fit(features, classes) for c in (1, 3, 10, 30)]
+
+    def accuracy(model: LogisticRegression, part: str) -> float:
+        return round(float(model.score(ngrams.transform(parts[part][0]), parts[part][1])), 4)
+
+    best = max(models, key=lambda model: accuracy(model, "validation"))
+    accuracies = {part: accuracy(best, part) for part in ("validation", "test")}
+    return {**accuracies, "c": best.C, "rows": len(parts["test"][0])}
+
+
+if __name__ == "__main__":
+    print(json.dumps(character_ngrams(Path(sys.argv[1]))))
