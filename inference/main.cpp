@@ -1,6 +1,8 @@
 #include "runtime/program.h"
 #include "scoring/recommend.h"
 #include "scoring/similar.h"
+#include "texts/classify.h"
+#include "texts/embed.h"
 
 int main(int argc, char** argv) {
   using namespace sartor;
@@ -9,8 +11,15 @@ int main(int argc, char** argv) {
        .summary = "Scores with trained models: tables in, tables out.",
        .examples = "  sartor-infer --config configs/ml-100k-recommend.yaml\n"
                    "  sartor-infer --config configs/ml-100k-recommend.yaml --set k=20 --set output=top20.parquet\n"
-                   "  sartor-infer --config configs/ml-100k-similar.yaml --overwrite\n",
+                   "  sartor-infer --config configs/ml-100k-similar.yaml --overwrite\n"
+                   "  sartor-infer --config configs/reviews-en-score.yaml --set precision=int8\n"
+                   "  sartor-infer --config configs/reviews-en-score.yaml --resume\n"
+                   "  sartor-infer --config configs/reviews-en-embed.yaml\n",
        .tasks = {task("recommend", "The best items for each user of a factor model.", inference::recommend),
-                 task("similar", "The nearest items, or users, of a factor model.", inference::similar)}},
+                 task("similar", "The nearest items or users of a factor model, or texts by their embeddings.",
+                      inference::similar),
+                 make_task<inference::ClassifyConfig>("classify", "Classes and probabilities of texts.",
+                                                      inference::classify),
+                 make_task<inference::EmbedConfig>("embed", "Embeddings of texts.", inference::embed)}},
       argc, argv);
 }

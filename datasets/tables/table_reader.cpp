@@ -63,7 +63,7 @@ class TextFile final : public TableReader::File {
 
 }  // namespace
 
-TableReader::TableReader(const TableConfig& config, Rejects& rejects)
+TableReader::TableReader(const TableConfig& config, Rejects* rejects)
     : config_(config), rejects_(rejects), files_(table_files(config)) {
   open_next();
 }
@@ -88,9 +88,12 @@ bool TableReader::next(TableBatch& batch) {
     select(std::exchange(selected_, {}));
   }
   const int64_t first = file_->records + 1;
-  for (const BadRecord& bad : block.bad) rejects_.add(file(), first + bad.record, bad.reason, bad.text);
-  batch = {file(), std::move(block.records), std::move(block.columns)};
+  batch = {file(), std::move(block.records), std::move(block.columns), std::move(block.bad)};
   for (int64_t& row : batch.rows) row += first;
+  for (BadRecord& bad : batch.bad) bad.record += first;
+  if (rejects_) {
+    for (const BadRecord& bad : std::exchange(batch.bad, {})) rejects_->add(file(), bad.record, bad.reason, bad.text);
+  }
   file_->records += block.total;
   return true;
 }

@@ -22,21 +22,29 @@ struct TableColumn {
   bool text = true;
 };
 
+// A record that cannot be used, and why.
+struct BadRecord {
+  int64_t record;
+  std::string reason, text;
+};
+
 struct TableBatch {
   std::string file;
   std::vector<int64_t> rows;  // 1-based number of the record in `file`, a header being record 1
   std::shared_ptr<arrow::RecordBatch> columns;
+  std::vector<BadRecord> bad = {};  // of a reader without rejects: broken records beside these rows, numbered like them
 };
 
 // Reads the files of config.path one after the other: CSV, TSV, other separators, JSONL, Parquet, Netflix blocks.
 // Text is parsed ahead on Arrow's CPU threads. Memory is some MiB a thread, whatever the file's size.
-// Records that are broken (columns missing or surplus, no JSON, no UTF-8) go to `rejects`, which must outlive this.
-// All functions throw std::invalid_argument for a file that is missing or broken.
+// Records that are broken (columns missing or surplus, no JSON, no UTF-8) go to `rejects`, which must outlive this, or,
+// without one, stay in the batch. All functions throw std::invalid_argument for a file that is missing or broken.
 class TableReader {
  public:
   class File;
 
-  TableReader(const TableConfig& config, Rejects& rejects);
+  TableReader(const TableConfig& config, Rejects& rejects) : TableReader(config, &rejects) {}
+  explicit TableReader(const TableConfig& config) : TableReader(config, nullptr) {}
   ~TableReader();
 
   // Names in the file that comes next, and the file.
@@ -50,10 +58,11 @@ class TableReader {
   bool next(TableBatch& batch);
 
  private:
+  TableReader(const TableConfig& config, Rejects* rejects);
   void open_next();
 
   TableConfig config_;
-  Rejects& rejects_;
+  Rejects* rejects_;
   std::vector<std::string> files_;
   size_t opened_ = 0;  // of files_
   std::vector<TableColumn> selected_;

@@ -198,15 +198,21 @@ class ParquetForm final : public TableWriter::Form {
 
 std::unique_ptr<TableWriter::Form> make_form(const std::filesystem::path& path,
                                              const std::vector<ColumnSpec>& columns) {
+  check_table_name(path);
   const std::string ending = path.extension();
   if (ending == ".csv") return std::make_unique<DelimitedForm>(path, columns, ',');
   if (ending == ".tsv") return std::make_unique<DelimitedForm>(path, columns, '\t');
   if (ending == ".jsonl") return std::make_unique<JsonForm>(path, columns);
-  require(ending == ".parquet", "{}: a table to write ends in .csv, .tsv, .jsonl or .parquet", path.string());
   return std::make_unique<ParquetForm>(path, columns);
 }
 
 }  // namespace
+
+void check_table_name(const std::filesystem::path& path) {
+  const std::string ending = path.extension();
+  const bool known = ending == ".csv" || ending == ".tsv" || ending == ".jsonl" || ending == ".parquet";
+  require(known, "{}: a table to write ends in .csv, .tsv, .jsonl or .parquet", path.string());
+}
 
 TableWriter::TableWriter(const std::filesystem::path& path, std::vector<ColumnSpec> columns, bool overwrite)
     : path_(path), columns_(std::move(columns)) {

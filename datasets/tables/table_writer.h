@@ -24,6 +24,9 @@ struct ColumnSpec {
   ColumnType type;
 };
 
+// Throws std::invalid_argument unless the name tells a form that can be written.
+void check_table_name(const std::filesystem::path& path);
+
 // Writes a table whose form its name tells: .csv, .tsv, .jsonl or .parquet. Floats are written with the fewest digits
 // that give the same float again. The file takes its name, whole and synced, in finish(); without it nothing remains.
 class TableWriter {

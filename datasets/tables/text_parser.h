@@ -14,16 +14,10 @@
 
 namespace sartor::datasets {
 
-// A record that cannot be used, `record` counted from 0 within its block.
-struct BadRecord {
-  int64_t record;
-  std::string reason, text;
-};
-
 struct ParsedBlock {
   std::shared_ptr<arrow::RecordBatch> columns;  // as normalised() says
   std::vector<int64_t> records;                 // one a row, from 0 within the block, ascending
-  std::vector<BadRecord> bad;                   // ascending
+  std::vector<BadRecord> bad;                   // ascending, counted likewise
   int64_t total = 0;                            // records in the block, blank ones too
 };
 

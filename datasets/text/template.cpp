@@ -34,12 +34,16 @@ Template::Template(std::string_view pattern) {
   if (!piece.plain.empty()) pieces_.push_back(std::move(piece));
 }
 
+void Template::append(const std::function<std::string_view(size_t)>& value, std::string& to) const {
+  for (const auto& [plain, column] : pieces_) {
+    to += plain;
+    if (column != no_column) to += value(column);
+  }
+}
+
 std::string Template::fill(const std::function<std::string_view(size_t)>& value) const {
   std::string text;
-  for (const auto& [plain, column] : pieces_) {
-    text += plain;
-    if (column != no_column) text += value(column);
-  }
+  append(value, text);
   return text;
 }
 

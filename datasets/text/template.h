@@ -19,6 +19,7 @@ class Template {
 
   // The text; value(i) is that of columns()[i].
   std::string fill(const std::function<std::string_view(size_t)>& value) const;
+  void append(const std::function<std::string_view(size_t)>& value, std::string& to) const;  // behind what is there
 
  private:
   struct Piece {

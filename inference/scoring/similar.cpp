@@ -5,12 +5,55 @@
 #include "runtime/signals.h"
 #include "scoring/item_columns.h"
 #include "scoring/neighbours.h"
+#include "storage/stored_embeddings.h"
 #include "tables/table_writer.h"
 
 namespace sartor::inference {
 namespace {
 
 constexpr size_t block = 4096;  // queries whose lists are in memory
+
+// What is compared.
+struct Vectors {
+  std::string_view of;  // items, users, texts
+  datasets::IdMap ids{"ids"};
+  std::vector<float> values;
+  int64_t columns = 0;
+
+  cuda::Rows<const float> rows() const { return {values.data(), ids.size(), columns}; }
+};
+
+bool is_embeddings(const std::string& path) {
+  if (std::filesystem::is_directory(path)) return false;
+  return datasets::Hdf5File::open(path).string_attribute("schema") == datasets::embeddings_schema;
+}
+
+Vectors read_embeddings(const std::string& path) {
+  const datasets::StoredEmbeddings stored(path);
+  Vectors vectors = {.of = "texts", .columns = stored.form().columns};
+  vectors.values.reserve(stored.size() * vectors.columns);
+  constexpr int64_t slab = 1 << 14;
+  for (int64_t first = 0; first < stored.size(); first += slab) {
+    const auto some = stored.read(first, std::min(slab, stored.size() - first));
+    for (const auto& id : some.ids) {
+      const int64_t place = vectors.ids.size();
+      require(vectors.ids.insert(id) == place, "{}: the id {} stands there twice", path, id);
+    }
+    vectors.values.insert(vectors.values.end(), some.vectors.begin(), some.vectors.end());
+  }
+  return vectors;
+}
+
+Vectors read_vectors(const SimilarConfig& config) {
+  if (is_embeddings(config.model)) {
+    require(config.of == Entity::items, "of is users, but {} has texts", config.model);
+    return read_embeddings(config.model);
+  }
+  auto model = load_factor_model(config.model);
+  const bool items = config.of == Entity::items;
+  return {name_of(config.of), std::move(items ? model.items : model.users),
+          std::move(items ? model.item_factors : model.user_factors), model.factors};
+}
 
 // The queries' indices; ids that the model does not know are counted and left out.
 std::vector<int32_t> query_indices(const SimilarConfig& config, const datasets::IdMap& ids) {
@@ -39,9 +82,9 @@ std::vector<std::filesystem::path> SimilarConfig::reads() const {
 }
 
 void similar(const SimilarConfig& config, Runtime& runtime) {
-  const FactorModel model = load_factor_model(config.model);
-  const auto& ids = config.of == Entity::items ? model.items : model.users;
-  const auto rows = config.of == Entity::items ? model.item_rows() : model.user_rows();
+  const Vectors vectors = read_vectors(config);
+  const auto& ids = vectors.ids;
+  const auto rows = vectors.rows();
   require(rows.columns > 0, "{} has no factors to compare by", config.model);
   require(config.k < rows.rows, "k is {}, but there are {} others", config.k, rows.rows - 1);
   const ItemColumns titles(config.items);
@@ -56,7 +99,7 @@ void similar(const SimilarConfig& config, Runtime& runtime) {
 
   Neighbours neighbours(runtime.context, rows);
   const std::vector<int32_t> queries = query_indices(config, ids);
-  Progress progress(config.of == Entity::items ? "item" : "user", std::ssize(queries));
+  Progress progress(std::string(vectors.of.substr(0, vectors.of.size() - 1)), std::ssize(queries));
   for (size_t first = 0; first < queries.size(); first += block) {
     const auto chosen = std::span(queries).subspan(first, std::min(block, queries.size() - first));
     const RankedItems found = neighbours.find(chosen, config.k);
@@ -75,7 +118,7 @@ void similar(const SimilarConfig& config, Runtime& runtime) {
     if (const int signal = stop_signal()) throw Stopped(signal, "stopped, nothing written");
   }
   table.finish();
-  log_info("{}: {} neighbours of {} {}", config.output, table.rows(), queries.size(), name_of(config.of));
+  log_info("{}: {} neighbours of {} {}", config.output, table.rows(), queries.size(), vectors.of);
 }
 
 }  // namespace sartor::inference

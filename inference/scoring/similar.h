@@ -1,4 +1,5 @@
-// task: similar — a trained factor model in, a table of the nearest items for each item (or users for each user) out.
+// task: similar — a trained factor model in, a table of the nearest items for each item (or users for each user) out;
+// or embeddings of texts in, the nearest texts for each out.
 #pragma once
 
 #include <array>
@@ -27,14 +28,14 @@ struct SimilarConfig : RuntimeConfig {
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
-    field.required("model", model, "Run folder of a factorisation, or its factors.h5.");
+    field.required("model", model, "Run folder of a factorisation, its factors.h5, or a file of task: embed.");
     field.required(
         "output", output,
         "Table to write, .csv, .tsv, .jsonl or .parquet: id, rank, neighbour, cosine, and columns of items.");
-    field("of", of, "What is compared, by the cosine of its factors.");
+    field("of", of, "What is compared, by the cosine of its factors; of embeddings, the texts.");
     field("k", k, between(1, 100000), "Neighbours of each.");
     field("queries", queries, "Ids whose neighbours are wanted; all if absent.");
-    field("items", items, "With items: table whose columns, such as a title, stand beside the neighbours.");
+    field("items", items, "With items or texts: table whose columns, such as a title, stand beside the neighbours.");
   }
   void check() const { require(!items || of == Entity::items, "items describes items, but `of` is users"); }
   std::vector<std::filesystem::path> reads() const;

@@ -261,6 +261,19 @@ TEST_F(TableReading, AnyNumberOfThreadsGivesTheSame) {
   ASSERT_TRUE(arrow::SetCpuThreadPoolCapacity(before).ok());
 }
 
+TEST_F(TableReading, WithoutRejectsBrokenRecordsStayInTheBatch) {
+  TableReader reader({.path = write("a.csv", "a,b\n1,x\n2\n\n3,\xff\n4,y\n")});
+  reader.select({{"b"}});
+  TableBatch batch;
+  ASSERT_TRUE(reader.next(batch));
+  EXPECT_THAT(batch.rows, ElementsAre(2, 6));
+  ASSERT_EQ(batch.bad.size(), 2);
+  EXPECT_EQ(batch.bad[0].record, 3);
+  EXPECT_EQ(batch.bad[0].reason, "not 2 columns");
+  EXPECT_EQ(batch.bad[1].record, 5);
+  EXPECT_EQ(batch.bad[1].reason, "b is not UTF-8");
+}
+
 TEST_F(TableReading, StoppingEarlyIsFine) {
   const TableConfig config{.path = write("a.csv", "a\n" + std::string(5'000'000, '\n'))};
   TableReader reader(config, rejects_);

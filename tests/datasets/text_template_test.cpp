@@ -28,6 +28,12 @@ TEST(Templates, FillTheirSlots) {
   EXPECT_THAT(Template("{b}{a}{b}").columns(), ElementsAre("b", "a"));
 }
 
+TEST(Templates, AppendToWhatIsThere) {
+  std::string text = "a";
+  Template("{x}!").append([](size_t) { return "好"; }, text);
+  EXPECT_EQ(text, "a好!");
+}
+
 TEST(Templates, NameWhatIsWrong) {
   const auto expect = [](std::string_view pattern, const std::string& message) {
     EXPECT_THAT([&] { Template{pattern}; }, ThrowsMessage<std::invalid_argument>(message)) << pattern;

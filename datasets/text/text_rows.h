@@ -1,0 +1,65 @@
+// Texts of a table to be scored, some at a time, with what stands beside them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tables/string_column.h"
+#include "tables/table_config.h"
+
+namespace sartor::datasets {
+
+struct TextRowsOptions {
+  TableConfig source;
+  std::string text = "{text}";      // template
+  std::optional<std::string> pair;  // template of a second text
+  std::vector<std::string> keep;    // columns that come along
+  std::optional<std::string> id;    // column without which a row is unfit
+  int64_t rows_per_part = 20'000;
+  int64_t window = 5'000;  // most rows at once; fewer of long texts
+};
+
+struct UnfitRow {
+  std::string file;
+  int64_t row;  // 1-based number of the record in `file`
+  std::string reason, text;
+};
+
+// Some rows of one part. Texts are valid UTF-8 and not only whitespace.
+struct TextWindow {
+  int64_t part = 0;
+  bool ends_part = false;
+  std::vector<int64_t> rows;         // each one's place among all records, from 0, headers and blank lines not counted
+  StringColumn texts, pairs, ids;    // the last two: none if the options have none
+  std::vector<StringColumn> kept;    // a column for each of keep
+  std::vector<UnfitRow> unfit = {};  // met beside these
+
+  int64_t size() const { return std::ssize(rows); }
+};
+
+// Reads a table in parts of rows_per_part records, unfit ones included: part p has the places p * rows_per_part and on.
+class TextRows {
+ public:
+  // Only parts for which `wanted` holds are looked at. Each of those gives at least one window, in ascending order.
+  // All functions throw std::invalid_argument where a file is missing, broken or lacks a column, or a template is none.
+  TextRows(TextRowsOptions options, std::function<bool(int64_t part)> wanted);
+  ~TextRows();
+
+  // Replaces `window` by the next rows; false at the end.
+  bool next(TextWindow& window);
+
+  int64_t parts() const;  // in all; known at the end
+
+ private:
+  class Source;
+
+  TextRowsOptions options_;
+  std::function<bool(int64_t)> wanted_;
+  std::unique_ptr<Source> source_;
+  std::optional<int64_t> part_;  // that has been begun
+};
+
+}  // namespace sartor::datasets

@@ -1,0 +1,197 @@
+#include "texts/classify.h"
+
+#include <arrow/array.h>
+#include <arrow/record_batch.h>
+
+#include <algorithm>
+#include <deque>
+#include <set>
+#include <string_view>
+
+#include "metrics/calibration.h"
+#include "models/hf/calibration_file.h"
+#include "schema/config.h"
+#include "tables/table_reader.h"
+#include "tables/table_writer.h"
+
+namespace sartor::inference {
+namespace {
+
+namespace fs = std::filesystem;
+using datasets::ColumnType;
+using datasets::ColumnValues;
+
+// Columns for some rows of a table, with what they are views of.
+class Columns {
+ public:
+  void add(std::span<const int64_t> numbers) { values_.emplace_back(numbers); }
+  void add(std::vector<float> numbers) { values_.emplace_back(floats_.emplace_back(std::move(numbers))); }
+  void add(std::vector<std::string_view> texts) { values_.emplace_back(texts_.emplace_back(std::move(texts))); }
+
+  const std::vector<ColumnValues>& values() const { return values_; }
+
+ private:
+  std::deque<std::vector<float>> floats_;
+  std::deque<std::vector<std::string_view>> texts_;
+  std::vector<ColumnValues> values_;
+};
+
+// What a part holds, ready to be written again.
+Columns columns_of(const arrow::RecordBatch& batch) {
+  Columns columns;
+  for (const auto& column : batch.columns()) {
+    if (column->type_id() == arrow::Type::STRING) {
+      const auto& texts = static_cast<const arrow::StringArray&>(*column);
+      std::vector<std::string_view> views(texts.length());
+      for (int64_t row = 0; row < texts.length(); row++) views[row] = texts.GetView(row);
+      columns.add(std::move(views));
+    } else if (column->type_id() == arrow::Type::INT64) {
+      const auto& numbers = static_cast<const arrow::Int64Array&>(*column);
+      columns.add(std::span(numbers.raw_values(), numbers.length()));
+    } else {  // floats, which a TableReader gives as doubles
+      const auto* numbers = static_cast<const arrow::DoubleArray&>(*column).raw_values();
+      columns.add(std::vector<float>(numbers, numbers + column->length()));
+    }
+  }
+  return columns;
+}
+
+class ClassTable : public TextOutput {
+ public:
+  ClassTable(const ClassifyConfig& config, const bert::BertConfig& model, double temperature)
+      : config_(config), classes_(model.labels), problem_(model.problem_or_default()), temperature_(temperature) {
+    columns_.push_back({"row", ColumnType::int64});
+    for (const auto& name : config.keep) columns_.push_back({name, ColumnType::text});
+    problem_ == bert::Problem::regression ? add_values() : add_classes();
+    std::set<std::string> names;
+    for (const auto& [name, type] : columns_) {
+      require(names.insert(name).second, "the output would have two columns {}: one of the model's and one of keep",
+              name);
+    }
+  }
+
+  void begin(const fs::path& part) override { writer_.emplace(part, columns_, /*overwrite=*/true); }
+
+  void append(const datasets::TextWindow& window, std::vector<float> logits) override {
+    Columns columns;
+    columns.add(window.rows);
+    for (const auto& column : window.kept) columns.add(column.views());
+    if (problem_ == bert::Problem::regression) {
+      add_each(logits, columns);
+      return writer_->append(columns.values());
+    }
+    const auto classes = std::ssize(classes_);
+    const bool one = problem_ == bert::Problem::single_label;
+    const auto probabilities = one ? softmax(logits, classes, temperature_) : sigmoid(logits, temperature_);
+    datasets::StringColumn labels;
+    std::vector<float> highest;
+    for (int64_t row = 0; row < window.size(); row++) {
+      const auto mine = std::span(probabilities).subspan(row * classes, classes);
+      const auto best = std::ranges::max_element(mine);
+      highest.push_back(*best);
+      if (one) labels.push_back(classes_[best - mine.begin()]);
+      if (!one) labels.push_back(above_threshold(mine));
+    }
+    columns.add(labels.views());
+    columns.add(std::move(highest));
+    if (config_.probabilities) add_each(probabilities, columns);
+    writer_->append(columns.values());
+  }
+
+  void end() override {
+    writer_->finish();
+    writer_.reset();
+  }
+
+  int64_t join(const std::vector<fs::path>& parts, const fs::path& output,
+               const std::function<void()>& between) override {
+    datasets::TableWriter whole(output, columns_, /*overwrite=*/true);
+    std::vector<datasets::TableColumn> selected;
+    for (const auto& [name, type] : columns_) selected.push_back({name, type == ColumnType::text});
+    for (const auto& part : parts) {
+      datasets::TableReader reader({.path = part});
+      reader.select(selected);
+      for (datasets::TableBatch batch; reader.next(batch);) {
+        between();
+        require(batch.bad.empty(), "{} is broken: {}", part.string(), batch.bad.empty() ? "" : batch.bad[0].reason);
+        whole.append(columns_of(*batch.columns).values());
+      }
+    }
+    whole.finish();
+    return whole.rows();
+  }
+
+ private:
+  // (rows, classes), a column for each class.
+  void add_each(const std::vector<float>& values, Columns& columns) const {
+    const size_t classes = classes_.size();
+    for (size_t k = 0; k < classes; k++) {
+      std::vector<float> column;
+      for (size_t at = k; at < values.size(); at += classes) column.push_back(values[at]);
+      columns.add(std::move(column));
+    }
+  }
+
+  void add_values() {
+    require(!config_.temperature, "temperature is given, but the model gives numbers, not classes");
+    require(!config_.probabilities, "probabilities are asked for, but the model gives numbers, not classes");
+    for (const auto& name : classes_) {
+      columns_.push_back({classes_.size() == 1 ? "value" : "value_" + name, ColumnType::float32});
+    }
+  }
+
+  void add_classes() {
+    columns_.push_back({"label", ColumnType::text});
+    columns_.push_back({"probability", ColumnType::float32});
+    for (const auto& name : classes_) {
+      require(problem_ == bert::Problem::single_label || name.find(config_.separator) == name.npos,
+              "the class {} holds the separator {}: choose another separator", name, config_.separator);
+      if (config_.probabilities) columns_.push_back({"probability_" + name, ColumnType::float32});
+    }
+  }
+
+  std::string above_threshold(std::span<const float> probabilities) const {
+    std::string names;
+    for (size_t k = 0; k < probabilities.size(); k++) {
+      if (probabilities[k] <= config_.threshold) continue;
+      if (!names.empty()) names += config_.separator;
+      names += classes_[k];
+    }
+    return names;
+  }
+
+  const ClassifyConfig& config_;
+  const std::vector<std::string> classes_;
+  const bert::Problem problem_;
+  const double temperature_;
+  std::vector<datasets::ColumnSpec> columns_;
+  std::optional<datasets::TableWriter> writer_;  // of the open part
+};
+
+}  // namespace
+
+void ClassifyConfig::check() const {
+  TextScoringConfig::check();
+  require(!separator.empty(), "separator is empty");
+  datasets::check_table_name(output);
+}
+
+std::unique_ptr<TextOutput> make_class_table(const ClassifyConfig& config, const bert::BertConfig& model,
+                                             double temperature) {
+  return std::make_unique<ClassTable>(config, model, temperature);
+}
+
+void classify(const ClassifyConfig& config, const Invocation& invocation) {
+  auto rows = rows_of(config);
+  rows.keep = config.keep;
+  const auto open = [&](const fs::path& folder, int gpu) -> TextTask {
+    auto model = TextModel::classifier(folder, config.precision, gpu);
+    const auto calibrated = hf::read_temperature(folder);
+    const double temperature = config.temperature.value_or(calibrated.value_or(1));
+    auto table = make_class_table(config, model.config(), temperature);
+    return {std::move(model), std::move(table)};
+  };
+  score_texts(config, {to_yaml(config), std::move(rows), ".parquet", open}, invocation);
+}
+
+}  // namespace sartor::inference

@@ -1,0 +1,74 @@
+// A long job whose work is done in parts, by any number of ranks, so that one that was stopped can go on.
+//
+//   OUTPUT.parts/  job.json                  what is made of what: --resume goes on with the same only
+//                  part-000012.parquet       whole or not at all, as all files here
+//                  part-000012.rejects.tsv   rows of it that were unfit, if any
+//   OUTPUT         the parts joined, in order; then they are removed
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/collective.h"
+#include "storage/folder_lock.h"
+
+namespace sartor::inference {
+
+struct JobRequest {
+  std::filesystem::path output, rejects;
+  std::string extension;        // of parts, ".parquet"
+  Collective* ranks = nullptr;  // all make the same calls; the first alone changes what is not a part
+  bool resume = false;
+  bool overwrite = false;
+};
+
+class JobParts {
+ public:
+  // Claims the output, without a trace on disk once this is gone, but for a job that begin() has begun. Throws
+  // std::invalid_argument where
+  // - the output or parts of it exist, and neither resume nor overwrite is asked for;
+  // - there is nothing to resume;
+  // - another process works on the output.
+  explicit JobParts(JobRequest request);
+  ~JobParts();
+  JobParts(const JobParts&) = delete;
+  JobParts& operator=(const JobParts&) = delete;
+
+  // A job to resume that has its output already: nothing is left to do.
+  bool complete() const { return complete_; }
+
+  // Begins the job, or goes on with it. config: YAML with every value; files: all whose contents decide the result, in
+  // an order of their own. Throws std::invalid_argument if a job that is resumed began with another config, save for
+  // the fields `may_change`, or with other contents.
+  void begin(const std::string& config, const std::vector<std::string>& may_change,
+             const std::vector<std::filesystem::path>& files);
+
+  // Whether this rank is to do the part: the ranks take those that are missing in turn.
+  bool mine(int64_t part) const;
+
+  std::filesystem::path part(int64_t part) const;
+  std::filesystem::path rejects(int64_t part) const;
+
+  // Once each rank has done its share of the `parts` there are: `join` is given their paths and writes the output;
+  // then the rejects are joined and the parts removed. Returns the rejected rows, on the first rank.
+  int64_t finish(int64_t parts, const std::function<void(const std::vector<std::filesystem::path>&)>& join);
+
+ private:
+  void claim();
+  void publish(const std::string& job);
+  void check_same(const std::string& job, const std::vector<std::string>& may_change) const;
+  void list_done();
+  int64_t join_rejects(int64_t parts) const;
+
+  const JobRequest request_;
+  const std::filesystem::path folder_, aside_;  // OUTPUT.parts, and where it is made and removed
+  std::vector<datasets::FolderLock> locks_;     // the first rank's
+  bool complete_ = false, aside_is_ours_ = false;
+  std::vector<int64_t> done_;  // parts that were there when this process began, ascending
+};
+
+}  // namespace sartor::inference

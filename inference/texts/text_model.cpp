@@ -1,0 +1,114 @@
+// Sees libtorch, unlike the rest of this folder.
+#include "texts/text_model.h"
+
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "models/bert/cpu_encoder.h"
+#include "models/bert/folder.h"
+#include "schema/require.h"
+
+namespace sartor::inference {
+namespace {
+
+namespace fs = std::filesystem;
+
+bert::InferencePrecision on_cpu(Precision precision) {
+  switch (precision) {
+    case Precision::bf16:
+      return bert::InferencePrecision::bf16;
+    case Precision::int8:
+      return bert::InferencePrecision::int8;
+    default:
+      return bert::InferencePrecision::fp32;
+  }
+}
+
+bert::Bert on_gpu(const fs::path& folder, bert::Head head, Precision precision, at::Device device) {
+  require(precision != Precision::int8, "precision is int8, which is for CPUs: a GPU takes fp32 or bf16");
+  auto loaded = bert::load_bert(folder, head, device);
+  for (const auto& name : loaded.missing) {
+    require(head == bert::Head::none && name.starts_with("pooler."), "{}: has no tensor {}", folder.string(), name);
+  }
+  loaded.model.compute_in(precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
+  return std::move(loaded.model);
+}
+
+}  // namespace
+
+fs::path model_folder(const fs::path& path) {
+  for (const auto& folder : {path, path / "model"}) {
+    if (fs::exists(folder / "config.json")) return folder;
+  }
+  require(fs::exists(path), "{}: no such folder", path.string());
+  require(!fs::exists(path / "run.yaml"), "{} is a run that has no model of texts, or none yet", path.string());
+  throw std::invalid_argument(fmt::format("{} is no model of texts: it has no config.json", path.string()));
+}
+
+struct TextModel::Opened {
+  bert::BertConfig config;
+  int64_t columns;
+  at::Device device;
+  std::function<at::Tensor(const bert::Packed&)> values;  // (B, columns)
+
+  // Here alone the CPU and a GPU differ; ask(model, batch) gives what both kinds of model give.
+  template <class Ask>
+  static TextModel open(const fs::path& folder, bert::Head head, Precision precision, int gpu, Ask ask) {
+    const auto opened = [&](auto model, at::Device device) {
+      const auto shared = std::make_shared<const decltype(model)>(std::move(model));
+      const auto& config = shared->config();
+      const int64_t columns = head == bert::Head::classification ? config.num_labels() : config.hidden_size;
+      const auto values = [shared, ask](const bert::Packed& batch) { return ask(*shared, batch); };
+      return TextModel(std::unique_ptr<Opened>(new Opened{config, columns, device, values}));
+    };
+    if (gpu < 0) return opened(bert::CpuEncoder::open(folder, head, on_cpu(precision)), at::Device(at::kCPU));
+    const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu));
+    return opened(on_gpu(folder, head, precision, device), device);
+  }
+};
+
+TextModel TextModel::classifier(const fs::path& folder, Precision precision, int gpu) {
+  return Opened::open(folder, bert::Head::classification, precision, gpu,
+                      [](const auto& model, const bert::Packed& batch) { return model.classify(batch); });
+}
+
+TextModel TextModel::embedder(const fs::path& folder, Precision precision, int gpu, Pooling pooling, bool normalize) {
+  const auto by = pooling == Pooling::mean ? bert::Pooling::mean : bert::Pooling::cls;
+  return Opened::open(folder, bert::Head::none, precision, gpu,
+                      [=](const auto& model, const bert::Packed& batch) { return model.embed(batch, by, normalize); });
+}
+
+TextModel::TextModel(std::unique_ptr<Opened> opened) : opened_(std::move(opened)) {}
+TextModel::~TextModel() = default;
+TextModel::TextModel(TextModel&&) noexcept = default;
+
+const bert::BertConfig& TextModel::config() const { return opened_->config; }
+
+int64_t TextModel::columns() const { return opened_->columns; }
+
+std::vector<float> TextModel::score(const text::Encodings& rows, int64_t batch_tokens,
+                                    const std::function<void(int64_t done)>& before_batch) const {
+  const c10::InferenceMode inference;
+  std::vector<int64_t> lengths(rows.size());
+  for (int64_t row = 0; row < rows.size(); row++) lengths[row] = rows.rows[row + 1] - rows.rows[row];
+  const int64_t columns = this->columns();
+  std::vector<float> values(rows.size() * columns);
+  int64_t done = 0;
+  for (const auto& batch : bert::token_budget_batches(lengths, batch_tokens)) {
+    if (before_batch) before_batch(done);
+    done += std::ssize(batch);
+    const auto packed = bert::pack(opened_->config, {rows.rows, rows.ids, rows.type_ids}, batch, opened_->device);
+    const auto found = opened_->values(packed).to(at::kCPU, at::kFloat).contiguous();
+    for (size_t i = 0; i < batch.size(); i++) {
+      std::copy_n(found.const_data_ptr<float>() + i * columns, columns, values.data() + batch[i] * columns);
+    }
+  }
+  require(std::ranges::all_of(values, [](float value) { return std::isfinite(value); }),
+          "the model gives values that are not finite");
+  return values;
+}
+
+}  // namespace sartor::inference

@@ -1,0 +1,57 @@
+// A BERT that scores rows of tokens, on the CPU or a GPU.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "models/bert/config.h"
+#include "schema/fields.h"
+#include "text/tokenizer.h"
+
+namespace sartor::inference {
+
+enum class Precision { fp32, bf16, int8 };
+constexpr auto choices(Precision) {
+  return std::to_array<Choice<Precision>>(
+      {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}, {"int8", Precision::int8}});
+}
+
+enum class Pooling { mean, cls };
+constexpr auto choices(Pooling) {
+  return std::to_array<Choice<Pooling>>({{"mean", Pooling::mean}, {"cls", Pooling::cls}});
+}
+
+// The Hugging Face folder that `path` is, or the model of the run that it is. Throws std::invalid_argument otherwise.
+std::filesystem::path model_folder(const std::filesystem::path& path);
+
+class TextModel {
+ public:
+  // Logits of the folder's classes, or pooled embeddings. gpu: its number, -1 for the CPU. Throw std::invalid_argument
+  // for a folder that is broken or lacks what is used, and for int8 on a GPU.
+  static TextModel classifier(const std::filesystem::path& folder, Precision precision, int gpu);
+  static TextModel embedder(const std::filesystem::path& folder, Precision precision, int gpu, Pooling pooling,
+                            bool normalize);
+  ~TextModel();
+  TextModel(TextModel&&) noexcept;
+
+  const bert::BertConfig& config() const;
+  int64_t columns() const;  // classes, or the hidden size
+
+  // (rows, columns()), in the order of the rows. They go through the model in batches of at most `batch_tokens` tokens,
+  // or of one longer row, equal lengths together; before each, `before_batch` is told how many rows are done. On the
+  // CPU a row's values have the same bits whatever else is there. Throws std::invalid_argument where a value is not
+  // finite.
+  std::vector<float> score(const text::Encodings& rows, int64_t batch_tokens,
+                           const std::function<void(int64_t done)>& before_batch = nullptr) const;
+
+ private:
+  struct Opened;
+  explicit TextModel(std::unique_ptr<Opened> opened);
+
+  std::unique_ptr<Opened> opened_;
+};
+
+}  // namespace sartor::inference

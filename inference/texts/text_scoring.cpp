@@ -1,0 +1,216 @@
+#include "texts/text_scoring.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <future>
+
+#include "core/parallel_for.h"
+#include "runtime/log.h"
+#include "runtime/process_group.h"
+#include "runtime/progress.h"
+#include "runtime/signals.h"
+#include "tables/presets.h"
+#include "tables/rejects.h"
+#include "text/template.h"
+#include "text/tokenizer_files.h"
+#include "texts/job_parts.h"
+
+namespace sartor::inference {
+namespace {
+
+namespace fs = std::filesystem;
+using datasets::TextWindow;
+
+// What --resume may change: where and on what the job goes on, and what its files are called, as their contents are
+// compared.
+const std::vector<std::string> may_change = {"device", "threads", "batch_tokens", "window",     "ddp_timeout",
+                                             "output", "rejects", "model",        "source.path"};
+
+// All whose contents decide the result: the source's files and the model's.
+std::vector<fs::path> files_of(const TextScoringConfig& config, const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& file : datasets::table_files(config.source)) files.emplace_back(file);
+  const auto begin = std::ssize(files);
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const auto kind = entry.path().extension();
+    if (kind == ".json" || kind == ".txt" || kind == ".safetensors") files.push_back(entry.path());
+  }
+  std::sort(files.begin() + begin, files.end());
+  return files;
+}
+
+// The folder's tokenizer with how it is to be used.
+struct Encoder {
+  text::Tokenizer tokenizer;
+  text::EncodeOptions options;
+};
+
+Encoder open_tokenizer(const TextScoringConfig& config, const fs::path& folder, const bert::BertConfig& model) {
+  const int64_t longest = model.longest_sequence(), length = config.max_length.value_or(longest);
+  require(length <= longest, "max_length is {}, {} takes {}", length, folder.string(), longest);
+  Encoder encoder = {text::Tokenizer(text::read_tokenizer(folder)),
+                     {.truncation = text::Truncation{.max_length = length}}};
+  require(encoder.tokenizer.vocabulary_size() <= model.vocab_size, "{}: the tokenizer has {} ids, the model {}",
+          folder.string(), encoder.tokenizer.vocabulary_size(), model.vocab_size);
+  // what cannot be done with any row is found before the first
+  const auto tried = config.pair ? encoder.tokenizer.encode("a", "a", encoder.options)
+                                 : encoder.tokenizer.encode("a", encoder.options);
+  const auto types = std::ranges::max_element(tried.type_ids);
+  require(types == tried.type_ids.end() || *types < model.type_vocab_size,
+          "{}: the tokenizer gives token type {}, the model has {}", folder.string(), int{*types},
+          model.type_vocab_size);
+  return encoder;
+}
+
+// Rows ready for the model. The texts are gone.
+struct Encoded {
+  TextWindow window;
+  text::Encodings tokens;
+};
+
+// Reads and tokenizes the next rows while the last ones are scored.
+class Ahead {
+ public:
+  Ahead(datasets::TextRows& rows, const Encoder& encoder, int threads)
+      : rows_(rows), encoder_(encoder), threads_(threads) {
+    start();
+  }
+
+  std::optional<Encoded> next() {
+    auto found = reading_.get();
+    if (found) start();
+    return found;
+  }
+
+ private:
+  void start() {
+    reading_ = std::async(std::launch::async, [this] { return read(); });
+  }
+
+  std::optional<Encoded> read() const {
+    Encoded found;
+    if (!rows_.next(found.window)) return {};
+    const auto run = [&](int64_t tasks, const std::function<void(int64_t)>& task) {
+      cuda::parallel_for(threads_, tasks, 1, [&](int64_t begin, int64_t end, int) {
+        for (int64_t i = begin; i < end; i++) task(i);
+      });
+    };
+    auto& [window, tokens] = found;
+    tokens = encoder_.tokenizer.encode(window.texts.views(), window.pairs.views(), encoder_.options, run);
+    window.texts = window.pairs = {};
+    return found;
+  }
+
+  datasets::TextRows& rows_;
+  const Encoder& encoder_;
+  const int threads_;
+  std::future<std::optional<Encoded>> reading_;
+};
+
+// The parts of this rank as they are made, one after the other.
+class PartWriter {
+ public:
+  PartWriter(const JobParts& parts, TextOutput& output) : parts_(parts), output_(output) {}
+
+  void append(const TextWindow& window, std::vector<float> values) {
+    if (!open_) output_.begin(parts_.part(window.part));
+    open_ = !window.ends_part;
+    for (const auto& [file, row, reason, text] : window.unfit) {
+      if (!rejects_) rejects_.emplace(parts_.rejects(window.part));
+      rejects_->add(file, row, reason, text);
+    }
+    output_.append(window, std::move(values));
+    if (open_) return;
+    if (rejects_) rejects_->finish();  // first: the part is done when its output is there
+    rejects_.reset();
+    output_.end();
+  }
+
+ private:
+  const JobParts& parts_;
+  TextOutput& output_;
+  bool open_ = false;
+  std::optional<datasets::Rejects> rejects_;  // of the open part, if it has any
+};
+
+}  // namespace
+
+void TextScoringConfig::check() const {
+  text::Template{text};
+  if (pair) text::Template{*pair};
+  for (const auto& path : writes()) {
+    require(path != source.path, "{} is both read and written", source.path);
+  }
+  require(output != rejects_path(), "output and rejects are the same file, {}", output);
+}
+
+datasets::TextRowsOptions rows_of(const TextScoringConfig& config) {
+  return {.source = config.source,
+          .text = config.text,
+          .pair = config.pair,
+          .rows_per_part = config.rows_per_part,
+          .window = config.window};
+}
+
+void score_texts(const TextScoringConfig& config, const TextScoring& scoring, const Invocation& invocation) {
+  const auto runtime = make_runtime(config, Compute::libtorch);
+  ProcessGroup ranks(runtime.ranks, /*gpu=*/false, std::chrono::seconds(config.ddp_timeout));
+  JobParts parts({.output = config.output,
+                  .rejects = config.rejects_path(),
+                  .extension = scoring.part_extension,
+                  .ranks = &ranks,
+                  .resume = invocation.resume,
+                  .overwrite = invocation.overwrite});
+  if (parts.complete()) return ranks.first() ? log_info("{} is already complete", config.output) : void();
+
+  datasets::TextRows rows(scoring.rows, [&](int64_t part) { return parts.mine(part); });
+  const auto folder = model_folder(config.model);
+  const auto task = scoring.open(folder, runtime.gpu);
+  const auto encoder = open_tokenizer(config, folder, task.model.config());
+  parts.begin(scoring.config, may_change, files_of(config, folder));
+  if (ranks.first()) log_info("device: {}", runtime.device);
+
+  const auto start = std::chrono::steady_clock::now();
+  int64_t scored = 0, tokens = 0;
+  const auto look_at_signals = [&] {
+    if (const int signal = stop_signal()) {
+      throw Stopped(signal, fmt::format("stopped by {}: --resume continues {}", signal == SIGINT ? "SIGINT" : "SIGTERM",
+                                        config.output));
+    }
+  };
+  {
+    std::optional<Progress> progress;
+    if (ranks.first()) progress.emplace("row", 0);
+    Ahead ahead(rows, encoder, runtime.threads);
+    PartWriter writer(parts, *task.output);
+    const auto show = [&](int64_t done) {
+      look_at_signals();
+      if (progress) progress->update(scored + done, ranks.size() > 1 ? "of this rank" : "");
+    };
+    while (const auto next = ahead.next()) {
+      const auto& [window, rows_of_tokens] = *next;
+      writer.append(window, task.model.score(rows_of_tokens, config.batch_tokens, show));
+      scored += window.size();
+      tokens += std::ssize(rows_of_tokens.ids);
+      show(0);
+    }
+  }
+  std::vector<double> sums = {static_cast<double>(scored), static_cast<double>(tokens)};
+  try {
+    sums = ranks.sum(sums);  // all parts are there now
+  } catch (...) {            // the others may have been stopped before they came here
+    look_at_signals();
+    throw;
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  int64_t written = 0;
+  const int64_t rejected = parts.finish(
+      rows.parts(), [&](const auto& paths) { written = task.output->join(paths, config.output, look_at_signals); });
+  if (!ranks.first()) return;
+  log_info("{}: {} rows; {} rejected; {:.0f} scored now, {:.0f} rows/s, {:.0f} tokens/s", config.output, written,
+           rejected, sums[0], sums[0] / seconds.count(), sums[1] / seconds.count());
+  if (rejected > 0) log_warning("{} says why rows were rejected", config.rejects_path());
+}
+
+}  // namespace sartor::inference

@@ -1,0 +1,190 @@
+// Texts to be scored: windows, parts, places, and rows that are unfit.
+#include "text/text_rows.h"
+
+#include <gmock/gmock.h>
+
+#include <set>
+
+#include "datasets/tables_support.h"
+#include "tables/table_writer.h"
+
+namespace sartor::datasets {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::ThrowsMessage;
+
+std::vector<std::string> strings(const StringColumn& column) {
+  const auto views = column.views();
+  return {views.begin(), views.end()};
+}
+
+class TextRowsTest : public FolderTest {
+ protected:
+  TextRowsOptions csv(const std::string& lines) const {
+    return {.source = {.path = write("a.csv", "id,text,more\n" + lines)}};
+  }
+
+  static std::vector<TextWindow> all(TextRows& rows) {
+    std::vector<TextWindow> windows;
+    for (TextWindow window; rows.next(window);) windows.push_back(std::move(window));
+    return windows;
+  }
+  static bool every(int64_t) { return true; }
+};
+
+TEST_F(TextRowsTest, FillTemplatesAndKeepColumns) {
+  auto options = csv("1,好的,x\n2,\"good, 坏\",\n3,😀,z\n");
+  options.text = "{text}: {more}";
+  options.pair = "{id}{{{text}";
+  options.keep = {"more", "id"};
+  options.id = "id";
+  TextRows rows(options, every);
+  const auto windows = all(rows);
+  ASSERT_EQ(windows.size(), 1);
+  EXPECT_TRUE(windows[0].ends_part);
+  EXPECT_THAT(windows[0].rows, ElementsAre(0, 1, 2));
+  EXPECT_THAT(strings(windows[0].texts), ElementsAre("好的: x", "good, 坏: ", "😀: z"));
+  EXPECT_THAT(strings(windows[0].pairs), ElementsAre("1{好的", "2{good, 坏", "3{😀"));
+  EXPECT_THAT(strings(windows[0].ids), ElementsAre("1", "2", "3"));
+  EXPECT_THAT(strings(windows[0].kept[0]), ElementsAre("x", "", "z"));
+  EXPECT_THAT(strings(windows[0].kept[1]), ElementsAre("1", "2", "3"));
+  EXPECT_EQ(rows.parts(), 1);
+}
+
+TEST_F(TextRowsTest, UnfitRowsKeepTheirPlaces) {
+  auto options = csv("1,a,x\n2, ,x\n\n3,\xff\xfe,x\n4\n,b,x\n5,c,\n6,d,x\n");
+  options.pair = "{more}";
+  options.id = "id";
+  TextRows rows(options, every);
+  const auto windows = all(rows);
+  ASSERT_EQ(windows.size(), 1);
+  EXPECT_THAT(windows[0].rows, ElementsAre(0, 6));
+  EXPECT_THAT(strings(windows[0].texts), ElementsAre("a", "d"));
+  EXPECT_THAT(strings(windows[0].pairs), ElementsAre("x", "x"));
+  EXPECT_THAT(strings(windows[0].ids), ElementsAre("1", "6"));
+  std::vector<std::string> reasons;
+  for (const auto& unfit : windows[0].unfit) reasons.push_back(std::to_string(unfit.row) + " " + unfit.reason);
+  EXPECT_THAT(reasons, ElementsAre("3 text is missing", "5 text is not UTF-8", "6 not 3 columns", "7 id is missing",
+                                   "8 second text is missing"));
+  EXPECT_EQ(windows[0].unfit[0].file, path("a.csv"));
+}
+
+TEST_F(TextRowsTest, IdsHaveNoZeroBytes) {
+  auto options = csv(std::string("a\0b,text,\n", 10));
+  options.id = "id";
+  TextRows rows(options, every);
+  const auto windows = all(rows);
+  EXPECT_THAT(windows[0].rows, IsEmpty());
+  EXPECT_EQ(windows[0].unfit[0].reason, "id holds a zero byte");
+}
+
+TEST_F(TextRowsTest, PartsAndWindowsCoverEachRowOnce) {
+  std::string lines;
+  for (int i = 0; i < 23; i++) lines += std::to_string(i) + (i % 7 == 3 ? ",,\n" : ",text,\n");
+  for (const int64_t per_part : {1, 2, 5, 22, 23, 24}) {
+    for (const int64_t window : {1, 2, 3, 100}) {
+      SCOPED_TRACE(std::to_string(per_part) + " " + std::to_string(window));
+      auto options = csv(lines);
+      options.rows_per_part = per_part;
+      options.window = window;
+      options.keep = {"id"};
+      TextRows rows(options, every);
+      std::vector<int64_t> places;
+      std::vector<bool> ended;
+      int64_t unfit = 0;
+      for (const auto& each : all(rows)) {
+        ended.resize(each.part + 1);
+        EXPECT_FALSE(ended[each.part]);
+        ended[each.part] = each.ends_part;
+        EXPECT_LE(each.size(), window);
+        for (int64_t i = 0; i < each.size(); i++) {
+          EXPECT_EQ(each.rows[i] / per_part, each.part);
+          EXPECT_EQ(each.kept[0][i], std::to_string(each.rows[i]));
+          places.push_back(each.rows[i]);
+        }
+        unfit += std::ssize(each.unfit);
+      }
+      EXPECT_EQ(places.size(), 20);
+      EXPECT_TRUE(std::ranges::is_sorted(places));
+      EXPECT_EQ(std::set<int64_t>(places.begin(), places.end()).size(), 20);
+      EXPECT_EQ(unfit, 3);
+      EXPECT_EQ(std::ssize(ended), rows.parts());
+      EXPECT_EQ(rows.parts(), (23 + per_part - 1) / per_part);
+      EXPECT_TRUE(std::ranges::all_of(ended, [](bool end) { return end; }));
+    }
+  }
+}
+
+TEST_F(TextRowsTest, OnlyWantedPartsAreGiven) {
+  std::string lines;
+  for (int i = 0; i < 23; i++) lines += std::to_string(i) + ",text,\n";
+  auto options = csv(lines);
+  options.rows_per_part = 4;
+  TextRows rows(options, [](int64_t part) { return part == 1 || part == 5; });
+  std::vector<int64_t> places;
+  for (const auto& window : all(rows)) places.insert(places.end(), window.rows.begin(), window.rows.end());
+  EXPECT_THAT(places, ElementsAre(4, 5, 6, 7, 20, 21, 22));
+  EXPECT_EQ(rows.parts(), 6);
+}
+
+TEST_F(TextRowsTest, FilesFollowEachOther) {
+  write("b1.jsonl", "{\"text\": \"一\"}\n{\"text\": \"二\"}\n");
+  write("b2.jsonl", "{\"text\": \"三\"}\n\n{\"text\": \"\"}\n{\"text\": \"四\"}\n");
+  TextRows rows({.source = {.path = path("b*.jsonl")}, .rows_per_part = 3}, every);
+  const auto windows = all(rows);
+  ASSERT_EQ(windows.size(), 2);
+  EXPECT_THAT(windows[0].rows, ElementsAre(0, 1, 2));
+  EXPECT_THAT(windows[1].rows, ElementsAre(4));
+  EXPECT_THAT(strings(windows[1].texts), ElementsAre("四"));
+  EXPECT_EQ(windows[1].unfit[0].file, path("b2.jsonl"));
+  EXPECT_EQ(windows[1].unfit[0].row, 3);
+}
+
+TEST_F(TextRowsTest, BlocksOfAMebibyteAreNoBoundaries) {
+  std::string lines;
+  for (int i = 0; i < 40'000; i++)
+    lines += std::to_string(i) + ",a text of about sixty bytes, so that blocks end inside parts,\n";
+  auto options = csv("");
+  write("a.csv", "id,text,more,rest\n" + lines);
+  options.rows_per_part = 15'000;
+  options.window = 4'000;
+  TextRows rows(options, every);
+  int64_t next = 0, windows = 0;
+  for (TextWindow window; rows.next(window); windows++) {
+    for (const int64_t place : window.rows) ASSERT_EQ(place, next++);
+  }
+  EXPECT_EQ(next, 40'000);
+  EXPECT_EQ(windows, 4 + 4 + 3);
+}
+
+TEST_F(TextRowsTest, ParquetGivesTheSame) {
+  TableWriter writer(path("t.parquet"), {{"n", ColumnType::int64}, {"text", ColumnType::text}});
+  const std::vector<int64_t> numbers = {7, 8, 9};
+  const std::vector<std::string_view> texts = {"好", "", "坏"};
+  writer.append({std::span(numbers), std::span(texts)});
+  writer.finish();
+  TextRows rows({.source = {.path = path("t.parquet")}, .keep = {"n"}}, every);
+  const auto windows = all(rows);
+  EXPECT_THAT(windows[0].rows, ElementsAre(0, 2));
+  EXPECT_THAT(strings(windows[0].kept[0]), ElementsAre("7", "9"));
+}
+
+TEST_F(TextRowsTest, AnEmptyTableHasNoParts) {
+  TextRows rows(csv(""), every);
+  EXPECT_THAT(all(rows), IsEmpty());
+  EXPECT_EQ(rows.parts(), 0);
+}
+
+TEST_F(TextRowsTest, NameWhatIsMissing) {
+  auto options = csv("1,a,\n");
+  options.keep = {"name"};
+  EXPECT_THAT([&] { TextRows(options, every); }, ThrowsMessage<std::invalid_argument>(HasSubstr("a.csv: ")));
+  EXPECT_THAT([&] { TextRows({.source = {.path = path("none.csv")}}, every); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("none.csv: no such file")));
+}
+
+}  // namespace
+}  // namespace sartor::datasets

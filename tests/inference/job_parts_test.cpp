@@ -1,0 +1,275 @@
+// Parts of a job: who does which, what may be resumed, and what is left behind.
+#include "texts/job_parts.h"
+
+#include <gmock/gmock.h>
+
+#include <deque>
+#include <memory>
+
+#include "support/faults/faults.h"
+#include "support/folder_test.h"
+#include "tables/rejects.h"
+
+namespace sartor::inference {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::ThrowsMessage;
+
+// Ranks that are called one after the other, the first one first.
+class Told : public Collective {
+ public:
+  Told(int rank, int size, std::vector<std::string>& texts) : rank_(rank), size_(size), texts_(texts) {}
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+  std::string from_first(const std::string& text) override {
+    if (rank_ == 0) texts_.push_back(text);
+    return texts_.at(told_++);
+  }
+  std::vector<double> sum(std::vector<double> values) override { return values; }
+
+ private:
+  int rank_, size_;
+  size_t told_ = 0;
+  std::vector<std::string>& texts_;
+};
+
+class JobPartsTest : public testing::FolderTest {
+ protected:
+  JobPartsTest() { write("in.csv", "text\n好\n"); }
+
+  struct Job {
+    Job(const JobRequest& request, int rank, int ranks, std::vector<std::string>& told)
+        : collective(rank, ranks, told), parts([&] {
+            auto mine = request;
+            mine.ranks = &collective;
+            return mine;
+          }()) {}
+    Told collective;
+    JobParts parts;
+  };
+
+  JobRequest request(bool resume = false, bool overwrite = false) const {
+    return {.output = path("out.csv"),
+            .rejects = path("out.csv.rejects.tsv"),
+            .extension = ".csv",
+            .resume = resume,
+            .overwrite = overwrite};
+  }
+  void begin(Job& job, const std::string& config = "precision: fp32\nthreads: 1\n") const {
+    job.parts.begin(config, {"threads"}, {path("in.csv")});
+  }
+  std::unique_ptr<Job> job(const JobRequest& request) {
+    return std::make_unique<Job>(request, 0, 1, told_.emplace_back());
+  }
+  // Begins a job, makes these parts and leaves the rest.
+  void stopped(const std::vector<int64_t>& done) {
+    const auto it = job(request());
+    begin(*it);
+    for (const auto part : done) make(*it, part);
+  }
+  static void make(Job& job, int64_t part) {
+    datasets::write_file(job.parts.part(part), "part " + std::to_string(part) + "\n");
+  }
+  int64_t finish(Job& job, int64_t parts) const {
+    return job.parts.finish(parts, [&](const std::vector<fs::path>& paths) {
+      std::string all;
+      for (const auto& part : paths) all += read(part);
+      datasets::write_file(path("out.csv"), all);
+    });
+  }
+
+  std::deque<std::vector<std::string>> told_;  // by the first rank of each job
+};
+
+TEST_F(JobPartsTest, AreJoinedAndRemoved) {
+  {
+    const auto it = job(request());
+    EXPECT_THAT(files(), ElementsAre(".out.csv.parts.partial", "in.csv"));
+    begin(*it);
+    EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv.parts"));
+    for (int64_t part = 0; part < 3; part++) {
+      EXPECT_TRUE(it->parts.mine(part));
+      make(*it, part);
+    }
+    EXPECT_EQ(finish(*it, 3), 0);
+  }
+  EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv"));
+  EXPECT_EQ(read("out.csv"), "part 0\npart 1\npart 2\n");
+}
+
+TEST_F(JobPartsTest, LeaveNothingBeforeTheyBegin) {
+  job(request()).reset();
+  EXPECT_THAT(files(), ElementsAre("in.csv"));
+}
+
+TEST_F(JobPartsTest, RejectsAreJoinedInOrder) {
+  {
+    const auto it = job(request());
+    begin(*it);
+    for (const int64_t part : {3, 1}) {
+      datasets::Rejects rejects(it->parts.rejects(part));
+      rejects.add("in.csv", part, "text is missing", "a\nb");
+      rejects.add("in.csv", part + 10, "text is missing", "");
+      rejects.finish();
+    }
+    for (int64_t part = 0; part < 4; part++) make(*it, part);
+    EXPECT_EQ(finish(*it, 4), 4);
+  }
+  EXPECT_EQ(read("out.csv.rejects.tsv"),
+            "file\trow\treason\ttext\nin.csv\t1\ttext is missing\ta\\nb\nin.csv\t11\ttext is missing\t\n"
+            "in.csv\t3\ttext is missing\ta\\nb\nin.csv\t13\ttext is missing\t\n");
+  EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv", "out.csv.rejects.tsv"));
+}
+
+TEST_F(JobPartsTest, OldRejectsGoWithTheirJob) {
+  write("out.csv.rejects.tsv", "old");
+  write("out.csv", "old");
+  const auto it = job(request(false, true));
+  begin(*it);
+  make(*it, 0);
+  EXPECT_EQ(read("out.csv"), "old") << "until the new one is whole";
+  finish(*it, 1);
+  EXPECT_EQ(read("out.csv"), "part 0\n");
+  EXPECT_FALSE(fs::exists(path("out.csv.rejects.tsv")));
+}
+
+TEST_F(JobPartsTest, RanksShareWhatIsMissing) {
+  stopped({0, 3, 4, 1'000'000});
+  std::vector<std::vector<int64_t>> shares;
+  auto& told = told_.emplace_back();
+  for (int rank = 0; rank < 3; rank++) {
+    Job each(request(true), rank, 3, told);
+    begin(each);
+    auto& share = shares.emplace_back();
+    for (int64_t part = 0; part < 10; part++) {
+      if (each.parts.mine(part)) share.push_back(part);
+    }
+    EXPECT_FALSE(each.parts.mine(1'000'000));
+  }
+  EXPECT_THAT(shares, ElementsAre(ElementsAre(1, 6, 9), ElementsAre(2, 7), ElementsAre(5, 8)));
+}
+
+TEST_F(JobPartsTest, ResumeDoesWhatIsMissing) {
+  stopped({1});
+  write("out.csv.parts/.part-000002.csv.partial-77", "half");
+  write(".out.csv.partial-77", "half");
+  {
+    const auto it = job(request(true));
+    EXPECT_FALSE(it->parts.complete());
+    begin(*it, "precision: fp32\nthreads: 2\n");
+    EXPECT_FALSE(it->parts.mine(1));
+    for (const int64_t part : {0, 2}) {
+      EXPECT_TRUE(it->parts.mine(part));
+      make(*it, part);
+    }
+    finish(*it, 3);
+  }
+  EXPECT_EQ(read("out.csv"), "part 0\npart 1\npart 2\n");
+  EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv"));
+}
+
+TEST_F(JobPartsTest, ResumeOfADoneJobIsComplete) {
+  write("out.csv", "done");
+  fs::create_directory(path(".out.csv.parts.partial"));  // killed while it removed the parts
+  EXPECT_TRUE(job(request(true))->parts.complete());
+  EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv"));
+}
+
+TEST_F(JobPartsTest, ResumeRefusesAnotherJob) {
+  stopped({0});
+  const auto refused = [&](const std::string& config, const std::string& said) {
+    EXPECT_THAT([&] { begin(*job(request(true)), config); }, ThrowsMessage<std::invalid_argument>(HasSubstr(said)));
+  };
+  refused("precision: int8\nthreads: 1\n", "precision: the job began with fp32, --resume cannot continue with int8");
+  refused("precision: fp32\nthreads: 1\nkeep: [a]\n", "the job began with nothing, --resume cannot continue with");
+  write("in.csv", "text\n坏\n");
+  refused("precision: fp32\nthreads: 1\n", "in.csv is not what it was when the job began");
+  EXPECT_THAT([&] { job(request(true))->parts.begin("precision: fp32\nthreads: 1\n", {}, {}); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("the job began with 1 files")));
+  for (const char* broken : {"", "[]", "{\"config\": \"a: 1\"}", "{\"config\": \"a: 1\", \"files\": [1]}"}) {
+    write("out.csv.parts/job.json", broken);
+    refused("a: 1\n", "job.json is broken");
+  }
+}
+
+TEST_F(JobPartsTest, WhatIsThereIsNotOverwrittenByAccident) {
+  EXPECT_THAT([&] { job(request(true)); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("there is no job to resume")));
+  stopped({0});
+  EXPECT_THAT([&] { job(request()); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("out.csv.parts exists, of a job that was stopped")));
+  {
+    const auto it = job(request(false, true));
+    begin(*it);
+    EXPECT_TRUE(it->parts.mine(0)) << "begun anew";
+  }
+  fs::remove_all(path("out.csv.parts"));
+  for (const char* name : {"out.csv", "out.csv.rejects.tsv"}) {
+    write(name, "mine");
+    EXPECT_THAT([&] { job(request()); },
+                ThrowsMessage<std::invalid_argument>(HasSubstr(name + std::string(" exists: --overwrite"))));
+    fs::remove(path(name));
+  }
+  fs::create_directory(path("out.csv"));
+  EXPECT_THAT([&] { job(request(false, true)); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("out.csv is a folder")));
+  EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv"));
+}
+
+TEST_F(JobPartsTest, OneWriterAtATime) {
+  const auto in_use = ThrowsMessage<std::invalid_argument>(HasSubstr("out.csv is in use by process"));
+  auto first = job(request());
+  EXPECT_THAT([&] { job(request()); }, in_use);
+  begin(*first);
+  EXPECT_THAT([&] { job(request(true)); }, in_use);
+  EXPECT_THAT([&] { job(request(false, true)); }, in_use);
+  first.reset();
+  EXPECT_FALSE(job(request(true))->parts.complete());
+}
+
+class JobPartsCrash : public testing::FolderTest {
+ protected:
+  void kill_at_each_call(Fault fault) const {
+    const std::vector<std::string> words = {PARTS_PROGRAM, write("in.csv", "text\n"), path("out.csv")};
+    const int64_t calls = count_calls(words, folder_);
+    const auto expected = read("out.csv"), expected_rejects = read("out.csv.rejects.tsv");
+    EXPECT_EQ(expected, "number\n0\n1\n2\n");
+    remove_outputs();
+    ASSERT_GT(calls, 40);
+    for (int64_t call = 1; call <= calls; call++) {
+      SCOPED_TRACE("call " + std::to_string(call));
+      ASSERT_EQ(run_with_fault(words, folder_, call, fault).status, 137);
+      auto again = words;
+      if (fs::exists(path("out.csv")) || fs::exists(path("out.csv.parts"))) again.push_back("--resume");
+      const auto outcome = run_command(again);
+      ASSERT_EQ(outcome.status, 0) << outcome.err;
+      ASSERT_THAT(files(), ElementsAre("in.csv", "out.csv", "out.csv.rejects.tsv"));
+      ASSERT_EQ(read("out.csv"), expected);
+      ASSERT_EQ(read("out.csv.rejects.tsv"), expected_rejects);
+      remove_outputs();
+    }
+  }
+  void remove_outputs() const {
+    fs::remove(path("out.csv"));
+    fs::remove(path("out.csv.rejects.tsv"));
+  }
+};
+
+TEST_F(JobPartsCrash, KilledBeforeEachCall) { kill_at_each_call(Fault::kill_before); }
+
+TEST_F(JobPartsCrash, KilledAfterEachCall) { kill_at_each_call(Fault::kill_after); }
+
+TEST_F(JobPartsTest, APartThatNobodyMadeIsNamed) {
+  const auto it = job(request());
+  begin(*it);
+  make(*it, 0);
+  EXPECT_THAT([&] { finish(*it, 2); }, ThrowsMessage<std::runtime_error>(HasSubstr("part-000001.csv was not made")));
+  EXPECT_FALSE(fs::exists(path("out.csv")));
+}
+
+}  // namespace
+}  // namespace sartor::inference

@@ -1,0 +1,68 @@
+// parts_program INPUT OUTPUT [--resume]: a job of three parts, the second with a reject. libtorch is left out of it, so
+// that it starts in milliseconds.
+#include <cstdio>
+#include <fstream>
+#include <string>
+
+#include "storage/atomic_file.h"
+#include "tables/rejects.h"
+#include "tables/table_writer.h"
+#include "texts/job_parts.h"
+
+namespace sartor::inference {
+namespace {
+
+class Alone : public Collective {
+ public:
+  int rank() const override { return 0; }
+  int size() const override { return 1; }
+  std::string from_first(const std::string& text) override { return text; }
+  std::vector<double> sum(std::vector<double> values) override { return values; }
+};
+
+void write_numbers(const std::filesystem::path& path, const std::vector<int64_t>& numbers) {
+  datasets::TableWriter writer(path, {{"number", datasets::ColumnType::int64}}, /*overwrite=*/true);
+  writer.append({numbers});
+  writer.finish();
+}
+
+void run(const std::string& input, const std::string& output, bool resume) {
+  Alone alone;
+  JobParts parts(
+      {.output = output, .rejects = output + ".rejects.tsv", .extension = ".csv", .ranks = &alone, .resume = resume});
+  if (parts.complete()) return;
+  parts.begin("parts: 3\n", {}, {input});
+  for (int64_t part = 0; part < 3; part++) {
+    if (!parts.mine(part)) continue;
+    if (part == 1) {
+      datasets::Rejects rejects(parts.rejects(part));
+      rejects.add(input, 7, "text is missing", "");
+      rejects.finish();
+    }
+    write_numbers(parts.part(part), {part});
+  }
+  parts.finish(3, [&](const std::vector<std::filesystem::path>& paths) {
+    std::vector<int64_t> numbers;
+    for (const auto& path : paths) {
+      std::ifstream file(path);
+      std::string header;
+      int64_t number = -1;
+      file >> header >> number;
+      numbers.push_back(number);
+    }
+    write_numbers(output, numbers);
+  });
+}
+
+}  // namespace
+}  // namespace sartor::inference
+
+int main(int argc, char** argv) {
+  try {
+    sartor::inference::run(argv[1], argv[2], argc > 3);
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 2;
+  }
+}

@@ -1,0 +1,348 @@
+// sartor-infer on texts: in order, for any windows, batches, threads and ranks; stopped, killed and resumed.
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "integration/fixture.h"
+#include "support/bert_folders.h"
+#include "support/ranks.h"
+
+namespace sartor::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class Scoring : public Programs {
+ protected:
+  Scoring() { write_bert_folder(path("model"), small_bert()); }
+
+  // 97 records: Chinese, English, mixed, emoji, empty and long ones, and some that are broken.
+  void write_texts() const {
+    static constexpr const char* words[] = {"good", "bad", "很好", "不", "坏的", "😀", "very", "abc", "!", "7"};
+    std::string lines = "id,text\n";
+    for (uint64_t row = 0; row < 97; row++) {
+      std::string text;
+      for (uint64_t word = 0; word < 1 + random_bits(1, row) % 30; word++) {
+        text += words[random_bits(2, row * 100 + word) % 10];
+        if (random_bits(3, row * 100 + word) % 3 > 0) text += " ";
+      }
+      if (row % 10 == 3) text = " ";
+      if (row % 20 == 7) text += "\xe5\xa5";  // half a character
+      lines += row == 50 ? "broken\n" : "编号" + std::to_string(row) + ",\"" + text + "\"\n";
+    }
+    write("texts.csv", lines);
+  }
+
+  static constexpr const char* classify_config =
+      "task: classify\n"
+      "device: cpu\n"
+      "threads: 1\n"
+      "model: FOLDER/model\n"
+      "source: {path: FOLDER/texts.csv}\n"
+      "keep: [id]\n"
+      "probabilities: true\n"
+      "window: 7\n"
+      "rows_per_part: 20\n"
+      "batch_tokens: 50\n"
+      "output: FOLDER/out.csv\n";
+  // Another source, that is in any form.
+  void score_again(const std::string& source, const std::string& output) const {
+    expect_done(infer("task: classify\ndevice: cpu\nthreads: 1\nmodel: FOLDER/model\nsource: {path: FOLDER/" + source +
+                      "}\ntext: '{label}{probability}'\nkeep: [id]\noutput: FOLDER/" + output + "\n"));
+  }
+
+  static constexpr const char* embed_config =
+      "task: embed\n"
+      "device: cpu\n"
+      "model: FOLDER/model\n"
+      "source: {path: FOLDER/texts.csv}\n"
+      "id: id\n"
+      "window: 7\n"
+      "rows_per_part: 20\n"
+      "output: FOLDER/out.h5\n";
+
+  // out.csv and its rejects, which are removed.
+  std::pair<std::string, std::string> taken() const {
+    std::pair found = {read("out.csv"), read("out.csv.rejects.tsv")};
+    EXPECT_FALSE(found.first.empty());
+    for (const auto& name : files()) {
+      if (name.find("out.csv") != name.npos) std::filesystem::remove_all(path(name));
+    }
+    return found;
+  }
+  std::vector<std::string> outputs() const {
+    std::vector<std::string> names;
+    for (const auto& name : files()) {
+      if (name.find("out.") != name.npos) names.push_back(name);
+    }
+    return names;
+  }
+};
+
+TEST_F(Scoring, GivesEachRowOnceInOrder) {
+  write_texts();
+  const Outcome outcome = infer(classify_config);
+  expect_done(outcome);
+  EXPECT_THAT(outcome.err, ContainsRegex("out.csv: 81 rows; 16 rejected; 81 scored now"));
+  EXPECT_THAT(outputs(), ElementsAre("out.csv", "out.csv.rejects.tsv"));
+  std::istringstream lines(read("out.csv"));
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line, "row,id,label,probability,probability_负面,probability_正面");
+  std::vector<int64_t> rows;
+  while (std::getline(lines, line)) {
+    rows.push_back(std::stoll(line));
+    EXPECT_THAT(line, ContainsRegex("^" + std::to_string(rows.back()) + ",编号" + std::to_string(rows.back()) +
+                                    ",(负面|正面),0[.]"));
+  }
+  std::vector<int64_t> expected;
+  for (int64_t row = 0; row < 97; row++) {
+    if (row % 10 != 3 && row % 20 != 7 && row != 50) expected.push_back(row);
+  }
+  EXPECT_EQ(rows, expected);
+  const auto rejects = read("out.csv.rejects.tsv");
+  EXPECT_EQ(std::ranges::count(rejects, '\n'), 1 + 16);
+  EXPECT_THAT(rejects, AllOf(HasSubstr("\t5\ttext is missing\t"), HasSubstr("\t9\ttext is not UTF-8\t"),
+                             HasSubstr("\t52\tnot 2 columns\tbroken")));
+}
+
+TEST_F(Scoring, IsTheSameForAnyWindowBatchThreadsAndRanks) {
+  write_texts();
+  expect_done(infer(classify_config));
+  const auto expected = taken();
+  for (const char* change : {"window=1", "window=1000", "batch_tokens=1", "batch_tokens=100000", "rows_per_part=1",
+                             "rows_per_part=97", "rows_per_part=1000", "precision=fp32"}) {
+    expect_done(infer(classify_config, {"--set", change}));
+    EXPECT_EQ(taken(), expected) << change;
+  }
+  for (const int ranks : {2, 3, 7}) {  // more than there are parts
+    for (const auto& rank : on_ranks(ranks, command("sartor-infer", classify_config))) expect_done(rank);
+    EXPECT_EQ(taken(), expected) << ranks << " ranks";
+  }
+}
+
+TEST_F(Scoring, EveryTableGoesInAndOut) {
+  write_texts();
+  expect_done(infer(classify_config));
+  expect_done(infer(classify_config, {"--set", "output=" + path("out.tsv")}));
+  expect_done(infer(classify_config, {"--set", "output=" + path("out.jsonl")}));
+  expect_done(infer(classify_config, {"--set", "output=" + path("out.parquet")}));
+  score_again("out.csv", "again1.csv");
+  score_again("out.tsv", "again2.csv");
+  score_again("out.jsonl", "again3.csv");
+  score_again("out.parquet", "again4.csv");
+  for (const char* other : {"again2.csv", "again3.csv"}) EXPECT_EQ(read(other), read("again1.csv"));
+  expect_done(infer(embed_config));
+  expect_done(run_command({SARTOR_PYTHON, SARTOR_SOURCE_DIR "/tests/integration/read_scores.py", folder_.string()}));
+}
+
+TEST_F(Scoring, EveryKindOfModelHasItsColumns) {
+  write("texts.csv", "text,more\ngood,坏\n很好,very\n");
+  const auto header = [&](std::vector<std::string> labels, bert::Problem problem, const std::string& more = "") {
+    write_bert_folder(path("model"), small_bert(std::move(labels), problem));
+    expect_done(
+        infer("task: classify\ndevice: cpu\nmodel: FOLDER/model\nsource: {path: FOLDER/texts.csv}\n"
+              "text: '{text} {more}'\npair: '{more}'\noutput: FOLDER/out.csv\n" +
+              more));
+    const auto table = taken().first;
+    EXPECT_EQ(std::ranges::count(table, '\n'), 3);
+    return table.substr(0, table.find('\n'));
+  };
+  using enum bert::Problem;
+  EXPECT_EQ(header({"a", "b", "c"}, single_label), "row,label,probability");
+  EXPECT_EQ(header({"a", "b"}, multi_label, "probabilities: true\n"),
+            "row,label,probability,probability_a,probability_b");
+  EXPECT_EQ(header({"LABEL_0"}, regression), "row,value");
+}
+
+TEST_F(Scoring, TakesTheModelsTemperature) {
+  write("texts.csv", "text\ngood 很好\n");
+  const auto probability = [&](const std::string& more = "") {
+    expect_done(
+        infer("task: classify\ndevice: cpu\nmodel: FOLDER/model\nsource: {path: FOLDER/texts.csv}\n"
+              "output: FOLDER/out.csv\n" +
+              more));
+    const auto table = taken().first;
+    return std::stod(table.substr(table.rfind(',') + 1));
+  };
+  const double plain = probability();
+  write("model/calibration.json", "{\"temperature\": 2}");
+  const double calibrated = probability();
+  EXPECT_NEAR(std::log(plain / (1 - plain)), 2 * std::log(calibrated / (1 - calibrated)), 1e-4);
+  EXPECT_EQ(probability("temperature: 1\n"), plain);
+}
+
+TEST_F(Scoring, AnEmptyTableGivesAnEmptyOne) {
+  write("texts.csv", "id,text\n");
+  expect_done(infer(classify_config));
+  EXPECT_EQ(read("out.csv"), "row,id,label,probability,probability_负面,probability_正面\n");
+  expect_done(infer(embed_config));
+  write("texts.csv", "id,text\n1,\n");
+  expect_done(infer(classify_config, {"--overwrite"}));
+  EXPECT_EQ(read("out.csv"), "row,id,label,probability,probability_负面,probability_正面\n");
+}
+
+TEST_F(Scoring, EmbeddingsFindSimilarTexts) {
+  write("texts.csv", "id,text\n一,good very\n二,坏 坏\n三,very good\n四,good very\n");
+  expect_done(infer(embed_config));
+  expect_done(infer("task: similar\ndevice: cpu\nmodel: FOLDER/out.h5\nk: 1\noutput: FOLDER/near.csv\n"));
+  const auto near = read("near.csv");
+  EXPECT_THAT(near, AllOf(HasSubstr("一,1,四,"), HasSubstr("四,1,一,")));
+  write("queries.csv", "id\n四\n");
+  write("titles.csv", "id,title\n一,第一\n");
+  expect_done(
+      infer("task: similar\ndevice: cpu\nmodel: FOLDER/out.h5\nk: 1\noutput: FOLDER/near.jsonl\n"
+            "queries: {path: FOLDER/queries.csv, column: id}\n"
+            "items: {path: FOLDER/titles.csv, id: id, columns: [title]}\n"));
+  EXPECT_THAT(read("near.jsonl"), AllOf(HasSubstr("\"neighbour\": \"一\""), HasSubstr("第一")));
+  const auto refused = [&](const std::string& more, const std::string& said) {
+    const Outcome outcome = infer("task: similar\ndevice: cpu\nmodel: FOLDER/out.h5\noutput: FOLDER/far.csv\n" + more);
+    EXPECT_EQ(outcome.status, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(said));
+  };
+  refused("of: users\nk: 1\n", "of is users, but");
+  refused("k: 4\n", "k is 4, but there are 3 others");
+  write("texts.csv", "id,text\n一,good\n一,bad\n");
+  expect_done(infer(embed_config, {"--overwrite"}));
+  refused("k: 1\n", "the id 一 stands there twice");
+}
+
+TEST_F(Scoring, EmbeddingsAreTheSameOnAnyRanks) {
+  write_texts();
+  expect_done(infer(embed_config));
+  const auto expected = read("out.h5");
+  for (const auto& rank : on_ranks(3, command("sartor-infer", embed_config, {"--overwrite"}))) expect_done(rank);
+  EXPECT_TRUE(read("out.h5") == expected);
+  expect_done(infer(embed_config, {"--overwrite", "--set", "threads=2", "--set", "batch_tokens=30"}));
+  EXPECT_TRUE(read("out.h5") == expected);
+}
+
+class ScoringStopped : public Scoring {
+ protected:
+  ScoringStopped() {
+    write_texts();
+    expect_done(infer(classify_config));
+    expected_ = taken();
+  }
+  // Starts again what was killed, as a user would: resume if there is something, else from the beginning.
+  void expect_same_after_restart(const std::string& when, int ranks = 1) const {
+    SCOPED_TRACE(when);
+    const bool begun = std::filesystem::exists(path("out.csv.parts")) || std::filesystem::exists(path("out.csv"));
+    const auto words = command("sartor-infer", classify_config,
+                               begun ? std::vector<std::string>{"--resume"} : std::vector<std::string>());
+    for (const auto& rank : on_ranks(ranks, words)) ASSERT_EQ(rank.status, 0) << rank.err;
+    EXPECT_THAT(outputs(), ElementsAre("out.csv", "out.csv.rejects.tsv"));
+    EXPECT_EQ(taken(), expected_);
+  }
+  // At every `stride`th call: job_parts_test.cpp does so at each.
+  void kill(Fault fault, int64_t stride) const {
+    const auto words = command("sartor-infer", classify_config);
+    const int64_t calls = count_calls(words, folder_);
+    taken();
+    ASSERT_GT(calls, 100);
+    for (int64_t call = stride; call <= calls && !HasFatalFailure(); call += stride) {
+      const Outcome outcome = run_with_fault(words, folder_, call, fault);
+      ASSERT_EQ(outcome.status, 137) << outcome.err;
+      expect_same_after_restart("call " + std::to_string(call));
+    }
+  }
+
+  std::pair<std::string, std::string> expected_;
+};
+
+TEST_F(ScoringStopped, KilledBeforeCalls) { kill(Fault::kill_before, 9); }
+
+TEST_F(ScoringStopped, KilledAfterCalls) { kill(Fault::kill_after, 10); }
+
+TEST_F(ScoringStopped, AFullDiskLeavesWhatWasDone) {
+  const auto words = command("sartor-infer", classify_config);
+  const int64_t calls = count_calls(words, folder_);
+  taken();
+  for (int64_t call = 1; call <= calls; call += 19) {
+    const Outcome outcome = run_with_fault(words, folder_, call, Fault::disk_full);
+    if (outcome.status == 0) {  // nothing was left to do but remove
+      EXPECT_EQ(taken(), expected_);
+      continue;
+    }
+    EXPECT_EQ(outcome.status, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("No space left on device"));
+    expect_same_after_restart("full at call " + std::to_string(call));
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_F(ScoringStopped, SignalsStopItInOrder) {
+  const auto words = command("sartor-infer", classify_config);
+  const int64_t calls = count_calls(words, folder_);
+  taken();
+  int stopped = 0;
+  for (int64_t call = 1; call <= calls && !HasFatalFailure(); call += 13) {
+    const bool terminate = call % 2 == 0;
+    const Outcome outcome = run_with_fault(words, folder_, call, terminate ? Fault::terminate : Fault::interrupt);
+    if (outcome.status == 0) {  // nothing was left to be stopped
+      EXPECT_EQ(taken(), expected_);
+      continue;
+    }
+    stopped++;
+    EXPECT_EQ(outcome.status, terminate ? 143 : 130) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(terminate ? "stopped by SIGTERM: --resume continues" : "stopped by SIGINT"));
+    for (const auto& name : files()) EXPECT_EQ(name.find("partial"), name.npos) << name;
+    expect_same_after_restart("signal at call " + std::to_string(call));
+  }
+  EXPECT_GT(stopped, 4);
+}
+
+TEST_F(ScoringStopped, OtherRanksMayGoOn) {
+  const auto words = command("sartor-infer", classify_config);
+  for (const int64_t call : {12, 30}) {
+    ASSERT_EQ(run_with_fault(words, folder_, call, Fault::kill_before).status, 137);
+    ASSERT_TRUE(std::filesystem::exists(path("out.csv.parts")));
+    expect_same_after_restart("call " + std::to_string(call), 3);
+  }
+}
+
+TEST_F(ScoringStopped, OnlyTheSameJobIsResumed) {
+  ASSERT_EQ(run_with_fault(command("sartor-infer", classify_config), folder_, 30, Fault::kill_before).status, 137);
+  const auto refused = [&](const std::vector<std::string>& more, const std::string& said) {
+    const Outcome outcome = infer(classify_config, more);
+    EXPECT_EQ(outcome.status, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, ContainsRegex(said));
+  };
+  refused({}, "out.csv.parts exists.*--resume continues it");
+  refused({"--resume", "--set", "precision=int8"}, "precision: the job began with fp32");
+  refused({"--resume", "--set", "rows_per_part=21"}, "rows_per_part: the job began with 20");
+  const auto texts = read("texts.csv");
+  write("texts.csv", texts + "x,y\n");
+  refused({"--resume"}, "texts.csv is not what it was when the job began");
+  write("texts.csv", texts);
+  write("model/calibration.json", "{\"temperature\": 2}");
+  refused({"--resume"}, "the job began with 6 files, --resume cannot continue with 7");
+  std::filesystem::remove(path("model/calibration.json"));
+  std::filesystem::rename(path("texts.csv"), path("moved.csv"));
+  expect_done(infer(classify_config, {"--resume", "--set", "source.path=" + path("moved.csv"), "--set", "window=3"}));
+  EXPECT_EQ(taken().first, expected_.first);
+}
+
+TEST_F(ScoringStopped, AnotherWriterIsRefused) {
+  ASSERT_EQ(run_with_fault(command("sartor-infer", classify_config), folder_, 30, Fault::kill_before).status, 137);
+  const int lock = open(path("out.csv.parts/.lock").c_str(), O_RDWR);
+  ASSERT_EQ(flock(lock, LOCK_EX | LOCK_NB), 0);
+  const Outcome outcome = infer(classify_config, {"--resume"});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("out.csv is in use by process"));
+  close(lock);
+  expect_same_after_restart("once it has ended");
+}
+
+TEST_F(ScoringStopped, ADoneJobIsLeftAlone) {
+  expect_done(infer(classify_config));
+  const Outcome outcome = infer(classify_config, {"--resume"});
+  expect_done(outcome);
+  EXPECT_THAT(outcome.err, HasSubstr("is already complete"));
+  EXPECT_EQ(taken(), expected_);
+}
+
+}  // namespace
+}  // namespace sartor::testing
