@@ -43,6 +43,13 @@ void AtomicFile::commit() {
   temporary_.clear();
 }
 
+void remove_partial(const fs::path& target) {
+  const auto begin = fmt::format(".{}.partial-", target.filename().string());
+  for (const auto& entry : fs::directory_iterator(folder_of(target))) {
+    if (entry.path().filename().string().starts_with(begin)) fs::remove(entry.path());
+  }
+}
+
 void write_file(const fs::path& path, std::string_view contents) {
   AtomicFile file(path);
   write_all(Descriptor(file.temporary(), O_WRONLY | O_CREAT | O_TRUNC), contents, path);

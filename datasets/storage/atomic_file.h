@@ -24,6 +24,9 @@ class AtomicFile {
   std::filesystem::path target_, temporary_;
 };
 
+// Removes what killed processes left of files on their way to `target`. Only for its one writer.
+void remove_partial(const std::filesystem::path& target);
+
 // Writes the whole file, atomically.
 void write_file(const std::filesystem::path& path, std::string_view contents);
 

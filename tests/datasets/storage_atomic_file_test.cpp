@@ -36,6 +36,12 @@ TEST_F(AtomicFiles, LeaveNothingWithoutCommit) {
   EXPECT_THAT(files(), IsEmpty());
 }
 
+TEST_F(AtomicFiles, WhatKilledProcessesLeftIsRemoved) {
+  for (const auto* name : {".a.csv.partial-1", ".a.csv.partial-22", ".b.csv.partial-1", "a.csv"}) write(name, "x");
+  remove_partial(path("a.csv"));
+  EXPECT_THAT(files(), ElementsAre(".b.csv.partial-1", "a.csv"));
+}
+
 TEST_F(AtomicFiles, NameWhatFails) {
   EXPECT_THAT(
       [&] { write_file(path("none/a.json"), "x"); },

@@ -2,10 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <fstream>
 #include <limits>
 #include <string>
@@ -26,19 +24,6 @@ fs::path existing_ancestor(fs::path path) {
 }
 
 }  // namespace
-
-FolderLock::FolderLock(const fs::path& folder, const fs::path& shown) : file_(folder / ".lock", O_RDWR | O_CREAT) {
-  const auto pid = std::to_string(getpid());
-  if (flock(file_.number(), LOCK_EX | LOCK_NB) != 0) {
-    check_system(errno == EWOULDBLOCK, "lock", folder / ".lock");
-    char owner[32] = {};
-    const ssize_t size = pread(file_.number(), owner, sizeof owner - 1, 0);
-    require(false, "{} is in use by process {}", shown.string(), size > 0 ? owner : "(unknown)");
-  }
-  // The lock holds without the number too: on a full disk something else will complain.
-  [[maybe_unused]] const bool written =
-      ftruncate(file_.number(), 0) == 0 && pwrite(file_.number(), pid.data(), pid.size(), 0) == std::ssize(pid);
-}
 
 RunFolder::RunFolder(const fs::path& name)
     : name_(name.has_filename() ? name : name.parent_path()),

@@ -7,19 +7,9 @@
 #include <vector>
 
 #include "storage/descriptor.h"
+#include "storage/folder_lock.h"
 
 namespace sartor {
-
-// The right to write to a folder, for as long as this lives or the process does: flock() on FOLDER/.lock, which holds
-// the writer's process id and stays. It goes with the folder when that is renamed.
-class FolderLock {
- public:
-  // Throws std::invalid_argument that names the other process if there is one, and the folder as `shown`.
-  FolderLock(const std::filesystem::path& folder, const std::filesystem::path& shown);
-
- private:
-  datasets::Descriptor file_;
-};
 
 // How a run takes its folder: under a free name, under one whose folder is put aside, or as it is.
 enum class Claim { fresh, overwrite, resume };
@@ -46,7 +36,7 @@ class RunFolder {
   const std::filesystem::path name_;
   const std::filesystem::path existing_parent_;  // the nearest, before this
   std::filesystem::path path_;
-  std::vector<FolderLock> locks_;  // of the folder to be put aside, if any, and of this
+  std::vector<datasets::FolderLock> locks_;  // of the folder to be put aside, if any, and of this
 };
 
 // Renames a folder to NAME.1, or .2, ... if that is taken.

@@ -54,6 +54,16 @@ TEST_F(FaultsTest, KillsBeforeOrAfterTheCall) {
       << "there is no call 7";
 }
 
+TEST_F(FaultsTest, SignalsBeforeTheCall) {
+  EXPECT_EQ(run_with_fault(five_bytes("watched/term"), "watched", 3, Fault::terminate).status, 143);
+  EXPECT_EQ(fs::file_size("watched/term"), 2);
+  EXPECT_EQ(run_with_fault(five_bytes("watched/int"), "watched", 3, Fault::interrupt).status, 130);
+  const auto handled = run_with_fault({"/bin/sh", "-c", "trap 'echo handled' TERM; echo x > watched/shell"}, "watched",
+                                      1, Fault::terminate);
+  EXPECT_EQ(handled.status, 0);
+  EXPECT_EQ(handled.out, "handled\n");
+}
+
 TEST_F(FaultsTest, FullDiskStaysFullButLetsGo) {
   const auto full = run_with_fault(five_bytes("watched/full"), "watched", 3, Fault::disk_full);
   EXPECT_EQ(full.status, 1);

@@ -3,7 +3,8 @@
 //
 //   SARTOR_FAULT_FOLDER  absolute path; calls on files elsewhere pass untouched and uncounted
 //   SARTOR_FAULT_AT      number of the call to strike at, from 1; none: only count
-//   SARTOR_FAULT_KIND    kill (default): SIGKILL at that call · full: from that call on the disk is full (ENOSPC)
+//   SARTOR_FAULT_KIND    kill (default): SIGKILL at that call · full: from that call on the disk is full (ENOSPC) ·
+//                        terminate: SIGTERM before that call, which goes on · interrupt: SIGINT likewise
 //   SARTOR_FAULT_WHEN    kill only: before (default) or after the call
 //   SARTOR_FAULT_COUNT   file that gets the number of calls when the program ends by itself
 //
@@ -21,6 +22,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 namespace {
 
@@ -72,6 +74,9 @@ template <class Call> auto strike(bool is_watched, Need need, const Call& call) 
     return -1;
   }
   if (number != at) return call();
+  for (const auto& [kind, signal] : {std::pair{"terminate", SIGTERM}, {"interrupt", SIGINT}}) {
+    if (strcmp(setting("SARTOR_FAULT_KIND"), kind) == 0) return raise(signal), call();
+  }
   if (strcmp(setting("SARTOR_FAULT_WHEN"), "after") == 0) call();
   raise(SIGKILL);
   return -1;
