@@ -13,6 +13,9 @@ WORK = ROOT / "build" / "bench"
 TRAIN = BUILD / "bin" / "sartor-train"
 REPORT = ROOT / "docs" / "benchmarks.md"
 ROUNDS = 5
+# faiss-cpu's and numpy's OpenBLAS takes new AMD processors for old ones
+AVX512 = "avx512f" in Path("/proc/cpuinfo").read_text().split()
+SKYLAKE = {"OPENBLAS_CORETYPE": "SkylakeX"} if AVX512 else {}
 
 
 def run(*command: object, threads: int | None = None, **environment: str) -> str:
@@ -57,6 +60,13 @@ def peer_python(name: str = "peers") -> Path:
         subprocess.run([*pip, "-r", requirements], check=True)
         done.write_text(requirements.read_text())
     return venv / "bin" / "python"
+
+
+def peer(*words: object, threads: int, python: Path | None = None, **environment: str) -> dict:
+    """What peers.py prints."""
+    return last_json(
+        run(python or peer_python(), Path(__file__).with_name("peers.py"), *words, threads=threads, **environment)
+    )
 
 
 def in_turn(*sides, rounds: int = ROUNDS) -> list[list[float]]:

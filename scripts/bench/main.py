@@ -8,17 +8,10 @@ import time
 from functools import partial
 from pathlib import Path
 
-from common import BUILD, ROOT, TRAIN, WORK, compare, in_turn, last_json, peak_mib, peer_python, publish, run
+from bert import accuracy_reviews, bert_classify, bert_train
+from common import BUILD, ROOT, SKYLAKE, TRAIN, WORK, compare, in_turn, last_json, peak_mib, peer, publish, run
 from ids_as_text import ids_as_text
 from reviews_zh import reviews_zh
-
-PEERS = Path(__file__).with_name("peers.py")
-TEXT_PEERS = Path(__file__).with_name("text_peers.py")
-SKYLAKE = {"OPENBLAS_CORETYPE": "SkylakeX"}  # faiss-cpu's and numpy's OpenBLAS takes new AMD processors for old ones
-
-
-def peer(*words: object, threads: int, python: Path | None = None, **environment: str) -> dict:
-    return last_json(run(python or peer_python(), PEERS, *words, threads=threads, **environment))
 
 
 def cosine_topk(name: str, queries: int, items: int, columns: int, k: int, threads: int) -> None:
@@ -109,7 +102,7 @@ def als_explicit(name: str, data, factors: int, threads: int) -> None:
     gemm = max(
         peer("gemm", threads=threads)["gflops"],
         peer("gemm", threads=threads, **SKYLAKE)["gflops"],
-        peer("torch-gemm", threads=threads, python=Path(sys.executable))["gflops"],
+        peer("torch-gemm", "fp32", threads=threads, python=Path(sys.executable))["gflops"],
     )
     rate = work / statistics.median(mine) / 1e9
     compare(
@@ -255,50 +248,10 @@ def accuracy_als(name: str) -> None:
     publish(line)
 
 
-def text_peer(*words: object, threads: int | None = None) -> dict:
-    return last_json(run(peer_python("peers-text"), TEXT_PEERS, *words, threads=threads))
-
-
-def bert_classify(name: str, precision: str, peers: dict[str, tuple[str, str]], threads: int) -> None:
-    """2,000 reviews, given unsorted as token ids. `peers`: names for people to engine and precision."""
-    folder = WORK / "bert-classify"
-    for data in ("minilm", "reviews-en"):
-        run(sys.executable, ROOT / "scripts" / "fetch_data.py", data)
-    if not (folder / "texts.ids").exists():
-        text_peer("prepare", folder)
-
-    def command(passes: int) -> list[object]:
-        ids, logits = folder / "texts.ids", folder / f"ours-{precision}.logits"
-        return [
-            BUILD / "bin" / "bert_classify_bench",
-            folder / "classifier",
-            ids,
-            precision,
-            threads,
-            1024,
-            passes,
-            logits,
-        ]
-
-    def ours() -> float:
-        return last_json(run(*command(2), threads=threads))["seconds"]
-
-    def theirs(engine: str, kind: str) -> float:
-        return text_peer("classify", folder, engine, kind, threads, threads=threads)["seconds"]
-
-    mine, *others = in_turn(ours, *(partial(theirs, *each) for each in peers.values()))
-    compare(
-        name,
-        mine,
-        dict(zip(peers, others)),
-        threads,
-        texts_per_second=round(2000 / statistics.median(mine)),
-    )
-
-
 BENCHES = {
     "accuracy/ids-as-text": ids_as_text,
     "accuracy/ml-100k-als": accuracy_als,
+    "accuracy/reviews-en": accuracy_reviews,
     "accuracy/reviews-zh": reviews_zh,
     "speed/prepare": prepare,
 }
@@ -325,6 +278,10 @@ for threads in (1, 2):
     for precision, peers in {"fp32": fp32, "bf16": bf16, "int8": int8}.items():
         BENCHES[f"speed/bert-classify-{precision}/minilm-t{threads}"] = partial(
             bert_classify, precision=precision, peers=peers, threads=threads
+        )
+    for precision in ("fp32", "bf16"):
+        BENCHES[f"speed/bert-train-{precision}/reviews-en-t{threads}"] = partial(
+            bert_train, precision=precision, threads=threads
         )
     for label, shape in {
         "1000x100k-d128-k10": (1000, 100_000, 128, 10),

@@ -2,7 +2,7 @@
 
 faiss|torch QUERIES ITEMS COLUMNS K REPEATS     seconds of one exact search over normalised rows
 gemm                                    GFLOP/s of a 2048^3 fp32 product in numpy (OpenBLAS)
-torch-gemm                              the same in torch: the better of MKL and oneDNN
+torch-gemm fp32|bf16                    the same in torch: the better of its own road and oneDNN
 implicit PREPARED FACTORS EPOCHS        seconds an epoch of implicit's ALS with Cholesky on a prepared file's training rows
 tokenizers TOKENIZER LINES ids|offsets  seconds of Hugging Face's tokenizers over the lines of a file, 1,000 a call
 """
@@ -64,14 +64,15 @@ def gemm() -> dict:
     return {"gflops": 2 * 2048**3 / seconds(lambda: left @ right, 7) / 1e9}
 
 
-def torch_gemm() -> dict:
+def torch_gemm(precision: str) -> dict:
     import torch
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    left, right = torch.randn(2048, 2048), torch.randn(2048, 2048)
-    by_mkl = seconds(lambda: torch.mm(left, right), 7)
+    kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    left, right = torch.randn(2048, 2048).to(kind), torch.randn(2048, 2048).to(kind)
+    by_itself = seconds(lambda: torch.mm(left, right), 7)
     by_onednn = seconds(lambda: torch.ops.mkldnn._linear_pointwise(left, right, None, "none", [], ""), 7)
-    return {"gflops": 2 * 2048**3 / min(by_mkl, by_onednn) / 1e9}
+    return {"gflops": 2 * 2048**3 / min(by_itself, by_onednn) / 1e9}
 
 
 def implicit(path: str, factors: int, epochs: int) -> dict:

@@ -1,25 +1,30 @@
 """One measurement of a public peer on a BERT classifier, a process each. Prints one line of JSON.
 
-text_peers.py prepare FOLDER                    makes what the others read: texts.ids (2,000 English reviews as token ids, as they
-                                                stand in the data), classifier/ (MiniLM with a head drawn from a seed, a Hugging
-                                                Face folder), onnx/ and ctranslate2/ of it
-text_peers.py classify FOLDER ENGINE PRECISION THREADS [load]   seconds of classifying texts.ids, sorting and padding included;
-                                                with `load` it loads the model and stops, for its memory
+text_peers.py prepare FOLDER                    makes what the others read: texts.txt and texts.ids (2,000 English reviews, and
+                                                their token ids, as they stand in the data), classifier/ (MiniLM with a head drawn
+                                                from a seed, a Hugging Face folder), onnx/ and ctranslate2/ of it
+text_peers.py best FOLDER ENGINE PRECISION THREADS      the fastest of BATCHES on every other text
+text_peers.py classify FOLDER ENGINE PRECISION THREADS BATCH PASSES     seconds of classifying texts.ids, sorting and padding
+                                                included, and of texts.txt, tokenizing included too; medians of PASSES after one for
+                                                warming. With PASSES 0 it stops before the model is loaded, for its memory.
 
 ENGINE and PRECISION: transformers fp32|bf16, onnxruntime fp32|int8, ctranslate2 fp32|int8. Every engine gets the texts sorted by
-length in batches of 32; other sizes have not been tried yet.
+length, in batches of some rows ("32 rows") or of some tokens with padding ("1024 tokens").
 """
 
+import importlib
 import json
 import os
 import shutil
 import statistics
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXTS, BATCH = 2000, 32
+TEXTS = 2000
+BATCHES = [f"{size} rows" for size in (8, 16, 32, 64)] + [f"{size} tokens" for size in (512, 1024, 2048, 4096)]
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
@@ -51,6 +56,7 @@ def prepare(folder: Path) -> dict:
     model.bert.save_pretrained(base)
     for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json"):
         shutil.copy(source / name, base)
+        shutil.copy(source / name, classifier)
     ctranslate2.converters.TransformersConverter(str(base)).convert(str(folder / "ctranslate2"), force=True)
 
     class Logits(torch.nn.Module):
@@ -81,6 +87,7 @@ def prepare(folder: Path) -> dict:
     options = {"DefaultTensorType": 1}
     quantize_dynamic(onnx / "fp32.onnx", onnx / "int8.onnx", weight_type=QuantType.QInt8, extra_options=options)
     (folder / "texts.ids").write_text("".join(" ".join(map(str, row)) + "\n" for row in rows))
+    (folder / "texts.txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
     return {"texts": len(rows), "tokens": sum(map(len, rows))}
 
 
@@ -145,38 +152,76 @@ def ctranslate2(folder: Path, precision: str, threads: int):
     return lambda rows: np.array(encoder.forward_batch(rows).pooler_output) @ weight + bias
 
 
-def classify(folder: Path, engine: str, precision: str, threads: int, load: bool) -> dict:
+def batches(rows: list, size: str) -> list[list[int]]:
+    """Places of rows, sorted by length."""
+    most, unit = size.split()
+    made = [[]]
+    for i in sorted(range(len(rows)), key=lambda i: len(rows[i])):
+        full = len(made[-1]) + 1 if unit == "rows" else (len(made[-1]) + 1) * len(rows[i])
+        if made[-1] and full > int(most):
+            made.append([])
+        made[-1].append(i)
+    return made
+
+
+def all_logits(logits, rows: list, size: str):
     import numpy as np
 
-    logits = {"transformers": transformers, "onnxruntime": onnxruntime, "ctranslate2": ctranslate2}[engine](
-        folder, precision, threads
-    )
-    if load:
-        return {}
-    rows = [[int(word) for word in line.split()] for line in (folder / "texts.ids").read_text().splitlines()]
+    found = np.empty((len(rows), 2), np.float32)
+    for part in batches(rows, size):
+        found[part] = logits([rows[i] for i in part])
+    return found
 
-    def once():
-        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        found = np.empty((len(rows), 2), np.float32)
-        for begin in range(0, len(order), BATCH):
-            part = order[begin : begin + BATCH]
-            found[part] = logits([rows[i] for i in part])
-        return found
 
-    for begin in (0, 1000, 1960):  # warm
-        logits(rows[begin : begin + BATCH])
-    seconds = []
-    for _ in range(2):
+def seconds(work, passes: int) -> float:
+    found = []
+    for _ in range(passes):
         start = time.perf_counter()
-        found = once()
-        seconds.append(time.perf_counter() - start)
-    np.savetxt(folder / f"{engine}-{precision}.logits", found)
-    return {"seconds": statistics.median(seconds)}
+        work()
+        found.append(time.perf_counter() - start)
+    return statistics.median(found)
+
+
+def engine_of(folder: Path, engine: str, precision: str, threads: int):
+    engines = {"transformers": transformers, "onnxruntime": onnxruntime, "ctranslate2": ctranslate2}
+    return engines[engine](folder, precision, threads)
+
+
+def ids_of(folder: Path) -> list[list[int]]:
+    return [[int(word) for word in line.split()] for line in (folder / "texts.ids").read_text().splitlines()]
+
+
+def best(folder: Path, engine: str, precision: str, threads: int) -> dict:
+    logits, rows = engine_of(folder, engine, precision, threads), ids_of(folder)[::2]
+    all_logits(logits, rows, BATCHES[0])  # warm
+    found = {size: seconds(partial(all_logits, logits, rows, size), 2) for size in BATCHES}
+    return {"batches": min(found, key=found.get), "seconds": {size: round(each, 3) for size, each in found.items()}}
+
+
+def classify(folder: Path, engine: str, precision: str, threads: int, size: str, passes: int) -> dict:
+    import numpy as np
+    from tokenizers import Tokenizer
+
+    importlib.import_module(engine)
+    tokenizer = Tokenizer.from_file(str(ROOT / "data/minilm/tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(128)
+    rows, texts = ids_of(folder), (folder / "texts.txt").read_text("utf-8").splitlines()
+    if passes == 0:
+        return {}
+    logits = engine_of(folder, engine, precision, threads)
+
+    def from_text():
+        return all_logits(logits, [encoding.ids for encoding in tokenizer.encode_batch(texts)], size)
+
+    np.savetxt(folder / f"{engine}-{precision}.logits", all_logits(logits, rows, size))
+    return {
+        "seconds": seconds(lambda: all_logits(logits, rows, size), passes),
+        "seconds_from_text": seconds(from_text, passes),
+    }
 
 
 if __name__ == "__main__":
-    words = sys.argv[1:]
-    if words[0] == "prepare":
-        print(json.dumps(prepare(Path(words[1]))))
-    else:
-        print(json.dumps(classify(Path(words[1]), words[2], words[3], int(words[4]), len(words) > 5)))
+    action, folder, *words = sys.argv[1:]
+    work = {"prepare": prepare, "best": best, "classify": classify}[action]
+    print(json.dumps(work(Path(folder), *(int(word) if word.isdigit() else word for word in words))))

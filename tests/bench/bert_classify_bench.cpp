@@ -1,10 +1,10 @@
-// bert_classify_bench FOLDER IDS fp32|bf16|int8 THREADS TOKENS PASSES [LOGITS]: classifies the texts of IDS (a line of
+// bert_classify_bench FOLDER TEXTS fp32|bf16|int8 THREADS TOKENS PASSES: classifies the texts of TEXTS.ids (a line of
 // token ids each), unsorted as they stand there, in batches of at most TOKENS tokens. Sorting and packing are inside
-// the time, loading is not. Prints one line of JSON with the median of PASSES after one for warming; writes the logits,
-// a line a text, to LOGITS. With PASSES 0 it loads the model and stops, for its memory.
+// the time, loading is not. Then the same from TEXTS.txt, tokenizing inside the time too. Prints one line of JSON with
+// the medians of PASSES after one for warming; writes the logits, a line a text, to TEXTS-ours-fp32.logits or so. With
+// PASSES 0 it stops before the model is loaded, for its memory.
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,57 +14,108 @@
 #include <fstream>
 #include <sstream>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "core/parallel_for.h"
 #include "models/bert/cpu_encoder.h"
 #include "models/bert/folder.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_files.h"
 
-int main(int argc, char** argv) {
-  using namespace sartor::bert;
-  if (argc != 7 && argc != 8) {
-    fmt::print(stderr, "usage: {} FOLDER IDS fp32|bf16|int8 THREADS TOKENS PASSES [LOGITS]\n", argv[0]);
-    return 2;
-  }
-  const std::string_view name = argv[3];
-  const auto precision = name == "int8"   ? InferencePrecision::int8
-                         : name == "bf16" ? InferencePrecision::bf16
-                                          : InferencePrecision::fp32;
-  const int64_t budget = std::atoll(argv[5]), passes = std::atoll(argv[6]);
-  at::set_num_threads(std::atoi(argv[4]));
+namespace {
 
-  std::vector<std::vector<int32_t>> texts;
-  std::vector<int64_t> lengths;
-  std::ifstream file(argv[2]);
-  for (std::string line; std::getline(file, line);) {
+using namespace sartor;
+using Ids = std::vector<std::vector<int32_t>>;
+
+std::vector<std::string> lines_of(const std::string& path) {
+  std::ifstream file(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
+}
+
+Ids ids_of(const std::vector<std::string>& lines) {
+  Ids ids;
+  for (const auto& line : lines) {
     std::istringstream words(line);
-    texts.emplace_back();
-    for (int32_t id; words >> id;) texts.back().push_back(id);
-    lengths.push_back(std::ssize(texts.back()));
+    ids.emplace_back();
+    for (int32_t id; words >> id;) ids.back().push_back(id);
   }
-  const auto encoder = CpuEncoder::open(argv[1], Head::classification, precision);
+  return ids;
+}
 
+Ids tokenized(const text::Tokenizer& tokenizer, const std::vector<std::string>& lines, int threads) {
+  const std::vector<std::string_view> texts(lines.begin(), lines.end());
+  const text::EncodeOptions options = {.truncation = text::Truncation{.max_length = 128}};
+  const auto encoded = tokenizer.encode(texts, {}, options, [&](int64_t tasks, const auto& task) {
+    cuda::parallel_for(threads, tasks, 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = begin; i < end; i++) task(i);
+    });
+  });
+  Ids ids;
+  for (size_t i = 0; i < texts.size(); i++) {
+    const auto row = encoded.row(static_cast<int64_t>(i));
+    ids.emplace_back(row.begin(), row.end());
+  }
+  return ids;
+}
+
+// (texts, labels)
+std::vector<float> classify(const bert::CpuEncoder& encoder, const Ids& texts, int64_t budget) {
+  std::vector<int64_t> lengths;
+  for (const auto& ids : texts) lengths.push_back(std::ssize(ids));
   const auto labels = encoder.config().num_labels();
   std::vector<float> logits(texts.size() * labels);
-  std::vector<double> seconds;
-  for (int64_t pass = 0; pass < passes + (passes > 0); pass++) {
-    const auto start = std::chrono::steady_clock::now();
-    for (const auto& rows : token_budget_batches(lengths, budget)) {
-      std::vector<std::vector<int32_t>> batch;
-      for (const auto row : rows) batch.push_back(texts[row]);
-      const auto found = encoder.classify(pack(encoder.config(), batch));
-      for (size_t i = 0; i < rows.size(); i++) {
-        std::copy_n(found.const_data_ptr<float>() + i * labels, labels, logits.begin() + rows[i] * labels);
-      }
+  for (const auto& rows : bert::token_budget_batches(lengths, budget)) {
+    Ids batch;
+    for (const auto row : rows) batch.push_back(texts[row]);
+    const auto found = encoder.classify(bert::pack(encoder.config(), batch));
+    for (size_t i = 0; i < rows.size(); i++) {
+      std::copy_n(found.const_data_ptr<float>() + i * labels, labels, logits.begin() + rows[i] * labels);
     }
-    if (pass > 0) seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
-  if (argc == 8) {
-    std::ofstream out(argv[7]);
-    for (size_t i = 0; i < logits.size(); i++) out << logits[i] << ((i + 1) % labels ? ' ' : '\n');
+  return logits;
+}
+
+template <class Work> double median_seconds(int64_t passes, const Work& work) {
+  std::vector<double> seconds;
+  for (int64_t pass = 0; pass < passes; pass++) {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   std::sort(seconds.begin(), seconds.end());
-  const double median = seconds.empty() ? 0 : seconds[seconds.size() / 2];
-  fmt::print("{{\"texts\": {}, \"seconds\": {:.4f}, \"texts_per_second\": {:.1f}}}\n", texts.size(), median,
-             median > 0 ? static_cast<double>(texts.size()) / median : 0);
+  return (seconds[(seconds.size() - 1) / 2] + seconds[seconds.size() / 2]) / 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 7) {
+    fmt::print(stderr, "usage: {} FOLDER TEXTS fp32|bf16|int8 THREADS TOKENS PASSES\n", argv[0]);
+    return 2;
+  }
+  const std::string name = argv[2], kind = argv[3];
+  const auto precision = kind == "int8"   ? bert::InferencePrecision::int8
+                         : kind == "bf16" ? bert::InferencePrecision::bf16
+                                          : bert::InferencePrecision::fp32;
+  const int threads = std::atoi(argv[4]);
+  const int64_t budget = std::atoll(argv[5]), passes = std::atoll(argv[6]);
+  at::set_num_threads(threads);
+
+  const text::Tokenizer tokenizer(text::read_tokenizer(argv[1]));
+  const auto ids = ids_of(lines_of(name + ".ids"));
+  const auto texts = lines_of(name + ".txt");
+  if (passes == 0) return fmt::print("{{}}\n"), 0;
+
+  const auto encoder = bert::CpuEncoder::open(argv[1], bert::Head::classification, precision);
+  const auto logits = classify(encoder, ids, budget);
+  const double from_ids = median_seconds(passes, [&] { classify(encoder, ids, budget); });
+  const double from_text =
+      median_seconds(passes, [&] { classify(encoder, tokenized(tokenizer, texts, threads), budget); });
+
+  const auto labels = encoder.config().num_labels();
+  std::ofstream out(name + "-ours-" + kind + ".logits");
+  for (size_t i = 0; i < logits.size(); i++) out << logits[i] << ((i + 1) % labels ? ' ' : '\n');
+  fmt::print("{{\"seconds\": {:.4f}, \"seconds_from_text\": {:.4f}}}\n", from_ids, from_text);
 }

@@ -1,0 +1,195 @@
+"""Comparisons of BERT classifiers: fine-tuning against transformers' Trainer, scoring against three engines."""
+
+import hashlib
+import json
+import statistics
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from common import (
+    BUILD,
+    ROOT,
+    SKYLAKE,
+    TRAIN,
+    WORK,
+    compare,
+    in_turn,
+    last_json,
+    peak_mib,
+    peer,
+    peer_python,
+    publish,
+    run,
+)
+
+MINILM = ROOT / "data" / "minilm"
+TRAINER = "transformers 5.23.0 Trainer"
+SEEDS = (42, 43, 44, 45, 46)
+STUDENT = 2.306  # 97.5% of Student's t with 2 x 5 - 2 degrees of freedom
+STEPS = 45  # a quarter of an epoch
+
+
+def fetch(*names: str) -> None:
+    run(sys.executable, ROOT / "scripts" / "fetch_data.py", *names)
+
+
+def train(config: str, output: Path, threads: int | None = None, **settings: object) -> None:
+    settings |= {"threads": threads} if threads else {}
+    words = [f"output={output}", *(f"{name.replace('__', '.')}={value}" for name, value in settings.items())]
+    changes = [word for each in words for word in ("--set", each)]
+    run(TRAIN, "--config", f"configs/{config}.yaml", "--overwrite", *changes, threads=threads)
+
+
+def tokenized(name: str) -> Path:
+    """What configs/NAME-tokenize.yaml makes of the public reviews."""
+    fetch("minilm", "reviews-en")
+    path = WORK / f"{name}.h5"
+    train(f"{name}-tokenize", path)
+    return path
+
+
+def text_peer(script: str, *words: object, threads: int | None = None) -> dict:
+    return last_json(run(peer_python("peers-text"), Path(__file__).with_name(script), *words, threads=threads))
+
+
+def rows_of(data: Path) -> str:
+    """A short name of a tokenized file's rows."""
+    import h5py
+
+    digest = hashlib.sha256()
+    with h5py.File(data) as file:
+        for part in ("train", "test"):
+            for name in ("ids", "offsets", "labels"):
+                digest.update(file[part][name][:].tobytes())
+    return digest.hexdigest()[:12]
+
+
+def accuracy_reviews(name: str) -> None:
+    """Film reviews, five seeds of both. What the Trainer reached on these rows is kept; ours while the program is no newer."""
+    data = tokenized("movies-en")
+    folder = WORK / f"movies-en-{rows_of(data)}"
+    folder.mkdir(exist_ok=True)
+
+    def ours(seed: int) -> float:
+        results = folder / f"ours-{seed}" / "results.json"
+        if not results.exists() or results.stat().st_mtime < TRAIN.stat().st_mtime:
+            train("movies-en-classify", results.parent, data__path=data, training__seed=seed)
+        return json.loads(results.read_text())["test"]["accuracy"]
+
+    def trainer(seed: int) -> float:
+        kept = folder / f"trainer-{seed}.json"
+        if not kept.exists():
+            found = text_peer("trainer_peer.py", "accuracy", data, MINILM, seed)
+            kept.write_text(json.dumps(found))
+        return last_json(kept.read_text())["accuracy"]
+
+    mine, theirs = ([100 * side(seed) for seed in SEEDS] for side in (ours, trainer))
+    difference = statistics.mean(mine) - statistics.mean(theirs)
+    # Of two samples of seeds with one variance; the test rows are the same for all.
+    half = STUDENT * ((statistics.variance(mine) + statistics.variance(theirs)) / len(SEEDS)) ** 0.5
+    publish(
+        {
+            "name": name,
+            "metric": "accuracy, %",
+            "value": round(statistics.mean(mine), 2),
+            "seeds": [round(each, 2) for each in mine],
+            TRAINER: round(statistics.mean(theirs), 2),
+            "its seeds": [round(each, 2) for each in theirs],
+            "difference": round(difference, 2),
+            "95% interval": [round(difference - half, 2), round(difference + half, 2)],
+        }
+    )
+
+
+def gemm_gflops(precision: str, threads: int) -> float:
+    """The fastest of a product of 2048^3."""
+    found = [peer("torch-gemm", precision, threads=threads, python=Path(sys.executable))]
+    if precision == "fp32":
+        found += [peer("gemm", threads=threads), peer("gemm", threads=threads, **SKYLAKE)]
+    return max(each["gflops"] for each in found)
+
+
+def training_gflop(lengths: np.ndarray) -> float:
+    """Of a row on average: products of MiniLM's layers and of attention, forward and twice that backward; no padding."""
+    layers, hidden, inner = 6, 384, 1536
+    linear = 2 * layers * (4 * hidden**2 + 2 * hidden * inner)
+    attention = 4 * layers * hidden
+    return float(3 * (linear * lengths + attention * lengths**2).mean() / 1e9)
+
+
+def bert_train(name: str, precision: str, threads: int) -> None:
+    """Milliseconds a row of a quarter of an epoch on product reviews, from tokens to the optimizer's step.
+
+    The rows of a quarter are drawn, and longer ones take longer; so time is counted by tokens, and a row has as many as all
+    training rows have on average.
+    """
+    import h5py
+
+    data, folder = tokenized("reviews-en"), WORK / "bert-train"
+    with h5py.File(data) as file:
+        lengths = np.diff(file["train/offsets"][:])
+    mean = float(lengths.mean())
+
+    def ours() -> float:
+        quarter = {"training__max_steps": STEPS, "training__logging_steps": STEPS, "training__eval_steps": 10 * STEPS}
+        train("reviews-en-classify", folder, threads, data__path=data, precision=precision, **quarter)
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        return 1000 * mean / next(line["train"]["tokens_per_second"] for line in lines if "train" in line)
+
+    def trainer(strategy: str) -> float:
+        found = text_peer("trainer_peer.py", "speed", data, MINILM, STEPS, strategy, precision, threads=threads)
+        return 1000 * mean * found["seconds"] / found["tokens"]
+
+    mine, grouped, default = in_turn(ours, partial(trainer, "group_by_length"), partial(trainer, "random"), rounds=3)
+    medians = [statistics.median(each) for each in (mine, grouped, default)]
+    gflops, peak = training_gflop(lengths), gemm_gflops(precision, threads)
+    compare(
+        name,
+        mine,
+        {f"{TRAINER}, group_by_length": grouped},
+        threads,
+        unit="ms/row",
+        speedup_of_default=round(medians[2] / medians[0], 2),
+        samples_per_second=round(1000 / medians[0], 1),
+        trainers=[round(1000 / each, 1) for each in medians[1:]],
+        gemm_gflops=round(peak),
+        flop_utilisation=round(gflops / medians[0] * 1000 / peak, 2),
+        trainers_utilisation=[round(gflops / each * 1000 / peak, 2) for each in medians[1:]],
+    )
+
+
+def bert_classify(name: str, precision: str, peers: dict[str, tuple[str, str]], threads: int) -> None:
+    """2,000 reviews, given unsorted as token ids. `peers`: names for people to engine and precision.
+
+    Each peer gets the batches that are best for it, of those that text_peers.py tries.
+    """
+    folder = WORK / "bert-classify"
+    fetch("minilm", "reviews-en")
+    if not (folder / "texts.txt").exists():
+        text_peer("text_peers.py", "prepare", folder)
+    words = [BUILD / "bin" / "bert_classify_bench", folder / "classifier", folder / "texts", precision, threads, 1024]
+    script, sides = Path(__file__).with_name("text_peers.py"), {"Sartor": words}
+    for label, (engine, kind) in peers.items():
+        best = text_peer("text_peers.py", "best", folder, engine, kind, threads, threads=threads)["batches"]
+        sides[f"{label}, {best}"] = [peer_python("peers-text"), script, "classify", folder, engine, kind, threads, best]
+    found = {label: [] for label in sides}
+
+    def once(label: str) -> float:
+        found[label].append(last_json(run(*sides[label], 2, threads=threads)))
+        return found[label][-1]["seconds"]
+
+    mine, *others = in_turn(*(partial(once, label) for label in sides))
+    compare(
+        name,
+        mine,
+        dict(zip([*sides][1:], others)),
+        threads,
+        texts_per_second=round(2000 / statistics.median(mine)),
+        seconds_from_text={
+            label: round(statistics.median(each["seconds_from_text"] for each in runs[1:]), 3)
+            for label, runs in found.items()
+        },
+        mib_above_start={label: round(peak_mib(*words, 1) - peak_mib(*words, 0)) for label, words in sides.items()},
+    )
