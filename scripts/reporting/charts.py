@@ -1,6 +1,5 @@
 """Charts as SVG. Colours are variables of the page: --c0, --c1, ... of the series, --ink, --faint and --grid of the rest."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from .figures import short, ticks
@@ -61,13 +60,13 @@ class Axes:
         up = (y - self.y[0]) / ((self.y[1] - self.y[0]) or 1)
         return LEFT + across * (self.width - LEFT - RIGHT), self.height - BOTTOM - up * (self.height - TOP - BOTTOM)
 
-    def frame(self, x_title: str, y_title: str = "", show: Callable[[float], str] = short) -> list[Element]:
+    def frame(self, x_title: str, y_title: str = "", whole: bool = False) -> list[Element]:
         drawn = []
         for value in ticks(*self.y):
             _, at = self.place(self.x[0], value)
             drawn.append(el("line", x1=LEFT, x2=self.width - RIGHT, y1=at, y2=at, class_="grid"))
-            drawn.append(el("text", show(value), x=LEFT - 8, y=at + 3.5, text_anchor="end"))
-        for value in ticks(*self.x):
+            drawn.append(el("text", short(value), x=LEFT - 8, y=at + 3.5, text_anchor="end"))
+        for value in ticks(*self.x, whole=whole):
             at, floor = self.place(value, self.y[0])
             drawn.append(el("line", x1=at, x2=at, y1=floor, y2=floor + 4, class_="axis"))
             drawn.append(el("text", short(value), x=at, y=floor + 16, text_anchor="middle"))
@@ -86,7 +85,8 @@ class Axes:
 
 
 def svg(name: str, width: int, height: int, *children: object) -> Element:
-    return el("svg", *children, viewBox=f"0 0 {width} {height}", role="img", aria_label=name)
+    size = {"viewBox": f"0 0 {width} {height}", "style": f"max-width: {width * 13 // 10}px"}
+    return el("svg", *children, **size, role="img", aria_label=name)
 
 
 def line_chart(name: str, series: list[Series], x_title: str, floor: float | None = None) -> Element:
@@ -97,7 +97,7 @@ def line_chart(name: str, series: list[Series], x_title: str, floor: float | Non
     low = low if floor is None else min(low, floor)
     room = (high - low) * 0.06 or abs(high) * 0.1 or 1
     axes = Axes((min(xs), max(xs)), (low if low == floor else low - room, high + room))
-    drawn = axes.frame(x_title)
+    drawn = axes.frame(x_title, whole=True)
     for each in series:
         kept = thinned(each.points)
         style = colour(each.colour)

@@ -119,7 +119,7 @@ def metrics_table(runs: list[Run]) -> Element | None:
         text = "Below a value: its {level:.0%} interval, by {draws} bootstrap draws of the rows.".format(**intervals[0])
         note = el("p", text, class_="note")
     table = el("table", el("thead", head), el("tbody", rows), class_="numbers")
-    return card("Metrics", el("div", table, class_="scroll"), note, wide=True)
+    return card("Metrics", el("div", table, class_="scroll"), note, wide=len(runs) > 1)
 
 
 def swatch(number: int) -> Element:
@@ -236,7 +236,8 @@ def tiles(run: Run) -> Element:
         if series:
             value = max(series) if name == "memory_mib" else sum(series) / len(series)
             used = [value for _, value in run.series("train", "mfu")]
-            below = f"utilisation {sum(used) / len(used):.0%}" if used and name != "memory_mib" else None
+            share = sum(used) / len(used) if used and name != "memory_mib" else 2
+            below = f"utilisation {share:.0%}" if share <= 1 else None  # more is a peak measured on a busy machine
             shown.append((title, f"{value:,.0f}{unit}", below))
     return el(
         "div",
@@ -303,8 +304,12 @@ def page(runs: list[Run]) -> Element:
         el("h2", "Curves"),
         el("div", curves(runs) or el("p", "metrics.jsonl is empty.", class_="note"), class_="cards"),
         el("h2", "Results"),
-        metrics_table(runs) or el("p", "There are no results yet.", class_="note"),
-        el("div", [predictions(run, run.name if several else "") for run in runs], class_="cards"),
+        el(
+            "div",
+            metrics_table(runs) or el("p", "There are no results yet.", class_="note"),
+            el("div", [predictions(run, run.name if several else "") for run in runs], class_="cards"),
+            class_="results" if not several else None,
+        ),
         el("h2", "Origin"),
         [origin(run) for run in runs],
     ]

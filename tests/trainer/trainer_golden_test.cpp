@@ -116,8 +116,8 @@ TEST_F(TrainerGolden, TwentyStepsOfMiniLm) {
   auto config = read_config<ClassifyConfig>(
       load_document(source / "configs/reviews-en-classify.yaml",
                     {"data.path=reviews.h5", "model={path: " + minilm.string() + ", dropout: 0, classifier_dropout: 0}",
-                     "training.max_steps=540", "training.eval_steps=10", "training.metric_for_best_model=loss",
-                     "training.early_stopping.patience=1"}));
+                     "training.max_steps=540", "training.eval_strategy=steps", "training.eval_steps=10",
+                     "training.metric_for_best_model=loss", "training.early_stopping.patience=1"}));
   ProcessGroup ranks({}, /*gpu=*/false, std::chrono::seconds(1));
   TwentySteps learner(config, data, ranks, /*gpu=*/-1);
   const auto expected = golden("tests/golden/trainer_finetune.json");
@@ -228,6 +228,7 @@ class TwoHundredSteps : public TrainerGolden {
     config.learning_rate = 5e-4;
     config.weight_decay = 0.1;
     config.warmup_steps = 20;
+    config.eval_strategy = IntervalStrategy::steps;
     config.eval_steps = 50;
     return config;
   }

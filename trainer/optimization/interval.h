@@ -31,7 +31,8 @@ class Interval {
   //   padding_avoided      1 - tokens / padded_tokens: the share of padded batches that would be padding. Ours are
   //                        packed, so that nothing is spent on it
   //   mfu                  model FLOP utilisation (Chowdhery et al. 2022): the model's operations over seconds x peak;
-  //                        left out where one of them is unknown
+  //                        left out where one of them is unknown. Above 1 it says that something else kept the machine
+  //                        busy while the peak was measured
   //
   // Without steps there are none.
   std::vector<Metric> metrics(double peak) const;

@@ -67,7 +67,7 @@ void run(const Program& program, int argc, const char* const* argv, CLI::App& ap
   require(!config.empty(), "what to do? Name a config with --config FILE; --help shows examples");
   invocation.document = load_document(config, changes);
   const auto chosen = read_choice(invocation.document, "task", names_of(program.tasks));
-  catch_stop_signals();
+  catch_stop_signals(!Launch::from_environment().id.empty());
   std::ranges::find(program.tasks, chosen, &Task::name)->run(invocation);
 }
 

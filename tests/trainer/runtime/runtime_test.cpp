@@ -150,6 +150,13 @@ TEST_F(RuntimeTest, FirstSignalIsNotedAndTheSecondEndsTheProcess) {
     _exit(1);
   };
   EXPECT_EXIT(signalled_twice(), KilledBySignal(SIGINT), "");
+  const auto signalled_under_torchrun = [] {
+    catch_stop_signals(/*launched=*/true);
+    std::raise(SIGTERM);
+    std::raise(SIGTERM);
+    _exit(stop_signal() == SIGTERM ? 0 : 1);
+  };
+  EXPECT_EXIT(signalled_under_torchrun(), ExitedWithCode(0), "");
 }
 
 TEST_F(RuntimeTest, TorchModuleCountsTheDevices) {
