@@ -4,6 +4,7 @@
 #include <arrow/builder.h>
 #include <arrow/io/file.h>
 #include <arrow/record_batch.h>
+#include <arrow/util/byte_size.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
@@ -150,6 +151,9 @@ class JsonForm final : public TextForm {
   std::vector<std::string> names_;  // quoted
 };
 
+// A row group waits in memory until it is whole.
+constexpr int64_t row_group_rows = 1 << 20, row_group_bytes = 64 << 20;
+
 class ParquetForm final : public TableWriter::Form {
  public:
   ParquetForm(const std::filesystem::path& path, const std::vector<ColumnSpec>& columns) : Form(path) {
@@ -162,7 +166,7 @@ class ParquetForm final : public TableWriter::Form {
     schema_ = arrow::schema(fields);
     const auto properties = parquet::WriterProperties::Builder()
                                 .compression(parquet::Compression::SNAPPY)
-                                ->max_row_group_length(1 << 20)
+                                ->max_row_group_length(row_group_rows)
                                 ->build();
     writer_ = value_of(parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), out_, properties),
                        this->path());
@@ -173,6 +177,13 @@ class ParquetForm final : public TableWriter::Form {
     for (const ColumnValues& column : values) {
       arrays.push_back(std::visit([&](const auto& span) { return array_of(span); }, column));
     }
+    int64_t bytes = 0;
+    for (const auto& array : arrays) bytes += arrow::util::TotalBufferSize(*array);
+    if (bytes_ > 0 && bytes_ + bytes > row_group_bytes) {
+      check(writer_->NewBufferedRowGroup(), path());
+      bytes_ = 0;
+    }
+    bytes_ += bytes;
     check(writer_->WriteRecordBatch(*arrow::RecordBatch::Make(schema_, rows, arrays)), path());
   }
   void end() override { check(writer_->Close(), path()); }
@@ -194,6 +205,7 @@ class ParquetForm final : public TableWriter::Form {
 
   std::shared_ptr<arrow::Schema> schema_;
   std::unique_ptr<parquet::arrow::FileWriter> writer_;
+  int64_t bytes_ = 0;  // of the row group, before they are encoded
 };
 
 std::unique_ptr<TableWriter::Form> make_form(const std::filesystem::path& path,

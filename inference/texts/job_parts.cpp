@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "runtime/log.h"
 #include "schema/config.h"
 #include "schema/document.h"
 #include "schema/require.h"
@@ -31,8 +32,8 @@ fs::path beside(const fs::path& output, const std::string& before, const std::st
   return output.parent_path() / (before + output.filename().string() + after);
 }
 
-std::string describe(const std::string& config, const std::vector<fs::path>& files) {
-  Json json = {{"config", config}, {"files", Json::array()}};
+std::string describe(const std::string& config, const std::vector<fs::path>& files, const std::string& launch) {
+  Json json = {{"config", config}, {"launch", launch}, {"files", Json::array()}};
   for (const auto& file : files) {
     json["files"].push_back({{"path", file.string()}, {"sha256", datasets::sha256_file(file)}});
   }
@@ -64,7 +65,17 @@ JobParts::JobParts(JobRequest request)
   complete_ = request_.ranks->from_first(complete_ ? "c" : "-") == "c";
 }
 
+bool JobParts::begun_by_this_launch() const {
+  const auto job = folder_ / "job.json";
+  return request_.launch.restarts > 0 && fs::exists(job) && read_job(job).value("launch", "") == request_.launch.id;
+}
+
 void JobParts::claim() {
+  if (begun_by_this_launch()) {
+    log_info("restarted by torchrun: {} goes on", request_.output.string());
+    request_.resume = true;
+    request_.overwrite = false;
+  }
   const bool begun = fs::exists(folder_);
   require(!fs::is_directory(request_.output), "{} is a folder, expected a file to write", request_.output.string());
   if (request_.resume) {
@@ -97,7 +108,7 @@ JobParts::~JobParts() {
 void JobParts::begin(const std::string& config, const std::vector<std::string>& may_change,
                      const std::vector<fs::path>& files) {
   if (request_.ranks->first()) {
-    const auto job = describe(config, files);
+    const auto job = describe(config, files, request_.launch.id);
     request_.resume ? check_same(job, may_change) : publish(job);
     datasets::remove_partial(request_.output);
     datasets::remove_partial(request_.rejects);

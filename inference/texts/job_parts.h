@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "runtime/collective.h"
+#include "runtime/runtime.h"
 #include "storage/folder_lock.h"
 
 namespace sartor::inference {
@@ -22,6 +23,7 @@ struct JobRequest {
   std::filesystem::path output, rejects;
   std::string extension;        // of parts, ".parquet"
   Collective* ranks = nullptr;  // all make the same calls; the first alone changes what is not a part
+  Launch launch = {};           // what torchrun starts again goes on with the job that it began
   bool resume = false;
   bool overwrite = false;
 };
@@ -59,12 +61,13 @@ class JobParts {
 
  private:
   void claim();
+  bool begun_by_this_launch() const;
   void publish(const std::string& job);
   void check_same(const std::string& job, const std::vector<std::string>& may_change) const;
   void list_done();
   int64_t join_rejects(int64_t parts) const;
 
-  const JobRequest request_;
+  JobRequest request_;
   const std::filesystem::path folder_, aside_;  // OUTPUT.parts, and where it is made and removed
   std::vector<datasets::FolderLock> locks_;     // the first rank's
   bool complete_ = false, aside_is_ours_ = false;

@@ -134,6 +134,48 @@ class PartWriter {
   std::optional<datasets::Rejects> rejects_;  // of the open part, if it has any
 };
 
+void look_at_signals(const TextScoringConfig& config) {
+  if (const int signal = stop_signal()) {
+    const char* name = signal == SIGINT ? "SIGINT" : "SIGTERM";
+    throw Stopped(signal, fmt::format("stopped by {}: --resume continues {}", name, config.output));
+  }
+}
+
+struct Counts {
+  int64_t rows = 0, tokens = 0;
+};
+
+// This rank's share of the parts.
+Counts score_share(const TextScoringConfig& config, const TextTask& task, const JobParts& parts, Ahead& ahead,
+                   const Collective& ranks) {
+  Counts counts;
+  std::optional<Progress> progress;
+  if (ranks.first()) progress.emplace("row", 0);
+  const auto show = [&](int64_t done) {
+    look_at_signals(config);
+    if (progress) progress->update(counts.rows + done, ranks.size() > 1 ? "of this rank" : "");
+  };
+  PartWriter writer(parts, *task.output);
+  while (const auto next = ahead.next()) {
+    const auto& [window, tokens] = *next;
+    writer.append(window, task.model.score(tokens, config.batch_tokens, show));
+    counts.rows += window.size();
+    counts.tokens += std::ssize(tokens.ids);
+    show(0);
+  }
+  return counts;
+}
+
+// Of all ranks, once each has done its share.
+std::vector<double> sum_of(const Counts& counts, const TextScoringConfig& config, Collective& ranks) {
+  try {
+    return ranks.sum({static_cast<double>(counts.rows), static_cast<double>(counts.tokens)});
+  } catch (...) {  // the others may have been stopped before they came here
+    look_at_signals(config);
+    throw;
+  }
+}
+
 }  // namespace
 
 void TextScoringConfig::check() const {
@@ -160,6 +202,7 @@ void score_texts(const TextScoringConfig& config, const TextScoring& scoring, co
                   .rejects = config.rejects_path(),
                   .extension = scoring.part_extension,
                   .ranks = &ranks,
+                  .launch = runtime.launch,
                   .resume = invocation.resume,
                   .overwrite = invocation.overwrite});
   if (parts.complete()) return ranks.first() ? log_info("{} is already complete", config.output) : void();
@@ -172,41 +215,14 @@ void score_texts(const TextScoringConfig& config, const TextScoring& scoring, co
   if (ranks.first()) log_info("device: {}", runtime.device);
 
   const auto start = std::chrono::steady_clock::now();
-  int64_t scored = 0, tokens = 0;
-  const auto look_at_signals = [&] {
-    if (const int signal = stop_signal()) {
-      throw Stopped(signal, fmt::format("stopped by {}: --resume continues {}", signal == SIGINT ? "SIGINT" : "SIGTERM",
-                                        config.output));
-    }
-  };
-  {
-    std::optional<Progress> progress;
-    if (ranks.first()) progress.emplace("row", 0);
-    Ahead ahead(rows, encoder, runtime.threads);
-    PartWriter writer(parts, *task.output);
-    const auto show = [&](int64_t done) {
-      look_at_signals();
-      if (progress) progress->update(scored + done, ranks.size() > 1 ? "of this rank" : "");
-    };
-    while (const auto next = ahead.next()) {
-      const auto& [window, rows_of_tokens] = *next;
-      writer.append(window, task.model.score(rows_of_tokens, config.batch_tokens, show));
-      scored += window.size();
-      tokens += std::ssize(rows_of_tokens.ids);
-      show(0);
-    }
-  }
-  std::vector<double> sums = {static_cast<double>(scored), static_cast<double>(tokens)};
-  try {
-    sums = ranks.sum(sums);  // all parts are there now
-  } catch (...) {            // the others may have been stopped before they came here
-    look_at_signals();
-    throw;
-  }
+  Ahead ahead(rows, encoder, runtime.threads);
+  const auto counts = score_share(config, task, parts, ahead, ranks);
+  const auto sums = sum_of(counts, config, ranks);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   int64_t written = 0;
-  const int64_t rejected = parts.finish(
-      rows.parts(), [&](const auto& paths) { written = task.output->join(paths, config.output, look_at_signals); });
+  const int64_t rejected = parts.finish(rows.parts(), [&](const auto& paths) {
+    written = task.output->join(paths, config.output, [&] { look_at_signals(config); });
+  });
   if (!ranks.first()) return;
   log_info("{}: {} rows; {} rejected; {:.0f} scored now, {:.0f} rows/s, {:.0f} tokens/s", config.output, written,
            rejected, sums[0], sums[0] / seconds.count(), sums[1] / seconds.count());

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import statistics
 import sys
 from functools import partial
@@ -22,6 +23,7 @@ from common import (
     peer_python,
     publish,
     run,
+    train,
 )
 
 MINILM = ROOT / "data" / "minilm"
@@ -33,13 +35,6 @@ STEPS = 45  # a quarter of an epoch
 
 def fetch(*names: str) -> None:
     run(sys.executable, ROOT / "scripts" / "fetch_data.py", *names)
-
-
-def train(config: str, output: Path, threads: int | None = None, **settings: object) -> None:
-    settings |= {"threads": threads} if threads else {}
-    words = [f"output={output}", *(f"{name.replace('__', '.')}={value}" for name, value in settings.items())]
-    changes = [word for each in words for word in ("--set", each)]
-    run(TRAIN, "--config", f"configs/{config}.yaml", "--overwrite", *changes, threads=threads)
 
 
 def tokenized(name: str) -> Path:
@@ -75,6 +70,7 @@ def accuracy_reviews(name: str) -> None:
     def ours(seed: int) -> float:
         results = folder / f"ours-{seed}" / "results.json"
         if not results.exists() or results.stat().st_mtime < TRAIN.stat().st_mtime:
+            shutil.rmtree(results.parent, ignore_errors=True)
             train("movies-en-classify", results.parent, data__path=data, training__seed=seed)
         return json.loads(results.read_text())["test"]["accuracy"]
 
@@ -133,6 +129,7 @@ def bert_train(name: str, precision: str, threads: int) -> None:
     mean = float(lengths.mean())
 
     def ours() -> float:
+        shutil.rmtree(folder, ignore_errors=True)
         quarter = {"training__max_steps": STEPS, "training__logging_steps": STEPS, "training__eval_steps": 10 * STEPS}
         train("reviews-en-classify", folder, threads, data__path=data, precision=precision, **quarter)
         lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

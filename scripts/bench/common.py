@@ -32,6 +32,14 @@ def run(*command: object, threads: int | None = None, **environment: str) -> str
     return done.stdout
 
 
+def train(config: str, output: Path, threads: int | None = None, **settings: object) -> None:
+    """Runs configs/CONFIG.yaml into `output`; a setting model__path is the field model.path."""
+    settings |= {"threads": threads} if threads else {}
+    words = [f"output={output}", *(f"{name.replace('__', '.')}={value}" for name, value in settings.items())]
+    changes = [word for each in words for word in ("--set", each)]
+    run(TRAIN, "--config", f"configs/{config}.yaml", "--overwrite", *changes, threads=threads)
+
+
 def peak_mib(*command: object) -> float:
     """Greatest resident memory of a program that must succeed."""
     words = [str(word) for word in command]

@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 
 import numpy as np
-from common import ROOT, TRAIN, WORK, publish, run
+from common import ROOT, WORK, publish, run, train
 
 
 def roc_auc(liked: np.ndarray, scores: np.ndarray) -> float:
@@ -14,11 +14,6 @@ def roc_auc(liked: np.ndarray, scores: np.ndarray) -> float:
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[group]
     inside, outside = liked.sum(), (~liked).sum()
     return float((ranks[liked].sum() - inside * (inside + 1) / 2) / (inside * outside))
-
-
-def train(config: str, output, **settings: object) -> None:
-    words = [word for name, value in settings.items() for word in ("--set", f"{name.replace('__', '.')}={value}")]
-    run(TRAIN, "--config", f"configs/{config}.yaml", "--overwrite", "--set", f"output={output}", *words)
 
 
 def factor_scores(folder, users: list[str], items: list[str]) -> np.ndarray:

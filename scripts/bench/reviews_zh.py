@@ -10,16 +10,15 @@ import sys
 import time
 from pathlib import Path
 
-from common import ROOT, TRAIN, WORK, last_json, peer_python, publish, run
+from common import ROOT, WORK, last_json, peer_python, publish, run, train
 
 SEEDS = (1, 2, 3)
 
 
-def train(step: str, output: Path, **settings: object) -> float:
-    """Runs a config of the chain; how many minutes it took."""
-    words = [word for name, value in settings.items() for word in ("--set", f"{name.replace('__', '.')}={value}")]
+def minutes_of(step: str, output: Path, **settings: object) -> float:
+    """Runs a config of the chain; how long it took."""
     start = time.perf_counter()
-    run(TRAIN, "--config", f"configs/reviews-zh-{step}.yaml", "--overwrite", "--set", f"output={output}", *words)
+    train(f"reviews-zh-{step}", output, **settings)
     return (time.perf_counter() - start) / 60
 
 
@@ -28,14 +27,14 @@ def reviews_zh(name: str) -> None:
     folder = WORK / "reviews-zh"
     folder.mkdir(exist_ok=True)
     tokenizer, texts, language = folder / "tokenizer", folder / "reviews.h5", folder / "language"
-    train("vocabulary", tokenizer)
-    train("tokenize", texts, tokenizer=tokenizer)
-    pretraining = train("pretrain", language, data__path=texts, model__tokenizer=tokenizer)
+    minutes_of("vocabulary", tokenizer)
+    minutes_of("tokenize", texts, tokenizer=tokenizer)
+    pretraining = minutes_of("pretrain", language, data__path=texts, model__tokenizer=tokenizer)
     found, minutes = [], []
     for seed in SEEDS:
         classifier = folder / f"seed-{seed}"
         settings = {"data__path": texts, "model__path": language / "model", "training__seed": seed}
-        minutes.append(train("classify", classifier, **settings))
+        minutes.append(minutes_of("classify", classifier, **settings))
         found.append(json.loads((classifier / "results.json").read_text()))
     peer = last_json(run(peer_python("peers-text"), __file__, texts))
 

@@ -1,6 +1,7 @@
 // Tables written and read back, and what must not be left behind.
 #include "tables/table_writer.h"
 
+#include <parquet/file_reader.h>
 #include <sys/resource.h>
 
 #include <array>
@@ -115,6 +116,18 @@ TEST_F(TableWriting, ManyRowsInParts) {
     }
     EXPECT_EQ(next, 130 * std::ssize(numbers));
   }
+}
+
+TEST_F(TableWriting, LongTextsDoNotWaitInMemory) {
+  const std::string text(1 << 20, 'x');
+  const std::vector<std::string_view> rows(30, text);
+  TableWriter writer(path("t.parquet"), {{"text", ColumnType::text}});
+  for (int part = 0; part < 5; part++) writer.append({rows});
+  writer.finish();
+  const auto file = parquet::ParquetFileReader::OpenFile(path("t.parquet"));
+  EXPECT_EQ(file->metadata()->num_row_groups(), 3);  // of 60, 60 and 30 MiB
+  EXPECT_EQ(file->metadata()->num_rows(), 150);
+  EXPECT_EQ(read_rows({.path = path("t.parquet")}, rejects_).size(), 150);
 }
 
 TEST_F(TableWriting, TableOfNoRows) {

@@ -172,6 +172,22 @@ TEST_F(JobPartsTest, ResumeDoesWhatIsMissing) {
   EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv"));
 }
 
+TEST_F(JobPartsTest, WhatTorchrunStartsAgainGoesOn) {
+  auto launched = request(false, true);
+  launched.launch = {.id = "launch 7"};
+  begin(*job(launched));
+  write("out.csv.parts/part-000000.csv", "kept");
+  launched.launch.restarts = 1;
+  {
+    const auto it = job(launched);
+    begin(*it);
+    EXPECT_FALSE(it->parts.mine(0));
+  }
+  launched.launch.id = "launch 8";
+  launched.overwrite = false;
+  EXPECT_THAT([&] { job(launched); }, ThrowsMessage<std::invalid_argument>(HasSubstr("out.csv.parts exists")));
+}
+
 TEST_F(JobPartsTest, ResumeOfADoneJobIsComplete) {
   write("out.csv", "done");
   fs::create_directory(path(".out.csv.parts.partial"));  // killed while it removed the parts

@@ -4,6 +4,7 @@
 
 #include "integration/fixture.h"
 #include "storage/hdf5_file.h"
+#include "support/bert_folders.h"
 
 namespace sartor::testing {
 namespace {
@@ -195,6 +196,63 @@ TEST_F(BadInput, LanguageModels) {
   train_refused(model, "texts.h5 has rows of up to 128 tokens, the model takes 20",
                 {"--set", "model.shape.max_position_embeddings=20"});
   train_refused(with(model, "tokenizer: FOLDER/tokenizer", "tokenizer: FOLDER/none"), "none");
+}
+
+TEST_F(BadInput, Scoring) {
+  const std::string config =
+      "task: classify\n"
+      "device: cpu\n"
+      "model: FOLDER/model\n"
+      "source: {path: FOLDER/texts.csv}\n"
+      "output: FOLDER/scores.csv\n";
+  const std::string embed = with(with(config, "classify", "embed"), "scores.csv", "vectors.h5");
+  infer_refused(config, "texts.csv: no such file");
+  write("texts.csv", "id,text\n1,good\n");
+  infer_refused(config, "model: no such folder");
+  write_bert_folder(path("model"), small_bert());
+  infer_refused(config + "text: '{body}'\n", "texts.csv: .*body");
+  infer_refused(config + "text: '{text'\n", "the template .* is not closed");
+  infer_refused(config + "pair: '}'\n", "the template .* nothing opens");
+  infer_refused(config + "keep: [name]\n", "texts.csv: .*name");
+  infer_refused(embed + "id: name\n", "texts.csv: .*name");
+  infer_refused(embed + "keep: [id]\n", "keep: unknown key");
+  infer_refused(config + "max_length: 41\n", "max_length is 41, .*model takes 40");
+  infer_refused(config + "max_length: 1\n", "max_length|longest|truncat");
+  infer_refused(config + "precision: fp16\n", "precision: found fp16, expected fp32, bf16 or int8");
+  infer_refused(config + "temperature: 0\n", "temperature: found 0, expected number above 0");
+  infer_refused(config + "rows_per_part: 0\n", "rows_per_part: found 0");
+  infer_refused(config + "separator: ''\n", "separator is empty");
+  infer_refused(config + "rejects: FOLDER/scores.csv\n", "output and rejects are the same file");
+  infer_refused(with(config, "scores.csv", "texts.csv"), "texts.csv is both read and written", {"--overwrite"});
+  infer_refused(with(config, "scores.csv", "scores.txt"), "scores.txt.*ends in .csv, .tsv, .jsonl or .parquet");
+  infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/none/scores.csv"), "none.*No such file");
+  infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/model"), "ends in|is a folder");
+  infer_refused(config, "there is no job to resume", {"--resume"});
+  infer_refused(config, "GPU|cuda", {"--set", "device=cuda"});
+  write("scores.csv", "mine");
+  infer_refused(config, "scores.csv exists: --overwrite replaces it");
+  EXPECT_EQ(read("scores.csv"), "mine");
+  std::filesystem::remove(path("scores.csv"));
+
+  write("model/calibration.json", "{}");
+  infer_refused(config, "calibration.json: expected temperature");
+  std::filesystem::remove(path("model/calibration.json"));
+  write_bert_folder(path("base"), small_bert(), bert::Head::none);
+  infer_refused(with(config, "FOLDER/model", "FOLDER/base"), "base: has no tensor classifier.weight");
+  auto narrow = small_bert();
+  narrow.vocab_size--;
+  write_bert_folder(path("base"), narrow);
+  infer_refused(with(config, "FOLDER/model", "FOLDER/base"), "the tokenizer has 24 ids, the model 23");
+  narrow = small_bert();
+  narrow.type_vocab_size = 1;
+  write_bert_folder(path("base"), narrow);
+  infer_refused(with(config, "FOLDER/model", "FOLDER/base") + "pair: '{id}'\n",
+                "the tokenizer gives token type 1, the model has 1");
+  std::filesystem::create_directory(path("run"));
+  write("run/run.yaml", "task: classify\n");
+  infer_refused(with(config, "FOLDER/model", "FOLDER/run"), "run is a run that has no model of texts");
+  write("texts.csv.gz", "\x1f\x8b\x08 and nothing more");
+  infer_refused(with(config, "texts.csv", "texts.csv.gz"), "texts.csv.gz: ");
 }
 
 TEST_F(BadInput, FullDisksLeaveNothing) {

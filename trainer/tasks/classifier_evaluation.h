@@ -19,13 +19,13 @@ namespace sartor {
 // Of one part of the data, row after row. C classes; a regression has one, which stands for the number.
 struct Predictions {
   bert::Problem problem = bert::Problem::single_label;
-  std::vector<std::string> classes;  // (C)
-  std::vector<int64_t> sources;      // (rows): each row's place among all that were read
-  std::vector<float> labels;         // (rows, C): 1 for a row's classes and 0 for others, or the number
-  std::vector<float> scores;         // (rows, C): probabilities, or the number
-  std::vector<float> logits;         // (rows, C): what they are made of; none of a baseline
+  std::vector<std::string> classes;   // (C)
+  std::vector<int64_t> sources;       // (rows): each row's place among all that were read
+  std::vector<float> labels;          // (rows, C): 1 for a row's classes and 0 for others, or the number
+  std::vector<float> scores;          // (rows, C): probabilities, or the number
+  std::vector<float> logits;          // (rows, C): what they are made of; none of a baseline
   std::optional<double> temperature;  // that calibrates the logits, once it is known
-  std::optional<double> loss;        // mean over all labels, as the model is trained; not of a baseline
+  std::optional<double> loss;         // mean over all labels, as the model is trained; not of a baseline
 
   int64_t rows() const { return std::ssize(sources); }
 };
@@ -38,7 +38,8 @@ Predictions without_scores(bert::Problem problem, std::vector<std::string> class
 std::vector<float> scores_of(bert::Problem problem, std::span<const float> logits, int64_t classes,
                              double temperature = 1);
 
-// The temperature of least log loss (metrics/calibration.h); none of a regression, without rows, or where none is least.
+// The temperature of least log loss (metrics/calibration.h); none of a regression, without rows, or where none is
+// least.
 std::optional<double> fitted_temperature(const Predictions& predictions);
 
 // None without rows; loss if there is one, then

@@ -36,8 +36,8 @@ void log_calibration(const Predictions& validation) {
   const auto metrics = metrics_of(validation);
   const auto value = [&](std::string_view name) { return std::ranges::find(metrics, name, &Metric::name)->value; };
   log_info("temperature {:.3f} by {} validation rows: calibration error {:.4f} to {:.4f}, log loss {:.4f} to {:.4f}",
-           *validation.temperature, validation.rows(), value("calibration_error"), value("calibration_error_calibrated"),
-           value("log_loss"), value("log_loss_calibrated"));
+           *validation.temperature, validation.rows(), value("calibration_error"),
+           value("calibration_error_calibrated"), value("log_loss"), value("log_loss_calibrated"));
 }
 
 }  // namespace
