@@ -225,7 +225,8 @@ TEST_F(BadInput, Scoring) {
   infer_refused(config + "rejects: FOLDER/scores.csv\n", "output and rejects are the same file");
   infer_refused(with(config, "scores.csv", "texts.csv"), "texts.csv is both read and written", {"--overwrite"});
   infer_refused(with(config, "scores.csv", "scores.txt"), "scores.txt.*ends in .csv, .tsv, .jsonl or .parquet");
-  infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/none/scores.csv"), "none.*No such file");
+  infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/none/scores.csv"),
+                "none: no such folder, expected the one to write scores.csv to");
   infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/model"), "ends in|is a folder");
   infer_refused(config, "there is no job to resume", {"--resume"});
   infer_refused(config, "GPU|cuda", {"--set", "device=cuda"});
