@@ -102,7 +102,14 @@ def check_predictions(run: Path) -> None:
         assert found["rows"] == len(rows) > 0 and len({row["row"] for row in rows}) == len(rows)
         for name, value in results[part].items():
             assert found["metrics"][name]["value"] == value, name
-            if name not in ("loss",):
+            several = "confusion_matrices" in found
+            plain = (
+                name == "loss"
+                or name.endswith("_calibrated")
+                or (several and name in ("log_loss", "calibration_error"))
+            )
+            assert ("low" in found["metrics"][name]) != plain, name
+            if not plain:
                 low, high = found["metrics"][name]["low"], found["metrics"][name]["high"]
                 assert low <= high and f"{low:.4f} – {high:.4f}" in words or abs(low) < 1e-3 or abs(high) < 1e-3, name
         classes = found["classes"]
