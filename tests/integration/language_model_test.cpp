@@ -7,6 +7,7 @@
 #include "integration/fixture.h"
 #include "models/hf/safetensors.h"
 #include "storage/stored_texts.h"
+#include "support/metrics_log.h"
 #include "support/ranks.h"
 #include "text/tokenizer_files.h"
 
@@ -86,13 +87,7 @@ class LanguageModel : public Programs {
     }
   }
   std::vector<double> logged(const std::string& run, const std::string& of, const std::string& name) const {
-    std::vector<double> values;
-    std::istringstream lines(read(run + "/metrics.jsonl"));
-    for (std::string line; std::getline(lines, line);) {
-      const auto entry = json::parse(line);
-      if (entry.contains(of)) values.push_back(entry[of][name]);
-    }
-    return values;
+    return values_of(read(run + "/metrics.jsonl"), of, name);
   }
 };
 

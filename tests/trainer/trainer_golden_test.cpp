@@ -15,6 +15,7 @@
 #include "schema/config.h"
 #include "schema/document.h"
 #include "support/folder_test.h"
+#include "support/metrics_log.h"
 #include "tasks/classifier_learner.h"
 #include "tasks/tokenize.h"
 
@@ -74,11 +75,8 @@ class TrainerGolden : public testing::WorkingFolderTest {
     train(config, ordered, ranks, run);
 
     std::map<std::string, std::vector<double>> logged;
-    std::istringstream lines(read("run/metrics.jsonl"));
-    for (std::string line; std::getline(lines, line);) {
-      const auto entry = json::parse(line);
-      if (!entry.contains("train")) continue;
-      for (const auto& [name, value] : entry["train"].items()) logged[name].push_back(value);
+    for (const auto& line : testing::lines_of(read("run/metrics.jsonl"), "train")) {
+      for (const auto& [name, value] : line["train"].items()) logged[name].push_back(value);
     }
     return logged;
   }

@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "engine/run.h"
 #include "models/hf/calibration_file.h"
 #include "optimization/training.h"
 #include "runtime/log.h"
@@ -44,19 +43,8 @@ void log_calibration(const Predictions& validation) {
 
 void classify(const ClassifyConfig& config, const Invocation& invocation) {
   const auto runtime = make_runtime(config, Compute::libtorch);
-  ProcessGroup ranks(runtime.ranks, runtime.gpu >= 0, std::chrono::seconds(config.ddp_timeout));
-  Run run({.folder = config.output,
-           .config = to_yaml(config),
-           .checkpoint = config.checkpoint,
-           .may_change = {"device", "threads", "checkpoint", "output", "ddp_timeout", "per_device_eval_tokens",
-                          "bootstrap_draws", "training.spike"},
-           .command = invocation.command,
-           .device = runtime.device,
-           .unit = "step",
-           .ranks = &ranks,
-           .launch = runtime.launch,
-           .resume = invocation.resume,
-           .overwrite = invocation.overwrite});
+  auto ranks = join_ranks(config, runtime);
+  Run run(run_request(config, to_yaml(config), runtime, ranks, invocation, {"bootstrap_draws"}));
   if (run.complete()) return log_info("{} is already complete", config.output);
 
   const auto data = datasets::open_texts(config.data.path);

@@ -5,25 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "engine/run_config.h"
 #include "models/bert/lora_config.h"
-#include "optimization/training_config.h"
-#include "runtime/program.h"
+#include "tasks/text_training.h"
 
 namespace sartor {
-
-enum class Precision { fp32, bf16 };
-constexpr auto choices(Precision) {
-  return std::to_array<Choice<Precision>>({{"fp32", Precision::fp32}, {"bf16", Precision::bf16}});
-}
-
-struct TokenizedConfig {
-  std::string path;
-
-  template <class Fields> void describe(Fields& field) {
-    field.required("path", path, "Tokenized HDF5 file (task: tokenize).");
-  }
-};
 
 struct ClassifierModelConfig {
   std::string path;
@@ -52,33 +37,20 @@ struct ClassifierModelConfig {
   }
 };
 
-struct ClassifyConfig : RuntimeConfig {
+struct ClassifyConfig : RuntimeConfig, TextTrainingConfig {
   TokenizedConfig data;
   ClassifierModelConfig model;
-  Precision precision = Precision::fp32;
-  TrainingConfig training;
-  int64_t per_device_eval_tokens = 8192;
   int64_t bootstrap_draws = 1000;
-  std::string output;
-  StepCheckpointConfig checkpoint;
-  int64_t ddp_timeout = 1800;
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
     field("data", data, "What to learn from.");
     field("model", model, "What to fine-tune.");
-    field("precision", precision, "Of activations and products; weights, gradients and losses stay fp32.");
-    field("training", training, "How.");
-    field("per_device_eval_tokens", per_device_eval_tokens, at_least(1), "Tokens of a batch when the model is judged.");
+    TextTrainingConfig::describe(field);
     field("bootstrap_draws", bootstrap_draws, at_least(0),
           "How often the held-out rows are drawn anew for the 95% intervals of evaluation.json; 0: no intervals.");
-    field.required("output", output,
-                   "Folder of the run; it must not exist yet, unless --resume or --overwrite is given.");
-    field("checkpoint", checkpoint, "What --resume continues from.");
-    field("ddp_timeout", ddp_timeout, at_least(1), "Seconds that ranks wait for each other.");
   }
   std::vector<std::filesystem::path> reads() const { return {data.path, model.path}; }
-  std::vector<std::filesystem::path> writes() const { return {output}; }
 };
 
 void classify(const ClassifyConfig& config, const Invocation& invocation);

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tasks/classify.h"
+#include "tasks/text_training.h"
 
 namespace sartor {
 
@@ -52,16 +52,10 @@ struct PretrainModelConfig {
   const std::string& folder() const { return path ? *path : *tokenizer; }  // with the tokenizer
 };
 
-struct PretrainConfig : RuntimeConfig {
+struct PretrainConfig : RuntimeConfig, TextTrainingConfig {
   TokenizedConfig data;
   PretrainModelConfig model;
   double mlm_probability = 0.15;
-  Precision precision = Precision::fp32;
-  TrainingConfig training;
-  int64_t per_device_eval_tokens = 8192;
-  std::string output;
-  StepCheckpointConfig checkpoint;
-  int64_t ddp_timeout = 1800;
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
@@ -70,16 +64,9 @@ struct PretrainConfig : RuntimeConfig {
     field(
         "mlm_probability", mlm_probability, Range{.low = 0, .high = 1, .open = true},
         "Share of a row's tokens that are predicted, at least one: 80% of them hidden, 10% replaced, 10% as they are.");
-    field("precision", precision, "Of activations and products; weights, gradients and losses stay fp32.");
-    field("training", training, "How.");
-    field("per_device_eval_tokens", per_device_eval_tokens, at_least(1), "Tokens of a batch when the model is judged.");
-    field.required("output", output,
-                   "Folder of the run; it must not exist yet, unless --resume or --overwrite is given.");
-    field("checkpoint", checkpoint, "What --resume continues from.");
-    field("ddp_timeout", ddp_timeout, at_least(1), "Seconds that ranks wait for each other.");
+    TextTrainingConfig::describe(field);
   }
   std::vector<std::filesystem::path> reads() const { return {data.path, model.folder()}; }
-  std::vector<std::filesystem::path> writes() const { return {output}; }
 };
 
 void pretrain(const PretrainConfig& config, const Invocation& invocation);

@@ -10,6 +10,7 @@
 #include "models/hf/safetensors.h"
 #include "support/faults/faults.h"
 #include "support/folder_test.h"
+#include "support/metrics_log.h"
 #include "support/ranks.h"
 
 namespace sartor {
@@ -61,11 +62,7 @@ class TrainingTest : public testing::WorkingFolderTest {
 
   std::vector<int64_t> steps_with(const std::string& run, const std::string& of) const {
     std::vector<int64_t> steps;
-    std::istringstream lines(read(run + "/metrics.jsonl"));
-    for (std::string line; std::getline(lines, line);) {
-      const auto entry = json::parse(line);
-      if (entry.contains(of)) steps.push_back(entry["step"]);
-    }
+    for (const auto& line : testing::lines_of(read(run + "/metrics.jsonl"), of)) steps.push_back(line["step"]);
     return steps;
   }
 
@@ -79,13 +76,7 @@ class TrainingTest : public testing::WorkingFolderTest {
 
   // "loss" and the like of each line of the log that has them.
   std::vector<double> logged(const std::string& run, const std::string& of, const std::string& name) const {
-    std::vector<double> values;
-    std::istringstream lines(read(run + "/metrics.jsonl"));
-    for (std::string line; std::getline(lines, line);) {
-      const auto entry = json::parse(line);
-      if (entry.contains(of)) values.push_back(entry[of][name]);
-    }
-    return values;
+    return testing::values_of(read(run + "/metrics.jsonl"), of, name);
   }
 
   static void expect_near(const std::vector<double>& a, const std::vector<double>& b, double tolerance) {
