@@ -28,7 +28,8 @@ set(warnings -Wall -Wextra -Werror -Wno-missing-field-initializers)  # aggregate
 add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:${warnings}>")
 
 if(SARTOR_SANITIZER STREQUAL "address")
-  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  # g++ 12 takes libtorch's std::optional for uninitialised once the sanitizer's code is in it
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-maybe-uninitialized)
   add_link_options(-fsanitize=address,undefined)
 elseif(SARTOR_SANITIZER STREQUAL "thread")
   add_compile_options(-fsanitize=thread -Wno-tsan)

@@ -1,0 +1,74 @@
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/randn.h>
+#include <c10/core/InferenceMode.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <thread>
+#include <vector>
+
+#include "models/bert/ops.h"
+#include "models/bert/product.h"
+#include "runtime/signals.h"
+
+namespace sartor::bert {
+namespace {
+
+at::Tensor by_onednn(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  using Attributes = c10::List<std::optional<at::Scalar>>;
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("mkldnn::_linear_pointwise", "")
+                             .typed<at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
+                                               c10::string_view, Attributes, std::optional<c10::string_view>)>();
+  return op.call(x, weight, bias, "none", Attributes(), "");
+}
+
+// The products of a process that is asked to stop, again and again, are those of one that is left alone. 0: they are.
+int products_among_signals() {
+  const c10::InferenceMode inference;
+  struct Case {
+    at::Tensor x, weight;
+    std::vector<at::Tensor> alone;
+  };
+  const auto products = [](const at::Tensor& x, const at::Tensor& weight) {
+    const auto bias = weight.select(1, 0).contiguous();
+    return std::vector{by_onednn(x, weight, bias), linear(x, weight, bias, at::kFloat),
+                       Product(weight, bias, InferencePrecision::fp32)(x)};
+  };
+  std::vector<Case> cases;
+  for (const int64_t rows : {119, 700, 1501}) {
+    for (const auto& [inputs, outputs] : {std::pair{256, 1024}, {1024, 256}, {384, 384}}) {
+      const auto x = at::randn({rows, inputs}), weight = at::randn({outputs, inputs});
+      cases.push_back({x, weight, products(x, weight)});
+      const auto by_weight = at::randn({inputs, rows});  // as in a backward pass, where rows are what is summed over
+      cases.push_back({by_weight, at::randn({outputs, rows}), {}});
+      cases.back().alone = products(by_weight, cases.back().weight);
+    }
+  }
+  catch_stop_signals(/*launched=*/true);
+  std::jthread other([](const std::stop_token& stopped) {
+    while (!stopped.stop_requested()) {
+      kill(getpid(), SIGTERM);
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+  });
+  for (int repeat = 0; repeat < 4; repeat++) {
+    for (const auto& [x, weight, alone] : cases) {
+      const auto found = products(x, weight);
+      for (size_t i = 0; i < found.size(); i++) {
+        if (!at::equal(found[i], alone[i])) return 1;
+      }
+    }
+  }
+  return stop_signal() == SIGTERM ? 0 : 2;
+}
+
+TEST(StopSignals, LeaveProductsAlone) {
+  EXPECT_EXIT(_exit(products_among_signals()), testing::ExitedWithCode(0), "");
+}
+
+}  // namespace
+}  // namespace sartor::bert
