@@ -398,7 +398,7 @@ void write_tokenizer(const std::filesystem::path& folder, const TokenizerSpec& s
   auto tokens = spec.vocabulary;
   std::ranges::sort(tokens, {}, &TokenizerSpec::Token::id);
   std::string vocab;
-  ordered_json ids = ordered_json::object();
+  ordered_json::object_t ids;
   for (size_t i = 0; i < tokens.size(); i++) {
     const auto& [text, id] = tokens[i];
     std::string trimmed = text;
@@ -407,7 +407,7 @@ void write_tokenizer(const std::filesystem::path& folder, const TokenizerSpec& s
     require(trimmed == text && text.find('\n') == std::string::npos,
             "vocab.txt: the token with the id {} ends in whitespace or has a line break", id);
     vocab += text + '\n';
-    ids[text] = id;
+    ids.emplace_back(text, id);  // [] would look through all before it
   }
   const auto name_of = [&](int32_t id) -> std::string {
     const auto added = std::ranges::find(spec.added_tokens, id, &AddedToken::id);

@@ -51,6 +51,7 @@ class Training {
         steps_(total_steps(config, sampler_)) {}
 
   void operator()() {
+    keep_freed_memory();
     run_.restore(*this);
     reducer_.emplace(parameters_, ranks_);
     peak_ = measure_peak();
@@ -140,7 +141,7 @@ class Training {
     require_finite(step, loss, norm);
     const double rate = config_.learning_rate * rate_at(config_, step, steps_);
     optimizer_.step(rate);
-    for (const auto& parameter : parameters_) parameter.tensor.mutable_grad().zero_();
+    for (const auto& parameter : parameters_) parameter.tensor.mutable_grad().reset();
 
     auto figures = figures_of(step);
     figures.loss = loss;

@@ -1,11 +1,17 @@
 #include "runtime/memory.h"
 
 #include <ATen/DeviceAccelerator.h>
+#include <malloc.h>
 
 #include <fstream>
 #include <string>
 
 namespace sartor {
+
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc allows
+  mallopt(M_TRIM_THRESHOLD, -1);
+}
 
 // Not getrusage(): its figure begins with that of the process that started this one.
 double peak_resident_mib() {

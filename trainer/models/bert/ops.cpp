@@ -56,11 +56,11 @@ Dropout draw(double probability) {
 // ---- linear ----
 
 bool faster_by_onednn() {
-  static const bool other_than_intel = [] {
+  static const bool faster = [] {
     __builtin_cpu_init();
-    return !__builtin_cpu_is("intel");
+    return cuda::best_isa() == cuda::Isa::v4 && !__builtin_cpu_is("intel");
   }();
-  return other_than_intel;
+  return faster;
 }
 
 at::Tensor onednn_product(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
