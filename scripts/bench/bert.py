@@ -13,9 +13,9 @@ from common import (
     BUILD,
     ROOT,
     SKYLAKE,
-    TRAIN,
     WORK,
     compare,
+    fetch,
     in_turn,
     last_json,
     peak_mib,
@@ -24,6 +24,7 @@ from common import (
     publish,
     run,
     train,
+    train_once,
 )
 
 MINILM = ROOT / "data" / "minilm"
@@ -31,10 +32,6 @@ TRAINER = "transformers 5.23.0 Trainer"
 SEEDS = (42, 43, 44, 45, 46)
 STUDENT = 2.306  # 97.5% of Student's t with 2 x 5 - 2 degrees of freedom
 STEPS = 45  # a quarter of an epoch
-
-
-def fetch(*names: str) -> None:
-    run(sys.executable, ROOT / "scripts" / "fetch_data.py", *names)
 
 
 def tokenized(name: str) -> Path:
@@ -68,11 +65,9 @@ def accuracy_reviews(name: str) -> None:
     folder.mkdir(exist_ok=True)
 
     def ours(seed: int) -> float:
-        results = folder / f"ours-{seed}" / "results.json"
-        if not results.exists() or results.stat().st_mtime < TRAIN.stat().st_mtime:
-            shutil.rmtree(results.parent, ignore_errors=True)
-            train("movies-en-classify", results.parent, data__path=data, training__seed=seed)
-        return json.loads(results.read_text())["test"]["accuracy"]
+        made = folder / f"ours-{seed}"
+        train_once("movies-en-classify", made, data__path=data, training__seed=seed)
+        return json.loads((made / "results.json").read_text())["test"]["accuracy"]
 
     def trainer(seed: int) -> float:
         kept = folder / f"trainer-{seed}.json"
@@ -174,10 +169,10 @@ def bert_classify(name: str, precision: str, peers: dict[str, tuple[str, str]], 
     found = {label: [] for label in sides}
 
     def once(label: str) -> float:
-        found[label].append(last_json(run(*sides[label], 2, threads=threads)))
+        found[label].append(last_json(run(*sides[label], 1, threads=threads)))
         return found[label][-1]["seconds"]
 
-    mine, *others = in_turn(*(partial(once, label) for label in sides))
+    mine, *others = in_turn(*(partial(once, label) for label in sides), rounds=3)
     compare(
         name,
         mine,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,7 @@ ROUNDS = 5
 # faiss-cpu's and numpy's OpenBLAS takes new AMD processors for old ones
 AVX512 = "avx512f" in Path("/proc/cpuinfo").read_text().split()
 SKYLAKE = {"OPENBLAS_CORETYPE": "SkylakeX"} if AVX512 else {}
+ISA = "AVX-512" if AVX512 else "AVX2"
 
 
 def run(*command: object, threads: int | None = None, **environment: str) -> str:
@@ -38,6 +40,19 @@ def train(config: str, output: Path, threads: int | None = None, **settings: obj
     words = [f"output={output}", *(f"{name.replace('__', '.')}={value}" for name, value in settings.items())]
     changes = [word for each in words for word in ("--set", each)]
     run(TRAIN, "--config", f"configs/{config}.yaml", "--overwrite", *changes, threads=threads)
+
+
+def train_once(config: str, folder: Path, **settings: object) -> None:
+    """Unless its results are there already, of a program that is no newer."""
+    results = folder / "results.json"
+    if not results.exists() or results.stat().st_mtime < TRAIN.stat().st_mtime:
+        shutil.rmtree(folder, ignore_errors=True)
+        train(config, folder, **settings)
+
+
+def fetch(*names: str) -> None:
+    """Public data, where it is not there yet."""
+    run(sys.executable, ROOT / "scripts" / "fetch_data.py", *names)
 
 
 def peak_mib(*command: object) -> float:
@@ -99,6 +114,7 @@ def compare(name: str, ours: list[float], peers: dict[str, list[float]], threads
             "unit": unit,
             "speedup": round(theirs / mine, 2),
             "threads": threads,
+            "cpu": ISA,
             "ours_spread": [round(min(ours), 5), round(max(ours), 5)],
             "peer_spread": [round(min(peers[peer]), 5), round(max(peers[peer]), 5)],
             **more,

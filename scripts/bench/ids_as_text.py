@@ -1,11 +1,10 @@
 """Who likes which film, by three roads on one fold of ml-100k: ids as text, popularity, least squares."""
 
 import json
-import sys
 from collections import Counter
 
 import numpy as np
-from common import ROOT, WORK, publish, run, train
+from common import ROOT, WORK, fetch, publish, train
 
 
 def roc_auc(liked: np.ndarray, scores: np.ndarray) -> float:
@@ -33,7 +32,7 @@ def factor_scores(folder, users: list[str], items: list[str]) -> np.ndarray:
 
 
 def ids_as_text(name: str) -> None:
-    run(sys.executable, ROOT / "scripts" / "fetch_data.py", "ml-100k", "minilm")
+    fetch("ml-100k", "minilm")
     texts, folder, prepared, als = (WORK / each for each in ("ids.h5", "ids", "u1.h5", "u1"))
     train("ml-100k-ids-tokenize", texts)
     train("ml-100k-ids-classify", folder, data__path=texts)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from bert import accuracy_reviews, bert_classify, bert_train
-from common import BUILD, ROOT, SKYLAKE, TRAIN, WORK, compare, in_turn, last_json, peak_mib, peer, publish, run
+from common import BUILD, ROOT, SKYLAKE, TRAIN, WORK, compare, fetch, in_turn, last_json, peak_mib, peer, publish, run
 from ids_as_text import ids_as_text
 from reviews_zh import reviews_zh
 
@@ -25,7 +25,7 @@ def cosine_topk(name: str, queries: int, items: int, columns: int, k: int, threa
 
 
 def prepared_ml100k() -> Path:
-    run(sys.executable, ROOT / "scripts" / "fetch_data.py", "ml-100k")
+    fetch("ml-100k")
     path = WORK / "ml-100k.h5"
     if not path.exists():
         run(
@@ -158,7 +158,7 @@ def distinct_lines(language: str) -> Path:
     """The lines of the public reviews, each once."""
     path = WORK / f"lines-{language}.txt"
     if not path.exists():
-        run(sys.executable, ROOT / "scripts" / "fetch_data.py", f"reviews-{language}", "minilm")
+        fetch(f"reviews-{language}", "minilm")
         field = 2 if language == "en" else 0
         rows = [
             row.split("\t")
@@ -205,7 +205,7 @@ def accuracy_als(name: str) -> None:
     for fold in range(1, 6):
         data, folder = WORK / f"u{fold}.h5", WORK / f"u{fold}"
         first = (fold - 1) * 20_000
-        run(sys.executable, ROOT / "scripts" / "fetch_data.py", "ml-100k")
+        fetch("ml-100k")
         run(
             TRAIN,
             "--config",

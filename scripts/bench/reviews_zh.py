@@ -7,35 +7,32 @@ reviews_zh.py TOKENIZED_FILE    the peer, in a process of its own: TF-IDF of 1 t
 import json
 import statistics
 import sys
-import time
 from pathlib import Path
 
-from common import ROOT, WORK, last_json, peer_python, publish, run, train
+from common import ROOT, WORK, fetch, last_json, peer_python, publish, run, train, train_once
 
 SEEDS = (1, 2, 3)
 
 
-def minutes_of(step: str, output: Path, **settings: object) -> float:
-    """Runs a config of the chain; how long it took."""
-    start = time.perf_counter()
-    train(f"reviews-zh-{step}", output, **settings)
-    return (time.perf_counter() - start) / 60
+def minutes_of(run: Path) -> float:
+    """What a training took, evaluations included."""
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    return sum(json.loads(line)["seconds"] for line in lines) / 60
 
 
 def reviews_zh(name: str) -> None:
-    run(sys.executable, ROOT / "scripts" / "fetch_data.py", "reviews-zh")
+    fetch("reviews-zh")
     folder = WORK / "reviews-zh"
     folder.mkdir(exist_ok=True)
     tokenizer, texts, language = folder / "tokenizer", folder / "reviews.h5", folder / "language"
-    minutes_of("vocabulary", tokenizer)
-    minutes_of("tokenize", texts, tokenizer=tokenizer)
-    pretraining = minutes_of("pretrain", language, data__path=texts, model__tokenizer=tokenizer)
-    found, minutes = [], []
-    for seed in SEEDS:
-        classifier = folder / f"seed-{seed}"
+    train("reviews-zh-vocabulary", tokenizer)
+    train("reviews-zh-tokenize", texts, tokenizer=tokenizer)
+    train_once("reviews-zh-pretrain", language, data__path=texts, model__tokenizer=tokenizer)
+    classifiers = [folder / f"seed-{seed}" for seed in SEEDS]
+    for seed, classifier in zip(SEEDS, classifiers):
         settings = {"data__path": texts, "model__path": language / "model", "training__seed": seed}
-        minutes.append(minutes_of("classify", classifier, **settings))
-        found.append(json.loads((classifier / "results.json").read_text()))
+        train_once("reviews-zh-classify", classifier, **settings)
+    found = [json.loads((classifier / "results.json").read_text()) for classifier in classifiers]
     peer = last_json(run(peer_python("peers-text"), __file__, texts))
 
     def mean(part: str) -> float:
@@ -52,7 +49,7 @@ def reviews_zh(name: str) -> None:
             "character n-grams, validation": peer["validation"],
             "their C": peer["c"],
             "test rows": peer["rows"],
-            "minutes": f"{pretraining:.0f} + {statistics.mean(minutes):.0f}",
+            "minutes": f"{minutes_of(language):.0f} + {statistics.mean(map(minutes_of, classifiers)):.0f}",
         }
     )
 

@@ -3,10 +3,10 @@
 text_peers.py prepare FOLDER                    makes what the others read: texts.txt and texts.ids (2,000 English reviews, and
                                                 their token ids, as they stand in the data), classifier/ (MiniLM with a head drawn
                                                 from a seed, a Hugging Face folder), onnx/ and ctranslate2/ of it
-text_peers.py best FOLDER ENGINE PRECISION THREADS      the fastest of BATCHES on every other text
+text_peers.py best FOLDER ENGINE PRECISION THREADS      the fastest of BATCHES on every fourth text
 text_peers.py classify FOLDER ENGINE PRECISION THREADS BATCH PASSES     seconds of classifying texts.ids, sorting and padding
-                                                included, and of texts.txt, tokenizing included too; medians of PASSES after one for
-                                                warming. With PASSES 0 it stops before the model is loaded, for its memory.
+                                                included, and of texts.txt, tokenizing included too; medians of PASSES after some
+                                                texts for warming. With PASSES 0 it stops before the model is loaded, for its memory.
 
 ENGINE and PRECISION: transformers fp32|bf16, onnxruntime fp32|int8, ctranslate2 fp32|int8. Every engine gets the texts sorted by
 length, in batches of some rows ("32 rows") or of some tokens with padding ("1024 tokens").
@@ -192,14 +192,13 @@ def ids_of(folder: Path) -> list[list[int]]:
 
 
 def best(folder: Path, engine: str, precision: str, threads: int) -> dict:
-    logits, rows = engine_of(folder, engine, precision, threads), ids_of(folder)[::2]
+    logits, rows = engine_of(folder, engine, precision, threads), ids_of(folder)[::4]
     all_logits(logits, rows, BATCHES[0])  # warm
-    found = {size: seconds(partial(all_logits, logits, rows, size), 2) for size in BATCHES}
+    found = {size: seconds(partial(all_logits, logits, rows, size), 1) for size in BATCHES}
     return {"batches": min(found, key=found.get), "seconds": {size: round(each, 3) for size, each in found.items()}}
 
 
 def classify(folder: Path, engine: str, precision: str, threads: int, size: str, passes: int) -> dict:
-    import numpy as np
     from tokenizers import Tokenizer
 
     importlib.import_module(engine)
@@ -214,7 +213,7 @@ def classify(folder: Path, engine: str, precision: str, threads: int, size: str,
     def from_text():
         return all_logits(logits, [encoding.ids for encoding in tokenizer.encode_batch(texts)], size)
 
-    np.savetxt(folder / f"{engine}-{precision}.logits", all_logits(logits, rows, size))
+    all_logits(logits, rows[::8], size)  # warm
     return {
         "seconds": seconds(lambda: all_logits(logits, rows, size), passes),
         "seconds_from_text": seconds(from_text, passes),
