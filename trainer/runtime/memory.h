@@ -3,8 +3,8 @@
 
 namespace sartor {
 
-// Memory that is freed stays with the process. libtorch frees and takes the same large tensors at every step; by default
-// the system gets each back and clears it before it gives it again: a sixth of a step of MiniLM.
+// Memory that is freed stays with the process. libtorch frees and takes the same large tensors at every step; by
+// default the system gets each back and clears it before it gives it again: a sixth of a step of MiniLM.
 void keep_freed_memory();
 
 // Resident pages, in MiB, since the program began; 0 where the system doesn't say.

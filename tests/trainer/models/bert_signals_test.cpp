@@ -66,9 +66,7 @@ int products_among_signals() {
   return stop_signal() == SIGTERM ? 0 : 2;
 }
 
-TEST(StopSignals, LeaveProductsAlone) {
-  EXPECT_EXIT(_exit(products_among_signals()), testing::ExitedWithCode(0), "");
-}
+TEST(StopSignals, LeaveProductsAlone) { EXPECT_EXIT(_exit(products_among_signals()), testing::ExitedWithCode(0), ""); }
 
 }  // namespace
 }  // namespace sartor::bert
