@@ -1,4 +1,3 @@
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/randn.h>
 #include <c10/core/InferenceMode.h>
@@ -17,15 +16,6 @@
 namespace sartor::bert {
 namespace {
 
-at::Tensor by_onednn(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  using Attributes = c10::List<std::optional<at::Scalar>>;
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("mkldnn::_linear_pointwise", "")
-                             .typed<at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
-                                               c10::string_view, Attributes, std::optional<c10::string_view>)>();
-  return op.call(x, weight, bias, "none", Attributes(), "");
-}
-
 // The products of a process that is asked to stop, again and again, are those of one that is left alone. 0: they are.
 int products_among_signals() {
   const c10::InferenceMode inference;
@@ -35,8 +25,7 @@ int products_among_signals() {
   };
   const auto products = [](const at::Tensor& x, const at::Tensor& weight) {
     const auto bias = weight.select(1, 0).contiguous();
-    return std::vector{by_onednn(x, weight, bias), linear(x, weight, bias, at::kFloat),
-                       Product(weight, bias, InferencePrecision::fp32)(x)};
+    return std::vector{linear(x, weight, bias, at::kFloat), Product(weight, bias, InferencePrecision::fp32)(x)};
   };
   std::vector<Case> cases;
   for (const int64_t rows : {119, 700, 1501}) {
