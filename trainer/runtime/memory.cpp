@@ -1,14 +1,42 @@
 #include "runtime/memory.h"
 
 #include <ATen/DeviceAccelerator.h>
+#include <c10/core/CPUAllocator.h>
 #include <malloc.h>
 
+#include <cstdlib>
 #include <fstream>
+#include <new>
 #include <string>
 
 namespace sartor {
+namespace {
+
+// Aligns within what malloc() gives, whose address stands before the tensor's.
+void free_tensor(void* data) {
+  if (data) std::free(static_cast<void**>(data)[-1]);
+}
+
+class AlignedTensors : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t bytes) override {
+    if (bytes == 0) return {nullptr, at::kCPU};
+    void* block = std::malloc(bytes + c10::gAlignment);
+    if (!block) throw std::bad_alloc();
+    const auto place = (reinterpret_cast<uintptr_t>(block) / c10::gAlignment + 1) * c10::gAlignment;
+    auto* data = reinterpret_cast<void**>(place);
+    data[-1] = block;
+    return {data, data, &free_tensor, at::kCPU};
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &free_tensor; }
+  void copy_data(void* to, const void* from, size_t bytes) const override { default_copy_data(to, from, bytes); }
+};
+
+}  // namespace
 
 void keep_freed_memory() {
+  static AlignedTensors tensors;
+  c10::SetCPUAllocator(&tensors, /*priority=*/1);
   mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc allows
   mallopt(M_TRIM_THRESHOLD, -1);
 }

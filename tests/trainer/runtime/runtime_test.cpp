@@ -3,14 +3,16 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <ATen/ops/empty.h>
 #include <arrow/io/type_fwd.h>
 #include <arrow/util/thread_pool.h>
 #include <gmock/gmock.h>
-
+#include <malloc.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
+#include <memory>
 #include <stdexcept>
 #include <vector>
 
@@ -91,6 +93,19 @@ TEST_F(RuntimeTest, PeakMemoryGrowsWithWhatIsTouched) {
   EXPECT_GT(peak_resident_mib() + taken[5], before + 200) << "of 256 more";
   EXPECT_EQ(peak_gpu_mib(-1), 0);
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // whose malloc() keeps what is freed apart
+TEST_F(RuntimeTest, AFreedTensorsPlaceServesTheNextOfItsSize) {
+  keep_freed_memory();
+  const size_t before = mallinfo2().arena;
+  std::vector<std::unique_ptr<char[]>> others;
+  for (int step = 0; step < 50; step++) {
+    const auto tensor = at::empty({1 << 20});
+    for (int i = 0; i < 3; i++) others.push_back(std::make_unique<char[]>(24));
+  }
+  EXPECT_LT(mallinfo2().arena - before, 12 << 20) << "bytes, of 4 MiB at once";
+}
+#endif
 
 TEST_F(RuntimeTest, RanksComeFromTheEnvironment) {
   EXPECT_EQ(Ranks::from_environment().world_size, 1);
