@@ -1,6 +1,5 @@
 #include "optimization/utilisation.h"
 
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/mm.h>
 #include <c10/core/InferenceMode.h>
@@ -9,19 +8,12 @@
 #include <chrono>
 #include <functional>
 
+#include "models/tensors/onednn.h"
+
 namespace sartor {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-at::Tensor by_onednn(const at::Tensor& x, const at::Tensor& weight) {
-  using Attributes = c10::List<std::optional<at::Scalar>>;
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("mkldnn::_linear_pointwise", "")
-                             .typed<at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
-                                               c10::string_view, Attributes, std::optional<c10::string_view>)>();
-  return op.call(x, weight, std::nullopt, "none", Attributes(), "");
-}
 
 // Of the shortest run, in tries that take 0.1 s together; the first warms up and counts only if it is the only one.
 double least_seconds(const std::function<at::Tensor()>& product) {
@@ -45,7 +37,8 @@ double product_peak(at::Device device, at::ScalarType dtype) {
   const auto x =
       at::arange(size * size, at::TensorOptions(device).dtype(at::kFloat)).sin().view({size, size}).to(dtype);
   double least = least_seconds([&] { return at::mm(x, x); });
-  if (device.is_cpu() && dtype == at::kFloat) least = std::min(least, least_seconds([&] { return by_onednn(x, x); }));
+  if (device.is_cpu() && dtype == at::kFloat)
+    least = std::min(least, least_seconds([&] { return onednn_linear(x, x); }));
   return 2 * static_cast<double>(size) * static_cast<double>(size) * static_cast<double>(size) / least;
 }
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/isa.h"
-#include "models/bert/int8_kernels.h"
 #include "models/bert/kernels.h"
+#include "models/bert/product_kernels.h"
 #include "trainer/models/bert_support.h"
 
 namespace sartor::bert {
@@ -215,58 +215,94 @@ TEST(BertKernels, Bf16RoundsToTheNearest) {
   }
 }
 
-std::vector<const Int8Kernels*> int8_tables() {
-  std::vector<const Int8Kernels*> tables = {&v3::int8_kernels};
-  if (cuda::supported(cuda::Isa::v4)) tables.push_back(&v4::int8_kernels);
-  if (cuda::supported(cuda::Isa::v4) && __builtin_cpu_supports("avx512vnni")) tables.push_back(&v4::int8_kernels_vnni);
+std::vector<const ProductKernels*> product_tables() {
+  std::vector<const ProductKernels*> tables = {&v3::product_kernels};
+  if (cuda::supported(cuda::Isa::v4)) tables.push_back(&v4::product_kernels);
+  if (cuda::supported(cuda::Isa::v4) && __builtin_cpu_supports("avx512vnni"))
+    tables.push_back(&v4::product_kernels_vnni);
   return tables;
 }
 
-TEST(Int8Kernels, ProductsEqualADoubleLoop) {
-  uint64_t state = 9;
-  const auto draw = [&](int64_t range) {
-    state = state * 6364136223846793005 + 1442695040888963407;
-    return static_cast<int64_t>((state >> 33) % range);
-  };
+TEST(ProductKernels, Fp32EqualsLibtorchsAndARowDependsOnItselfAlone) {
+  at::manual_seed(7);
   for (const auto& [rows, inputs, outputs] : {std::tuple{1, 1, 1}, {2, 3, 31}, {13, 64, 33}, {25, 101, 96}}) {
-    const int64_t wide = int8_inputs(inputs), out_wide = int8_outputs(outputs);
-    std::vector<uint8_t> a(rows * wide);
-    std::vector<int8_t> b(inputs * outputs);
-    for (int64_t i = 0; i < rows; i++) {
-      for (int64_t k = 0; k < inputs; k++) a[i * wide + k] = static_cast<uint8_t>(i == 0 ? 255 : draw(256));
-    }
-    for (auto& value : b) value = static_cast<int8_t>(draw(255) - 127);
-    for (int64_t k = 0; k < inputs; k++) b[k] = 127;  // the first output meets the largest sums
-    auto panels = at::zeros({out_wide / int8_panel, wide / int8_group, int8_panel, int8_group}, at::kChar);
-    std::vector<int32_t> sums(out_wide), zeros(rows);
-    std::vector<float> scales(out_wide), bias(out_wide), inverse(rows);
-    for (int64_t j = 0; j < outputs; j++) {
-      scales[j] = 0.01f * static_cast<float>(j + 1);
-      bias[j] = static_cast<float>(draw(9));
-      for (int64_t k = 0; k < inputs; k++) {
-        panels.index_put_({j / int8_panel, k / int8_group, j % int8_panel, k % int8_group}, b[j * inputs + k]);
-        sums[j] += b[j * inputs + k];
-      }
-    }
-    for (int64_t i = 0; i < rows; i++) zeros[i] = static_cast<int32_t>(draw(256)), inverse[i] = 0.5f;
-    for (const auto* kernels : int8_tables()) {
-      std::vector<float> y(rows * outputs, NAN);
-      kernels->product({rows, a.data(), inverse.data(), zeros.data()},
-                       {inputs, outputs, panels.data_ptr<int8_t>(), sums.data(), scales.data(), bias.data()}, 0,
-                       outputs, false, y.data());
-      for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; j < outputs; j++) {
-          int64_t sum = 0;
-          for (int64_t k = 0; k < inputs; k++) sum += (int64_t{a[i * wide + k]} - zeros[i]) * b[j * inputs + k];
-          const double expected = static_cast<double>(sum) * 0.5 * scales[j] + bias[j];
-          ASSERT_NEAR(y[i * outputs + j], expected, 1e-6 * std::abs(expected) + 1e-5) << i << ", " << j;
+    const int64_t wide = panel_outputs(outputs);
+    const auto x = at::randn({rows, inputs}), weight = at::randn({outputs, inputs}), bias = at::randn({outputs});
+    const auto panels = at::constant_pad_nd(weight, {0, 0, 0, wide - outputs})
+                            .view({wide / fp32_panel, fp32_panel, inputs})
+                            .transpose(1, 2)
+                            .contiguous();
+    const auto biases = at::constant_pad_nd(bias, {0, wide - outputs});
+    const Fp32Weights weights = {inputs, outputs, panels.const_data_ptr<float>(), biases.const_data_ptr<float>()};
+    const auto expected = at::linear(x.to(at::kDouble), weight.to(at::kDouble), bias.to(at::kDouble));
+    for (const auto* kernels : product_tables()) {
+      for (const bool with_gelu : {false, true}) {
+        auto y = at::full({rows, outputs}, NAN), alone = at::full({rows, outputs}, NAN);
+        kernels->fp32(x.const_data_ptr<float>(), rows, weights, 0, outputs, with_gelu, y.data_ptr<float>());
+        EXPECT_TRUE(at::allclose(y.to(at::kDouble), with_gelu ? at::gelu(expected) : expected, 1e-5, 1e-5));
+        for (int64_t i = 0; i < rows; i++) {
+          kernels->fp32(x[i].const_data_ptr<float>(), 1, weights, 0, outputs, with_gelu, alone[i].data_ptr<float>());
         }
+        EXPECT_TRUE(at::equal(y, alone));
       }
     }
   }
 }
 
-TEST(Int8Kernels, RowsComeBackWithinHalfAStep) {
+struct Int8Case {
+  int64_t rows, inputs, outputs;
+};
+
+void expect_double_loop(const ProductKernels& kernels, const Int8Case& of) {
+  const auto [rows, inputs, outputs] = of;
+  uint64_t state = 9;
+  const auto draw = [&](int64_t range) {
+    state = state * 6364136223846793005 + 1442695040888963407;
+    return static_cast<int64_t>((state >> 33) % range);
+  };
+  const int64_t wide = int8_inputs(inputs), out_wide = panel_outputs(outputs), largest = kernels.largest_weight;
+  std::vector<uint8_t> a(rows * wide);
+  std::vector<int8_t> b(inputs * outputs);
+  for (int64_t i = 0; i < rows; i++) {
+    for (int64_t k = 0; k < inputs; k++) a[i * wide + k] = static_cast<uint8_t>(i == 0 ? 255 : draw(256));
+  }
+  for (auto& value : b) value = static_cast<int8_t>(draw(2 * largest + 1) - largest);
+  for (int64_t k = 0; k < inputs; k++) b[k] = static_cast<int8_t>(largest);  // the first output meets the largest sums
+  auto panels = at::zeros({out_wide / product_panel, wide / int8_group, product_panel, int8_group}, at::kChar);
+  std::vector<int32_t> sums(out_wide), zeros(rows);
+  std::vector<float> scales(out_wide), bias(out_wide), inverse(rows);
+  for (int64_t j = 0; j < outputs; j++) {
+    scales[j] = 0.01f * static_cast<float>(j + 1);
+    bias[j] = static_cast<float>(draw(9));
+    for (int64_t k = 0; k < inputs; k++) {
+      panels.index_put_({j / product_panel, k / int8_group, j % product_panel, k % int8_group}, b[j * inputs + k]);
+      sums[j] += b[j * inputs + k];
+    }
+  }
+  for (int64_t i = 0; i < rows; i++) zeros[i] = static_cast<int32_t>(draw(256)), inverse[i] = 0.5f;
+  std::vector<float> y(rows * outputs, NAN);
+  kernels.int8({rows, a.data(), inverse.data(), zeros.data()},
+               {inputs, outputs, panels.data_ptr<int8_t>(), sums.data(), scales.data(), bias.data()}, 0, outputs, false,
+               y.data());
+  for (int64_t i = 0; i < rows; i++) {
+    for (int64_t j = 0; j < outputs; j++) {
+      int64_t sum = 0;
+      for (int64_t k = 0; k < inputs; k++) sum += (int64_t{a[i * wide + k]} - zeros[i]) * b[j * inputs + k];
+      const double expected = static_cast<double>(sum) * 0.5 * scales[j] + bias[j];
+      ASSERT_NEAR(y[i * outputs + j], expected, 1e-6 * std::abs(expected) + 1e-5) << i << ", " << j;
+    }
+  }
+}
+
+TEST(ProductKernels, Int8EqualsADoubleLoop) {
+  for (const auto* kernels : product_tables()) {
+    for (const Int8Case& of : {Int8Case{1, 1, 1}, {2, 3, 31}, {13, 64, 33}, {25, 101, 96}}) {
+      expect_double_loop(*kernels, of);
+    }
+  }
+}
+
+TEST(ProductKernels, RowsComeBackWithinHalfAStep) {
   at::manual_seed(8);
   for (const int64_t columns : {1, 7, 8, 33, 384}) {
     auto x = at::randn({6, columns});
@@ -279,7 +315,7 @@ TEST(Int8Kernels, RowsComeBackWithinHalfAStep) {
     std::vector<uint8_t> values(6 * wide);
     std::vector<float> inverse(6);
     std::vector<int32_t> zeros(6);
-    for (const auto* kernels : int8_tables()) {
+    for (const auto* kernels : product_tables()) {
       kernels->round_rows(x.data_ptr<float>(), 6, columns, values.data(), inverse.data(), zeros.data());
       for (int64_t i = 0; i < 6; i++) {
         for (int64_t k = 0; k < columns; k++) {

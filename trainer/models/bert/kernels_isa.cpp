@@ -1,54 +1,18 @@
 // Compiled once an instruction set (SARTOR_ISA): all but the table at the end is local to the object.
 #include "models/bert/kernels.h"
+#include "models/bert/vectors_isa.h"
 
 namespace sartor::bert::SARTOR_ISA {
 namespace {
 
 #ifdef __AVX512F__
-constexpr int width = 16;
 constexpr int tile_rows = 8;  // 16 sums of 32 registers
 #else
-constexpr int width = 8;
 constexpr int tile_rows = 4;  // 8 sums of 16 registers
 #endif
 constexpr int query_block = 64;  // queries whose scores are held at once
 
-using Vector [[gnu::vector_size(4 * width)]] = float;
-using Words [[gnu::vector_size(4 * width)]] = uint32_t;
-using Integers [[gnu::vector_size(4 * width)]] = int32_t;
-using Halves [[gnu::vector_size(2 * width)]] = uint16_t;
-typedef float AnyVector __attribute__((vector_size(4 * width), aligned(4)));
-typedef uint16_t AnyHalves __attribute__((vector_size(2 * width), aligned(2)));
-
-using Bf16 = uint16_t;
-
 int64_t padded(int64_t n) { return (n + width - 1) / width * width; }
-Vector broadcast(float x) { return x - Vector{}; }
-
-Vector load(const float* p) { return *reinterpret_cast<const AnyVector*>(p); }
-void store(float* p, Vector x) { *reinterpret_cast<AnyVector*>(p) = x; }
-Vector load(const Bf16* p) {
-  const Halves half = *reinterpret_cast<const AnyHalves*>(p);
-  return reinterpret_cast<Vector>(__builtin_convertvector(half, Words) << 16);
-}
-void store(Bf16* p, Vector x) {  // rounds to the nearest, ties to even; NaN stays one
-  const Words bits = reinterpret_cast<Words>(x);
-  Words rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-  rounded = x == x ? rounded : (Words{} + 0x7fc0);
-  *reinterpret_cast<AnyHalves*>(p) = __builtin_convertvector(rounded, Halves);
-}
-
-// The first `count` < width elements, zero behind them.
-template <class T> Vector load_part(const T* p, int64_t count) {
-  T part[width] = {};
-  for (int64_t i = 0; i < count; i++) part[i] = p[i];
-  return load(part);
-}
-template <class T> void store_part(T* p, Vector x, int64_t count) {
-  T part[width];
-  store(part, x);
-  for (int64_t i = 0; i < count; i++) p[i] = part[i];
-}
 
 float sum(Vector x) {
   float total = 0;
@@ -59,24 +23,6 @@ float largest(Vector x) {
   float most = x[0];
   for (int i = 1; i < width; i++) most = x[i] > most ? x[i] : most;
   return most;
-}
-
-// e^x for x <= 0 to 1e-7 relative; 0 below -87.
-Vector exp_negative(Vector x) {
-  const Vector magic = broadcast(12582912);  // 1.5 * 2^23: adding it rounds to an integer
-  const Vector kept = x > broadcast(-87) ? x : broadcast(-87);
-  const Vector shifted = kept * broadcast(1.44269504f) + magic, n = shifted - magic;
-  const Vector r = (kept - n * broadcast(0.693359375f)) + n * broadcast(2.12194440e-4f);
-  Vector p = broadcast(1.9875691500e-4f);
-  p = p * r + broadcast(1.3981999507e-3f);
-  p = p * r + broadcast(8.3334519073e-3f);
-  p = p * r + broadcast(4.1665795894e-2f);
-  p = p * r + broadcast(1.6666665459e-1f);
-  p = p * r + broadcast(5.0000001201e-1f);
-  p = p * r * r + r + broadcast(1);
-  const Integers power = (reinterpret_cast<Integers>(shifted) - 0x4b400000 + 127) << 23;
-  const Vector result = p * reinterpret_cast<Vector>(power);
-  return x > broadcast(-87) ? result : Vector{};
 }
 
 uint64_t mixed(uint64_t x) {  // splitmix64's finaliser

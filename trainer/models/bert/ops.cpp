@@ -3,7 +3,6 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/empty.h>
@@ -32,6 +31,7 @@
 #include "core/isa.h"
 #include "core/parallel_for.h"
 #include "models/bert/kernels.h"
+#include "models/tensors/onednn.h"
 
 namespace sartor::bert {
 namespace {
@@ -63,28 +63,19 @@ bool faster_by_onednn() {
   return faster;
 }
 
-at::Tensor onednn_product(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
-  using Attributes = c10::List<std::optional<at::Scalar>>;
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("mkldnn::_linear_pointwise", "")
-                             .typed<at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
-                                               c10::string_view, Attributes, std::optional<c10::string_view>)>();
-  return op.call(x, weight, bias, "none", Attributes(), "");
-}
-
 struct OneDnnLinear : torch::autograd::Function<OneDnnLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& bias) {
     ctx->save_for_backward({x, weight});
-    return onednn_product(x, weight, bias);
+    return onednn_linear(x, weight, bias);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const auto &x = saved[0], &weight = saved[1];
     const auto dy = grads[0].contiguous();
     at::Tensor dx, dweight, dbias;
-    if (ctx->needs_input_grad(0)) dx = onednn_product(dy, weight.t().contiguous(), {});
-    if (ctx->needs_input_grad(1)) dweight = onednn_product(dy.t().contiguous(), x.t().contiguous(), {});
+    if (ctx->needs_input_grad(0)) dx = onednn_linear(dy, weight.t().contiguous(), {});
+    if (ctx->needs_input_grad(1)) dweight = onednn_linear(dy.t().contiguous(), x.t().contiguous(), {});
     if (ctx->needs_input_grad(2)) dbias = dy.sum(0);
     return {dx, dweight, dbias};
   }

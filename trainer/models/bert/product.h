@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "models/bert/config.h"
-#include "models/bert/int8_kernels.h"
 
 namespace sartor::bert {
 
@@ -24,13 +23,15 @@ class Product {
   at::Tensor activated(const at::Tensor& x, Activation kind) const;  // the same, through an activation
 
  private:
-  at::Tensor by_onednn(const at::Tensor& x, const char* attribute, const char* algorithm) const;
-  at::Tensor by_int8(const at::Tensor& x, bool gelu) const;
-  Int8Weights int8_weights() const;
+  void round_weight(const at::Tensor& dense);
+  at::Tensor by_onednn(const at::Tensor& x, const char* activation, const char* algorithm) const;
+  at::Tensor by_kernels(const at::Tensor& x, bool with_gelu) const;
+  at::Tensor by_fp32(const at::Tensor& x, bool with_gelu) const;
+  at::Tensor by_int8(const at::Tensor& x, bool with_gelu) const;
 
   InferencePrecision precision_;
   int64_t inputs_, outputs_;
-  at::Tensor weight_, bias_;   // oneDNN's layout; for int8 the panels, and bias and scales (2, padded outputs)
+  at::Tensor weight_, bias_;   // in oneDNN's layout, or panels with bias and scales (2, padded outputs)
   std::vector<int32_t> sums_;  // int8
 };
 

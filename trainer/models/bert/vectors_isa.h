@@ -1,0 +1,87 @@
+// Vectors of fp32 and what is computed with them. For sources that are compiled once an instruction set, whose
+// namespace SARTOR_ISA it opens: all is local to the object.
+#pragma once
+
+#include <cstdint>
+
+namespace sartor::bert::SARTOR_ISA {
+namespace {
+
+#ifdef __AVX512F__
+constexpr int width = 16;
+#else
+constexpr int width = 8;
+#endif
+
+using Vector [[gnu::vector_size(4 * width)]] = float;
+using Words [[gnu::vector_size(4 * width)]] = uint32_t;
+using Integers [[gnu::vector_size(4 * width)]] = int32_t;
+using Halves [[gnu::vector_size(2 * width)]] = uint16_t;
+typedef float AnyVector __attribute__((vector_size(4 * width), aligned(4)));
+typedef uint16_t AnyHalves __attribute__((vector_size(2 * width), aligned(2)));
+typedef int32_t AnyIntegers __attribute__((vector_size(4 * width), aligned(4)));
+
+using Bf16 = uint16_t;
+
+inline Vector broadcast(float x) { return x - Vector{}; }
+
+inline Vector load(const float* p) { return *reinterpret_cast<const AnyVector*>(p); }
+inline Integers load(const int32_t* p) { return *reinterpret_cast<const AnyIntegers*>(p); }
+inline void store(float* p, Vector x) { *reinterpret_cast<AnyVector*>(p) = x; }
+
+inline Vector load(const Bf16* p) {
+  const Halves half = *reinterpret_cast<const AnyHalves*>(p);
+  return reinterpret_cast<Vector>(__builtin_convertvector(half, Words) << 16);
+}
+inline void store(Bf16* p, Vector x) {  // rounds to the nearest, ties to even; NaN stays one
+  const Words bits = reinterpret_cast<Words>(x);
+  Words rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  rounded = x == x ? rounded : (Words{} + 0x7fc0);
+  *reinterpret_cast<AnyHalves*>(p) = __builtin_convertvector(rounded, Halves);
+}
+
+// The first `count` < width elements, zero behind them.
+template <class T> Vector load_part(const T* p, int64_t count) {
+  T part[width] = {};
+  for (int64_t i = 0; i < count; i++) part[i] = p[i];
+  return load(part);
+}
+template <class T> void store_part(T* p, Vector x, int64_t count) {
+  T part[width];
+  store(part, x);
+  for (int64_t i = 0; i < count; i++) p[i] = part[i];
+}
+
+// e^x for x <= 0 to 1e-7 relative; 0 below -87.
+inline Vector exp_negative(Vector x) {
+  const Vector magic = broadcast(12582912);  // 1.5 * 2^23: adding it rounds to an integer
+  const Vector kept = x > broadcast(-87) ? x : broadcast(-87);
+  const Vector shifted = kept * broadcast(1.44269504f) + magic, n = shifted - magic;
+  const Vector r = (kept - n * broadcast(0.693359375f)) + n * broadcast(2.12194440e-4f);
+  Vector p = broadcast(1.9875691500e-4f);
+  p = p * r + broadcast(1.3981999507e-3f);
+  p = p * r + broadcast(8.3334519073e-3f);
+  p = p * r + broadcast(4.1665795894e-2f);
+  p = p * r + broadcast(1.6666665459e-1f);
+  p = p * r + broadcast(5.0000001201e-1f);
+  p = p * r * r + r + broadcast(1);
+  const Integers power = (reinterpret_cast<Integers>(shifted) - 0x4b400000 + 127) << 23;
+  const Vector result = p * reinterpret_cast<Vector>(power);
+  return x > broadcast(-87) ? result : Vector{};
+}
+
+// x Phi(x), to 2e-7; erf as Abramowitz and Stegun 7.1.26, whose error is 1.5e-7.
+inline Vector gelu(Vector x) {
+  const Vector magnitude = x < Vector{} ? -x : x, z = magnitude * broadcast(0.70710678f), one = broadcast(1);
+  const Vector t = one / (z * broadcast(0.3275911f) + one);
+  Vector p = broadcast(1.061405429f);
+  p = p * t + broadcast(-1.453152027f);
+  p = p * t + broadcast(1.421413741f);
+  p = p * t + broadcast(-0.284496736f);
+  p = p * t + broadcast(0.254829592f);
+  const Vector erf = one - p * t * exp_negative(-z * z);
+  return broadcast(0.5f) * (x + magnitude * erf);
+}
+
+}  // namespace
+}  // namespace sartor::bert::SARTOR_ISA
