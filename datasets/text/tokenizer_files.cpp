@@ -9,7 +9,6 @@
 
 #include "schema/require.h"
 #include "schema/utf8.h"
-#include "storage/atomic_file.h"
 #include "text/unicode.h"
 
 namespace sartor::text {
@@ -192,16 +191,6 @@ Padding padding(const Field& field) {
   return made;
 }
 
-void trim_end(std::string& line) {
-  while (!line.empty()) {
-    size_t last = line.size() - 1;
-    while (last > 0 && (line[last] & 0xC0) == 0x80) last--;
-    const char* at = line.data() + last;
-    if (!(unicode::properties(unicode::next_character(at)) & unicode::whitespace)) return;
-    line.resize(last);
-  }
-}
-
 std::string read_file(const std::filesystem::path& path) {
   constexpr auto most = uintmax_t{512} << 20;
   std::error_code failed;
@@ -279,10 +268,8 @@ std::vector<TokenizerSpec::Token> parse_vocab(std::string_view lines, std::strin
   std::map<std::string, int32_t> ids;
   for (int32_t id = 0; !lines.empty(); id++) {
     const size_t end = std::min(lines.find('\n'), lines.size());
-    std::string line(lines.substr(0, end));
+    ids[std::string(unicode::without_whitespace_at_end(lines.substr(0, end)))] = id;
     lines.remove_prefix(std::min(end + 1, lines.size()));
-    trim_end(line);
-    ids[std::move(line)] = id;
   }
   std::vector<TokenizerSpec::Token> vocabulary;
   for (auto& [text, id] : ids) vocabulary.push_back({text, id});
@@ -391,111 +378,6 @@ TokenizerSpec read_tokenizer(const std::filesystem::path& path) {
     check_agreement(spec, Field(config.native(), parsed));
   }
   return spec;
-}
-
-void write_tokenizer(const std::filesystem::path& folder, const TokenizerSpec& spec, int64_t max_length) {
-  using nlohmann::ordered_json;
-  auto tokens = spec.vocabulary;
-  std::ranges::sort(tokens, {}, &TokenizerSpec::Token::id);
-  std::string vocab;
-  ordered_json::object_t ids;
-  for (size_t i = 0; i < tokens.size(); i++) {
-    const auto& [text, id] = tokens[i];
-    std::string trimmed = text;
-    trim_end(trimmed);
-    require(static_cast<size_t>(id) == i, "vocab.txt: the vocabulary has no token with the id {}", i);
-    require(trimmed == text && text.find('\n') == std::string::npos,
-            "vocab.txt: the token with the id {} ends in whitespace or has a line break", id);
-    vocab += text + '\n';
-    ids.emplace_back(text, id);  // [] would look through all before it
-  }
-  const auto name_of = [&](int32_t id) -> std::string {
-    const auto added = std::ranges::find(spec.added_tokens, id, &AddedToken::id);
-    if (added != spec.added_tokens.end()) return added->content;
-    require(id < std::ssize(tokens), "the template has the id {}, which is no token", id);
-    return tokens[id].text;
-  };
-  ordered_json special = ordered_json::object();
-  const auto pieces = [&](const std::vector<TemplatePiece>& all) {
-    ordered_json list = ordered_json::array();
-    for (const auto& [kind, type_id, piece_ids] : all) {
-      if (kind != TemplatePiece::special) {
-        list.push_back({{"Sequence", {{"id", kind == TemplatePiece::first ? "A" : "B"}, {"type_id", type_id}}}});
-      }
-      for (const int32_t id : piece_ids) {
-        const std::string name = name_of(id);
-        list.push_back({{"SpecialToken", {{"id", name}, {"type_id", type_id}}}});
-        special[name] = {{"id", name}, {"ids", {id}}, {"tokens", {name}}};
-      }
-    }
-    return list;
-  };
-  auto added_tokens = spec.added_tokens;
-  std::ranges::sort(added_tokens, {}, &AddedToken::id);
-  ordered_json added = ordered_json::array(), decoder = nullptr, truncation = nullptr, padding = nullptr;
-  for (const auto& token : added_tokens) {
-    added.push_back({{"id", token.id},
-                     {"content", token.content},
-                     {"single_word", token.single_word},
-                     {"lstrip", token.lstrip},
-                     {"rstrip", token.rstrip},
-                     {"normalized", token.normalized},
-                     {"special", token.special}});
-  }
-  if (spec.decoder)
-    decoder = {{"type", "WordPiece"}, {"prefix", spec.decoder->prefix}, {"cleanup", spec.decoder->cleanup}};
-  const auto side = [](Side each) { return each == Side::left ? "Left" : "Right"; };
-  if (spec.truncation) {
-    const char* names[] = {"LongestFirst", "OnlyFirst", "OnlySecond"};
-    truncation = {{"direction", side(spec.truncation->side)},
-                  {"max_length", spec.truncation->max_length},
-                  {"strategy", names[static_cast<int>(spec.truncation->strategy)]},
-                  {"stride", spec.truncation->stride}};
-  }
-  if (spec.padding) {
-    padding = {{"strategy", "BatchLongest"},           {"direction", side(spec.padding->side)},
-               {"pad_to_multiple_of", nullptr},        {"pad_id", spec.padding->id},
-               {"pad_type_id", spec.padding->type_id}, {"pad_token", name_of(spec.padding->id)}};
-    if (spec.padding->length > 0) padding["strategy"] = {{"Fixed", spec.padding->length}};
-    if (spec.padding->multiple_of > 1) padding["pad_to_multiple_of"] = spec.padding->multiple_of;
-  }
-  ordered_json strip = nullptr;
-  if (spec.normalizer.strip_accents) strip = *spec.normalizer.strip_accents;
-  ordered_json single = pieces(spec.single), pair = pieces(spec.pair);
-  const ordered_json tokenizer = {
-      {"version", "1.0"},
-      {"truncation", truncation},
-      {"padding", padding},
-      {"added_tokens", added},
-      {"normalizer",
-       {{"type", "BertNormalizer"},
-        {"clean_text", spec.normalizer.clean_text},
-        {"handle_chinese_chars", spec.normalizer.handle_chinese_chars},
-        {"strip_accents", strip},
-        {"lowercase", spec.normalizer.lowercase}}},
-      {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
-      {"post_processor",
-       {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", special}}},
-      {"decoder", decoder},
-      {"model",
-       {{"type", "WordPiece"},
-        {"unk_token", spec.unk_token},
-        {"continuing_subword_prefix", spec.continuing_subword_prefix},
-        {"max_input_chars_per_word", spec.max_input_chars_per_word},
-        {"vocab", ids}}}};
-  ordered_json config = {{"tokenizer_class", "BertTokenizer"},
-                         {"model_max_length", max_length},
-                         {"do_lower_case", spec.normalizer.lowercase},
-                         {"tokenize_chinese_chars", spec.normalizer.handle_chinese_chars},
-                         {"strip_accents", strip},
-                         {"unk_token", spec.unk_token}};
-  for (const auto& [key, name] : std::initializer_list<std::pair<const char*, const char*>>{
-           {"pad_token", "[PAD]"}, {"cls_token", "[CLS]"}, {"sep_token", "[SEP]"}, {"mask_token", "[MASK]"}}) {
-    if (std::ranges::find(spec.added_tokens, name, &AddedToken::content) != spec.added_tokens.end()) config[key] = name;
-  }
-  datasets::write_file(folder / "vocab.txt", vocab);
-  datasets::write_file(folder / "tokenizer.json", tokenizer.dump(1, '\t') + "\n");
-  datasets::write_file(folder / "tokenizer_config.json", config.dump(2) + "\n");
 }
 
 }  // namespace sartor::text

@@ -40,6 +40,17 @@ Codes copy(std::span<const uint32_t> codes) {
 uint8_t properties(char32_t code) { return value_at(property_runs(), code); }
 uint8_t combining_class(char32_t code) { return value_at(combining_class_runs(), code); }
 
+std::string_view without_whitespace_at_end(std::string_view text) {
+  while (!text.empty()) {
+    size_t last = text.size() - 1;
+    while (last > 0 && (text[last] & 0xC0) == 0x80) last--;
+    const char* at = text.data() + last;
+    if (!(properties(next_character(at)) & whitespace)) break;
+    text.remove_suffix(text.size() - last);
+  }
+  return text;
+}
+
 Codes decomposition(char32_t code) {
   if (code >= hangul_first && code <= hangul_last) {
     const char32_t index = code - hangul_first, trailing = index % trailings;

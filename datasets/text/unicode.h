@@ -55,6 +55,9 @@ inline void append_character(std::string& text, char32_t code) {
   text.append(bytes, write_character(code, bytes));
 }
 
+// Of text that is valid UTF-8.
+std::string_view without_whitespace_at_end(std::string_view text);
+
 // In text that is valid UTF-8.
 inline int64_t count_characters(std::string_view text) {
   int64_t count = 0;

@@ -19,6 +19,7 @@
 #include "core/parallel_for.h"
 #include "models/bert/cpu_encoder.h"
 #include "models/bert/folder.h"
+#include "runtime/memory.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_files.h"
 
@@ -102,6 +103,7 @@ int main(int argc, char** argv) {
   const int threads = std::atoi(argv[4]);
   const int64_t budget = std::atoll(argv[5]), passes = std::atoll(argv[6]);
   at::set_num_threads(threads);
+  keep_freed_memory();
 
   const text::Tokenizer tokenizer(text::read_tokenizer(argv[1]));
   const auto ids = ids_of(lines_of(name + ".ids"));

@@ -51,7 +51,6 @@ class Training {
         steps_(total_steps(config, sampler_)) {}
 
   void operator()() {
-    keep_freed_memory();
     run_.restore(*this);
     reducer_.emplace(parameters_, ranks_);
     peak_ = measure_peak();

@@ -12,6 +12,7 @@
 
 #include "core/gpu_module.h"
 #include "core/parallel_for.h"
+#include "runtime/memory.h"
 #include "runtime/torch_module.h"
 #include "schema/require.h"
 
@@ -91,6 +92,7 @@ Runtime make_runtime(const RuntimeConfig& config, Compute compute) {
   const int gpu = choose_gpu(config.device, ranks, compute, why_not);
   auto context = gpu < 0 ? cuda::Context::cpu(threads) : cuda::Context::gpu(gpu);
   set_threads(threads);
+  if (compute == Compute::libtorch) keep_freed_memory();
   auto device = context.backend().description();
   if (!why_not.empty()) device += fmt::format(" (no GPU: {})", why_not);
   return {.ranks = ranks,

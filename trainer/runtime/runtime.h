@@ -40,10 +40,10 @@ struct Runtime {
 // What a task computes with: on a GPU libtorch needs its other half loaded.
 enum class Compute { kernels, libtorch };
 
-// Finds the device, then sets the size of every thread pool: ours, libtorch's, Arrow's. In this order, because sizing
-// libtorch's is the process's first call to ATen, and modules for GPUs must be loaded before that (torch_module.h).
-// Throws std::invalid_argument if device is cuda and there is none, or libtorch's half cannot be loaded, with the
-// reason.
+// Finds the device, then sets the size of every thread pool: ours, libtorch's, Arrow's; a task of libtorch's keeps the
+// memory that it frees (memory.h). In this order, because sizing libtorch's is the process's first call to ATen, and
+// modules for GPUs must be loaded before that (torch_module.h). Throws std::invalid_argument if device is cuda and
+// there is none, or libtorch's half cannot be loaded, with the reason.
 Runtime make_runtime(const RuntimeConfig& config, Compute compute = Compute::kernels);
 
 // Sizes libtorch's pools and Arrow's; ours goes by the context. libtorch's interop pool keeps its first size.
