@@ -20,13 +20,13 @@ void catch_stop_signals(bool launched) {
   noted = 0;
   repeated = launched;
   // A stack of its own: oneDNN's products for AVX2 keep values below the end of the stack, where a handler would write.
-  // Signals to a process go to its main thread, which is this one.
+  // Signals to a process go to its main thread, which is this one, unless it blocks them: so not even in the handler.
   alignas(16) static char stack[1 << 16];
   const stack_t apart = {.ss_sp = stack, .ss_flags = 0, .ss_size = sizeof stack};
   sigaltstack(&apart, nullptr);
   struct sigaction action = {};
   action.sa_handler = note;
-  action.sa_flags = SA_RESTART | SA_ONSTACK;  // reads and writes under way go on
+  action.sa_flags = SA_RESTART | SA_ONSTACK | SA_NODEFER;  // reads and writes under way go on
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 }
