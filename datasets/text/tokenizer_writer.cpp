@@ -126,13 +126,13 @@ class Writer {
     return {{"type", "WordPiece"}, {"prefix", spec_.decoder->prefix}, {"cleanup", spec_.decoder->cleanup}};
   }
 
-  static const char* name_of(Side side) { return side == Side::left ? "Left" : "Right"; }
+  static const char* side_name(Side side) { return side == Side::left ? "Left" : "Right"; }
 
   json truncation() const {
     if (!spec_.truncation) return nullptr;
     const auto& [max_length, strategy, side, stride] = *spec_.truncation;
     const char* names[] = {"LongestFirst", "OnlyFirst", "OnlySecond"};
-    return {{"direction", name_of(side)},
+    return {{"direction", side_name(side)},
             {"max_length", max_length},
             {"strategy", names[static_cast<int>(strategy)]},
             {"stride", stride}};
@@ -142,7 +142,7 @@ class Writer {
     if (!spec_.padding) return nullptr;
     const auto& [length, multiple_of, side, id, type_id] = *spec_.padding;
     return {{"strategy", length > 0 ? json{{"Fixed", length}} : json("BatchLongest")},
-            {"direction", name_of(side)},
+            {"direction", side_name(side)},
             {"pad_to_multiple_of", multiple_of > 1 ? json(multiple_of) : json(nullptr)},
             {"pad_id", id},
             {"pad_type_id", type_id},

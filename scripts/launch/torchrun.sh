@@ -7,8 +7,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
 train=${SARTOR_TRAIN:-$here/build/release/bin/sartor-train}
 torchrun=${TORCHRUN:-$here/build/venv/bin/torchrun}
-gpus=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU') || true
-processes=${PROCESSES:-$((gpus > 0 ? gpus : 1))}
+if ! gpus=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU'); then gpus=1; fi
+processes=${PROCESSES:-$gpus}
 
 # --standalone: a store on a free port of this machine, and an id of this launch. By that id a restarted process knows its own run: a folder
 # that another launch wrote is refused, as ever, unless --resume or --overwrite is among the words.
