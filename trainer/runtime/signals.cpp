@@ -1,34 +1,43 @@
 #include "runtime/signals.h"
 
+#include <atomic>
 #include <csignal>
+#include <thread>
 
 namespace sartor {
 namespace {
 
-volatile std::sig_atomic_t noted = 0, repeated = 0;  // handlers can reach nothing but globals
+std::atomic<int> noted = 0;
 
-void note(int signal) {
-  noted = signal;
-  if (repeated) return;
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+sigset_t stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  return signals;
+}
+
+void end_by(int signal) {
+  std::signal(signal, SIG_DFL);
+  const auto unblocked = stop_signals();
+  pthread_sigmask(SIG_UNBLOCK, &unblocked, nullptr);
+  std::raise(signal);
 }
 
 }  // namespace
 
 void catch_stop_signals(bool launched) {
   noted = 0;
-  repeated = launched;
-  // A stack of its own: oneDNN's products for AVX2 keep values below the end of the stack, where a handler would write.
-  // Signals to a process go to its main thread, which is this one, unless it blocks them: so not even in the handler.
-  alignas(16) static char stack[1 << 16];
-  const stack_t apart = {.ss_sp = stack, .ss_flags = 0, .ss_size = sizeof stack};
-  sigaltstack(&apart, nullptr);
-  struct sigaction action = {};
-  action.sa_handler = note;
-  action.sa_flags = SA_RESTART | SA_ONSTACK | SA_NODEFER;  // reads and writes under way go on
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  // A thread waits for them and all others block them, as no handler may interrupt a product: oneDNN's for AVX2 keep
+  // values below the end of the stack, where a handler would write.
+  const auto signals = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::thread([signals, launched] {
+    for (int signal = 0; sigwait(&signals, &signal) == 0;) {
+      if (noted && !launched) end_by(signal);
+      noted = signal;
+    }
+  }).detach();
 }
 
 int stop_signal() { return noted; }

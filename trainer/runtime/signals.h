@@ -8,7 +8,7 @@ namespace sartor {
 
 // From here on the first SIGINT or SIGTERM is only noted; the next one ends the process at once. Not so if it was
 // `launched`: torchrun passes signals on that a batch system sends to all processes anyway, and ends itself those that
-// take too long.
+// take too long. To be called before there are other threads: theirs block both signals only if they start later.
 void catch_stop_signals(bool launched = false);
 
 int stop_signal();  // the signal that asked this process to stop; 0 if none did

@@ -62,6 +62,12 @@ bool watched(int folder, const char* name) {
   return below_folder(whole);
 }
 
+// To the process, one of whose threads waits for it. Returns when that has had its time.
+void interrupt(int signal) {
+  kill(getpid(), signal);
+  usleep(20'000);
+}
+
 std::atomic<long> calls = 0;
 
 // Runs `call`, the real function, and counts it if it is watched.
@@ -75,7 +81,7 @@ template <class Call> auto strike(bool is_watched, Need need, const Call& call) 
   }
   if (number != at) return call();
   for (const auto& [kind, signal] : {std::pair{"terminate", SIGTERM}, {"interrupt", SIGINT}}) {
-    if (strcmp(setting("SARTOR_FAULT_KIND"), kind) == 0) return raise(signal), call();
+    if (strcmp(setting("SARTOR_FAULT_KIND"), kind) == 0) return interrupt(signal), call();
   }
   if (strcmp(setting("SARTOR_FAULT_WHEN"), "after") == 0) call();
   raise(SIGKILL);

