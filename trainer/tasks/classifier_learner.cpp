@@ -1,5 +1,6 @@
 #include "tasks/classifier_learner.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 #include <c10/core/InferenceMode.h>
@@ -73,9 +74,10 @@ ClassifierLearner::ClassifierLearner(const ClassifyConfig& config, const dataset
   model_.compute_in(compute_type());
   loss_.label_smoothing = config.model.label_smoothing_factor;
   const auto& weights = config.model.class_weights;
-  require(problem_ == bert::Problem::single_label || (weights.empty() && loss_.label_smoothing == 0),
-          "model.class_weights and model.label_smoothing_factor are for single_label, {} is {}", config.data.path,
-          data.label_kind);
+  require(problem_ == bert::Problem::single_label ||
+              (weights.empty() && loss_.label_smoothing == 0 && config.model.r_drop == 0),
+          "model.class_weights, model.label_smoothing_factor and model.r_drop are for single_label, {} is {}",
+          config.data.path, data.label_kind);
   if (weights.empty()) return;
   require(weights.size() == data.labels.size(), "model.class_weights has {} values for {} classes", weights.size(),
           data.labels.size());
@@ -112,13 +114,17 @@ double ClassifierLearner::labels(std::span<const int64_t> rows) {
 
 at::Tensor ClassifierLearner::loss(std::span<const int64_t> rows) {
   model_.train(true);
-  const auto logits = model_.classify(packed(data_.train, rows));
-  return bert::classification_loss(logits, targets(data_.train, rows).to(device_), problem_, loss_).sum;
+  const auto drawn = draws(rows);
+  const auto logits = model_.classify(packed(data_.train, drawn));
+  auto sum = bert::classification_loss(logits, targets(data_.train, drawn).to(device_), problem_, loss_).sum;
+  if (config_.model.r_drop == 0) return sum;
+  const auto answers = logits.chunk(2);
+  return sum / 2 + bert::disagreement(answers[0], answers[1]) * config_.model.r_drop;
 }
 
 double ClassifierLearner::flops(std::span<const int64_t> rows) {
   std::vector<int32_t> lengths;
-  for (const auto row : rows) lengths.push_back(data_.train.lengths()[row]);
+  for (const auto row : draws(rows)) lengths.push_back(data_.train.lengths()[row]);
   return bert::training_flops(
       model_.config(), lengths,
       {.frozen_layers = config_.model.frozen_layers, .weights_trained = !config_.model.lora.has_value()});
@@ -166,6 +172,12 @@ void ClassifierLearner::write_model(const fs::path& folder) const { save_model(m
 void ClassifierLearner::load(const fs::path& folder) {
   if (config_.model.lora) return bert::load_adapters(model_, folder);
   load_weights(model_, folder);
+}
+
+std::vector<int64_t> ClassifierLearner::draws(std::span<const int64_t> rows) const {
+  std::vector<int64_t> drawn(rows.begin(), rows.end());
+  if (config_.model.r_drop > 0) drawn.insert(drawn.end(), rows.begin(), rows.end());
+  return drawn;
 }
 
 int32_t ClassifierLearner::class_of(const StoredTexts& part, int64_t row) const {

@@ -42,6 +42,7 @@ class ClassifierLearner : public Learner {
   void load(const std::filesystem::path& folder) override;
 
  private:
+  std::vector<int64_t> draws(std::span<const int64_t> rows) const;  // of dropout: R-Drop takes two for each row
   int32_t class_of(const datasets::StoredTexts& part, int64_t row) const;
   bert::Packed packed(const datasets::StoredTexts& part, std::span<const int64_t> rows) const;
   at::Tensor targets(const datasets::StoredTexts& part, std::span<const int64_t> rows) const;

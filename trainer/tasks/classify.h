@@ -16,7 +16,7 @@ struct ClassifierModelConfig {
   int64_t frozen_layers = 0;
   bool freeze_embeddings = false;
   double layer_decay = 1;
-  double label_smoothing_factor = 0;
+  double label_smoothing_factor = 0, r_drop = 0;
   std::vector<double> class_weights;
   std::optional<bert::LoraConfig> lora;
 
@@ -30,6 +30,10 @@ struct ClassifierModelConfig {
           "Each layer learns at this times the rate of the one above it; the head at the full rate.");
     field("label_smoothing_factor", label_smoothing_factor, between(0, 1),
           "Share of a label that all classes get; single_label only.");
+    field(
+        "r_drop", r_drop, at_least(0),
+        "R-Drop: each row is learnt under two draws of dropout at once, and this times what their answers differ by is "
+        "added to the loss; 0: one draw. single_label only.");
     field("class_weights", class_weights, "What a row of each class counts; all 1 by default. single_label only.");
     field(
         "lora", lora,

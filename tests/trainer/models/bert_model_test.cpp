@@ -251,5 +251,18 @@ TEST(Bert, LossesCountWhatHasALabel) {
       ThrowsMessage<std::invalid_argument>(HasSubstr("expected (2, 3) of float, found (2, 2)")));
 }
 
+TEST(Bert, DisagreementIsTheMeanOfBothDivergences) {
+  const auto logits = at::tensor({1.0f, 2.0f, 0.5f, -1.0f, 0.0f, 3.0f}).view({2, 3});
+  const auto others = at::tensor({0.0f, 2.5f, 0.5f, 1.0f, -1.0f, 2.0f}).view({2, 3});
+  double expected = 0;
+  for (int64_t row = 0; row < 2; row++) {
+    const auto p = logits[row].to(at::kDouble).softmax(0), q = others[row].to(at::kDouble).softmax(0);
+    expected += ((p * (p / q).log()).sum() + (q * (q / p).log()).sum()).item<double>() / 2;
+  }
+  EXPECT_NEAR(disagreement(logits, others).item<double>(), expected, 1e-6);
+  EXPECT_NEAR(disagreement(others, logits).item<double>(), expected, 1e-6);
+  EXPECT_EQ(disagreement(logits, logits + 0).item<double>(), 0);
+}
+
 }  // namespace
 }  // namespace sartor::bert

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
 #include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/log_softmax.h>
 #include <ATen/ops/mse_loss.h>
 
 #include "models/hf/safetensors.h"
@@ -49,6 +50,11 @@ Loss classification_loss(const at::Tensor& logits, const at::Tensor& labels, Pro
   }
   require(!options.class_weights.defined(), "class weights are not for regression");
   return {at::mse_loss(logits, targets, at::Reduction::Sum), weight};
+}
+
+at::Tensor disagreement(const at::Tensor& logits, const at::Tensor& others) {
+  const auto log_p = at::log_softmax(logits, 1), log_q = at::log_softmax(others, 1);
+  return ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum() / 2;
 }
 
 Loss masked_lm_loss(const at::Tensor& logits, const at::Tensor& tokens) { return cross_entropy(logits, tokens, {}); }

@@ -24,6 +24,10 @@ struct LossOptions {
 Loss classification_loss(const at::Tensor& logits, const at::Tensor& labels, Problem problem,
                          const LossOptions& options = {});
 
+// How far two answers to the same rows, logits (B, labels) of fp32, are apart: the mean of both Kullback-Leibler
+// divergences, summed over rows, for a single label; R-Drop adds it, weighted, to the loss (Liang et al. 2021, 2.1).
+at::Tensor disagreement(const at::Tensor& logits, const at::Tensor& others);
+
 // logits (R, V) of fp32 and the tokens that stand there, int64 (R), negative ones not counted.
 Loss masked_lm_loss(const at::Tensor& logits, const at::Tensor& tokens);
 
