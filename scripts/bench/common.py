@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "release"
 WORK = ROOT / "build" / "bench"
 TRAIN = BUILD / "bin" / "sartor-train"
+INFER = BUILD / "bin" / "sartor-infer"
 REPORT = ROOT / "docs" / "benchmarks.md"
 ROUNDS = 5
 # faiss-cpu's and numpy's OpenBLAS takes new AMD processors for old ones
@@ -43,9 +44,10 @@ def train(config: str, output: Path, threads: int | None = None, **settings: obj
 
 
 def train_once(config: str, folder: Path, **settings: object) -> None:
-    """Unless its results are there already, of a program that is no newer."""
+    """Unless its results are there already, of a program and a config that are no newer."""
     results = folder / "results.json"
-    if not results.exists() or results.stat().st_mtime < TRAIN.stat().st_mtime:
+    newest = max(file.stat().st_mtime for file in (TRAIN, ROOT / "configs" / f"{config}.yaml"))
+    if not results.exists() or results.stat().st_mtime < newest:
         shutil.rmtree(folder, ignore_errors=True)
         train(config, folder, **settings)
 
