@@ -1,13 +1,15 @@
 // The tokenized file: texts as token ids with their labels, divided, larger than memory if need be. One HDF5 file:
 //
-//   attributes                  schema, schema_version, provenance (JSON), data_hash, tokenizer_hash, label_kind,
-//   max_length /labels (C)                 names of the classes; a regression's number has one, "value"; none for texts
-//   alone /train/, /validation/, /test/
+//   attributes                  schema, schema_version, provenance (JSON), data_hash, tokenizer_hash, label_kind and
+//                               max_length
+//   /labels (C)                 names of the classes; a regression's number has one, "value"; none for texts alone
+//
+//   /train/, /validation/, /test/
 //     offsets (N + 1) int64     row r has the ids offsets[r] .. offsets[r + 1] - 1
 //     ids (T) int32             special tokens and all
 //     second (N) int32          tokens before the second text, whose token type is 1; the row's length without one
 //     labels (N, C) float32     1 for the row's classes and 0 for others, or the number; none for texts alone
-//     sources (N) int64         the row's place among all that were read, from 0
+//     sources (N) int64         the row's place among those of all tables that could be used, from 0
 //
 // text/write_texts.h writes it.
 #pragma once
