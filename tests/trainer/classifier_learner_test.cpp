@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "models/bert/folder.h"
+#include "support/bert_folders.h"
 #include "support/folder_test.h"
 #include "tasks/classifier_learner.h"
 #include "tasks/sources.h"
@@ -16,30 +17,17 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-const std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n好\n坏\n很\n书\n";
-
 class ClassifierLearning : public testing::WorkingFolderTest {
  protected:
   void SetUp() override {
-    const auto spec = text::parse_bert_tokenizer(vocabulary, "vocab.txt", "", "");
-    at::manual_seed(1);
-    std::filesystem::create_directory("model");
-    bert::BertConfig shape;
-    shape.vocab_size = 9;
-    shape.hidden_size = 12;
-    shape.num_hidden_layers = 2;
-    shape.num_attention_heads = 2;
-    shape.intermediate_size = 20;
-    shape.max_position_embeddings = 16;
-    shape.labels = {"差评", "好评"};
-    bert::save_bert(bert::Bert(shape, bert::Head::classification), "model");
-    text::write_tokenizer("model", spec, 16);
-    write("a.csv", "text,label\n很好,好评\n书很坏,差评\n好书好书,好评\n坏,差评\n");
-    tokenize(spec, "texts.h5", datasets::LabelKind::single_label);
-    tokenize(spec, "several.h5", datasets::LabelKind::multi_label);
+    testing::write_bert_folder("model", testing::small_bert());
+    write("a.csv", "text,label\n很好,正面\n不好的,负面\ngood 好 good,正面\n坏,负面\n");
+    tokenize("texts.h5", datasets::LabelKind::single_label);
+    tokenize("several.h5", datasets::LabelKind::multi_label);
   }
 
-  static void tokenize(const text::TokenizerSpec& spec, const std::string& path, datasets::LabelKind kind) {
+  static void tokenize(const std::string& path, datasets::LabelKind kind) {
+    const auto spec = text::read_tokenizer("model");
     const datasets::TextConfig config = {.sources = {{.table = {.path = "a.csv"}}},
                                          .label = {.kind = kind, .column = "label"}};
     datasets::Rejects rejects;

@@ -9,7 +9,7 @@ namespace sartor {
 
 // act(x w^T + bias) for x (T, in) and weight (out, in) or its oneDNN layout, all fp32 or all bf16. `activation` is
 // none, relu or gelu, `algorithm` of the latter none or tanh. With AVX2 it keeps values below the end of the
-// stack: a signal handler needs a stack of its own (runtime/signals.cpp).
+// stack: no signal handler may run in its thread (runtime/signals.cpp).
 at::Tensor onednn_linear(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias = {},
                          const char* activation = "none", const char* algorithm = "");
 
