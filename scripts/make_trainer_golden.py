@@ -42,17 +42,15 @@ def numbers(values) -> list[float]:
 
 
 def reviews() -> list[tuple[int, int, str]]:
-    """2,880 product reviews: place among those that have a sentiment, label, text. Of each label the first 8 of 10 by the
+    """2,880 product reviews that have a sentiment: place among all, label, text. Of each label the first 8 of 10 by the
     SHA-256 of the text, all in the order of the SHA-256 of "order" and the text."""
     lines = (ROOT / "data/reviews-en/amazonReviewSnippets_GroundTruth.txt").read_text("utf-8").splitlines()
     scored = [(float(line.split("\t")[1]), " ".join(line.split("\t")[2].split())) for line in lines]
-    usable = [(int(score > 0), text) for score, text in scored if score != 0]
+    usable = [(place, int(score > 0), text) for place, (score, text) in enumerate(scored) if score != 0]
     labels = {}
-    for label, text in usable:
+    for _, label, text in usable:
         labels.setdefault(text, set()).add(label)
-    once = {
-        text: (place, label, text) for place, (label, text) in reversed([*enumerate(usable)]) if len(labels[text]) == 1
-    }
+    once = {row[2]: row for row in reversed(usable) if len(labels[row[2]]) == 1}
 
     def hashed(words: str) -> str:
         return hashlib.sha256(words.encode()).hexdigest()

@@ -9,7 +9,8 @@
 //     ids (T) int32             special tokens and all
 //     second (N) int32          tokens before the second text, whose token type is 1; the row's length without one
 //     labels (N, C) float32     1 for the row's classes and 0 for others, or the number; none for texts alone
-//     sources (N) int64         the row's place among those of all tables that could be used, from 0
+//     sources (N) int64         the row's place among the records of all tables, from 0, headers and blank lines
+//                               not counted
 //
 // text/write_texts.h writes it.
 #pragma once
@@ -26,7 +27,7 @@
 namespace sartor::datasets {
 
 inline constexpr const char* texts_schema = "sartor.texts";
-inline constexpr int64_t texts_version = 1;
+inline constexpr int64_t texts_version = 2;
 
 // One part of the file; lengths and labels are in memory, ids are read when they are wanted.
 class StoredTexts {

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "tables/string_column.h"
 #include "tables/table_config.h"
+#include "text/text_records.h"
 
 namespace sartor::datasets {
 
@@ -20,12 +20,6 @@ struct TextRowsOptions {
   std::optional<std::string> id;    // column without which a row is unfit
   int64_t rows_per_part = 20'000;
   int64_t window = 5'000;  // most rows at once; fewer of long texts
-};
-
-struct UnfitRow {
-  std::string file;
-  int64_t row;  // 1-based number of the record in `file`
-  std::string reason, text;
 };
 
 // Some rows of one part. Texts are valid UTF-8 and not only whitespace.
@@ -46,7 +40,6 @@ class TextRows {
   // Only parts for which `wanted` holds are looked at. Each of those gives at least one window, in ascending order.
   // All functions throw std::invalid_argument where a file is missing, broken or lacks a column, or a template is none.
   TextRows(TextRowsOptions options, std::function<bool(int64_t part)> wanted);
-  ~TextRows();
 
   // Replaces `window` by the next rows; false at the end.
   bool next(TextWindow& window);
@@ -54,11 +47,11 @@ class TextRows {
   int64_t parts() const;  // in all; known at the end
 
  private:
-  class Source;
+  void take(TextWindow& window) const;
 
   TextRowsOptions options_;
   std::function<bool(int64_t)> wanted_;
-  std::unique_ptr<Source> source_;
+  TextRecords records_;
   std::optional<int64_t> part_;  // that has been begun
 };
 

@@ -1,20 +1,16 @@
 #include "text/text_source.h"
 
-#include <arrow/array.h>
-#include <arrow/record_batch.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <string_view>
 
-#include "tables/table_reader.h"
-#include "text/template.h"
+#include "text/text_records.h"
 
 namespace sartor::datasets {
 namespace {
 
-bool blank(std::string_view text) { return text.find_first_not_of(" \t\r\n\v\f") == text.npos; }
+constexpr size_t batch_bytes = size_t{1} << 20;  // of texts, at which a batch ends
 
 bool read_number(std::string_view text, double& number) {
   const auto [end, error] = std::from_chars(text.begin(), text.end(), number);
@@ -50,54 +46,54 @@ void TextConfig::check() const {
 
 class TextSource::Rows {
  public:
-  Rows(const TextConfig& config, const TextTableConfig& table, Rejects& rejects)
-      : config_(config), table_(table), rejects_(rejects), reader_(table.table, rejects), text_(config.text) {
-    if (config.pair) pair_.emplace(*config.pair);
-    std::vector<TableColumn> selected;
-    const auto place_of = [&](const std::string& name) {
-      const auto found = std::ranges::find(selected, name, &TableColumn::name);
-      if (found != selected.end()) return static_cast<size_t>(found - selected.begin());
-      selected.push_back({name});
-      return selected.size() - 1;
-    };
-    for (const auto& name : text_.columns()) text_places_.push_back(place_of(name));
-    if (pair_) {
-      for (const auto& name : pair_->columns()) pair_places_.push_back(place_of(name));
-    }
-    if (config.label.column) label_place_ = place_of(*config.label.column);
-    reader_.select(selected);
-  }
+  Rows(const TextConfig& config, const TextTableConfig& table, int64_t first_place, Rejects& rejects)
+      : config_(config),
+        table_(table),
+        first_place_(first_place),
+        rejects_(rejects),
+        records_(table.table, config.text, config.pair, columns_of(config)) {}
 
   bool next(TextBatch& batch) {
-    TableBatch rows;
-    if (!reader_.next(rows)) return false;
     batch = {.part = table_.part};
-    for (int64_t row = 0; row < rows.columns->num_rows(); row++) {
-      const auto value = [&](size_t place) {
-        return static_cast<const arrow::StringArray&>(*rows.columns->column(static_cast<int>(place))).GetView(row);
-      };
-      auto text = text_.fill([&](size_t i) { return value(text_places_[i]); });
-      auto pair = pair_ ? pair_->fill([&](size_t i) { return value(pair_places_[i]); }) : "";
-      const auto label = label_place_ ? value(*label_place_) : std::string_view(table_.label ? *table_.label : "");
-      const char* reason = blank(text) ? "text is missing" : pair_ && blank(pair) ? "second text is missing" : nullptr;
-      if (!reason) reason = add_label(label, batch);
-      if (reason) {
-        rejects_.add(rows.file, rows.rows[row], reason, label.empty() ? std::string_view(text) : label);
+    for (size_t bytes = 0; bytes < batch_bytes && records_.more(); records_.skip()) {
+      std::string text, pair;
+      auto unfit = records_.append_texts(text, pair);
+      if (!unfit) {
+        const auto label = label_of_row();
+        const char* reason = add_label(label, batch);
+        if (reason) unfit = records_.unfit(reason, label.empty() ? text : label);
+      }
+      if (unfit) {
+        rejects_.add(unfit->file, unfit->row, unfit->reason, unfit->text);
         continue;
       }
+      bytes += text.size() + pair.size();
+      batch.places.push_back(place());
       batch.texts.push_back(std::move(text));
-      if (pair_) batch.pairs.push_back(std::move(pair));
+      if (config_.pair) batch.pairs.push_back(std::move(pair));
     }
-    return true;
+    return batch.size() > 0;
   }
 
+  // Of the next record, among those of all tables.
+  int64_t place() const { return first_place_ + records_.place(); }
+
  private:
+  static std::vector<std::string> columns_of(const TextConfig& config) {
+    return config.label.column ? std::vector{*config.label.column} : std::vector<std::string>();
+  }
+
+  std::string_view label_of_row() const {
+    if (config_.label.column) return records_.column(0);
+    return table_.label ? std::string_view(*table_.label) : std::string_view();
+  }
+
   // Adds the row's label, or says why it has none.
   const char* add_label(std::string_view label, TextBatch& batch) const {
     const auto& config = config_.label;
     if (config.kind == LabelKind::none) return nullptr;
     std::vector<std::string> classes;
-    if (config.kind == LabelKind::regression || (config.negative_below && label_place_)) {
+    if (config.kind == LabelKind::regression || (config.negative_below && config.column)) {
       double number = 0;
       if (!read_number(label, number)) return label.empty() ? "label is missing" : "label is not a number";
       if (config.kind == LabelKind::regression) return batch.numbers.push_back(number), nullptr;
@@ -121,12 +117,9 @@ class TextSource::Rows {
 
   const TextConfig& config_;
   const TextTableConfig& table_;
+  int64_t first_place_;
   Rejects& rejects_;
-  TableReader reader_;
-  text::Template text_;
-  std::optional<text::Template> pair_;
-  std::vector<size_t> text_places_, pair_places_;
-  std::optional<size_t> label_place_;
+  TextRecords records_;
 };
 
 TextSource::TextSource(const TextConfig& config, Rejects& rejects) : config_(config), rejects_(rejects) {}
@@ -136,9 +129,10 @@ bool TextSource::next(TextBatch& batch) {
   while (true) {
     if (!rows_) {
       if (opened_ == config_.sources.size()) return batch = {}, false;
-      rows_ = std::make_unique<Rows>(config_, config_.sources[opened_++], rejects_);
+      rows_ = std::make_unique<Rows>(config_, config_.sources[opened_++], place_, rejects_);
     }
     if (rows_->next(batch)) return true;
+    place_ = rows_->place();
     rows_.reset();
   }
 }

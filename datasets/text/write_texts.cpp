@@ -52,7 +52,8 @@ class IdSpill {
 
 // The ids of a row that was read.
 struct Tokens {
-  int64_t spilled;  // their place
+  int64_t place;    // the row's
+  int64_t spilled;  // theirs
   int32_t length, second;
 };
 
@@ -69,7 +70,8 @@ std::vector<Tokens> tokenize(TextSource& source, const text::Tokenizer& tokenize
     for (int64_t i = 0; i < batch.size(); i++) {
       const auto ids = encoded.row(i);
       const auto types = std::span(encoded.type_ids).subspan(encoded.rows[i], ids.size());
-      found.push_back({.spilled = spill.append(ids),
+      found.push_back({.place = batch.places[i],
+                       .spilled = spill.append(ids),
                        .length = static_cast<int32_t>(ids.size()),
                        .second = static_cast<int32_t>(std::ranges::find(types, 1) - types.begin())});
       report.tokens += std::ssize(ids);
@@ -92,9 +94,10 @@ void write_part(Hdf5File& file, const std::string& group, const TextDivision& al
   std::vector<float> labels(rows * classes);
   for (int64_t i = 0; i < rows; i++) {
     const auto& row = *mine[i];
-    offsets.push_back(offsets.back() + tokens[row.source].length);
-    sources.push_back(row.source);
-    second.push_back(tokens[row.source].second);
+    const auto& [place, spilled, length, ids_before_pair] = tokens[row.source];
+    offsets.push_back(offsets.back() + length);
+    sources.push_back(place);
+    second.push_back(ids_before_pair);
     if (regression) labels[i] = row.number;
     for (const auto number : all.classes(row)) labels[i * classes + number] = 1;
   }
@@ -109,7 +112,7 @@ void write_part(Hdf5File& file, const std::string& group, const TextDivision& al
   int64_t written = 0;
   for (int64_t i = 0; i < rows; i++) {
     const auto before = std::ssize(ids);
-    const auto& row = tokens[sources[i]];
+    const auto& row = tokens[mine[i]->source];
     ids.resize(before + row.length);
     spill.read(row.spilled, std::span(ids).subspan(before));
     if (std::ssize(ids) < slab && i + 1 < rows) continue;

@@ -70,9 +70,9 @@ def scored(run_folder: Path, data: Path, precision: str) -> float:
     changes = [word for each in words for word in ("--set", each)]
     run(INFER, "--config", "configs/reviews-en-score.yaml", "--overwrite", *changes)
     with output.open(encoding="utf-8", newline="") as file:
-        usable = [row for row in csv.DictReader(file) if float(row["sentiment"]) != 0]
+        rows = {int(row["row"]): row for row in csv.DictReader(file)}
     with h5py.File(data) as file:
-        test = [usable[place] for place in file["test/sources"][:]]
+        test = [rows[place] for place in file["test/sources"][:]]
         positive = (file["test/labels"][:, [*file["labels"][:]].index(b"positive")] > 0).tolist()
     if [float(row["sentiment"]) > 0 for row in test] != positive:
         sys.exit("bench: the film reviews are not those of the tokenized file")

@@ -61,12 +61,12 @@ def reviews_zh(name: str) -> None:
 
 
 def texts_of(tokenized, part: str) -> tuple[list[str], list[int]]:
-    """Texts and classes of a part: `sources` are places among the lines that are not blank, file after file."""
+    """Texts and classes of a part: `sources` are places among the lines that are not empty, file after file."""
     names = [name.decode() for name in tokenized["labels"][:]]
     lines, classes = [], []
     for file, label in (("pos", "positive"), ("neg", "negative")):
         text = (ROOT / "data" / "reviews-zh" / f"{file}.txt").read_text("utf-8")
-        mine = [line for line in text.split("\n") if line.strip(" \t\r\n\v\f")]
+        mine = [line for line in text.split("\n") if line.strip("\r")]
         lines += mine
         classes += [names.index(label)] * len(mine)
     if len(lines) != json.loads(tokenized.attrs["provenance"])["rows"]["read"]:

@@ -128,6 +128,16 @@ TEST_F(TokenizedFile, LabelsOfWholeTables) {
   EXPECT_EQ(data.train.labels(2)[0], 1);
 }
 
+TEST_F(TokenizedFile, PlacesCountEveryRecordOfEveryTable) {
+  auto config = csv("good,x\n\n \t,x\nbad,y,z\n\"\xff\",x\n好,\n坏,y\n");
+  config.sources.push_back({.table = {.path = write("b.csv", "text,label,more\ngood\nbad,x,\n")}});
+  write_file(config);
+  EXPECT_THAT(read_file().train.sources(), ElementsAre(0, 5, 7));
+  EXPECT_THAT(rejects_.counts(), UnorderedElementsAre(std::pair("text is missing", 1), std::pair("not 2 columns", 1),
+                                                      std::pair("not 3 columns", 1), std::pair("text is not UTF-8", 1),
+                                                      std::pair("label is missing", 1)));
+}
+
 TEST_F(TokenizedFile, RepeatedTextsStandOnceAndContradictingOnesNowhere) {
   const auto report = write_file(csv("good,x\nbad,x\ngood,x\nbad,y\n好,y\ngood,x\n"));
   EXPECT_THAT(read_file().train.sources(), ElementsAre(0, 4));

@@ -20,7 +20,7 @@ namespace sartor {
 struct Predictions {
   bert::Problem problem = bert::Problem::single_label;
   std::vector<std::string> classes;   // (C)
-  std::vector<int64_t> sources;       // (rows): each row's place among those that could be used
+  std::vector<int64_t> sources;       // (rows): each row's place among the records of the tables
   std::vector<float> labels;          // (rows, C): 1 for a row's classes and 0 for others, or the number
   std::vector<float> scores;          // (rows, C): probabilities, or the number
   std::vector<float> logits;          // (rows, C): what they are made of; none of a baseline
