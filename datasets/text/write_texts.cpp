@@ -50,57 +50,93 @@ class IdSpill {
   int64_t size_ = 0, at_ = -1;
 };
 
-// The ids of a row that was read.
+// The ids of a row.
 struct Tokens {
-  int64_t place;    // the row's
-  int64_t spilled;  // theirs
+  int64_t spilled;  // their place
   int32_t length, second;
 };
 
-std::vector<Tokens> tokenize(TextSource& source, const text::Tokenizer& tokenizer, int64_t max_length,
-                             const text::RunTasks& run, TextDivision& rows, IdSpill& spill, TextReport& report) {
-  std::vector<Tokens> found;
+struct TokenizedRows {
+  std::vector<Tokens> rows;
+  std::vector<int64_t> begins = {0};  // text i has the rows begins[i] .. begins[i + 1] - 1
+  std::vector<int64_t> places;        // of the texts
+};
+
+// The rows of a text that is divided: each has the special tokens that stand around it.
+std::vector<std::vector<int32_t>> divided(std::span<const int32_t> ids, std::span<const uint8_t> special,
+                                          int64_t max_length) {
+  const auto before = std::ranges::find(special, 0) - special.begin();
+  const auto after = std::ranges::find(special.rbegin(), special.rend(), 0) - special.rbegin();
+  const auto room = max_length - before - after, within = std::ssize(ids) - before - after;
+  const auto count = (within + room - 1) / room;
+  std::vector<std::vector<int32_t>> rows;
+  for (int64_t i = 0; i < count; i++) {
+    const auto begin = within * i / count, end = within * (i + 1) / count;
+    auto& row = rows.emplace_back(ids.begin(), ids.begin() + before);
+    row.insert(row.end(), ids.begin() + before + begin, ids.begin() + before + end);
+    row.insert(row.end(), ids.end() - after, ids.end());
+  }
+  return rows;
+}
+
+TokenizedRows tokenize(TextSource& source, const text::Tokenizer& tokenizer, RowLength length,
+                       const text::RunTasks& run, TextDivision& texts, IdSpill& spill, TextReport& report) {
+  TokenizedRows found;
   const auto unknown = tokenizer.id_of(tokenizer.spec().unk_token);
-  const text::EncodeOptions options = {.truncation = text::Truncation{.max_length = max_length}};
+  text::EncodeOptions options;
+  if (length.longer == LongTexts::cut) options.truncation = {.max_length = length.max_length};
+  const auto add = [&](std::span<const int32_t> ids, int64_t second) {
+    found.rows.push_back({.spilled = spill.append(ids),
+                          .length = static_cast<int32_t>(ids.size()),
+                          .second = static_cast<int32_t>(second)});
+    report.rows++;
+    report.tokens += std::ssize(ids);
+    report.full += std::ssize(ids) == length.max_length;
+    if (unknown) report.unknown += std::ranges::count(ids, *unknown);
+  };
   for (TextBatch batch; source.next(batch);) {
-    rows.add(batch);
-    const std::vector<std::string_view> texts(batch.texts.begin(), batch.texts.end()),
+    texts.add(batch);
+    found.places.insert(found.places.end(), batch.places.begin(), batch.places.end());
+    const std::vector<std::string_view> first(batch.texts.begin(), batch.texts.end()),
         pairs(batch.pairs.begin(), batch.pairs.end());
-    const auto encoded = tokenizer.encode(texts, pairs, options, run);
+    const auto encoded = tokenizer.encode(first, pairs, options, run);
     for (int64_t i = 0; i < batch.size(); i++) {
       const auto ids = encoded.row(i);
-      const auto types = std::span(encoded.type_ids).subspan(encoded.rows[i], ids.size());
-      found.push_back({.place = batch.places[i],
-                       .spilled = spill.append(ids),
-                       .length = static_cast<int32_t>(ids.size()),
-                       .second = static_cast<int32_t>(std::ranges::find(types, 1) - types.begin())});
-      report.tokens += std::ssize(ids);
-      report.full += std::ssize(ids) == max_length;
-      if (unknown) report.unknown += std::ranges::count(ids, *unknown);
+      if (std::ssize(ids) > length.max_length) {
+        const auto special = std::span(encoded.special_mask).subspan(encoded.rows[i], ids.size());
+        for (const auto& row : divided(ids, special, length.max_length)) add(row, std::ssize(row));
+      } else {
+        const auto types = std::span(encoded.type_ids).subspan(encoded.rows[i], ids.size());
+        add(ids, std::ranges::find(types, 1) - types.begin());
+      }
+      found.begins.push_back(std::ssize(found.rows));
     }
   }
   return found;
 }
 
-void write_part(Hdf5File& file, const std::string& group, const TextDivision& all, const std::vector<Tokens>& tokens,
-                Part part, bool regression, IdSpill& spill) {
-  std::vector<const TextDivision::Row*> mine;
-  for (const auto& row : all.rows()) {
-    if (row.part == part) mine.push_back(&row);
-  }
-  const auto rows = std::ssize(mine), classes = std::ssize(all.names());
+// Returns the rows.
+int64_t write_part(Hdf5File& file, const std::string& group, const TextDivision& texts, const TokenizedRows& tokenized,
+                   Part part, bool regression, IdSpill& spill) {
+  std::vector<const Tokens*> mine;
   std::vector<int64_t> offsets = {0}, sources;
   std::vector<int32_t> second;
-  std::vector<float> labels(rows * classes);
-  for (int64_t i = 0; i < rows; i++) {
-    const auto& row = *mine[i];
-    const auto& [place, spilled, length, ids_before_pair] = tokens[row.source];
-    offsets.push_back(offsets.back() + length);
-    sources.push_back(place);
-    second.push_back(ids_before_pair);
-    if (regression) labels[i] = row.number;
-    for (const auto number : all.classes(row)) labels[i * classes + number] = 1;
+  std::vector<float> labels;
+  const auto classes = std::ssize(texts.names());
+  for (const auto& text : texts.rows()) {
+    if (text.part != part) continue;
+    for (auto row = tokenized.begins[text.source]; row < tokenized.begins[text.source + 1]; row++) {
+      mine.push_back(&tokenized.rows[row]);
+      offsets.push_back(offsets.back() + mine.back()->length);
+      sources.push_back(tokenized.places[text.source]);
+      second.push_back(mine.back()->second);
+      labels.resize(labels.size() + classes);
+      const auto last = labels.end() - classes;
+      if (regression) *last = text.number;
+      for (const auto number : texts.classes(text)) last[number] = 1;
+    }
   }
+  const auto rows = std::ssize(mine);
   file.create_list<int64_t>(group + "/offsets", rows + 1).write(0, offsets);
   file.create_list<int64_t>(group + "/sources", rows).write(0, sources);
   file.create_list<int32_t>(group + "/second", rows).write(0, second);
@@ -112,26 +148,30 @@ void write_part(Hdf5File& file, const std::string& group, const TextDivision& al
   int64_t written = 0;
   for (int64_t i = 0; i < rows; i++) {
     const auto before = std::ssize(ids);
-    const auto& row = tokens[mine[i]->source];
-    ids.resize(before + row.length);
-    spill.read(row.spilled, std::span(ids).subspan(before));
+    ids.resize(before + mine[i]->length);
+    spill.read(mine[i]->spilled, std::span(ids).subspan(before));
     if (std::ssize(ids) < slab && i + 1 < rows) continue;
     stored.write(written, ids);
     written += std::ssize(ids);
     ids.clear();
   }
+  return rows;
 }
 
 }  // namespace
 
 TextReport write_texts(const fs::path& path, TextSource& source, const TextConfig& config,
-                       const text::Tokenizer& tokenizer, int64_t max_length, TextDuplicates duplicates,
+                       const text::Tokenizer& tokenizer, RowLength length, TextDuplicates duplicates,
                        const TextSplitConfig& split, const TextsProvenance& provenance, const text::RunTasks& run) {
+  const auto special = std::ssize(tokenizer.encode("").ids);
+  require(length.longer == LongTexts::cut || !config.pair, "texts of two are cut, they cannot be divided");
+  require(length.longer == LongTexts::cut || length.max_length > special,
+          "max_length is {}, and special tokens alone are {}", length.max_length, special);
   TextReport report;
   IdSpill spill(fs::absolute(path).parent_path());
-  TextDivision rows(config, split);
-  const auto tokens = tokenize(source, tokenizer, max_length, run, rows, spill, report);
-  static_cast<RowCounts&>(report) = rows.divide(duplicates, source.rejects());
+  TextDivision texts(config, split);
+  const auto tokenized = tokenize(source, tokenizer, length, run, texts, spill, report);
+  static_cast<RowCounts&>(report) = texts.divide(duplicates, source.rejects());
 
   AtomicFile atomic(path);
   auto file = Hdf5File::create(atomic.temporary());
@@ -142,14 +182,14 @@ TextReport write_texts(const fs::path& path, TextSource& source, const TextConfi
   file.set_attribute("data_hash", data_hash);
   file.set_attribute("tokenizer_hash", provenance.tokenizer_hash);
   file.set_attribute("label_kind", std::string(name_of(config.label.kind)));
-  file.set_attribute("max_length", max_length);
-  if (!rows.names().empty()) {
-    const std::vector<std::string_view> names(rows.names().begin(), rows.names().end());
+  file.set_attribute("max_length", length.max_length);
+  if (!texts.names().empty()) {
+    const std::vector<std::string_view> names(texts.names().begin(), texts.names().end());
     file.create_strings("/labels", std::ssize(names)).write(0, names);
   }
-  write_part(file, "/train", rows, tokens, Part::train, regression, spill);
-  write_part(file, "/validation", rows, tokens, Part::validation, regression, spill);
-  write_part(file, "/test", rows, tokens, Part::test, regression, spill);
+  report.train = write_part(file, "/train", texts, tokenized, Part::train, regression, spill);
+  report.validation = write_part(file, "/validation", texts, tokenized, Part::validation, regression, spill);
+  report.test = write_part(file, "/test", texts, tokenized, Part::test, regression, spill);
   file.close();
   atomic.commit();
   return report;

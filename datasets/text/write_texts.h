@@ -1,6 +1,7 @@
 // Texts are tokenized, divided and written as the file that trainers read.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -12,9 +13,23 @@
 
 namespace sartor::datasets {
 
+// What becomes of texts of more tokens than a row may have: rows of their beginnings, or as many as they take, of about
+// equal length.
+enum class LongTexts { cut, divide };
+constexpr auto choices(LongTexts) {
+  return std::to_array<Choice<LongTexts>>({{"cut", LongTexts::cut}, {"divide", LongTexts::divide}});
+}
+
+struct RowLength {
+  int64_t max_length;  // in tokens, special ones included
+  LongTexts longer = LongTexts::cut;
+};
+
+// train, validation and test: rows of the file.
 struct TextReport : RowCounts {
-  int64_t full = 0;                 // rows of max_length tokens, which most of them were cut to
-  int64_t tokens = 0, unknown = 0;  // of all that were read; unknown: [UNK]
+  int64_t rows = 0;  // made of all that were read, as what follows
+  int64_t full = 0;  // of max_length tokens
+  int64_t tokens = 0, unknown = 0;
 };
 
 // What is to be known of the tokenized texts beside themselves.
@@ -24,11 +39,12 @@ struct TextsProvenance {
   std::function<Provenance(const TextReport&)> describe;
 };
 
-// Reads the source to its end and divides the rows as TextDivision does. Texts are cut to max_length tokens, the longer
-// of a pair first. Memory: about 120 bytes a row; ids wait in a nameless file beside the output. Throws
-// std::invalid_argument where nothing is left for training, or a class has no row.
+// Reads the source to its end and divides the texts into parts as TextDivision does. Of a pair that is cut the longer
+// text is cut first. Memory: about 140 bytes a row; ids wait in a nameless file beside the output. Throws
+// std::invalid_argument where nothing is left for training, a class has no row, special tokens alone fill a row, or
+// pairs are to be divided.
 TextReport write_texts(const std::filesystem::path& path, TextSource& source, const TextConfig& config,
-                       const text::Tokenizer& tokenizer, int64_t max_length, TextDuplicates duplicates,
+                       const text::Tokenizer& tokenizer, RowLength length, TextDuplicates duplicates,
                        const TextSplitConfig& split, const TextsProvenance& provenance,
                        const text::RunTasks& run = nullptr);
 

@@ -30,12 +30,11 @@ class TokenizedFile : public testing::FolderTest {
   }
 
   TextReport write_file(const TextConfig& config, TextSplitConfig split = {.test = 0, .validation = 0},
-                        TextDuplicates duplicates = TextDuplicates::once, int64_t max_length = 16) {
+                        TextDuplicates duplicates = TextDuplicates::once, RowLength length = {16}) {
     rejects_ = {};
     TextSource source(config, rejects_);
     const auto describe = [](const TextReport&) { return Provenance{"{}", "hash"}; };
-    return write_texts(path("a.h5"), source, config, tokenizer_, max_length, duplicates, split,
-                       {"tokenizer", describe});
+    return write_texts(path("a.h5"), source, config, tokenizer_, length, duplicates, split, {"tokenizer", describe});
   }
 
   TokenizedTexts read_file() const { return open_texts(path("a.h5")); }
@@ -75,9 +74,42 @@ TEST_F(TokenizedFile, PairsAndTemplates) {
 
 TEST_F(TokenizedFile, LongRowsAreCut) {
   const auto report =
-      write_file(csv("good good good good good,x\nbad,y\n"), {.test = 0, .validation = 0}, TextDuplicates::once, 4);
+      write_file(csv("good good good good good,x\nbad,y\n"), {.test = 0, .validation = 0}, TextDuplicates::once, {4});
   EXPECT_THAT(read_file().train.ids(0), ElementsAre(2, 5, 5, 3));
   EXPECT_EQ(report.full, 1);
+}
+
+TEST_F(TokenizedFile, LongTextsAreDivided) {
+  const auto config = csv("good 好 bad 坏 good,x\nbad good,y\n坏,y\n");
+  const auto report = write_file(config, {.test = 0, .validation = 0}, TextDuplicates::once, {4, LongTexts::divide});
+  const auto data = read_file();
+  ASSERT_EQ(data.train.rows(), 5);
+  EXPECT_THAT(data.train.ids(0), ElementsAre(2, 5, 3));
+  EXPECT_THAT(data.train.ids(1), ElementsAre(2, 7, 6, 3));
+  EXPECT_THAT(data.train.ids(2), ElementsAre(2, 8, 5, 3));
+  EXPECT_THAT(data.train.ids(3), ElementsAre(2, 6, 5, 3));
+  EXPECT_THAT(data.train.ids(4), ElementsAre(2, 8, 3));
+  EXPECT_THAT(data.train.second(), ElementsAre(3, 4, 4, 4, 3));
+  EXPECT_THAT(data.train.sources(), ElementsAre(0, 0, 0, 1, 2));
+  EXPECT_THAT(data.train.labels(2), ElementsAre(1, 0));
+  EXPECT_EQ(report.rows, 5);
+  EXPECT_EQ(report.train, 5);
+  EXPECT_EQ(report.full, 3);
+  EXPECT_EQ(report.tokens, 18);
+}
+
+TEST_F(TokenizedFile, WhatCannotBeDividedIsRefused) {
+  const auto expect = [&](const TextConfig& config, int64_t max_length, const std::string& message) {
+    EXPECT_THAT(
+        [&] {
+          write_file(config, {}, TextDuplicates::once, {max_length, LongTexts::divide});
+        },
+        ThrowsMessage<std::invalid_argument>(HasSubstr(message)));
+  };
+  auto config = csv("good,x\nbad,y\n");
+  expect(config, 2, "max_length is 2, and special tokens alone are 2");
+  config.pair = "{text}";
+  expect(config, 16, "texts of two are cut");
 }
 
 TEST_F(TokenizedFile, LabelsByNumber) {

@@ -33,7 +33,7 @@ class ClassifierLearning : public testing::WorkingFolderTest {
     datasets::Rejects rejects;
     datasets::TextSource source(config, rejects);
     const auto describe = [](const datasets::TextReport&) { return datasets::Provenance{"{}", "hash"}; };
-    write_texts(path, source, config, text::Tokenizer(spec), 16, datasets::TextDuplicates::keep,
+    write_texts(path, source, config, text::Tokenizer(spec), {16}, datasets::TextDuplicates::keep,
                 {.test = 0, .validation = 0}, {hash_of(spec), describe});
   }
 

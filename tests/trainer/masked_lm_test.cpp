@@ -45,7 +45,7 @@ class MaskedLm : public testing::WorkingFolderTest {
     datasets::Rejects rejects;
     datasets::TextSource source(config, rejects);
     const auto describe = [](const datasets::TextReport&) { return datasets::Provenance{"{}", "hash"}; };
-    write_texts(path, source, config, text::Tokenizer(spec), 16, datasets::TextDuplicates::keep,
+    write_texts(path, source, config, text::Tokenizer(spec), {16}, datasets::TextDuplicates::keep,
                 {.test = 0, .validation = 0.4}, {hash_of(spec), describe});
   }
 
@@ -163,7 +163,7 @@ TEST_F(MaskedLm, RowsWithoutWordsCostNothing) {
   datasets::Rejects rejects;
   datasets::TextSource source(texts, rejects);
   const auto describe = [](const datasets::TextReport&) { return datasets::Provenance{"{}", "hash"}; };
-  write_texts("unknown.h5", source, texts, text::Tokenizer(spec), 16, datasets::TextDuplicates::keep,
+  write_texts("unknown.h5", source, texts, text::Tokenizer(spec), {16}, datasets::TextDuplicates::keep,
               {.test = 0, .validation = 0}, {hash_of(spec), describe});
   const auto data = datasets::open_texts("unknown.h5");
   const auto chosen = config();

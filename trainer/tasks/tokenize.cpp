@@ -19,7 +19,8 @@ std::string treatment(const TokenizeConfig& config, const std::string& tokenizer
   auto data = config.data;
   for (auto& source : data.sources) source.table.path.clear();
   return to_yaml(data) + to_yaml(config.split) +
-         fmt::format("{}\n{}\n{}", config.max_length, name_of(config.duplicates), tokenizer_hash);
+         fmt::format("{} {}\n{}\n{}", config.max_length, name_of(config.longer), name_of(config.duplicates),
+                     tokenizer_hash);
 }
 
 }  // namespace
@@ -53,15 +54,15 @@ void tokenize(const TokenizeConfig& config, Runtime& runtime) {
     return {provenance.dump(2, ' ', false, Json::error_handler_t::replace),
             data_hash(sources, treatment(config, tokenizer_hash))};
   };
-  const auto report = write_texts(config.output, source, config.data, tokenizer, config.max_length, config.duplicates,
-                                  config.split, {tokenizer_hash, describe}, run);
+  const auto report = write_texts(config.output, source, config.data, tokenizer, {config.max_length, config.longer},
+                                  config.duplicates, config.split, {tokenizer_hash, describe}, run);
   if (rejects.total() > 0) rejects.finish();
 
   log_info("{}: {} rows; {} rejected, {} repeated, {} whose labels contradict another's of the same text",
            config.output, report.read + rejects.total(), rejects.total(), report.repeated, report.contradicting);
   log_info("train {}, validation {}, test {}; {:.1f} tokens a row, {:.2f}% unknown, {} rows of max_length {}",
            report.train, report.validation, report.test,
-           static_cast<double>(report.tokens) / static_cast<double>(std::max<int64_t>(report.read, 1)),
+           static_cast<double>(report.tokens) / static_cast<double>(std::max<int64_t>(report.rows, 1)),
            100 * static_cast<double>(report.unknown) / static_cast<double>(std::max<int64_t>(report.tokens, 1)),
            report.full, config.max_length);
   if (rejects.total() > 0) log_warning("{} says why rows were rejected", config.rejects_path());

@@ -16,6 +16,7 @@ struct TokenizeConfig : RuntimeConfig {
   datasets::TextConfig data;
   std::string tokenizer;
   int64_t max_length = 128;
+  datasets::LongTexts longer = datasets::LongTexts::cut;
   datasets::TextDuplicates duplicates = datasets::TextDuplicates::once;
   datasets::TextSplitConfig split;
   std::string output;
@@ -25,8 +26,11 @@ struct TokenizeConfig : RuntimeConfig {
     RuntimeConfig::describe(field);
     field("data", data, "Texts and their labels.");
     field.required("tokenizer", tokenizer, "Hugging Face folder, or a tokenizer.json.");
-    field("max_length", max_length, between(1, 1 << 20),
-          "Tokens of a row, special ones included; longer rows are cut.");
+    field("max_length", max_length, between(1, 1 << 20), "Tokens of a row, special ones included.");
+    field("longer", longer,
+          "Texts of more tokens are cut, or divided into rows of about equal length, all of which a language model "
+          "learns "
+          "from.");
     field("duplicates", duplicates,
           "once: of equal texts the first stays, and none where their labels differ; keep: all stay.");
     field("split", split, "Which rows are held out.");
