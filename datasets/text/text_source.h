@@ -87,7 +87,7 @@ struct TextConfig {
 
 // Some rows. Texts are valid UTF-8 and not only whitespace.
 struct TextBatch {
-  std::vector<int64_t> places;  // among the records of all tables, from 0, headers and blank lines not counted
+  std::vector<int64_t> places;                    // among the records of all tables, as TextRecords::place()
   std::vector<std::string> texts, pairs;          // pairs: none if the config has no pair
   std::vector<std::vector<std::string>> classes;  // by name; for single_label one each, for regression none
   std::vector<double> numbers;                    // of regression

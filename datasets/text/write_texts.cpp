@@ -164,7 +164,7 @@ TextReport write_texts(const fs::path& path, TextSource& source, const TextConfi
                        const text::Tokenizer& tokenizer, RowLength length, TextDuplicates duplicates,
                        const TextSplitConfig& split, const TextsProvenance& provenance, const text::RunTasks& run) {
   const auto special = std::ssize(tokenizer.encode("").ids);
-  require(length.longer == LongTexts::cut || !config.pair, "texts of two are cut, they cannot be divided");
+  require(length.longer == LongTexts::cut || !config.pair, "longer is divide, and texts with a pair can only be cut");
   require(length.longer == LongTexts::cut || length.max_length > special,
           "max_length is {}, and special tokens alone are {}", length.max_length, special);
   TextReport report;

@@ -109,7 +109,7 @@ TEST_F(TokenizedFile, WhatCannotBeDividedIsRefused) {
   auto config = csv("good,x\nbad,y\n");
   expect(config, 2, "max_length is 2, and special tokens alone are 2");
   config.pair = "{text}";
-  expect(config, 16, "texts of two are cut");
+  expect(config, 16, "longer is divide, and texts with a pair can only be cut");
 }
 
 TEST_F(TokenizedFile, LabelsByNumber) {

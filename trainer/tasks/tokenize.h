@@ -27,10 +27,9 @@ struct TokenizeConfig : RuntimeConfig {
     field("data", data, "Texts and their labels.");
     field.required("tokenizer", tokenizer, "Hugging Face folder, or a tokenizer.json.");
     field("max_length", max_length, between(1, 1 << 20), "Tokens of a row, special ones included.");
-    field("longer", longer,
-          "Texts of more tokens are cut, or divided into rows of about equal length, all of which a language model "
-          "learns "
-          "from.");
+    field(
+        "longer", longer,
+        "Texts of more tokens are cut, or divided into rows of about equal length: a language model learns from all.");
     field("duplicates", duplicates,
           "once: of equal texts the first stays, and none where their labels differ; keep: all stay.");
     field("split", split, "Which rows are held out.");
