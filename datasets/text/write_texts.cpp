@@ -163,10 +163,12 @@ int64_t write_part(Hdf5File& file, const std::string& group, const TextDivision&
 TextReport write_texts(const fs::path& path, TextSource& source, const TextConfig& config,
                        const text::Tokenizer& tokenizer, RowLength length, TextDuplicates duplicates,
                        const TextSplitConfig& split, const TextsProvenance& provenance, const text::RunTasks& run) {
-  const auto special = std::ssize(tokenizer.encode("").ids);
-  require(length.longer == LongTexts::cut || !config.pair, "longer is divide, and texts with a pair can only be cut");
-  require(length.longer == LongTexts::cut || length.max_length > special,
-          "max_length is {}, and special tokens alone are {}", length.max_length, special);
+  if (length.longer == LongTexts::divide) {
+    require(!config.pair, "longer is divide, and texts with a pair can only be cut");
+    const auto special = std::ssize(tokenizer.encode("").ids);
+    require(length.max_length > special, "max_length is {}, and special tokens alone are {}", length.max_length,
+            special);
+  }
   TextReport report;
   IdSpill spill(fs::absolute(path).parent_path());
   TextDivision texts(config, split);
