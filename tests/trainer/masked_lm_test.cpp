@@ -177,6 +177,39 @@ TEST_F(MaskedLm, RowsWithoutWordsCostNothing) {
   EXPECT_THAT(learner.evaluate(), IsEmpty());
 }
 
+// A row of 200 words, hidden 400 times: how long the runs are that neighbours make, and who takes part in them.
+TEST_F(MaskedLm, SpansHaveTheirMeanLengthAndStayBetweenSpecialTokens) {
+  const auto spec = text::read_tokenizer("tokenizer");
+  const int32_t cls = 2, sep = 3, first = 5;
+  std::vector<int32_t> row(202, first);
+  row.front() = cls;
+  row.back() = row[101] = sep;
+  const auto mean_run = [&](const TokenMasking& masking) {
+    EXPECT_EQ(masking.predicted(row), 4);
+    double tokens = 0, runs = 0;
+    for (uint64_t seed = 0; seed < 400; seed++) {
+      auto hidden = row;
+      const auto places = masking.mask(hidden, seed);
+      EXPECT_EQ(places.size(), 4);
+      for (size_t i = 0; i < places.size(); i++) {
+        EXPECT_EQ(row[places[i]], first);
+        runs += i == 0 || places[i] != places[i - 1] + 1;
+        tokens++;
+      }
+      for (size_t i = 0; i < row.size(); i++) {
+        EXPECT_TRUE(hidden[i] == row[i] || std::ranges::binary_search(places, static_cast<int64_t>(i)));
+      }
+    }
+    return tokens / runs;
+  };
+  EXPECT_NEAR(mean_run(TokenMasking(spec, 0.02)), 1, 0.05);
+  // Four tokens in spans of probability 1/2 to end: 1, 2, 3 and 4 spans with 1/8, 3/8, 3/8 and 1/8.
+  EXPECT_NEAR(mean_run(TokenMasking(spec, 0.02, 2)), 4 / 2.5, 0.1);
+  EXPECT_GT(mean_run(TokenMasking(spec, 0.02, 10)), 3);
+  std::vector<int32_t> short_row = {cls, first, first, sep};
+  EXPECT_EQ(TokenMasking(spec, 1, 10).mask(short_row, 0), std::vector<int64_t>({1, 2}));
+}
+
 TEST_F(MaskedLm, StartsFromASeedOrAFolder) {
   const auto data = datasets::open_texts("texts.h5");
   const auto chosen = config();

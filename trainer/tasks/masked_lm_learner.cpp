@@ -69,7 +69,7 @@ MaskedLmLearner::MaskedLmLearner(const PretrainConfig& config, const datasets::T
       ranks_(ranks),
       device_(device_of(gpu)),
       tokenizer_(tokenizer_of(config.model.folder(), data, config.data.path)),
-      masking_(tokenizer_, config.mlm_probability),
+      masking_(tokenizer_, config.mlm_probability, config.mlm_span),
       model_(make_model(config, data, tokenizer_, device_)) {
   model_.checkpoint_gradients(config.training.gradient_checkpointing);
   model_.compute_in(compute_type());

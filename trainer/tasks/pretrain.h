@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tasks/text_training.h"
+#include "tasks/token_masking.h"
 
 namespace sartor {
 
@@ -55,7 +56,7 @@ struct PretrainModelConfig {
 struct PretrainConfig : RuntimeConfig, TextTrainingConfig {
   TokenizedConfig data;
   PretrainModelConfig model;
-  double mlm_probability = 0.15;
+  double mlm_probability = 0.15, mlm_span = 1;
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
@@ -64,6 +65,8 @@ struct PretrainConfig : RuntimeConfig, TextTrainingConfig {
     field(
         "mlm_probability", mlm_probability, Range{.low = 0, .high = 1, .open = true},
         "Share of a row's tokens that are predicted, at least one: 80% of them hidden, 10% replaced, 10% as they are.");
+    field("mlm_span", mlm_span, between(1, TokenMasking::longest_span),
+          "Tokens that are predicted together, on average: runs of neighbours, whose lengths are drawn.");
     TextTrainingConfig::describe(field);
   }
   std::vector<std::filesystem::path> reads() const { return {data.path, model.folder()}; }

@@ -8,7 +8,8 @@
 
 namespace sartor {
 
-TokenMasking::TokenMasking(const text::TokenizerSpec& tokenizer, double probability) : probability_(probability) {
+TokenMasking::TokenMasking(const text::TokenizerSpec& tokenizer, double probability, double mean_span)
+    : probability_(probability), mean_span_(mean_span) {
   const auto note = [&](int32_t id) {
     if (static_cast<size_t>(id) >= is_special_.size()) is_special_.resize(id + 1);
   };
@@ -49,12 +50,23 @@ int64_t TokenMasking::predicted(std::span<const int32_t> ids) const {
 }
 
 std::vector<int64_t> TokenMasking::mask(std::span<int32_t> ids, uint64_t seed) const {
-  auto places = candidates(ids);
+  auto starts = candidates(ids);
   uint64_t drawn = 0;
   const auto below = [&](size_t bound) { return random_bits(seed, drawn++) % bound; };
-  const auto count = predicted_of(std::ssize(places));
-  for (int64_t i = 0; i < count; i++) std::swap(places[i], places[i + below(places.size() - i)]);
-  places.resize(count);
+  const auto goes_on = [&] { return mean_span_ > 1 && static_cast<double>(below(1 << 20)) * mean_span_ >= 1 << 20; };
+  const auto count = predicted_of(std::ssize(starts));
+  std::vector<bool> is_free(ids.size() + 1);
+  for (const auto place : starts) is_free[place] = true;
+  std::vector<int64_t> places;
+  for (int64_t i = 0; std::ssize(places) < count; i++) {
+    std::swap(starts[i], starts[i + below(starts.size() - i)]);
+    int length = 1;
+    while (length < longest_span && goes_on()) length++;
+    for (auto place = starts[i]; is_free[place] && length > 0 && std::ssize(places) < count; place++, length--) {
+      is_free[place] = false;
+      places.push_back(place);
+    }
+  }
   std::ranges::sort(places);
   for (const auto place : places) {
     const auto lot = below(10);
