@@ -14,6 +14,7 @@ from common import (
     BUILD,
     INFER,
     ISA,
+    PROCESSORS,
     ROOT,
     SKYLAKE,
     WORK,
@@ -45,7 +46,7 @@ def tokenized(name: str) -> Path:
     return path
 
 
-def text_peer(script: str, *words: object, threads: int | None = None) -> dict:
+def text_peer(script: str, *words: object, threads: int = PROCESSORS) -> dict:
     return last_json(run(peer_python("peers-text"), Path(__file__).with_name(script), *words, threads=threads))
 
 

@@ -15,6 +15,7 @@ TRAIN = BUILD / "bin" / "sartor-train"
 INFER = BUILD / "bin" / "sartor-infer"
 REPORT = ROOT / "docs" / "benchmarks.md"
 ROUNDS = 5
+PROCESSORS = len(os.sched_getaffinity(0))
 # faiss-cpu's and numpy's OpenBLAS takes new AMD processors for old ones
 AVX512 = "avx512f" in Path("/proc/cpuinfo").read_text().split()
 SKYLAKE = {"OPENBLAS_CORETYPE": "SkylakeX"} if AVX512 else {}
@@ -35,9 +36,9 @@ def run(*command: object, threads: int | None = None, **environment: str) -> str
     return done.stdout
 
 
-def train(config: str, output: Path, threads: int | None = None, **settings: object) -> None:
+def train(config: str, output: Path, threads: int = PROCESSORS, **settings: object) -> None:
     """Runs configs/CONFIG.yaml into `output`; a setting model__path is the field model.path."""
-    settings |= {"threads": threads} if threads else {}
+    settings |= {"threads": threads}
     words = [f"output={output}", *(f"{name.replace('__', '.')}={value}" for name, value in settings.items())]
     changes = [word for each in words for word in ("--set", each)]
     run(TRAIN, "--config", f"configs/{config}.yaml", "--overwrite", *changes, threads=threads)
