@@ -28,9 +28,10 @@ def reviews_zh(name: str) -> None:
     train("reviews-zh-vocabulary", tokenizer)
     train("reviews-zh-tokenize", texts, tokenizer=tokenizer)
     train("reviews-zh-tokenize", beginnings, tokenizer=tokenizer, max_length=32)
-    short, language = folder / "short", folder / "language"
+    short, characters, language = (folder / stage for stage in ("short", "characters", "language"))
     train_once("reviews-zh-pretrain-short", short, data__path=beginnings, model__tokenizer=tokenizer)
-    train_once("reviews-zh-pretrain", language, data__path=texts, model__path=short / "model")
+    train_once("reviews-zh-pretrain", characters, data__path=texts, model__path=short / "model")
+    train_once("reviews-zh-pretrain-spans", language, data__path=texts, model__path=characters / "model")
     classifiers = [folder / f"seed-{seed}" for seed in SEEDS]
     for seed, classifier in zip(SEEDS, classifiers):
         settings = {"data__path": texts, "model__path": language / "model", "training__seed": seed}
@@ -54,7 +55,10 @@ def reviews_zh(name: str) -> None:
             "test rows": peer["rows"],
             "minutes": " + ".join(
                 f"{minutes:.0f}"
-                for minutes in (minutes_of(short), minutes_of(language), statistics.mean(map(minutes_of, classifiers)))
+                for minutes in (
+                    *map(minutes_of, (short, characters, language)),
+                    statistics.mean(map(minutes_of, classifiers)),
+                )
             ),
         }
     )
