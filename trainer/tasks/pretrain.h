@@ -66,7 +66,7 @@ struct PretrainConfig : RuntimeConfig, TextTrainingConfig {
         "mlm_probability", mlm_probability, Range{.low = 0, .high = 1, .open = true},
         "Share of a row's tokens that are predicted, at least one: 80% of them hidden, 10% replaced, 10% as they are.");
     field("mlm_span", mlm_span, between(1, TokenMasking::longest_span),
-          "Tokens that are predicted together, on average: runs of neighbours, whose lengths are drawn.");
+          "Tokens that are predicted together, on average: neighbours, whose number is drawn and cut at 10.");
     TextTrainingConfig::describe(field);
   }
   std::vector<std::filesystem::path> reads() const { return {data.path, model.folder()}; }

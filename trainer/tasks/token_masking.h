@@ -13,8 +13,8 @@ namespace sartor {
 class TokenMasking {
  public:
   // mean_span: tokens that are predicted together, neighbours of each other, at least 1: their number is drawn from a
-  // geometric distribution with this mean and is at most longest_span. Throws std::invalid_argument where the tokenizer
-  // has no [MASK] (or <mask>), or nothing but special tokens.
+  // geometric distribution with this mean and cut at longest_span (3 becomes 2.95, 10 becomes 6.5). Throws
+  // std::invalid_argument where the tokenizer has no [MASK] (or <mask>), or nothing but special tokens.
   TokenMasking(const text::TokenizerSpec& tokenizer, double probability, double mean_span = 1);
   static constexpr int longest_span = 10;
 
