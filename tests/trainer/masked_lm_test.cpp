@@ -61,6 +61,7 @@ class MaskedLm : public testing::WorkingFolderTest {
                     .hidden_dropout_prob = 0,
                     .attention_probs_dropout_prob = 0};
     config.mlm_probability = 0.3;
+    config.mlm_span = 2;
     return config;
   }
 
@@ -113,7 +114,7 @@ TEST_F(MaskedLm, JudgesAsOneRowAtATimeDoes) {
   std::filesystem::create_directory("model");
   learner.save("model");
   const auto model = bert::load_bert("model", bert::Head::masked_lm).model;
-  const TokenMasking masking(text::read_tokenizer("model"), 0.3);
+  const TokenMasking masking(text::read_tokenizer("model"), 0.3, 2);
   Judged all;
   for (int64_t row = 0; row < data.validation.rows(); row++) {
     const auto judged = judge(model, masking, data.validation, row, random_bits(0, row));
@@ -136,7 +137,7 @@ TEST_F(MaskedLm, LossIsASumOverRowsWhateverTheyShareABatchWith) {
   std::filesystem::create_directory("model");
   learner.save("model");
   const auto model = bert::load_bert("model", bert::Head::masked_lm).model;
-  const TokenMasking masking(text::read_tokenizer("tokenizer"), 0.3);
+  const TokenMasking masking(text::read_tokenizer("tokenizer"), 0.3, 2);
   const std::vector<int64_t> rows = {11, 3, 7, 0, 16};
   std::vector<double> by_step;
   for (const int64_t step : {0, 1, 0}) {
