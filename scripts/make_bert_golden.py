@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/bert.json, lora.json and minilm.json: what transformers computes for small models of every kind, for some
-with adapters of peft, and for the MiniLM folder of scripts/fetch_data.py on 200 reviews, as token ids.
+"""Writes tests/golden/bert.json, lora.json, dropout.json and minilm.json: what transformers computes for small models of every
+kind, for some with adapters of peft, for some under many draws of dropout, and for the MiniLM folder of scripts/fetch_data.py on
+200 reviews, as token ids.
 
     python3 -m venv build/golden-bert
     build/golden-bert/bin/pip install torch==2.11.0 transformers==5.23.0 tokenizers==0.23.3 peft==0.21.2
     scripts/fetch_data.py minilm reviews-en reviews-zh
     build/golden-bert/bin/python scripts/make_bert_golden.py bert
     build/golden-bert/bin/python scripts/make_bert_golden.py lora
+    build/golden-bert/bin/python scripts/make_bert_golden.py dropout
     build/golden-bert/bin/python scripts/make_bert_golden.py minilm
 
 Weights of small models and of heads follow from a parameter's name (see `formula`), so that the tests make them again.
@@ -199,6 +201,39 @@ def lora() -> list[dict]:
     ]
 
 
+def dropped(name: str, hidden: float, attention: float, classifier: float, roberta: bool = False) -> dict:
+    """Mean and standard deviation of the logits of one row over draws of dropout."""
+    kind = transformers.RobertaForSequenceClassification if roberta else transformers.BertForSequenceClassification
+    probabilities = {
+        "hidden_dropout_prob": hidden,
+        "attention_probs_dropout_prob": attention,
+        "classifier_dropout": classifier,
+    }
+    model = small_model(kind, {"num_labels": 3, "type_vocab_size": 1, **probabilities}, roberta).train()
+    ids = small_rows(name, 1)[0][0]
+    torch.manual_seed(1)
+    with torch.no_grad():
+        logits = torch.cat([model(torch.tensor([ids] * 1000)).logits.double() for _ in range(200)])
+    return {
+        "name": name,
+        "config": {**json.loads(model.config.to_json_string(use_diff=False)), "architectures": [kind.__name__]},
+        "ids": ids,
+        "draws": len(logits),
+        "mean": numbers(logits.mean(0)),
+        "deviation": numbers(logits.std(0)),
+    }
+
+
+def dropout() -> list[dict]:
+    return [
+        dropped("hidden", 0.2, 0.0, 0.0),
+        dropped("attention", 0.0, 0.3, 0.0),
+        dropped("classifier", 0.0, 0.0, 0.4),
+        dropped("all", 0.1, 0.1, 0.1),
+        dropped("roberta", 0.0, 0.0, 0.4, roberta=True),
+    ]
+
+
 def review_texts() -> list[str]:
     """Every 35th English review and the first lines of the Chinese ones: 200 texts."""
     english = [
@@ -235,7 +270,7 @@ def minilm() -> list[dict]:
 
 
 if __name__ == "__main__":
-    files = {make.__name__: make for make in (bert, lora, minilm)}
+    files = {make.__name__: make for make in (bert, lora, dropout, minilm)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=files)
     name = parser.parse_args().name

@@ -20,9 +20,9 @@ struct Case {
   nlohmann::json golden;
 };
 
-std::vector<Case> cases(bool with_labels_only) {
+std::vector<Case> cases(const std::string& file, bool with_labels_only = false) {
   std::vector<Case> cases;
-  for (auto& row : testing::golden("bert.json")) {
+  for (auto& row : testing::golden(file)) {
     if (!with_labels_only || row.contains("labels")) cases.push_back({row["name"], row});
   }
   return cases;
@@ -68,8 +68,10 @@ std::string test_name(const ::testing::TestParamInfo<std::tuple<Case, AttentionK
   std::erase_if(name, [](unsigned char letter) { return !std::isalnum(letter); });
   return name + name_of(std::get<1>(test.param));
 }
-INSTANTIATE_TEST_SUITE_P(Kinds, GoldenBert, ::testing::Combine(::testing::ValuesIn(cases(false)), kinds), test_name);
-INSTANTIATE_TEST_SUITE_P(Kinds, GoldenLoss, ::testing::Combine(::testing::ValuesIn(cases(true)), kinds), test_name);
+INSTANTIATE_TEST_SUITE_P(Kinds, GoldenBert, ::testing::Combine(::testing::ValuesIn(cases("bert.json")), kinds),
+                         test_name);
+INSTANTIATE_TEST_SUITE_P(Kinds, GoldenLoss, ::testing::Combine(::testing::ValuesIn(cases("bert.json", true)), kinds),
+                         test_name);
 
 // fp32 sums of up to 66 products in another order: 2e-6 of values around 1.
 constexpr double tolerance = 1e-5;
@@ -180,6 +182,32 @@ TEST(Bert, AMaskMayHideTokensAnywhere) {
   const auto restored = unpack(seen, packed);
   EXPECT_TRUE(restored[0][3].equal(seen[2])) << "positions stay those of the columns";
   EXPECT_EQ(restored[0][2].abs().max().item<double>(), 0);
+}
+
+// Where dropout stands, and how much of it: the golden file has mean and deviation of a row's logits over 200,000 draws
+// of transformers'. One dropout forgotten, or one too many, moves them by more than the tolerance.
+class GoldenDropout : public ::testing::TestWithParam<std::tuple<Case, AttentionKind>> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, GoldenDropout, ::testing::Combine(::testing::ValuesIn(cases("dropout.json")), kinds),
+                         test_name);
+
+TEST_P(GoldenDropout, SpreadsTheLogitsAsMuch) {
+  const auto& golden = std::get<0>(GetParam()).golden;
+  const auto config = parse_config(golden["config"], "config.json");
+  auto model = made_model(config, Head::classification);
+  model.attention_by(std::get<1>(GetParam()));
+  model.train();
+  constexpr int64_t rounds = 16, copies = 500, draws = rounds * copies;
+  const auto batch = pack(config, Rows(copies, golden["ids"].get<std::vector<int32_t>>()));
+  const c10::NoGradGuard no_gradients;
+  std::vector<at::Tensor> all;
+  for (int i = 0; i < rounds; i++) all.push_back(model.classify(batch).to(at::kDouble));
+  const auto logits = at::cat(all);
+  const auto mean = logits.mean(0), deviation = logits.std(0);
+  const auto theirs = tensor(golden["deviation"], {3});
+  // Five standard errors of the difference; that of the deviation allows for tails heavier than the normal's.
+  const double error = std::sqrt(1.0 / draws + 1.0 / golden["draws"].get<double>());
+  EXPECT_LT(((mean - tensor(golden["mean"], {3})) / theirs).abs().max().item<double>(), 5 * error);
+  EXPECT_LT((deviation / theirs - 1).abs().max().item<double>(), 5 * error);
 }
 
 TEST(Bert, DropoutFollowsTheGeneratorAlone) {

@@ -160,6 +160,49 @@ TEST(Attend, DropsTheSameWeightsForwardAndBackward) {
   EXPECT_LT(largest_difference(by_packed[2], v.grad()), 1e-5);
 }
 
+// With q = 0 and v = identity every weight is 1/n or dropped. (calls, sequences, heads, n, n) of 1 where it was kept.
+at::Tensor kept_weights(int64_t calls, int64_t sequences, int64_t heads, int64_t n, double probability) {
+  const auto zeros = at::zeros({sequences * n, heads * n}), v = at::eye(n).repeat({sequences, heads});
+  AttentionRows rows;
+  for (int64_t b = 0; b <= sequences; b++) rows.q_offsets.push_back(b * n);
+  rows.k_offsets = rows.q_offsets;
+  std::vector<at::Tensor> kept;
+  for (int64_t call = 0; call < calls; call++) {
+    const auto out = attend(zeros, zeros, v, rows, heads, probability, AttentionKind::packed).out;
+    kept.push_back(out.view({sequences, n, heads, n}).transpose(1, 2).ne(0));
+  }
+  return at::stack(kept).to(at::kDouble);
+}
+
+// Elements a step apart along any one dimension are dropped independently of each other.
+void expect_independent(const at::Tensor& kept, double probability) {
+  const auto centred = (kept - (1 - probability)) / std::sqrt(probability * (1 - probability));
+  EXPECT_LT(std::abs(centred.mean().item<double>()), 5 / std::sqrt(centred.numel()));
+  for (int64_t dimension = 0; dimension < kept.dim(); dimension++) {
+    for (const int64_t step : {1, 2, 4, 8}) {
+      const int64_t left = kept.size(dimension) - step;
+      if (left < 1) continue;
+      const auto products = centred.narrow(dimension, 0, left) * centred.narrow(dimension, step, left);
+      EXPECT_LT(std::abs(products.mean().item<double>()), 5 / std::sqrt(products.numel()))
+          << "dimension " << dimension << ", " << step << " apart";
+    }
+  }
+}
+
+TEST(Attend, DropsEachWeightByItself) {
+  at::manual_seed(8);
+  expect_independent(kept_weights(10, 9, 12, 48, 0.1), 0.1);
+}
+
+TEST(AddNorm, DropsEachElementByItself) {
+  at::manual_seed(9);
+  std::vector<at::Tensor> kept;  // of a row of ones and zeros, those above its mean
+  for (int call = 0; call < 10; call++) {
+    kept.push_back(add_norm(at::ones({600, 96}), {}, at::ones({96}), at::zeros({96}), 1e-5, 0.3).gt(0));
+  }
+  expect_independent(at::stack(kept).to(at::kDouble), 0.3);
+}
+
 // ---- the kernels of each instruction set, against each other and a plain loop ----
 
 std::vector<const BertKernels*> bert_tables() {
