@@ -9,7 +9,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from common import ROOT, WORK, fetch, last_json, peer_python, publish, run, train, train_once
+from common import PROCESSORS, ROOT, WORK, fetch, last_json, peer_python, publish, run, train, train_once
 
 SEEDS = (1, 2, 3)
 
@@ -53,7 +53,7 @@ def reviews_zh(name: str) -> None:
             "character n-grams, validation": peer["validation"],
             "their C": peer["c"],
             "test rows": peer["rows"],
-            "minutes": " + ".join(
+            f"minutes ({PROCESSORS} threads)": " + ".join(
                 f"{minutes:.0f}"
                 for minutes in (
                     *map(minutes_of, (short, characters, language)),
