@@ -18,7 +18,7 @@ struct TextRowsOptions {
   std::optional<std::string> pair;  // template of a second text
   std::vector<std::string> keep;    // columns that come along
   std::optional<std::string> id;    // column without which a row is unfit
-  int64_t rows_per_part = 20'000;
+  int64_t rows_per_part = 5'000;
   int64_t window = 5'000;  // most rows at once; fewer of long texts
 };
 

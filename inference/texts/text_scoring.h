@@ -26,7 +26,7 @@ struct TextScoringConfig : RuntimeConfig {
   Precision precision = Precision::fp32;
   int64_t batch_tokens = 8192;
   int64_t window = 5000;
-  int64_t rows_per_part = 20000;
+  int64_t rows_per_part = 5000;
   std::optional<std::string> rejects;
   int64_t ddp_timeout = 7200;
 
@@ -43,7 +43,8 @@ struct TextScoringConfig : RuntimeConfig {
     field("window", window, between(1, 1e9),
           "Rows that are read ahead and sorted by length together; the output has the order of the source.");
     field("rows_per_part", rows_per_part, between(1, 1e12),
-          "Rows of the source after which work is put aside in OUTPUT.parts, from where --resume goes on.");
+          "Rows of the source after which work is put aside in OUTPUT.parts, from where --resume goes on. Ranks take "
+          "these parts in turn.");
     field("rejects", rejects,
           "TSV file for rows that are unfit, with the reason; beside the output, as OUTPUT.rejects.tsv, if absent.");
     field("ddp_timeout", ddp_timeout, at_least(1),

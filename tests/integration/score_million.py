@@ -221,7 +221,7 @@ def main() -> None:
             job.kill()
             killed += 1
             parts = len(list(folder.glob("killed.csv.parts/*.parquet")))
-            print(f"killed with {parts} of {-(-rows // 20000)} parts done", flush=True)
+            print(f"killed with {parts} parts done", flush=True)
             resume = (folder / "killed.csv.parts").exists()
         if job.process.returncode:
             sys.exit((folder / "log").read_text())
