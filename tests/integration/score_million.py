@@ -40,6 +40,7 @@ ENGLISH = [
 CHINESE = "很好不错的坏了太贵便宜质量喜欢失望快慢买再也会物流包装客服满意差"
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 HIDDEN, LAYERS, WIDE, POSITIONS = 32, 2, 64, 64
+ROWS_PER_PART = 5000
 
 
 def write_model(folder: Path) -> None:
@@ -131,6 +132,7 @@ class Job:
             "model": str(folder / "model"),
             "source": {"path": str(folder / texts)},
             "keep": ["id"],
+            "rows_per_part": ROWS_PER_PART,
             "output": str(folder / output),
         }
         (folder / "config.yaml").write_text(json.dumps(config), encoding="utf-8")
@@ -213,16 +215,19 @@ def main() -> None:
             flush=True,
         )
 
-        killed, resume, job = 0, False, None
-        while True:
-            job = Job(build, folder, "texts.csv", "killed.csv", resume)
-            if job.wait(chance.uniform(0, 2 * seconds / kills) if killed < kills else float("inf")):
+        killed, parts = 0, folder / "killed.csv.parts"
+        for share in sorted(chance.random() for _ in range(kills)):
+            job = Job(build, folder, "texts.csv", "killed.csv", resume=parts.exists())
+            while len(list(parts.glob("*.parquet"))) < share * rows / ROWS_PER_PART and not job.wait(0.01):
+                pass
+            if job.wait(chance.uniform(0, 0.2)):
                 break
             job.kill()
             killed += 1
-            parts = len(list(folder.glob("killed.csv.parts/*.parquet")))
-            print(f"killed with {parts} parts done", flush=True)
-            resume = (folder / "killed.csv.parts").exists()
+            print(f"killed with {len(list(parts.glob('*.parquet')))} parts done", flush=True)
+        if killed == kills:
+            job = Job(build, folder, "texts.csv", "killed.csv", resume=parts.exists())
+            job.wait(float("inf"))
         if job.process.returncode:
             sys.exit((folder / "log").read_text())
         same = digests(folder / "whole.csv") == digests(folder / "killed.csv")
