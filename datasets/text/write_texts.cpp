@@ -53,7 +53,7 @@ class IdSpill {
 // The ids of a row.
 struct Tokens {
   int64_t spilled;  // their place
-  int32_t length, second;
+  int32_t length, second, unknown;
 };
 
 struct TokenizedRows {
@@ -80,7 +80,7 @@ std::vector<std::vector<int32_t>> divided(std::span<const int32_t> ids, std::spa
 }
 
 TokenizedRows tokenize(TextSource& source, const text::Tokenizer& tokenizer, RowLength length,
-                       const text::RunTasks& run, TextDivision& texts, IdSpill& spill, TextReport& report) {
+                       const text::RunTasks& run, TextDivision& texts, IdSpill& spill) {
   TokenizedRows found;
   const auto unknown = tokenizer.id_of(tokenizer.spec().unk_token);
   text::EncodeOptions options;
@@ -88,11 +88,8 @@ TokenizedRows tokenize(TextSource& source, const text::Tokenizer& tokenizer, Row
   const auto add = [&](std::span<const int32_t> ids, int64_t second) {
     found.rows.push_back({.spilled = spill.append(ids),
                           .length = static_cast<int32_t>(ids.size()),
-                          .second = static_cast<int32_t>(second)});
-    report.rows++;
-    report.tokens += std::ssize(ids);
-    report.full += std::ssize(ids) == length.max_length;
-    if (unknown) report.unknown += std::ranges::count(ids, *unknown);
+                          .second = static_cast<int32_t>(second),
+                          .unknown = unknown ? static_cast<int32_t>(std::ranges::count(ids, *unknown)) : 0});
   };
   for (TextBatch batch; source.next(batch);) {
     texts.add(batch);
@@ -113,6 +110,17 @@ TokenizedRows tokenize(TextSource& source, const text::Tokenizer& tokenizer, Row
     }
   }
   return found;
+}
+
+void count(const TextDivision& texts, const TokenizedRows& tokenized, int64_t max_length, TextReport& report) {
+  for (const auto& text : texts.rows()) {
+    for (auto i = tokenized.begins[text.source]; i < tokenized.begins[text.source + 1]; i++) {
+      const auto& row = tokenized.rows[i];
+      report.full += row.length == max_length;
+      report.tokens += row.length;
+      report.unknown += row.unknown;
+    }
+  }
 }
 
 // Returns the rows.
@@ -172,8 +180,9 @@ TextReport write_texts(const fs::path& path, TextSource& source, const TextConfi
   TextReport report;
   IdSpill spill(fs::absolute(path).parent_path());
   TextDivision texts(config, split);
-  const auto tokenized = tokenize(source, tokenizer, length, run, texts, spill, report);
+  const auto tokenized = tokenize(source, tokenizer, length, run, texts, spill);
   static_cast<RowCounts&>(report) = texts.divide(duplicates, source.rejects());
+  count(texts, tokenized, length.max_length, report);
 
   AtomicFile atomic(path);
   auto file = Hdf5File::create(atomic.temporary());

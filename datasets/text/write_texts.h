@@ -25,10 +25,9 @@ struct RowLength {
   LongTexts longer = LongTexts::cut;
 };
 
-// train, validation and test: rows of the file.
+// All but what was read and left out is of the file's rows.
 struct TextReport : RowCounts {
-  int64_t rows = 0;  // made of all that were read, as what follows
-  int64_t full = 0;  // of max_length tokens
+  int64_t full = 0;  // rows of max_length tokens
   int64_t tokens = 0, unknown = 0;
 };
 
@@ -40,7 +39,7 @@ struct TextsProvenance {
 };
 
 // Reads the source to its end and divides the texts into parts as TextDivision does. Of a pair that is cut the longer
-// text is cut first. Memory: about 140 bytes a row; ids wait in a nameless file beside the output. Throws
+// text is cut first. Memory: about 150 bytes a row; ids wait in a nameless file beside the output. Throws
 // std::invalid_argument where nothing is left for training, a class has no row, special tokens alone fill a row, or
 // pairs are to be divided.
 TextReport write_texts(const std::filesystem::path& path, TextSource& source, const TextConfig& config,

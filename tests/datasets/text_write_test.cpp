@@ -92,7 +92,6 @@ TEST_F(TokenizedFile, LongTextsAreDivided) {
   EXPECT_THAT(data.train.second(), ElementsAre(3, 4, 4, 4, 3));
   EXPECT_THAT(data.train.sources(), ElementsAre(0, 0, 0, 1, 2));
   EXPECT_THAT(data.train.labels(2), ElementsAre(1, 0));
-  EXPECT_EQ(report.rows, 5);
   EXPECT_EQ(report.train, 5);
   EXPECT_EQ(report.full, 3);
   EXPECT_EQ(report.tokens, 18);
@@ -171,10 +170,12 @@ TEST_F(TokenizedFile, PlacesCountEveryRecordOfEveryTable) {
 }
 
 TEST_F(TokenizedFile, RepeatedTextsStandOnceAndContradictingOnesNowhere) {
-  const auto report = write_file(csv("good,x\nbad,x\ngood,x\nbad,y\n好,y\ngood,x\n"));
+  const auto report = write_file(csv("good,x\nbad,x\ngood,x\nbad,y\n哦,y\ngood,x\n"));
   EXPECT_THAT(read_file().train.sources(), ElementsAre(0, 4));
   EXPECT_EQ(report.repeated, 2);
   EXPECT_EQ(report.contradicting, 2);
+  EXPECT_EQ(report.tokens, 6);  // of what was kept
+  EXPECT_EQ(report.unknown, 1);
   write_file(csv("good,x\ngood,x\nbad,y\n"), {.test = 0, .validation = 0}, TextDuplicates::keep);
   EXPECT_EQ(read_file().train.rows(), 3);
 }

@@ -60,11 +60,13 @@ void tokenize(const TokenizeConfig& config, Runtime& runtime) {
 
   log_info("{}: {} rows; {} rejected, {} repeated, {} whose labels contradict another's of the same text",
            config.output, report.read + rejects.total(), rejects.total(), report.repeated, report.contradicting);
+  const auto ratio = [](int64_t part, int64_t whole) {
+    return static_cast<double>(part) / static_cast<double>(std::max<int64_t>(whole, 1));
+  };
   log_info("train {}, validation {}, test {}; {:.1f} tokens a row, {:.2f}% unknown, {} rows of max_length {}",
            report.train, report.validation, report.test,
-           static_cast<double>(report.tokens) / static_cast<double>(std::max<int64_t>(report.rows, 1)),
-           100 * static_cast<double>(report.unknown) / static_cast<double>(std::max<int64_t>(report.tokens, 1)),
-           report.full, config.max_length);
+           ratio(report.tokens, report.train + report.validation + report.test),
+           100 * ratio(report.unknown, report.tokens), report.full, config.max_length);
   if (rejects.total() > 0) log_warning("{} says why rows were rejected", config.rejects_path());
 }
 
