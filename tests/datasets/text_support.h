@@ -14,14 +14,15 @@
 #include <vector>
 
 #include "storage/sha256.h"
+#include "support/paths.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_files.h"
 #include "text/unicode.h"
 
 namespace sartor::text {
 
-inline const std::filesystem::path golden = std::filesystem::path(SARTOR_SOURCE_DIR) / "tests/golden/text";
-inline const std::filesystem::path public_data = std::filesystem::path(SARTOR_SOURCE_DIR) / "data";
+inline const std::filesystem::path golden = std::filesystem::path(sartor::testing::source_path("tests/golden/text"));
+inline const std::filesystem::path public_data = std::filesystem::path(sartor::testing::source_path("data"));
 
 inline std::string contents(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);

@@ -7,13 +7,14 @@
 #include <stdexcept>
 
 #include "fuzz/targets.h"
+#include "support/paths.h"
 
 namespace sartor::fuzz {
 namespace {
 
 TEST(FuzzCorpus, IsReadOrRefused) {
   for (const auto& [name, run] : targets) {
-    const auto folder = std::filesystem::path(SARTOR_SOURCE_DIR) / "tests/fuzz/corpus" / name;
+    const auto folder = std::filesystem::path(sartor::testing::source_path("tests/fuzz/corpus")) / name;
     int inputs = 0;
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
       SCOPED_TRACE(entry.path());

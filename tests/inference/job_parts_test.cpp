@@ -8,6 +8,7 @@
 
 #include "support/faults/faults.h"
 #include "support/folder_test.h"
+#include "support/paths.h"
 #include "tables/rejects.h"
 
 namespace sartor::inference {
@@ -250,7 +251,8 @@ TEST_F(JobPartsTest, OneWriterAtATime) {
 class JobPartsCrash : public testing::FolderTest {
  protected:
   void kill_at_each_call(Fault fault) const {
-    const std::vector<std::string> words = {PARTS_PROGRAM, write("in.csv", "text\n"), path("out.csv")};
+    const std::vector<std::string> words = {sartor::testing::program("inference_parts_program"),
+                                            write("in.csv", "text\n"), path("out.csv")};
     const int64_t calls = count_calls(words, folder_);
     const auto expected = read("out.csv"), expected_rejects = read("out.csv.rejects.tsv");
     EXPECT_EQ(expected, "number\n0\n1\n2\n");

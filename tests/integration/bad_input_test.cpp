@@ -5,6 +5,7 @@
 #include "integration/fixture.h"
 #include "storage/hdf5_file.h"
 #include "support/bert_folders.h"
+#include "support/paths.h"
 
 namespace sartor::testing {
 namespace {
@@ -78,7 +79,7 @@ TEST_F(BadInput, Configs) {
 
 TEST_F(BadInput, CommandLines) {
   const auto refused_line = [](std::vector<std::string> words, const std::string& said) {
-    words.insert(words.begin(), SARTOR_BIN_DIR "/sartor-train");
+    words.insert(words.begin(), sartor::testing::program("sartor-train"));
     const Outcome outcome = run_command(words);
     EXPECT_EQ(outcome.status, 2) << outcome.err;
     EXPECT_THAT(outcome.err, ContainsRegex(said));

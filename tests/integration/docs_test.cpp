@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "integration/fixture.h"
+#include "support/paths.h"
 
 namespace sartor::testing {
 namespace {
@@ -15,21 +16,22 @@ std::string contents(const std::filesystem::path& path) {
 TEST(Docs, ConfigIsCurrent) {
   std::string fields;
   for (const char* program : {"sartor-train", "sartor-infer"}) {
-    fields += run_command({std::string(SARTOR_BIN_DIR "/") + program, "--help-config-markdown"}).out;
+    fields += run_command({sartor::testing::program(program), "--help-config-markdown"}).out;
   }
-  EXPECT_EQ(contents(SARTOR_SOURCE_DIR "/docs/config.md"), fields) << "renew it with scripts/docs.sh";
+  EXPECT_EQ(contents(sartor::testing::source_path("docs/config.md")), fields) << "renew it with scripts/docs.sh";
 }
 
 TEST(Docs, EveryPublishedConfigIsUnderstood) {
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(SARTOR_SOURCE_DIR "/configs")) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(sartor::testing::source_path("configs"))) {
     if (entry.path().extension() != ".yaml") continue;
     const std::string text = contents(entry.path());
     const std::string named = "sartor-infer --config configs/" + entry.path().filename().string();
     const bool infers =
         std::ranges::any_of(std::vector<std::string>{"task: recommend", "task: similar", "task: embed", named},
                             [&](const std::string& word) { return text.find(word) != text.npos; });
-    const Outcome outcome = run_command({infers ? SARTOR_BIN_DIR "/sartor-infer" : SARTOR_BIN_DIR "/sartor-train",
-                                         "--config", entry.path().string(), "--dry-run"});
+    const Outcome outcome =
+        run_command({infers ? sartor::testing::program("sartor-infer") : sartor::testing::program("sartor-train"),
+                     "--config", entry.path().string(), "--dry-run"});
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_TRUE(text.starts_with("# ")) << entry.path() << " says nothing of itself";
   }

@@ -13,6 +13,7 @@
 #include "runtime/random.h"
 #include "support/faults/faults.h"
 #include "support/folder_test.h"
+#include "support/paths.h"
 
 namespace sartor::testing {
 
@@ -23,7 +24,7 @@ class Programs : public FolderTest {
                                    const std::vector<std::string>& more = {}) const {
     for (size_t at; (at = config.find("FOLDER")) != std::string::npos;) config.replace(at, 6, folder_.string());
     const std::string file = write("config-" + std::to_string(configs_++) + ".yaml", config);
-    std::vector<std::string> words = {SARTOR_BIN_DIR "/" + program, "--config", file};
+    std::vector<std::string> words = {sartor::testing::program(program), "--config", file};
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }

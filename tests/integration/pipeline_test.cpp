@@ -3,6 +3,7 @@
 
 #include "integration/fixture.h"
 #include "models/factor_model.h"
+#include "support/paths.h"
 
 namespace sartor::testing {
 namespace {
@@ -120,7 +121,8 @@ TEST_F(Pipeline, EveryFormOfTableGivesTheSameLists) {
     expect_done(infer(recommend_config, {"--set", "output=" + path(name)}));
     EXPECT_TRUE(std::filesystem::exists(path(name)));
   }
-  expect_done(run_command({SARTOR_PYTHON, SARTOR_SOURCE_DIR "/tests/integration/read_outputs.py", folder_.string()}));
+  expect_done(run_command({sartor::testing::venv_program("python"),
+                           sartor::testing::source_path("tests/integration/read_outputs.py"), folder_.string()}));
 }
 
 TEST_F(Pipeline, DryRunTouchesNothing) {

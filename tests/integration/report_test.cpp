@@ -1,5 +1,6 @@
 // What a person sees of runs: scripts/report.py on each kind of them, its numbers against the run's own files.
 #include "integration/fixture.h"
+#include "support/paths.h"
 
 namespace sartor::testing {
 namespace {
@@ -48,7 +49,8 @@ class Report : public Programs {
   }
 
   Outcome report(std::vector<std::string> words) const {
-    words.insert(words.begin(), {SARTOR_PYTHON, SARTOR_SOURCE_DIR "/scripts/report.py"});
+    words.insert(words.begin(),
+                 {sartor::testing::venv_program("python"), sartor::testing::source_path("scripts/report.py")});
     return run_command(words);
   }
 
@@ -59,8 +61,8 @@ class Report : public Programs {
     words = paths;
     words.insert(words.end(), {"--output", path("report.html"), "--tensorboard", path("events")});
     expect_done(report(words));
-    words = {SARTOR_PYTHON, SARTOR_SOURCE_DIR "/tests/integration/check_report.py", path("report.html"),
-             path("events")};
+    words = {sartor::testing::venv_program("python"), sartor::testing::source_path("tests/integration/check_report.py"),
+             path("report.html"), path("events")};
     words.insert(words.end(), paths.begin(), paths.end());
     expect_done(run_command(words));
   }

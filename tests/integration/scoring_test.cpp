@@ -4,6 +4,7 @@
 
 #include "integration/fixture.h"
 #include "support/bert_folders.h"
+#include "support/paths.h"
 #include "support/ranks.h"
 
 namespace sartor::testing {
@@ -135,7 +136,8 @@ TEST_F(Scoring, EveryTableGoesInAndOut) {
   score_again("out.parquet", "again4.csv");
   for (const char* other : {"again2.csv", "again3.csv"}) EXPECT_EQ(read(other), read("again1.csv"));
   expect_done(infer(embed_config));
-  expect_done(run_command({SARTOR_PYTHON, SARTOR_SOURCE_DIR "/tests/integration/read_scores.py", folder_.string()}));
+  expect_done(run_command({sartor::testing::venv_program("python"),
+                           sartor::testing::source_path("tests/integration/read_scores.py"), folder_.string()}));
 }
 
 TEST_F(Scoring, EveryKindOfModelHasItsColumns) {

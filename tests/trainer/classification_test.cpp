@@ -1,5 +1,6 @@
 // Against golden/classification.json of scripts/make_golden.py, which asks scikit-learn.
 #include "metrics/classification.h"
+#include "support/paths.h"
 
 #include <gmock/gmock.h>
 
@@ -27,7 +28,8 @@ Values by_name(const std::vector<Metric>& metrics) {
 }
 
 TEST(ClassificationMetrics, EqualScikitLearns) {
-  for (const auto& each : json::parse(std::ifstream(SARTOR_SOURCE_DIR "/tests/golden/classification.json"))) {
+  for (const auto& each :
+       json::parse(std::ifstream(sartor::testing::source_path("tests/golden/classification.json")))) {
     SCOPED_TRACE(each["name"].get<std::string>());
     const std::vector<int32_t> labels = each["labels"];
     const std::vector<float> probabilities = each["probabilities"];

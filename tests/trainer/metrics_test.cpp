@@ -9,6 +9,7 @@
 
 #include "metrics/ranking.h"
 #include "metrics/rating.h"
+#include "support/paths.h"
 
 namespace sartor {
 namespace {
@@ -62,7 +63,7 @@ TEST(RatingMetrics, ShowADivergedModel) {
 }
 
 TEST(RankingMetrics, EqualGoldenFile) {
-  const auto cases = nlohmann::json::parse(std::ifstream(SARTOR_SOURCE_DIR "/tests/golden/ranking.json"));
+  const auto cases = nlohmann::json::parse(std::ifstream(sartor::testing::source_path("tests/golden/ranking.json")));
   ASSERT_GE(cases.size(), 14);
   for (const auto& example : cases) {
     SCOPED_TRACE(example.at("name").get<std::string>());

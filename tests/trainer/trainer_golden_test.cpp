@@ -16,6 +16,7 @@
 #include "schema/document.h"
 #include "support/folder_test.h"
 #include "support/metrics_log.h"
+#include "support/paths.h"
 #include "tasks/classifier_learner.h"
 #include "tasks/tokenize.h"
 
@@ -24,7 +25,7 @@ namespace {
 
 using nlohmann::json;
 
-const std::filesystem::path source = SARTOR_SOURCE_DIR, minilm = source / "data/minilm";
+const std::filesystem::path source = sartor::testing::source_path(""), minilm = source / "data/minilm";
 
 json golden(const std::filesystem::path& file) { return json::parse(std::ifstream(source / file)); }
 

@@ -9,6 +9,7 @@
 
 #include "support/faults/faults.h"
 #include "support/folder_test.h"
+#include "support/paths.h"
 
 namespace sartor {
 namespace {
@@ -58,9 +59,12 @@ class Crash : public testing::WorkingFolderTest {
     fs::remove_all("runs");
   }
 
-  static std::vector<std::string> command() { return {TOY_PROGRAM, "--config", "toy.yaml"}; }
+  static std::vector<std::string> command() {
+    return {sartor::testing::program("trainer_toy"), "--config", "toy.yaml"};
+  }
   static std::vector<std::string> resume() {
-    return {TOY_PROGRAM, "--config", "toy.yaml", fs::exists("runs/toy") ? "--resume" : "--overwrite"};
+    return {sartor::testing::program("trainer_toy"), "--config", "toy.yaml",
+            fs::exists("runs/toy") ? "--resume" : "--overwrite"};
   }
 
   int64_t calls_;

@@ -11,6 +11,7 @@
 
 #include "support/faults/faults.h"
 #include "support/folder_test.h"
+#include "support/paths.h"
 #include "toy_model.h"
 
 namespace sartor {
@@ -164,7 +165,9 @@ TEST_F(RunTest, MistakeBeforeTheFirstEpochLeavesNothing) {
 TEST_F(RunTest, SecondWriterIsToldWhoTheFirstIs) {
   std::ofstream("toy.yaml") << "task: toy\noutput: runs/a\n";
   const auto expected = fmt::format("toy: runs/a is in use by process {}\n", getpid());
-  const auto second = [](const std::string& flag) { return run_command({TOY_PROGRAM, "--config", "toy.yaml", flag}); };
+  const auto second = [](const std::string& flag) {
+    return run_command({sartor::testing::program("trainer_toy"), "--config", "toy.yaml", flag});
+  };
   sartor::Run run(request());
   EXPECT_EQ(second("--overwrite").err, expected) << "before the folder has its name";
   for (auto epoch : run.steps(1)) {
@@ -317,7 +320,7 @@ TEST_F(RunTest, CompleteRunIsLeftAloneUnlessMoreIsAsked) {
 
 TEST_F(RunTest, SignalSavesTheEpochAndStops) {
   std::ofstream("toy.yaml") << "task: toy\noutput: runs/a\nepochs: 3\ncheckpoint: {every: 10}\n";
-  const std::vector<std::string> toy = {TOY_PROGRAM, "--config", "toy.yaml", "--set"};
+  const std::vector<std::string> toy = {sartor::testing::program("trainer_toy"), "--config", "toy.yaml", "--set"};
   auto command = toy;
   command.insert(command.end(), {"signal_in=1"});
   const auto terminated = run_command(command);

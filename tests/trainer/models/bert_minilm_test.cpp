@@ -6,6 +6,7 @@
 
 #include "models/bert/cpu_encoder.h"
 #include "models/bert/folder.h"
+#include "support/paths.h"
 #include "trainer/models/bert_support.h"
 
 namespace sartor::bert {
@@ -13,7 +14,7 @@ namespace {
 
 using namespace testing;
 
-const std::filesystem::path minilm = SARTOR_SOURCE_DIR "/data/minilm";
+const std::filesystem::path minilm = sartor::testing::source_path("data/minilm");
 
 class MiniLm : public ::testing::Test {
  protected:

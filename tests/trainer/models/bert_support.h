@@ -15,6 +15,7 @@
 #include "core/isa.h"
 #include "models/bert/model.h"
 #include "models/bert/product.h"
+#include "support/paths.h"
 
 namespace sartor::bert::testing {
 
@@ -57,7 +58,7 @@ inline Bert made_model(const BertConfig& config, Head head) {
 }
 
 inline nlohmann::json golden(const std::string& name) {
-  std::ifstream file(std::string(SARTOR_SOURCE_DIR "/tests/golden/") + name);
+  std::ifstream file(sartor::testing::source_path("tests/golden/" + name));
   if (!file) throw std::runtime_error("no golden file " + name);
   return nlohmann::json::parse(file);
 }

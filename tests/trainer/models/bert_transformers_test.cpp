@@ -13,6 +13,7 @@
 #include "support/bert_folders.h"
 #include "support/faults/faults.h"
 #include "support/folder_test.h"
+#include "support/paths.h"
 #include "text/tokenizer.h"
 #include "trainer/models/bert_support.h"
 
@@ -39,7 +40,7 @@ class Transformers : public sartor::testing::FolderTest {
   // Some of the published corpora, if they are there.
   void add_reviews() {
     for (const auto* file : {"reviews-en/amazonReviewSnippets_GroundTruth.txt", "reviews-zh/neg.txt"}) {
-      std::ifstream lines(std::string(SARTOR_SOURCE_DIR "/data/") + file);
+      std::ifstream lines(sartor::testing::source_path(std::string("data/") + file));
       int64_t number = 0;
       for (std::string line; std::getline(lines, line);) {
         if (number++ % 50 == 0) texts_.push_back(line.substr(line.rfind('\t') + 1));
@@ -51,8 +52,8 @@ class Transformers : public sartor::testing::FolderTest {
     SCOPED_TRACE(folder.string());
     std::string bytes;
     for (const auto& text : texts_) bytes += text + '\0';
-    const auto asked = run_command({python, SARTOR_SOURCE_DIR "/tests/trainer/models/ask_transformers.py", folder,
-                                    write("texts", bytes), path("answer.json")});
+    const auto asked = run_command({python, sartor::testing::source_path("tests/trainer/models/ask_transformers.py"),
+                                    folder, write("texts", bytes), path("answer.json")});
     ASSERT_EQ(asked.status, 0) << asked.err;
     const auto answer = nlohmann::json::parse(read("answer.json"));
     const auto& rows = answer["rows"];
@@ -78,7 +79,7 @@ class Transformers : public sartor::testing::FolderTest {
     fmt::print("{}: {} texts, logits differ by at most {:.1e}\n", folder.string(), texts_.size(), most);
   }
 
-  const std::string python = SARTOR_SOURCE_DIR "/build/peers-text/bin/python";
+  const std::string python = sartor::testing::source_path("build/peers-text/bin/python");
   std::vector<std::string> texts_;
 };
 
@@ -108,7 +109,7 @@ TEST_F(Transformers, OpensTheFoldersOfRuns) {
   add_reviews();
   std::istringstream names(folders);
   for (std::string name; std::getline(names, name, ':');) {
-    expect_the_same_model(std::filesystem::path(SARTOR_SOURCE_DIR) / name);
+    expect_the_same_model(sartor::testing::source_path(name));
   }
 }
 

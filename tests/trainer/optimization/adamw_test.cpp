@@ -1,5 +1,6 @@
 // Against golden/adamw.json of scripts/make_golden.py: torch.optim.AdamW and clip_grad_norm_ in double precision.
 #include "optimization/adamw.h"
+#include "support/paths.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/tensor.h>
@@ -53,7 +54,7 @@ struct Case {
   }
 };
 
-json cases() { return json::parse(std::ifstream(SARTOR_SOURCE_DIR "/tests/golden/adamw.json")); }
+json cases() { return json::parse(std::ifstream(sartor::testing::source_path("tests/golden/adamw.json"))); }
 
 TEST(AdamW, EqualsTorchs) {
   for (const auto& each : cases()) {

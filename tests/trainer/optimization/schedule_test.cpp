@@ -1,5 +1,6 @@
 // Against golden/schedules.json of scripts/make_golden.py, which asks transformers.
 #include "optimization/schedule.h"
+#include "support/paths.h"
 
 #include <gmock/gmock.h>
 
@@ -12,7 +13,7 @@ namespace {
 using nlohmann::json;
 
 TEST(Schedules, EqualThoseOfTransformers) {
-  const auto cases = json::parse(std::ifstream(SARTOR_SOURCE_DIR "/tests/golden/schedules.json"));
+  const auto cases = json::parse(std::ifstream(sartor::testing::source_path("tests/golden/schedules.json")));
   ASSERT_GT(cases.size(), 10);
   for (const auto& each : cases) {
     SCOPED_TRACE(each["type"].get<std::string>() + " " + each["more"].dump());

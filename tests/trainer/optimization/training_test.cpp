@@ -11,6 +11,7 @@
 #include "support/faults/faults.h"
 #include "support/folder_test.h"
 #include "support/metrics_log.h"
+#include "support/paths.h"
 #include "support/ranks.h"
 
 namespace sartor {
@@ -35,7 +36,7 @@ class TrainingTest : public testing::WorkingFolderTest {
     write(config, fmt::format("task: toy\ndevice: cpu\nthreads: 1\noutput: {}\n{}\ntraining: {{logging_steps: 1, "
                               "weight_decay: 0.1, {}{}}}\n",
                               name, more, has_rate ? "" : "learning_rate: 0.01, ", training));
-    return {TOY_PROGRAM, "--config", config};
+    return {sartor::testing::program("trainer_toy_training"), "--config", config};
   }
 
   void expect_done(const Outcome& outcome) const { ASSERT_EQ(outcome.status, 0) << outcome.err; }
@@ -208,8 +209,9 @@ TEST_F(TrainingTest, RanksResumeTogether) {
 TEST_F(TrainingTest, TorchrunGoesOnAfterARankWasKilled) {
   const auto more = "dropout: 0.2\ncheckpoint: {every: 2, keep: 1}";
   const auto start = [&](const std::vector<std::string>& program, const std::vector<std::string>& more_words) {
-    std::vector<std::string> words = {SARTOR_TORCHRUN, "--no-python", fmt::format("--master-port={}", free_port()),
-                                      "--nproc-per-node=2", "--max-restarts=1"};
+    std::vector<std::string> words = {sartor::testing::venv_program("torchrun"), "--no-python",
+                                      fmt::format("--master-port={}", free_port()), "--nproc-per-node=2",
+                                      "--max-restarts=1"};
     words.insert(words.end(), program.begin(), program.end());
     words.insert(words.end(), more_words.begin(), more_words.end());
     return run_command(words, {"OMP_NUM_THREADS=1"});
