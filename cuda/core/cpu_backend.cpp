@@ -8,7 +8,7 @@
 #include <cstring>
 #include <new>
 
-#include "core/parallel_for.h"
+#include "core/processors.h"
 #include "factorization/als_cpu.h"
 #include "schema/require.h"
 #include "similarity/topk_cpu.h"

@@ -1,7 +1,5 @@
 #include "core/parallel_for.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <exception>
@@ -26,11 +24,6 @@ template <class Worker> void run_workers(int threads, const Worker& worker) {
 }
 
 }  // namespace
-
-int available_threads() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
 
 void detail::parallel_for(int threads, int64_t size, int64_t grain, RangeBody body, void* closure) {
   if (size <= 0) return;

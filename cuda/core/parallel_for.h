@@ -7,8 +7,6 @@
 
 namespace sartor::cuda {
 
-int available_threads();  // processors that this process may run on
-
 namespace detail {
 using RangeBody = void (*)(void* closure, int64_t begin, int64_t end, int thread);
 void parallel_for(int threads, int64_t size, int64_t grain, RangeBody body, void* closure);

@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "core/gpu_module.h"
-#include "core/parallel_for.h"
+#include "core/processors.h"
 #include "runtime/memory.h"
 #include "runtime/torch_module.h"
 #include "schema/require.h"

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "core/gpu_module.h"
-#include "core/parallel_for.h"
+#include "core/processors.h"
 #include "runtime/memory.h"
 #include "runtime/torch_module.h"
 #include "support/stop_signals.h"
