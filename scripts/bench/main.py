@@ -12,6 +12,7 @@ from bert import accuracy_reviews, bert_classify, bert_train
 from common import BUILD, ROOT, SKYLAKE, TRAIN, WORK, compare, fetch, in_turn, last_json, peak_mib, peer, publish, run
 from ids_as_text import ids_as_text
 from reviews_zh import reviews_zh
+from two_trainings import two_trainings
 
 
 def cosine_topk(name: str, queries: int, items: int, columns: int, k: int, threads: int) -> None:
@@ -254,6 +255,7 @@ BENCHES = {
     "accuracy/reviews-en": accuracy_reviews,
     "accuracy/reviews-zh": reviews_zh,
     "speed/prepare": prepare,
+    "speed/two-trainings": two_trainings,
 }
 for factors in (64, 128):
     BENCHES[f"memory/als-explicit/made-10m-f{factors}"] = partial(als_memory, factors=factors)

@@ -1,0 +1,60 @@
+"""Two trainings on the same processors: how much each slows the other, and what limited spinning costs one alone."""
+
+import json
+import shutil
+import statistics
+from concurrent.futures import ThreadPoolExecutor
+
+from bert import tokenized
+from common import PROCESSORS, TRAIN, WORK, compare, in_turn, run
+
+STEPS, ROWS = 30, 16
+UNLIMITED = {"GOMP_SPINCOUNT": "300000"}  # libgomp's own default
+
+
+def seconds_a_step(number: int, environment: dict[str, str]) -> float:
+    """Of a fine-tuning of MiniLM on product reviews, after the first steps."""
+    folder = WORK / f"two-trainings-{number}"
+    shutil.rmtree(folder, ignore_errors=True)
+    settings = {
+        "data.path": tokenized("reviews-en"),
+        "output": folder,
+        "threads": PROCESSORS,
+        "training.max_steps": STEPS,
+        "training.per_device_batch_size": ROWS,
+        "training.logging_steps": STEPS // 3,
+        "training.eval_strategy": "no",
+    }
+    changes = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    run(TRAIN, "--config", "configs/reviews-en-classify.yaml", *changes, **environment)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    rows = [line["train"] for line in lines if "train" in line]
+    return statistics.median(ROWS / row["samples_per_second"] for row in rows[1:])
+
+
+def together(environment: dict[str, str]) -> float:
+    with ThreadPoolExecutor(2) as pool:
+        return statistics.mean(pool.map(lambda number: seconds_a_step(number, environment), (1, 2)))
+
+
+def two_trainings(name: str) -> None:
+    tokenized("reviews-en")
+    both, alone, both_spinning, alone_spinning = in_turn(
+        lambda: together({}),
+        lambda: seconds_a_step(1, {}),
+        lambda: together(UNLIMITED),
+        lambda: seconds_a_step(1, UNLIMITED),
+        rounds=3,
+    )
+    middle = statistics.median
+    compare(
+        name,
+        both,
+        {"two that spin as libgomp does by default": both_spinning},
+        PROCESSORS,
+        unit="s/step",
+        alone=round(middle(alone), 3),
+        times_alone=round(middle(both) / middle(alone), 2),
+        alone_spinning=round(middle(alone_spinning), 3),
+        slower_alone_percent=round(100 * (middle(alone) / middle(alone_spinning) - 1), 1),
+    )
