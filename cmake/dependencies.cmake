@@ -17,5 +17,7 @@ file(GLOB SARTOR_SITE ${SARTOR_VENV}/lib/python3*/site-packages)
 if(NOT SARTOR_SITE)
   message(FATAL_ERROR "No virtual environment at ${SARTOR_VENV}: run scripts/setup.sh")
 endif()
+file(REAL_PATH ${SARTOR_SITE} SARTOR_SITE)  # the same for every clone
 include(torch)
 include(arrow)
+include(precompiled)

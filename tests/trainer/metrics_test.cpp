@@ -14,9 +14,9 @@
 namespace sartor {
 namespace {
 
-using testing::HasSubstr;
-using testing::IsEmpty;
-using testing::ThrowsMessage;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::ThrowsMessage;
 using Ids = std::vector<int32_t>;
 using Values = std::map<std::string, double>;
 
