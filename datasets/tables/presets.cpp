@@ -251,4 +251,13 @@ std::vector<std::string> table_files(const TableConfig& config) {
   return files;
 }
 
+std::vector<std::filesystem::path> files_to_read(const TableConfig& config) {
+  try {
+    const auto files = table_files(config);
+    return {files.begin(), files.end()};
+  } catch (const std::invalid_argument&) {
+    return {config.path};
+  }
+}
+
 }  // namespace sartor::datasets

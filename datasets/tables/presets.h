@@ -1,6 +1,7 @@
 // What a table's preset and format stand for, file by file.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,9 @@ ItemColumns item_columns(const ItemTableConfig& config, const std::string& file,
 
 // Files that config.path stands for, in order of name. Throws std::invalid_argument if there are none.
 std::vector<std::string> table_files(const TableConfig& config);
+
+// The same as paths; config.path itself where table_files() throws.
+std::vector<std::filesystem::path> files_to_read(const TableConfig& config);
 
 // Throws std::invalid_argument unless `name` stands among `available` exactly once; says which names there are.
 void require_column(const std::string& file, const std::string& name, const std::vector<std::string>& available);

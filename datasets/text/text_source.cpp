@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <string_view>
 
+#include "tables/presets.h"
 #include "text/text_records.h"
 
 namespace sartor::datasets {
@@ -42,6 +44,12 @@ void TextConfig::check() const {
     require(label.kind != LabelKind::none || (!label.column && !source.label),
             "label.kind is none, but labels are given");
   }
+}
+
+std::vector<std::filesystem::path> files_to_read(const TextConfig& config) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& source : config.sources) std::ranges::move(files_to_read(source.table), std::back_inserter(files));
+  return files;
 }
 
 class TextSource::Rows {

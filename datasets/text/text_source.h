@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -84,6 +85,9 @@ struct TextConfig {
   }
   void check() const;  // also that the templates parse
 };
+
+// The files of all its tables, as files_to_read() of tables/presets.h.
+std::vector<std::filesystem::path> files_to_read(const TextConfig& config);
 
 // Some rows. Texts are valid UTF-8 and not only whitespace.
 struct TextBatch {

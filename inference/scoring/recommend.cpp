@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 
 #include "runtime/log.h"
 #include "runtime/progress.h"
 #include "runtime/signals.h"
 #include "scoring/item_columns.h"
 #include "scoring/recommender.h"
+#include "tables/presets.h"
 #include "tables/ratings.h"
 #include "tables/table_writer.h"
 
@@ -109,11 +111,14 @@ class RecommendationTable {
 
 std::vector<std::filesystem::path> RecommendConfig::reads() const {
   std::vector<std::filesystem::path> paths = {model};
-  for (const auto& ids : {users, allow, deny}) {
-    if (ids) paths.push_back(ids->table.path);
-  }
-  if (new_users) paths.push_back(new_users->table.path);
-  if (items) paths.push_back(items->table.path);
+  const auto add = [&](const auto& source) {
+    if (source) std::ranges::move(datasets::files_to_read(source->table), std::back_inserter(paths));
+  };
+  add(users);
+  add(allow);
+  add(deny);
+  add(new_users);
+  add(items);
   return paths;
 }
 

@@ -37,7 +37,7 @@ struct RecommendConfig : RuntimeConfig {
     field("items", items, "Table of items whose columns, such as a title, stand beside the recommendations.");
   }
   std::vector<std::filesystem::path> reads() const;
-  std::vector<std::filesystem::path> writes() const { return {output}; }
+  std::vector<Output> writes() const { return {{output}}; }
 };
 
 void recommend(const RecommendConfig& config, Runtime& runtime);

@@ -1,11 +1,15 @@
 #include "scoring/similar.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "runtime/log.h"
 #include "runtime/progress.h"
 #include "runtime/signals.h"
 #include "scoring/item_columns.h"
 #include "scoring/neighbours.h"
 #include "storage/stored_embeddings.h"
+#include "tables/presets.h"
 #include "tables/table_writer.h"
 
 namespace sartor::inference {
@@ -76,8 +80,11 @@ std::vector<int32_t> query_indices(const SimilarConfig& config, const datasets::
 
 std::vector<std::filesystem::path> SimilarConfig::reads() const {
   std::vector<std::filesystem::path> paths = {model};
-  if (queries) paths.push_back(queries->table.path);
-  if (items) paths.push_back(items->table.path);
+  const auto add = [&](const auto& source) {
+    if (source) std::ranges::move(datasets::files_to_read(source->table), std::back_inserter(paths));
+  };
+  add(queries);
+  add(items);
   return paths;
 }
 

@@ -39,7 +39,7 @@ struct SimilarConfig : RuntimeConfig {
   }
   void check() const { require(!items || of == Entity::items, "items describes items, but `of` is users"); }
   std::vector<std::filesystem::path> reads() const;
-  std::vector<std::filesystem::path> writes() const { return {output}; }
+  std::vector<Output> writes() const { return {{output}}; }
 };
 
 void similar(const SimilarConfig& config, Runtime& runtime);

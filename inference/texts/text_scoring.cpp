@@ -181,10 +181,12 @@ std::vector<double> sum_of(const Counts& counts, const TextScoringConfig& config
 void TextScoringConfig::check() const {
   text::Template{text};
   if (pair) text::Template{*pair};
-  for (const auto& path : writes()) {
-    require(path != source.path, "{} is both read and written", source.path);
-  }
-  require(output != rejects_path(), "output and rejects are the same file, {}", output);
+}
+
+std::vector<fs::path> TextScoringConfig::reads() const {
+  auto paths = datasets::files_to_read(source);
+  paths.emplace_back(model);
+  return paths;
 }
 
 datasets::TextRowsOptions rows_of(const TextScoringConfig& config) {

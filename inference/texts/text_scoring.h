@@ -53,8 +53,10 @@ struct TextScoringConfig : RuntimeConfig {
   void check() const;  // also that the templates parse
 
   std::string rejects_path() const { return rejects.value_or(output + ".rejects.tsv"); }
-  std::vector<std::filesystem::path> reads() const { return {model, source.path}; }
-  std::vector<std::filesystem::path> writes() const { return {output, rejects_path()}; }
+  std::vector<std::filesystem::path> reads() const;
+  std::vector<Output> writes() const {
+    return {{output}, {rejects_path()}, {.path = output + ".parts", .folder = true}};
+  }
 };
 
 // Where the values of scored rows go.

@@ -223,7 +223,7 @@ TEST_F(BadInput, Scoring) {
   infer_refused(config + "temperature: 0\n", "temperature: found 0, expected number above 0");
   infer_refused(config + "rows_per_part: 0\n", "rows_per_part: found 0");
   infer_refused(config + "separator: ''\n", "separator is empty");
-  infer_refused(config + "rejects: FOLDER/scores.csv\n", "output and rejects are the same file");
+  infer_refused(config + "rejects: FOLDER/scores.csv\n", "scores.csv would be written twice");
   infer_refused(with(config, "scores.csv", "texts.csv"), "texts.csv is both read and written", {"--overwrite"});
   infer_refused(with(config, "scores.csv", "scores.txt"), "scores.txt.*ends in .csv, .tsv, .jsonl or .parquet");
   infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/none/scores.csv"),

@@ -44,10 +44,9 @@ std::string config_help(const Program& program, bool markdown) {
 // Parses the command line and does it. Throws what tasks throw, and CLI::ParseError.
 void run(const Program& program, int argc, const char* const* argv, CLI::App& app) {
   Invocation invocation{.command = {argv, argv + argc}};
-  std::string config;
   std::vector<std::string> changes;
   bool help_config = false, help_markdown = false;
-  app.add_option("--config", config, "YAML file that says what to do")->type_name("FILE");
+  app.add_option("--config", invocation.config, "YAML file that says what to do")->type_name("FILE");
   app.add_option("--set", changes, "Change a value of the config; may be repeated")->type_name("a.b=c");
   app.add_flag("--dry-run", invocation.dry_run,
                "Print the whole config and what would be read and written; touch nothing");
@@ -64,8 +63,8 @@ void run(const Program& program, int argc, const char* const* argv, CLI::App& ap
     fmt::print("{}", config_help(program, help_markdown));
     return;
   }
-  require(!config.empty(), "what to do? Name a config with --config FILE; --help shows examples");
-  invocation.document = load_document(config, changes);
+  require(!invocation.config.empty(), "what to do? Name a config with --config FILE; --help shows examples");
+  invocation.document = load_document(invocation.config, changes);
   const auto chosen = read_choice(invocation.document, "task", names_of(program.tasks));
   catch_stop_signals(!Launch::from_environment().id.empty());
   std::ranges::find(program.tasks, chosen, &Task::name)->run(invocation);
@@ -97,15 +96,16 @@ std::string one_line(std::string text) {
 }  // namespace
 
 void detail::print_dry_run(const std::string& resolved, const std::vector<fs::path>& reads,
-                           const std::vector<fs::path>& writes) {
+                           const std::vector<Output>& writes) {
   fmt::print("{}", resolved);
   for (const auto& path : reads) fmt::print("# reads  {}{}\n", path.string(), fs::exists(path) ? "" : "  (missing)");
-  for (const auto& path : writes) fmt::print("# writes {}{}\n", path.string(), fs::exists(path) ? "  (exists)" : "");
+  for (const auto& [path, folder] : writes)
+    fmt::print("# writes {}{}\n", path.string(), fs::exists(path) ? "  (exists)" : "");
 }
 
-void detail::refuse_existing(const std::vector<fs::path>& outputs, const Invocation& invocation) {
+void detail::refuse_existing(const std::vector<Output>& outputs, const Invocation& invocation) {
   require(!invocation.resume, "this task has nothing to resume");
-  for (const auto& path : outputs) {
+  for (const auto& [path, folder] : outputs) {
     require(invocation.overwrite || !fs::exists(path), "{} exists: --overwrite replaces it", path.string());
   }
 }

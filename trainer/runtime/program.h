@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "runtime/runtime.h"
+#include "runtime/task_files.h"
 #include "schema/config.h"
 #include "schema/help.h"
 
@@ -23,6 +24,7 @@ namespace sartor {
 // What the command line said.
 struct Invocation {
   std::vector<std::string> command;  // as typed
+  std::string config = {};           // its file
   YamlNode document = {};            // --config with each --set
   bool dry_run = false;
   bool resume = false;
@@ -49,17 +51,18 @@ struct Program {
 //   refuse 1  a failure                               130  stopped by SIGINT        143  stopped by SIGTERM
 int run_program(const Program& program, int argc, const char* const* argv);
 
-// The config of a task: reads() and writes() are the files and folders that --dry-run names.
+// The config of a task. reads() are the files and folders that it opens, patterns expanded; writes() are all that it
+// makes. --dry-run names them, and none may be in the way of another (task_files.h).
 template <class Config>
 concept TaskConfig = Section<Config> && std::derived_from<Config, RuntimeConfig> && requires(const Config& config) {
   { config.reads() } -> std::convertible_to<std::vector<std::filesystem::path>>;
-  { config.writes() } -> std::convertible_to<std::vector<std::filesystem::path>>;
+  { config.writes() } -> std::convertible_to<std::vector<Output>>;
 };
 
 namespace detail {
 void print_dry_run(const std::string& resolved, const std::vector<std::filesystem::path>& reads,
-                   const std::vector<std::filesystem::path>& writes);
-void refuse_existing(const std::vector<std::filesystem::path>& outputs, const Invocation& invocation);
+                   const std::vector<Output>& writes);
+void refuse_existing(const std::vector<Output>& outputs, const Invocation& invocation);
 }  // namespace detail
 
 // A task by what it does with its config and the command line.
@@ -71,7 +74,11 @@ Task make_task(std::string name, std::string summary, std::function<void(const C
           .run =
               [body = std::move(body)](const Invocation& invocation) {
                 const auto config = read_config<Config>(invocation.document);
-                if (invocation.dry_run) return detail::print_dry_run(to_yaml(config), config.reads(), config.writes());
+                const std::vector<std::filesystem::path> reads = config.reads();
+                const std::vector<Output> writes = config.writes();
+                refuse_overlap(invocation.config, reads, writes);
+                refuse_other_kinds(writes);
+                if (invocation.dry_run) return detail::print_dry_run(to_yaml(config), reads, writes);
                 body(config, invocation);
               }};
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <filesystem>
 #include <string>
 
 #include "schema/fields.h"
@@ -12,6 +13,12 @@ enum class Device { automatic, cpu, cuda };
 constexpr auto choices(Device) {
   return std::to_array<Choice<Device>>({{"auto", Device::automatic}, {"cpu", Device::cpu}, {"cuda", Device::cuda}});
 }
+
+// A file, or a folder, that a task makes.
+struct Output {
+  std::filesystem::path path;
+  bool folder = false;
+};
 
 // The base of the config of each task.
 struct RuntimeConfig {

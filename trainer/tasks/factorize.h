@@ -48,7 +48,7 @@ struct FactorizeConfig : RunConfig {
           "How the model is judged, on the validation split after each epoch and on the test split at the end.");
   }
   std::vector<std::filesystem::path> reads() const { return {data.path}; }
-  std::vector<std::filesystem::path> writes() const { return {output}; }
+  std::vector<Output> writes() const { return {{.path = output, .folder = true}}; }
 };
 
 void factorize(const FactorizeConfig& config, Runtime& runtime, Run& run);

@@ -9,7 +9,7 @@
 #include "interactions/collect.h"
 #include "interactions/split.h"
 #include "runtime/runtime.h"
-#include "tables/table_config.h"
+#include "tables/presets.h"
 
 namespace sartor {
 
@@ -30,8 +30,8 @@ struct PrepareConfig : RuntimeConfig {
           "TSV file for rows that are unfit, with the reason; beside the output, as OUTPUT.rejects.tsv, if absent.");
   }
   std::string rejects_path() const { return rejects.value_or(output + ".rejects.tsv"); }
-  std::vector<std::filesystem::path> reads() const { return {source.table.path}; }
-  std::vector<std::filesystem::path> writes() const { return {output, rejects_path()}; }
+  std::vector<std::filesystem::path> reads() const { return datasets::files_to_read(source.table); }
+  std::vector<Output> writes() const { return {{output}, {rejects_path()}}; }
 };
 
 void prepare(const PrepareConfig& config, Runtime& runtime);

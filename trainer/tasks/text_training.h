@@ -43,7 +43,7 @@ struct TextTrainingConfig {
     field("checkpoint", checkpoint, "What --resume continues from.");
     field("ddp_timeout", ddp_timeout, at_least(1), "Seconds that ranks wait for each other.");
   }
-  std::vector<std::filesystem::path> writes() const { return {output}; }
+  std::vector<Output> writes() const { return {{.path = output, .folder = true}}; }
 };
 
 // The processes that train together; throws as ProcessGroup does.

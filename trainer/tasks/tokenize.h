@@ -39,11 +39,11 @@ struct TokenizeConfig : RuntimeConfig {
   }
   std::string rejects_path() const { return rejects.value_or(output + ".rejects.tsv"); }
   std::vector<std::filesystem::path> reads() const {
-    std::vector<std::filesystem::path> paths = {tokenizer};
-    for (const auto& source : data.sources) paths.emplace_back(source.table.path);
+    auto paths = files_to_read(data);
+    paths.emplace_back(tokenizer);
     return paths;
   }
-  std::vector<std::filesystem::path> writes() const { return {output, rejects_path()}; }
+  std::vector<Output> writes() const { return {{output}, {rejects_path()}}; }
 };
 
 void tokenize(const TokenizeConfig& config, Runtime& runtime);

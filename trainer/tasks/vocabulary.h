@@ -59,12 +59,8 @@ struct VocabularyConfig : RuntimeConfig {
     return (path.has_filename() ? path : path.parent_path()).string();
   }
   std::string rejects_path() const { return rejects.value_or(folder() + ".rejects.tsv"); }
-  std::vector<std::filesystem::path> reads() const {
-    std::vector<std::filesystem::path> paths;
-    for (const auto& source : data.sources) paths.emplace_back(source.table.path);
-    return paths;
-  }
-  std::vector<std::filesystem::path> writes() const { return {folder(), rejects_path()}; }
+  std::vector<std::filesystem::path> reads() const { return files_to_read(data); }
+  std::vector<Output> writes() const { return {{.path = folder(), .folder = true}, {rejects_path()}}; }
 };
 
 void vocabulary(const VocabularyConfig& config, Runtime& runtime);

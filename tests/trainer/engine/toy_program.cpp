@@ -22,7 +22,7 @@ struct ToyConfig : RunConfig {
     field("signal", signal, "Which.");
   }
   std::vector<std::filesystem::path> reads() const { return {}; }
-  std::vector<std::filesystem::path> writes() const { return {output}; }
+  std::vector<Output> writes() const { return {{.path = output, .folder = true}}; }
 };
 
 void train(const ToyConfig& config, const Invocation& invocation) {

@@ -35,7 +35,7 @@ struct ToyConfig : RunConfig {
     field("save_strategy", save_strategy, "Of checkpoints.");
   }
   std::vector<std::filesystem::path> reads() const { return {}; }
-  std::vector<std::filesystem::path> writes() const { return {output}; }
+  std::vector<Output> writes() const { return {{.path = output, .folder = true}}; }
 };
 
 at::Tensor made(uint64_t seed, at::IntArrayRef shape) {

@@ -34,7 +34,7 @@ struct PourConfig : RuntimeConfig {
     field("cups", cups, at_least(1), "How many.");
   }
   std::vector<fs::path> reads() const { return {input}; }
-  std::vector<fs::path> writes() const { return {output}; }
+  std::vector<Output> writes() const { return {{output}}; }
 };
 
 void fail(const PourConfig& config, const Invocation&) {

@@ -1,0 +1,123 @@
+// What a task must not write over: each task of both programs, on every path that it reads or writes otherwise.
+#include <map>
+
+#include "integration/fixture.h"
+
+namespace sartor::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Case {
+  const char* program;
+  const char* config;
+  std::vector<const char*> changes;
+  const char* said;
+};
+
+constexpr const char* prepare = "task: prepare\nsource: {path: r.csv}\noutput: out.h5\n";
+constexpr const char* tokenize =
+    "task: tokenize\ndata: {label: {kind: none}, sources: [{path: r.csv}, {path: s.csv}]}\ntokenizer: 模型\noutput: "
+    "out.h5\n";
+constexpr const char* vocabulary =
+    "task: vocabulary\ndata: {label: {kind: none}, sources: [{path: r.csv}, {path: s.csv}]}\noutput: out\n";
+constexpr const char* factorize = "task: factorize\ndata: {path: data.h5}\noutput: out\n";
+constexpr const char* pretrain = "task: pretrain\ndata: {path: data.h5}\nmodel: {path: 模型}\noutput: out\n";
+constexpr const char* classify = "task: classify\ndata: {path: data.h5}\nmodel: {path: 模型}\noutput: out\n";
+constexpr const char* recommend =
+    "task: recommend\nmodel: 模型\nusers: {path: r.csv, column: user}\nallow: {path: s.csv, column: item}\n"
+    "deny: {path: 'parts/a*.csv', column: item}\nnew_users: {path: 'parts/b*.csv'}\nitems: {path: t.csv}\n"
+    "output: out.csv\n";
+constexpr const char* similar =
+    "task: similar\nmodel: 模型\nqueries: {path: r.csv, column: id}\nitems: {path: s.csv}\noutput: out.csv\n";
+constexpr const char* score = "task: classify\nmodel: 模型\nsource: {path: r.csv}\noutput: out.csv\n";
+constexpr const char* embed = "task: embed\nmodel: 模型\nsource: {path: r.csv}\noutput: out.h5\n";
+
+const std::vector<Case> cases = {
+    {"sartor-train", prepare, {"output=r.csv"}, "r.csv is both read and written"},
+    {"sartor-train", prepare, {"output=parts/../r.csv"}, "r.csv is both read and written"},
+    {"sartor-train", prepare, {"output=link.csv"}, "r.csv is both read and written, as link.csv"},
+    {"sartor-train", prepare, {"output=hard.csv"}, "r.csv is both read and written, as hard.csv"},
+    {"sartor-train", prepare, {"source.path=parts/*.csv", "output=parts/a1.csv"}, "parts/a1.csv is both read and"},
+    {"sartor-train", prepare, {"output=config.yaml"}, "config.yaml is both the config and written"},
+    {"sartor-train", prepare, {"rejects=r.csv"}, "r.csv is both read and written"},
+    {"sartor-train", prepare, {"rejects=out.h5"}, "out.h5 would be written twice"},
+    {"sartor-train", prepare, {"source.path=out.h5.rejects.tsv"}, "out.h5.rejects.tsv is both read and written"},
+    {"sartor-train", prepare, {"source.path=.out.h5.partial-1"}, "out.h5, which would be written, takes its place"},
+    {"sartor-train", prepare, {"output=/dev/null"}, "/dev/null is a device, expected a file to write"},
+    {"sartor-train", prepare, {"output=parts"}, "parts is a folder, expected a file to write"},
+    {"sartor-train", tokenize, {"output=s.csv"}, "s.csv is both read and written"},
+    {"sartor-train", tokenize, {"rejects=r.csv"}, "r.csv is both read and written"},
+    {"sartor-train", tokenize, {"output=模型/vocab.txt"}, "would be written into 模型, which is read"},
+    {"sartor-train", tokenize, {"tokenizer=模型/vocab.txt", "output=模型/vocab.txt"}, "both read and written"},
+    {"sartor-train", vocabulary, {"output=s.csv"}, "s.csv is both read and written"},
+    {"sartor-train", vocabulary, {"data.sources=[{path: parts/a1.csv}]", "output=parts"}, "takes its place"},
+    {"sartor-train", vocabulary, {"rejects=r.csv"}, "r.csv is both read and written"},
+    {"sartor-train", vocabulary, {"rejects=out/r.tsv"}, "out/r.tsv would be written into out, which is written too"},
+    {"sartor-train", factorize, {"output=data.h5"}, "data.h5 is both read and written"},
+    {"sartor-train", factorize, {"data.path=模型/data.h5", "output=模型"}, "takes its place"},
+    {"sartor-train", factorize, {"output=r.csv"}, "r.csv is a file, expected a folder to write"},
+    {"sartor-train", pretrain, {"output=data.h5"}, "data.h5 is both read and written"},
+    {"sartor-train", pretrain, {"output=模型/run"}, "模型/run would be written into 模型, which is read"},
+    {"sartor-train", classify, {"output=模型"}, "模型 is both read and written"},
+    {"sartor-train", classify, {"model.path=run/model", "output=run"}, "takes its place"},
+    {"sartor-infer", recommend, {"output=r.csv"}, "r.csv is both read and written"},
+    {"sartor-infer", recommend, {"output=s.csv"}, "s.csv is both read and written"},
+    {"sartor-infer", recommend, {"output=t.csv"}, "t.csv is both read and written"},
+    {"sartor-infer", recommend, {"output=parts/a1.csv"}, "parts/a1.csv is both read and written"},
+    {"sartor-infer", recommend, {"output=parts/b1.csv"}, "parts/b1.csv is both read and written"},
+    {"sartor-infer", recommend, {"output=模型/lists.csv"}, "模型/lists.csv would be written into 模型, which is read"},
+    {"sartor-infer", recommend, {"output=config.yaml"}, "config.yaml is both the config and written"},
+    {"sartor-infer", similar, {"output=r.csv"}, "r.csv is both read and written"},
+    {"sartor-infer", similar, {"output=link.csv"}, "r.csv is both read and written, as link.csv"},
+    {"sartor-infer", similar, {"output=s.csv"}, "s.csv is both read and written"},
+    {"sartor-infer", similar, {"model=data.h5", "output=data.h5"}, "data.h5 is both read and written"},
+    {"sartor-infer", score, {"output=r.csv"}, "r.csv is both read and written"},
+    {"sartor-infer", score, {"rejects=r.csv"}, "r.csv is both read and written"},
+    {"sartor-infer", score, {"rejects=out.csv"}, "out.csv would be written twice"},
+    {"sartor-infer", score, {"source.path=out.csv.parts/part-000000.csv"}, "takes its place"},
+    {"sartor-infer", score, {"source.path=parts/*.csv", "output=parts/a1.csv"}, "parts/a1.csv is both read and"},
+    {"sartor-infer", embed, {"output=模型/e.h5"}, "模型/e.h5 would be written into 模型, which is read"},
+    {"sartor-infer", embed, {"source.path=link.csv", "rejects=r.csv"}, "link.csv is both read and written, as r.csv"},
+    {"sartor-infer", embed, {"output=/dev/full"}, "/dev/full is a device, expected a file to write"}};
+
+class Outputs : public Programs {
+ protected:
+  Outputs() {
+    std::filesystem::current_path(folder_);
+    for (const char* name : {"parts", "模型", "run/model", "out.csv.parts"}) std::filesystem::create_directories(name);
+    for (const char* name :
+         {"r.csv", "s.csv", "t.csv", "parts/a1.csv", "parts/b1.csv", "data.h5", "模型/data.h5", "模型/vocab.txt",
+          "run/model/config.json", "out.csv.parts/part-000000.csv", "out.h5.rejects.tsv", ".out.h5.partial-1"}) {
+      write(name, "user,item,value,text\nu,i,3,好\n");
+    }
+    std::filesystem::create_symlink("r.csv", "link.csv");
+    std::filesystem::create_hard_link("r.csv", "hard.csv");
+  }
+  ~Outputs() override { std::filesystem::current_path("/"); }
+
+  std::map<std::string, std::string> contents() const {
+    std::map<std::string, std::string> found;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_)) {
+      found[entry.path()] = entry.is_regular_file() ? read(entry.path()) : "";
+    }
+    return found;
+  }
+};
+
+TEST_F(Outputs, AreRefusedWhereTheyAreInTheWay) {
+  for (const auto& [program, config, changes, said] : cases) {
+    write("config.yaml", config);
+    std::vector<std::string> words = {sartor::testing::program(program), "--config", "config.yaml", "--overwrite"};
+    for (const char* change : changes) words.insert(words.end(), {"--set", change});
+    SCOPED_TRACE(::testing::PrintToString(words));
+    const auto before = contents();
+    const Outcome outcome = run_command(words);
+    EXPECT_EQ(outcome.status, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(said));
+    EXPECT_EQ(contents(), before);
+  }
+}
+
+}  // namespace
+}  // namespace sartor::testing
