@@ -9,6 +9,8 @@
 #include <system_error>
 #include <vector>
 
+#include "storage/watched_files.h"
+
 namespace sartor::datasets {
 namespace {
 
@@ -47,8 +49,13 @@ std::string sha256_file(const std::filesystem::path& path) {
   if (!file) throw std::system_error(errno, std::generic_category(), path.string());
   Digest digest;
   std::vector<char> buffer(1 << 20);
-  while (const size_t size = std::fread(buffer.data(), 1, buffer.size(), file.get())) digest.add(buffer.data(), size);
+  size_t bytes = 0;
+  while (const size_t size = std::fread(buffer.data(), 1, buffer.size(), file.get())) {
+    digest.add(buffer.data(), size);
+    bytes += size;
+  }
   if (std::ferror(file.get())) throw std::system_error(errno, std::generic_category(), path.string());
+  if (std::filesystem::is_regular_file(path) && std::filesystem::file_size(path) != bytes) throw_changed(path);
   return digest.finish();
 }
 

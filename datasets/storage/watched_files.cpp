@@ -14,6 +14,10 @@ bool unchanged(const struct stat& before, const struct stat& now) {
 
 }  // namespace
 
+void throw_changed(const std::filesystem::path& file) {
+  throw std::runtime_error(fmt::format("{} changed while it was read", file.string()));
+}
+
 void WatchedFiles::add(const std::filesystem::path& file) {
   struct stat now {};
   if (stat(file.c_str(), &now) == 0 && S_ISREG(now.st_mode)) files_.push_back({file, now});
@@ -23,7 +27,7 @@ void WatchedFiles::check() const {
   for (const auto& [path, before] : files_) {
     struct stat now {};
     if (stat(path.c_str(), &now) == 0 && unchanged(before, now)) continue;
-    throw std::runtime_error(fmt::format("{} changed while it was read", path.string()));
+    throw_changed(path);
   }
 }
 

@@ -64,7 +64,7 @@ class TextFile final : public TableReader::File {
 }  // namespace
 
 TableReader::TableReader(const TableConfig& config, Rejects* rejects)
-    : config_(config), rejects_(rejects), files_(table_files(config)) {
+    : config_(config), rejects_(rejects), files_(table_files(config)), watched_(files_) {
   open_next();
 }
 
@@ -81,6 +81,18 @@ void TableReader::select(std::vector<TableColumn> columns) {
 }
 
 bool TableReader::next(TableBatch& batch) {
+  bool more = false;
+  try {
+    more = read_next(batch);
+  } catch (...) {
+    watched_.check();
+    throw;
+  }
+  if (!more) watched_.check();
+  return more;
+}
+
+bool TableReader::read_next(TableBatch& batch) {
   ParsedBlock block;
   while (!file_->next(block)) {
     if (opened_ == files_.size()) return false;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/watched_files.h"
 #include "tables/rejects.h"
 #include "tables/table_config.h"
 
@@ -39,6 +40,7 @@ struct TableBatch {
 // Text is parsed ahead on Arrow's CPU threads. Memory is some MiB a thread, whatever the file's size.
 // Records that are broken (columns missing or surplus, no JSON, no UTF-8) go to `rejects`, which must outlive this, or,
 // without one, stay in the batch. All functions throw std::invalid_argument for a file that is missing or broken.
+// next() throws std::runtime_error for one that changed before all was read, which may have made it look broken.
 class TableReader {
  public:
   class File;
@@ -59,11 +61,13 @@ class TableReader {
 
  private:
   TableReader(const TableConfig& config, Rejects* rejects);
+  bool read_next(TableBatch& batch);
   void open_next();
 
   TableConfig config_;
   Rejects* rejects_;
   std::vector<std::string> files_;
+  WatchedFiles watched_;
   size_t opened_ = 0;  // of files_
   std::vector<TableColumn> selected_;
   std::unique_ptr<File> file_;

@@ -10,6 +10,7 @@
 #include "runtime/process_group.h"
 #include "runtime/progress.h"
 #include "runtime/signals.h"
+#include "storage/watched_files.h"
 #include "tables/presets.h"
 #include "tables/rejects.h"
 #include "text/template.h"
@@ -213,12 +214,15 @@ void score_texts(const TextScoringConfig& config, const TextScoring& scoring, co
   const auto folder = model_folder(config.model);
   const auto task = scoring.open(folder, runtime.gpu);
   const auto encoder = open_tokenizer(config, folder, task.model.config());
-  parts.begin(scoring.config, may_change, files_of(config, folder));
+  const auto files = files_of(config, folder);
+  const datasets::WatchedFiles watched(files);
+  parts.begin(scoring.config, may_change, files);
   if (ranks.first()) log_info("device: {}", runtime.device);
 
   const auto start = std::chrono::steady_clock::now();
   Ahead ahead(rows, encoder, runtime.threads);
   const auto counts = score_share(config, task, parts, ahead, ranks);
+  watched.check();
   const auto sums = sum_of(counts, config, ranks);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   int64_t written = 0;

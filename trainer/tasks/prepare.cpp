@@ -8,6 +8,7 @@
 #include "runtime/progress.h"
 #include "runtime/signals.h"
 #include "schema/config.h"
+#include "storage/watched_files.h"
 #include "tables/presets.h"
 #include "tasks/sources.h"
 
@@ -46,6 +47,7 @@ std::string treatment(const PrepareConfig& config) {
 
 void prepare(const PrepareConfig& config, Runtime&) {
   const auto files = datasets::table_files(config.source.table);
+  const datasets::WatchedFiles watched(files);
   auto hashing = std::async(std::launch::async, describe_files, files);
 
   datasets::Rejects rejects(config.rejects_path(), config.source.unfit);
@@ -54,6 +56,7 @@ void prepare(const PrepareConfig& config, Runtime&) {
   auto data = datasets::collect(source, config.cleaning, scratch);
 
   const Json sources = hashing.get();
+  watched.check();
   const int64_t users = data.users.size(), items = data.items.size();
   const int64_t kept = std::ssize(data.ratings), repeated = data.received - kept;
   const Json provenance = {{"sources", sources},

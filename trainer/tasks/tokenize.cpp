@@ -5,6 +5,7 @@
 #include "core/parallel_for.h"
 #include "runtime/log.h"
 #include "schema/config.h"
+#include "storage/watched_files.h"
 #include "tables/presets.h"
 #include "tasks/sources.h"
 #include "text/tokenizer_files.h"
@@ -33,6 +34,7 @@ void tokenize(const TokenizeConfig& config, Runtime& runtime) {
     for (const auto& file : datasets::table_files(source.table)) files.push_back(file);
   }
 
+  const datasets::WatchedFiles watched(files);
   datasets::Rejects rejects(config.rejects_path(), config.data.unfit);
   datasets::TextSource source(config.data, rejects);
   const auto run = [&](int64_t tasks, const std::function<void(int64_t)>& task) {
@@ -42,6 +44,7 @@ void tokenize(const TokenizeConfig& config, Runtime& runtime) {
   };
   const auto describe = [&](const datasets::TextReport& report) -> datasets::Provenance {
     const Json sources = describe_files(files);
+    watched.check();
     const Json provenance = {{"sources", sources},
                              {"config", to_yaml(config)},
                              {"rows",

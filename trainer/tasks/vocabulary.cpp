@@ -3,6 +3,7 @@
 #include "engine/checkpoints.h"
 #include "engine/run_files.h"
 #include "runtime/log.h"
+#include "storage/watched_files.h"
 #include "text/tokenizer_files.h"
 #include "text/wordpiece_trainer.h"
 
@@ -17,12 +18,14 @@ void vocabulary(const VocabularyConfig& config, Runtime&) {
                                                  .strip_accents = chosen.strip_accents,
                                                  .lowercase = chosen.lowercase}});
   // Read twice: which rows are for training is known only when all were seen.
+  const datasets::WatchedFiles watched(config.reads());
   datasets::Rejects rejects(config.rejects_path(), config.data.unfit), again;
   datasets::TextDivision division(config.data, config.split);
   datasets::TextSource first(config.data, rejects), second(config.data, again);
   for (datasets::TextBatch batch; first.next(batch);) division.add(batch);
   const auto counts = division.divide(config.duplicates, rejects);
   division.visit_training(second, [&](std::string_view text) { trainer.add(text); });
+  watched.check();
   const auto spec = trainer.train();
 
   const std::filesystem::path folder = config.folder();

@@ -61,7 +61,7 @@ Outcome run_with_fault(const std::vector<std::string>& command, const std::files
                        Fault fault, const std::vector<std::string>& environment) {
   auto more = environment;
   more.push_back(fmt::format("SARTOR_FAULT_AT={}", at));
-  static constexpr const char* kinds[] = {"kill", "kill", "full", "terminate", "interrupt"};
+  static constexpr const char* kinds[] = {"kill", "kill", "full", "terminate", "interrupt", "grow"};
   more.push_back(fmt::format("SARTOR_FAULT_KIND={}", kinds[static_cast<int>(fault)]));
   more.push_back(fmt::format("SARTOR_FAULT_WHEN={}", fault == Fault::kill_after ? "after" : "before"));
   return run_command(command, preloaded(folder, more));

@@ -17,8 +17,9 @@ struct Outcome {
 // process's. Throws std::runtime_error if it cannot be started.
 Outcome run_command(const std::vector<std::string>& command, const std::vector<std::string>& environment = {});
 
-// terminate, interrupt: SIGTERM and SIGINT reach the program, which may handle them.
-enum class Fault { kill_before, kill_after, disk_full, terminate, interrupt };
+// terminate, interrupt: SIGTERM and SIGINT reach the program, which may handle them. grow: SARTOR_FAULT_FILE, of the
+// environment, gets a line more.
+enum class Fault { kill_before, kill_after, disk_full, terminate, interrupt, grow };
 
 // Runs `command` with the fault at its call number `at`, from 1, below `folder`. Status 137 if it was killed.
 Outcome run_with_fault(const std::vector<std::string>& command, const std::filesystem::path& folder, int64_t at,

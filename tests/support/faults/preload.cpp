@@ -4,7 +4,8 @@
 //   SARTOR_FAULT_FOLDER  absolute path; calls on files elsewhere pass untouched and uncounted
 //   SARTOR_FAULT_AT      number of the call to strike at, from 1; none: only count
 //   SARTOR_FAULT_KIND    kill (default): SIGKILL at that call · full: from that call on the disk is full (ENOSPC) ·
-//                        terminate: SIGTERM before that call, which goes on · interrupt: SIGINT likewise
+//                        terminate: SIGTERM before that call, which goes on · interrupt: SIGINT likewise ·
+//                        grow: the file SARTOR_FAULT_FILE gets a line more before that call, which goes on
 //   SARTOR_FAULT_WHEN    kill only: before (default) or after the call
 //   SARTOR_FAULT_COUNT   file that gets the number of calls when the program ends by itself
 //
@@ -68,6 +69,12 @@ void interrupt(int signal) {
   usleep(20'000);
 }
 
+void grow(const char* path) {
+  const int file = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (file < 0 || write(file, "grown\n", 6) != 6) abort();
+  close(file);
+}
+
 std::atomic<long> calls = 0;
 
 // Runs `call`, the real function, and counts it if it is watched.
@@ -80,6 +87,7 @@ template <class Call> auto strike(bool is_watched, Need need, const Call& call) 
     return -1;
   }
   if (number != at) return call();
+  if (strcmp(setting("SARTOR_FAULT_KIND"), "grow") == 0) return grow(setting("SARTOR_FAULT_FILE")), call();
   for (const auto& [kind, signal] : {std::pair{"terminate", SIGTERM}, {"interrupt", SIGINT}}) {
     if (strcmp(setting("SARTOR_FAULT_KIND"), kind) == 0) return interrupt(signal), call();
   }
