@@ -4,7 +4,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstdio>
+#include <functional>
+#include <string>
 #include <system_error>
 
 #include "storage/descriptor.h"
@@ -20,6 +25,16 @@ void sync(const fs::path& path) {
 }
 
 fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : "."; }
+
+// Calls use(path, PID) for all that are called .NAME.partial-PID beside `target`, whose name that is.
+void for_each_partial(const fs::path& target, const std::function<void(const fs::path&, std::string_view)>& use) {
+  const auto begin = fmt::format(".{}.partial-", target.filename().string());
+  if (!fs::is_directory(folder_of(target))) return;
+  for (const auto& entry : fs::directory_iterator(folder_of(target))) {
+    const auto name = entry.path().filename().string();
+    if (name.starts_with(begin)) use(entry.path(), std::string_view(name).substr(begin.size()));
+  }
+}
 
 void rename_synced(const fs::path& from, const fs::path& to) {
   check_system(std::rename(from.c_str(), to.c_str()) == 0, "rename to", to);
@@ -44,10 +59,16 @@ void AtomicFile::commit() {
 }
 
 void remove_partial(const fs::path& target) {
-  const auto begin = fmt::format(".{}.partial-", target.filename().string());
-  for (const auto& entry : fs::directory_iterator(folder_of(target))) {
-    if (entry.path().filename().string().starts_with(begin)) fs::remove(entry.path());
-  }
+  for_each_partial(target, [](const fs::path& path, std::string_view) { fs::remove(path); });
+}
+
+void remove_abandoned(const fs::path& target) {
+  for_each_partial(target, [](const fs::path& path, std::string_view digits) {
+    pid_t process = 0;
+    const auto [end, error] = std::from_chars(digits.begin(), digits.end(), process);
+    const bool known = error == std::errc() && end == digits.end() && process > 0;
+    if (known && kill(process, 0) != 0 && errno == ESRCH) fs::remove(path);
+  });
 }
 
 void write_file(const fs::path& path, std::string_view contents) {

@@ -27,6 +27,9 @@ class AtomicFile {
 // Removes what killed processes left of files on their way to `target`. Only for its one writer.
 void remove_partial(const std::filesystem::path& target);
 
+// The same for processes of this machine that are gone, beside other writers.
+void remove_abandoned(const std::filesystem::path& target);
+
 // Writes the whole file, atomically.
 void write_file(const std::filesystem::path& path, std::string_view contents);
 

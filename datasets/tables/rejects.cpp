@@ -59,7 +59,11 @@ void Rejects::finish() {
   errno = 0;
   out_.close();
   check_written();
-  file_->commit();
+  if (total_ > 0) {
+    file_->commit();
+  } else {
+    std::filesystem::remove(file_->target());
+  }
   file_.reset();
 }
 

@@ -16,7 +16,8 @@ namespace sartor::datasets {
 
 // A TSV file with the columns file, row, reason, text: one line a rejected row, written as it comes; only the counts
 // stay in memory. Text is escaped (\t, \n, \r, \\, \xHH for other control and broken bytes) and cut after 1,000 bytes.
-// The file takes its name in finish(); without it nothing remains. Failing writes throw std::runtime_error.
+// The file takes its name in finish(), or, where no row was rejected, one of an earlier run goes; without finish()
+// nothing changes. Failing writes throw std::runtime_error.
 class Rejects {
  public:
   Rejects() = default;  // counts only

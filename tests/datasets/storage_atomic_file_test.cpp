@@ -1,5 +1,9 @@
 #include "storage/atomic_file.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
 #include <system_error>
 
 #include "datasets/interactions_support.h"
@@ -12,6 +16,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::ThrowsMessage;
+using ::testing::UnorderedElementsAre;
 
 class AtomicFiles : public testing::FolderTest {};
 
@@ -40,6 +45,19 @@ TEST_F(AtomicFiles, WhatKilledProcessesLeftIsRemoved) {
   for (const auto* name : {".a.csv.partial-1", ".a.csv.partial-22", ".b.csv.partial-1", "a.csv"}) write(name, "x");
   remove_partial(path("a.csv"));
   EXPECT_THAT(files(), ElementsAre(".b.csv.partial-1", "a.csv"));
+}
+
+TEST_F(AtomicFiles, WhatLivingProcessesWriteStays) {
+  const pid_t gone = fork();
+  if (gone == 0) _exit(0);
+  waitpid(gone, nullptr, 0);
+  const auto dead = "." + std::string("表.csv.partial-") + std::to_string(gone);
+  const auto living = ".表.csv.partial-" + std::to_string(getpid());
+  for (const auto& name : {dead, living, std::string(".表.csv.partial-x"), std::string(".表.csv.partial-0")})
+    write(name, "x");
+  remove_abandoned(path("表.csv"));
+  EXPECT_THAT(files(), UnorderedElementsAre(living, ".表.csv.partial-x", ".表.csv.partial-0"));
+  EXPECT_NO_THROW(remove_abandoned(path("none/a.csv")));
 }
 
 TEST_F(AtomicFiles, NameWhatFails) {

@@ -252,6 +252,15 @@ TEST_F(Ratings, RejectsAreEscapedAndAppearWhenFinished) {
               ThrowsMessage<std::runtime_error>(AllOf(HasSubstr("none/rejects.tsv"), HasSubstr("No such file"))));
 }
 
+TEST_F(Ratings, RejectsOfAnEarlierRunGoWhereNoneAreRejected) {
+  write("rejects.tsv", "of an earlier run");
+  { Rejects unfinished(path("rejects.tsv")); }
+  EXPECT_THAT(files(), Contains("rejects.tsv"));
+  Rejects(path("rejects.tsv")).finish();
+  EXPECT_THAT(files(), IsEmpty());
+  Rejects(path("rejects.tsv")).finish();
+}
+
 TEST_F(Ratings, ItemTables) {
   const auto table = [&](std::string_view name, std::string_view bytes, TablePreset preset) {
     return ItemTable({.table = {.path = write(name, bytes), .preset = preset}}, rejects_);

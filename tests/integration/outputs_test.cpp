@@ -1,7 +1,9 @@
-// What a task must not write over: each task of both programs, on every path that it reads or writes otherwise.
+// What a task must not write over: each task of both programs, on every path that it reads or writes otherwise. What
+// earlier runs left that it must remove.
 #include <map>
 
 #include "integration/fixture.h"
+#include "support/bert_folders.h"
 
 namespace sartor::testing {
 namespace {
@@ -117,6 +119,53 @@ TEST_F(Outputs, AreRefusedWhereTheyAreInTheWay) {
     EXPECT_THAT(outcome.err, HasSubstr(said));
     EXPECT_EQ(contents(), before);
   }
+}
+
+class EarlierRuns : public Programs {
+ protected:
+  int64_t partials() const {
+    return std::ranges::count_if(files(), [](const auto& name) { return name.find(".partial-") != name.npos; });
+  }
+
+  // The task rejects a row of `source` at first, and none once that is mended.
+  void rejects_go(const std::string& config, const std::string& source, const std::string& row,
+                  const std::string& rejects) {
+    SCOPED_TRACE(config);
+    const auto rows = read(source);
+    write(source, rows + row);
+    expect_done(train(config));
+    EXPECT_THAT(read(rejects), HasSubstr(path(source)));
+    write(source, rows);
+    expect_done(train(config, {"--overwrite"}));
+    EXPECT_FALSE(std::filesystem::exists(path(rejects)));
+  }
+};
+
+TEST_F(EarlierRuns, LeaveNoPartialFiles) {
+  write_ratings();
+  const auto killed = command("sartor-train", prepare_config);
+  const auto calls = count_calls(killed, folder_);
+  std::filesystem::remove(path("prepared.h5"));
+  for (const int64_t at : {calls / 2, calls - 1}) {
+    EXPECT_EQ(run_with_fault(killed, folder_, at, Fault::kill_before).status, 137);
+  }
+  EXPECT_GT(partials(), 0);
+  write(".prepared.h5.partial-" + std::to_string(getpid()), "of one that is still running");
+  expect_done(train(prepare_config));
+  EXPECT_EQ(partials(), 1);
+}
+
+TEST_F(EarlierRuns, LeaveNoRejects) {
+  write_ratings();
+  rejects_go(prepare_config, "ratings.csv", "u,i,much,1\n", "prepared.h5.rejects.tsv");
+  write_bert_folder(path("model"), small_bert());
+  std::string lines = "text,label\n";
+  for (int row = 0; row < 50; row++) lines += fmt::format("好 good {},{}\n", row, row % 2);
+  write("文.csv", lines);
+  const std::string data = "data: {sources: [{path: FOLDER/文.csv}], label: {column: label}}\n";
+  rejects_go("task: tokenize\n" + data + "tokenizer: FOLDER/model\noutput: FOLDER/texts.h5\n", "文.csv", ",1\n",
+             "texts.h5.rejects.tsv");
+  rejects_go("task: vocabulary\n" + data + "output: FOLDER/词\n", "文.csv", ",1\n", "词.rejects.tsv");
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ fs::path partial(const fs::path& target) { return target.string() + ".partial"; 
 
 void save_folder(const fs::path& target, const Save& save) {
   const auto aside = partial(target);
+  fs::remove_all(aside);  // of a process that was killed
   fs::create_directory(aside);
   try {
     save(aside);

@@ -11,6 +11,7 @@
 #include "runtime/signals.h"
 #include "schema/document.h"
 #include "schema/require.h"
+#include "storage/atomic_file.h"
 
 namespace sartor {
 namespace {
@@ -103,11 +104,12 @@ void detail::print_dry_run(const std::string& resolved, const std::vector<fs::pa
     fmt::print("# writes {}{}\n", path.string(), fs::exists(path) ? "  (exists)" : "");
 }
 
-void detail::refuse_existing(const std::vector<Output>& outputs, const Invocation& invocation) {
+void detail::prepare_outputs(const std::vector<Output>& outputs, const Invocation& invocation) {
   require(!invocation.resume, "this task has nothing to resume");
   for (const auto& [path, folder] : outputs) {
     require(invocation.overwrite || !fs::exists(path), "{} exists: --overwrite replaces it", path.string());
   }
+  for (const auto& [path, folder] : outputs) datasets::remove_abandoned(path);
 }
 
 int run_program(const Program& program, int argc, const char* const* argv) {

@@ -62,7 +62,7 @@ concept TaskConfig = Section<Config> && std::derived_from<Config, RuntimeConfig>
 namespace detail {
 void print_dry_run(const std::string& resolved, const std::vector<std::filesystem::path>& reads,
                    const std::vector<Output>& writes);
-void refuse_existing(const std::vector<Output>& outputs, const Invocation& invocation);
+void prepare_outputs(const std::vector<Output>& outputs, const Invocation& invocation);
 }  // namespace detail
 
 // A task by what it does with its config and the command line.
@@ -87,7 +87,7 @@ Task make_task(std::string name, std::string summary, std::function<void(const C
 template <TaskConfig Config> Task task(std::string name, std::string summary, void (*run)(const Config&, Runtime&)) {
   return make_task<Config>(std::move(name), std::move(summary),
                            [run](const Config& config, const Invocation& invocation) {
-                             detail::refuse_existing(config.writes(), invocation);
+                             detail::prepare_outputs(config.writes(), invocation);
                              Runtime runtime = make_runtime(config);
                              run(config, runtime);
                            });

@@ -71,7 +71,7 @@ void prepare(const PrepareConfig& config, Runtime&) {
   const auto report = datasets::write_prepared(
       config.output, std::move(data), config.split,
       {provenance.dump(2, ' ', false, Json::error_handler_t::replace), data_hash(sources, treatment(config))});
-  if (rejects.total() > 0) rejects.finish();
+  rejects.finish();
 
   log_info("{}: {} ratings of {} users and {} items; {} rejected, {} repeated", config.output, kept, users, items,
            rejects.total(), repeated);

@@ -59,7 +59,7 @@ void tokenize(const TokenizeConfig& config, Runtime& runtime) {
   };
   const auto report = write_texts(config.output, source, config.data, tokenizer, {config.max_length, config.longer},
                                   config.duplicates, config.split, {tokenizer_hash, describe}, run);
-  if (rejects.total() > 0) rejects.finish();
+  rejects.finish();
 
   log_info("{}: {} rows; {} rejected, {} repeated, {} whose labels contradict another's of the same text",
            config.output, report.read + rejects.total(), rejects.total(), report.repeated, report.contradicting);

@@ -31,7 +31,7 @@ void vocabulary(const VocabularyConfig& config, Runtime&) {
   const std::filesystem::path folder = config.folder();
   if (std::filesystem::exists(folder)) put_aside(folder);
   save_folder(folder, [&](const auto& aside) { text::write_tokenizer(aside, spec, config.model_max_length); });
-  if (rejects.total() > 0) rejects.finish();
+  rejects.finish();
   log_info("{}: {} tokens from {} training rows of {}; {} rejected", folder.string(), spec.vocabulary.size(),
            counts.train, counts.read + rejects.total(), rejects.total());
   if (rejects.total() > 0) log_warning("{} says why rows were rejected", config.rejects_path());
