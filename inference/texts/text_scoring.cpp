@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <future>
 
 #include "core/parallel_for.h"
@@ -137,8 +136,7 @@ class PartWriter {
 
 void look_at_signals(const TextScoringConfig& config) {
   if (const int signal = stop_signal()) {
-    const char* name = signal == SIGINT ? "SIGINT" : "SIGTERM";
-    throw Stopped(signal, fmt::format("stopped by {}: --resume continues {}", name, config.output));
+    throw Stopped(signal, fmt::format("stopped by {}: --resume continues {}", signal_name(signal), config.output));
   }
 }
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <csignal>
 #include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -177,9 +176,8 @@ Steps Run::steps(int64_t count, int64_t per_epoch) {
 void Run::end_step(int64_t step) {
   if (progress_) progress_->update(step, latest_);
   if (stopping_ == 0) return;
-  throw Stopped(stopping_,
-                fmt::format("stopped by {} after {} {}: --resume continues {}",
-                            stopping_ == SIGINT ? "SIGINT" : "SIGTERM", request_.unit, step, request_.folder.string()));
+  throw Stopped(stopping_, fmt::format("stopped by {} after {} {}: --resume continues {}", signal_name(stopping_),
+                                       request_.unit, step, request_.folder.string()));
 }
 
 void Run::log(int64_t step, const Scores& scores) {
@@ -195,8 +193,11 @@ void Run::log(int64_t step, const Scores& scores) {
 bool Run::checkpoint_due(int64_t step, bool good) {
   stopping_ = stop_signal();
   if (request_.ranks) {  // one that was signalled stops all
-    const auto signalled = request_.ranks->sum({stopping_ == SIGINT ? 1.0 : 0.0, stopping_ == SIGTERM ? 1.0 : 0.0});
-    stopping_ = signalled[0] > 0 ? SIGINT : signalled[1] > 0 ? SIGTERM : 0;
+    std::vector<double> signalled;
+    for (const int signal : stop_signals) signalled.push_back(stopping_ == signal ? 1 : 0);
+    signalled = request_.ranks->sum(std::move(signalled));
+    const auto first = std::ranges::find_if(signalled, [](double ranks) { return ranks > 0; }) - signalled.begin();
+    stopping_ = first < std::ssize(stop_signals) ? stop_signals[first] : 0;
   }
   if (stopping_ != 0 || step == steps_) return true;
   const auto& [strategy, every, keep] = request_.checkpoint;

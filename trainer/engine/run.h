@@ -95,9 +95,10 @@ class Run {
     if (resumed_from_) model.load(*resumed_from_);
   }
 
-  // The epochs or steps still to be done, of 1 .. count, with progress on stderr. When SIGINT or SIGTERM reaches any
-  // rank, the step under way is finished and saved, then Stopped is thrown. A loop that ends early by `break` is done.
-  // Throws std::invalid_argument if the run has done more than `count`. per_epoch: steps, for checkpoints by epochs.
+  // The epochs or steps still to be done, of 1 .. count, with progress on stderr. When a stop signal (signals.h)
+  // reaches any rank, the step under way is finished and saved, then Stopped is thrown. A loop that ends early by
+  // `break` is done. Throws std::invalid_argument if the run has done more than `count`. per_epoch: steps, for
+  // checkpoints by epochs.
   Steps steps(int64_t count, int64_t per_epoch = 1);
   int64_t done() const { return state_.done; }  // when this process began
 

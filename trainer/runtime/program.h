@@ -47,8 +47,10 @@ struct Program {
 
 // Does what the command line says. Every failure is one line on stderr, "sartor-train: ...". Returns the exit status:
 //
-//   0  done                                    2    the user's to mend: config, data, what the disk or the rights
-//   refuse 1  a failure                               130  stopped by SIGINT        143  stopped by SIGTERM
+//   0    done
+//   1    a failure
+//   2    a user error: config, data, what the disk or the rights refuse
+//   129  stopped by SIGHUP; 130 by SIGINT; 143 by SIGTERM
 int run_program(const Program& program, int argc, const char* const* argv);
 
 // The config of a task. reads() are the files and folders that it opens, patterns expanded; writes() are all that it

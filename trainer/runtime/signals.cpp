@@ -1,7 +1,6 @@
 #include "runtime/signals.h"
 
 #include <atomic>
-#include <csignal>
 #include <thread>
 
 namespace sartor {
@@ -9,17 +8,24 @@ namespace {
 
 std::atomic<int> noted = 0;
 
-sigset_t stop_signals() {
+bool is_ignored(int signal) {
+  struct sigaction now {};
+  return sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+// Blocked signals reach sigwait() even where they are ignored: such a SIGHUP is left out.
+sigset_t signals_to_catch() {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
+  for (const int signal : stop_signals) {
+    if (signal != SIGHUP || !is_ignored(signal)) sigaddset(&signals, signal);
+  }
   return signals;
 }
 
 void end_by(int signal) {
   std::signal(signal, SIG_DFL);
-  const auto unblocked = stop_signals();
+  const auto unblocked = signals_to_catch();
   pthread_sigmask(SIG_UNBLOCK, &unblocked, nullptr);
   std::raise(signal);
 }
@@ -30,7 +36,7 @@ void catch_stop_signals(bool launched) {
   noted = 0;
   // A thread waits for them and all others block them, as no handler may interrupt a product: oneDNN's for AVX2 keep
   // values below the end of the stack, where a handler would write.
-  const auto signals = stop_signals();
+  const auto signals = signals_to_catch();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::thread([signals, launched] {
     for (int signal = 0; sigwait(&signals, &signal) == 0;) {
@@ -41,5 +47,7 @@ void catch_stop_signals(bool launched) {
 }
 
 int stop_signal() { return noted; }
+
+const char* signal_name(int signal) { return signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "SIGHUP"; }
 
 }  // namespace sartor

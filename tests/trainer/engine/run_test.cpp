@@ -337,6 +337,13 @@ TEST_F(RunTest, SignalSavesTheEpochAndStops) {
 
   EXPECT_EQ(run_command(command).status, 0);
   EXPECT_EQ(run_command(command).out, "complete\n");
+
+  command = toy;
+  command.insert(command.end(), {"signal_in=2", fmt::format("signal={}", SIGHUP), "output=runs/b"});
+  const auto hung_up = run_command(command);
+  EXPECT_EQ(hung_up.status, 129);
+  EXPECT_THAT(hung_up.err, EndsWith("toy: stopped by SIGHUP after epoch 2: --resume continues runs/b\n"));
+  EXPECT_THAT(names_in("runs/b/checkpoints"), ElementsAre("epoch-000002"));
 }
 
 TEST_F(RunTest, BrokenFilesAreNamed) {

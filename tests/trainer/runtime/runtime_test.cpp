@@ -174,6 +174,23 @@ TEST_F(RuntimeTest, FirstSignalIsNotedAndTheSecondEndsTheProcess) {
   EXPECT_EXIT(signalled_under_torchrun(), ExitedWithCode(0), "");
 }
 
+TEST_F(RuntimeTest, HangupIsAStopSignalUnlessItIsIgnored) {
+  const auto hung_up = [] {
+    catch_stop_signals();
+    send_stop_signal(SIGHUP);
+    _exit(0);
+  };
+  EXPECT_EXIT(hung_up(), ExitedWithCode(0), "");
+  const auto under_nohup = [] {
+    std::signal(SIGHUP, SIG_IGN);
+    catch_stop_signals();
+    kill(getpid(), SIGHUP);
+    send_stop_signal(SIGTERM);  // would end the process were it the second
+    _exit(0);
+  };
+  EXPECT_EXIT(under_nohup(), ExitedWithCode(0), "");
+}
+
 TEST_F(RuntimeTest, TorchModuleCountsTheDevices) {
   const auto [module, why_not] = find_torch_module();
 #ifdef SARTOR_WITHOUT_CUDA
