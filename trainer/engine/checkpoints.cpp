@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <map>
@@ -54,6 +55,7 @@ std::map<int64_t, fs::path> Checkpoints::whole() const {
 
 void Checkpoints::save(const RunState& state, const Save& save) {
   fs::create_directories(folder_);
+  fs::remove_all(path_of(state.done));
   save_folder(path_of(state.done), [&](const fs::path& folder) {
     save(folder);
     const nlohmann::ordered_json values = {{unit_, state.done}, {"metrics_lines", state.metrics_lines}};
@@ -64,9 +66,20 @@ void Checkpoints::save(const RunState& state, const Save& save) {
 
 fs::path Checkpoints::path_of(int64_t done) const { return folder_ / fmt::format("{}-{:06}", unit_, done); }
 
-std::optional<fs::path> Checkpoints::newest() const {
-  const auto found = whole();
-  return found.empty() ? std::nullopt : std::optional(found.rbegin()->second);
+std::vector<int64_t> Checkpoints::newest_first() const {
+  std::vector<int64_t> found;
+  for (const auto& [done, path] : whole()) found.push_back(done);
+  std::ranges::reverse(found);
+  return found;
+}
+
+void Checkpoints::put_aside_after(int64_t done) const {
+  for (const auto& [more, path] : whole()) {
+    if (more <= done) continue;
+    const fs::path aside = path.string() + ".damaged";
+    fs::remove_all(aside);
+    fs::rename(path, aside);
+  }
 }
 
 void Checkpoints::tidy() const {

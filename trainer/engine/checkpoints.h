@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <functional>
 #include <map>
-#include <optional>
 #include <string>
+#include <vector>
 
 namespace sartor {
 
@@ -30,14 +30,17 @@ class Checkpoints {
   Checkpoints(std::filesystem::path folder, std::string unit, int64_t keep)
       : folder_(std::move(folder)), unit_(std::move(unit)), keep_(keep) {}
 
-  // Saves a checkpoint, then tidies up. Throws what `save` throws, and std::system_error; those saved before are then
-  // still there.
+  // Saves a checkpoint, in place of one that has done as much, then tidies up. Throws what `save` throws, and
+  // std::system_error; other checkpoints are then still there.
   void save(const RunState& state, const Save& save);
 
   std::filesystem::path path_of(int64_t done) const;
 
-  // Folder of the newest checkpoint, if any.
-  std::optional<std::filesystem::path> newest() const;
+  // What each checkpoint has done, the newest first.
+  std::vector<int64_t> newest_first() const;
+
+  // Renames those that have done more than `done` to NAME.damaged. Only for the run's one writer.
+  void put_aside_after(int64_t done) const;
 
   // Removes what a killed process left half-done, and all but the `keep` newest. Only for the run's one writer.
   void tidy() const;

@@ -2,13 +2,18 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <exception>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <sstream>
+#include <stdexcept>
 #include <string_view>
 
 #include "runtime/log.h"
@@ -114,15 +119,42 @@ Run::Run(RunRequest request)
     folder_.emplace(request_.folder, claim(request_));
     if (request_.resume) {
       complete_ = !changed(request_, folder_->path() / "run.yaml") && fs::exists(folder_->path() / "results.json");
-      resumed_from_ = checkpoints_.newest();
+      resumable_ = checkpoints_.newest_first();
     }
   }
   if (request_.ranks) {
-    const auto told = request_.ranks->from_first((complete_ ? "c" : "-") + resumed_from_.value_or("").string());
-    complete_ = told[0] == 'c';
-    if (told.size() > 1) resumed_from_ = told.substr(1);
+    std::istringstream told(
+        request_.ranks->from_first(fmt::format("{} {}", int{complete_}, fmt::join(resumable_, " "))));
+    told >> complete_;
+    resumable_.assign(std::istream_iterator<int64_t>(told), {});
   }
-  if (resumed_from_) state_ = checkpoints_.state_of(*resumed_from_);
+  use_newest([](const auto&) {});
+}
+
+// With the state of the newest checkpoint that all ranks can use, forgets those after it.
+void Run::use_newest(const std::function<void(const fs::path& folder)>& use) {
+  while (!resumable_.empty()) {
+    const auto path = checkpoints_.path_of(resumable_.front());
+    std::exception_ptr fault;
+    std::string why = "another rank cannot read it";
+    try {
+      const auto state = checkpoints_.state_of(path);
+      use(path);
+      state_ = state;
+    } catch (const std::exception& error) {
+      fault = std::current_exception();
+      why = error.what();
+    }
+    const double failed = fault ? 1 : 0;
+    if ((request_.ranks ? request_.ranks->sum({failed})[0] : failed) == 0) return;
+    if (resumable_.size() == 1) {
+      if (fault) std::rethrow_exception(fault);
+      throw std::runtime_error(fmt::format("{}: {}", path.string(), why));
+    }
+    resumable_.erase(resumable_.begin());
+    const auto before = checkpoints_.path_of(resumable_.front());
+    if (folder_) log_warning("{} is damaged, {} is used instead: {}", path.string(), before.string(), why);
+  }
 }
 
 void Run::record(const std::string& name, const std::string& value) {
@@ -147,6 +179,7 @@ void Run::start_writing() {
   provenance["starts"].push_back(std::move(start));
   if (request_.resume) {
     remove_partial(folder);
+    checkpoints_.put_aside_after(state_.done);
     checkpoints_.tidy();
     fs::remove(folder / "results.json");
   } else {  // here, so that publish() makes their names last

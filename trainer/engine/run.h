@@ -14,6 +14,7 @@
 #include <concepts>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -90,9 +91,10 @@ class Run {
   // began with another value.
   void record(const std::string& name, const std::string& value);
 
-  // Loads the newest checkpoint of a resumed run; otherwise leaves the model as it is.
+  // Loads the newest checkpoint of a resumed run, or, with a warning, the newest one that is not damaged; otherwise
+  // leaves the model as it is. Throws what loading the last of them throws.
   void restore(Checkpointable auto& model) {
-    if (resumed_from_) model.load(*resumed_from_);
+    use_newest([&](const auto& folder) { model.load(folder); });
   }
 
   // The epochs or steps still to be done, of 1 .. count, with progress on stderr. When a stop signal (signals.h)
@@ -128,6 +130,7 @@ class Run {
  private:
   friend class Steps;
 
+  void use_newest(const std::function<void(const std::filesystem::path& folder)>& use);
   void start_writing();
   void end_step(int64_t step);
   bool checkpoint_due(int64_t step, bool good);
@@ -136,9 +139,9 @@ class Run {
   RunRequest request_;
   std::optional<RunFolder> folder_;  // the first rank's
   Checkpoints checkpoints_, best_;
-  std::optional<std::filesystem::path> resumed_from_;  // checkpoint
-  RunState state_;                                     // of the last checkpoint
-  int64_t steps_ = 0, per_epoch_ = 1;                  // in all, of an epoch
+  std::vector<int64_t> resumable_;     // what the checkpoints to resume from have done, the newest first
+  RunState state_;                     // of the first of them
+  int64_t steps_ = 0, per_epoch_ = 1;  // in all, of an epoch
   bool complete_ = false;
   std::vector<std::pair<std::string, std::string>> facts_;  // recorded
   int stopping_ = 0;                                        // signal that checkpoint() saw

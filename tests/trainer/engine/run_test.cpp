@@ -346,8 +346,50 @@ TEST_F(RunTest, SignalSavesTheEpochAndStops) {
   EXPECT_THAT(names_in("runs/b/checkpoints"), ElementsAre("epoch-000002"));
 }
 
+TEST_F(RunTest, ADamagedCheckpointFallsBackToTheOneBefore) {
+  const auto whole = train(request("runs/whole"));
+  auto asked = request();
+  asked.checkpoint.keep = 3;
+  for (const auto* damaged : {"weights", "optimizer/momentum", "state.json"}) {
+    fs::remove_all("runs/a");
+    EXPECT_THROW(train(asked, 5, 5), Crashed);
+    std::ofstream(fs::path("runs/a/checkpoints/epoch-000004") / damaged) << "";
+    fs::remove(fs::path("runs/a/checkpoints/epoch-000003") / damaged);
+    ::testing::internal::CaptureStderr();
+    EXPECT_THROW(train(resumed(asked), 5, 4), Crashed);
+    const auto said = ::testing::internal::GetCapturedStderr();
+    EXPECT_THAT(said, HasSubstr("epoch-000004 is damaged, runs/a/checkpoints/epoch-000003 is used instead: "));
+    EXPECT_THAT(said, HasSubstr("epoch-000003 is damaged, runs/a/checkpoints/epoch-000002 is used instead: "));
+    EXPECT_THAT(names_in("runs/a/checkpoints"),
+                ElementsAre("epoch-000002", "epoch-000003", "epoch-000003.damaged", "epoch-000004.damaged"));
+    const auto model = train(resumed(asked));
+    EXPECT_EQ(model.weights, whole.weights);
+    EXPECT_THAT(logged_epochs("runs/a"), ElementsAre(1, 2, 3, 4, 5));
+  }
+}
+
+TEST_F(RunTest, WithoutASoundCheckpointTheDamageIsNamed) {
+  EXPECT_THROW(train(request(), 5, 3), Crashed);
+  for (const auto* name : {"epoch-000001", "epoch-000002"})
+    fs::remove(fs::path("runs/a/checkpoints") / name / "weights");
+  EXPECT_THAT([] { train(resumed()); }, ThrowsMessage<std::runtime_error>(HasSubstr("epoch-000001/weights")));
+  EXPECT_THAT(names_in("runs/a/checkpoints"), ElementsAre("epoch-000001", "epoch-000002"));
+}
+
+TEST_F(RunTest, TheBestOfAStepThatIsTakenAgainReplacesTheFirst) {
+  const auto writes = [](const std::string& name) {
+    return [=](const fs::path& folder) { std::ofstream(folder / name) << "x"; };
+  };
+  sartor::Run run(request());
+  for (auto epoch : run.steps(1)) run.checkpoint(epoch, ToyModel());
+  run.keep_best(1, writes("killed"));
+  run.keep_best(1, writes("resumed"));
+  EXPECT_THAT(names_in(run.best(1)), ElementsAre("resumed", "state.json"));
+}
+
 TEST_F(RunTest, BrokenFilesAreNamed) {
   EXPECT_THROW(train(request(), 5, 3), Crashed);
+  fs::remove_all("runs/a/checkpoints/epoch-000001");
   const auto refusal = [](const std::string& part) {
     return ThrowsMessage<std::invalid_argument>(AllOf(HasSubstr("runs/a/"), HasSubstr(part)));
   };
