@@ -20,6 +20,8 @@ int main(int argc, char** argv) {
                       inference::similar),
                  make_task<inference::ClassifyConfig>("classify", "Classes and probabilities of texts.",
                                                       inference::classify),
-                 make_task<inference::EmbedConfig>("embed", "Embeddings of texts.", inference::embed)}},
+                 make_task<inference::EmbedConfig>("embed", "Embeddings of texts.", inference::embed)},
+       .other = "sartor-train",
+       .tasks_of_other = {"prepare", "factorize", "vocabulary", "tokenize", "pretrain", "classify"}},
       argc, argv);
 }

@@ -21,6 +21,8 @@ int main(int argc, char** argv) {
                  task("vocabulary", "Tables of texts in, a tokenizer's folder out.", vocabulary),
                  task("tokenize", "Tables of texts in, one tokenized HDF5 file out.", tokenize),
                  make_task<PretrainConfig>("pretrain", "Trains a BERT on texts without labels.", pretrain),
-                 make_task<ClassifyConfig>("classify", "Fine-tunes a BERT that classifies texts.", classify)}},
+                 make_task<ClassifyConfig>("classify", "Fine-tunes a BERT that classifies texts.", classify)},
+       .other = "sartor-infer",
+       .tasks_of_other = {"recommend", "similar", "classify", "embed"}},
       argc, argv);
 }

@@ -1,8 +1,12 @@
 #include "schema/config.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 namespace sartor {
 namespace detail {
@@ -40,6 +44,19 @@ template <class T> void parse_float(const Place& place, const Range& limit, T& v
   Parsed parsed = parse_number(place.node, value);
   if (parsed.good && !std::isfinite(value)) parsed = {false, " (finite)"};
   if (!parsed.good || !limit.holds(value)) place.unexpected(takes<T>(limit), parsed.hint);
+}
+
+// As a shell takes it. A name that is no user's stays, as files may be called so.
+std::string with_home(const std::string& path) {
+  if (!path.starts_with('~')) return path;
+  const size_t end = std::min(path.find('/'), path.size());
+  const std::string user = path.substr(1, end - 1);
+  const char* home = user.empty() ? std::getenv("HOME") : nullptr;
+  if (!home) {
+    const passwd* known = user.empty() ? getpwuid(getuid()) : getpwnam(user.c_str());
+    home = known ? known->pw_dir : nullptr;
+  }
+  return home ? home + path.substr(end) : path;
 }
 
 // Shortest text that reads back as the same number, and that YAML 1.1 takes for a float: 1.0, 1.0e-08.
@@ -88,9 +105,10 @@ void parse(const Place& place, const Range& limit, double& value) { parse_float(
 
 void parse(const Place& place, const OneOf& limit, std::string& value) {
   if (!limit.values.empty()) parse_choice(place, limit.values);
-  if (place.node.kind == Kind::empty) place.unexpected("text", " (\"\" for an empty one)");
-  if (place.node.kind != Kind::scalar) place.unexpected("text");
-  value = place.node.scalar;
+  if (place.node.kind == Kind::empty && !limit.is_path) place.unexpected("text", " (\"\" for an empty one)");
+  const bool missing = place.node.kind != Kind::scalar || (limit.is_path && place.node.scalar.empty());
+  if (missing) place.unexpected(limit.is_path ? "path" : "text");
+  value = limit.is_path ? with_home(place.node.scalar) : place.node.scalar;
 }
 
 size_t parse_choice(const Place& place, const std::vector<std::string_view>& names) {

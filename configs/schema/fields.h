@@ -51,12 +51,15 @@ constexpr Range at_least(double low) { return {.low = low}; }
 constexpr Range at_most(double high) { return {.high = high}; }
 constexpr Range above(double low) { return {.low = low, .open = true}; }
 
-// What a text may be; anything if empty. Where the set is known to the compiler an enum is better.
+// What a text may be; anything if empty. Where the set is known to the compiler an enum is better. A path may begin
+// with ~ or ~NAME, for the home folder of this user or another.
 struct OneOf {
   std::vector<std::string_view> values;
+  bool is_path = false;
 };
 
-OneOf one_of(std::convertible_to<std::string_view> auto... values) { return {{values...}}; }
+OneOf one_of(std::convertible_to<std::string_view> auto... values) { return {.values = {values...}}; }
+inline OneOf file_path() { return {.is_path = true}; }
 
 struct NoLimit {};
 

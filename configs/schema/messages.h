@@ -36,7 +36,7 @@ template <class T> std::string takes(const LimitOf<T>& limit, std::string_view p
   if constexpr (std::same_as<T, int64_t>) return fmt::format("integer{}{}", plural, in_words(limit));
   if constexpr (std::floating_point<T>) return fmt::format("number{}{}", plural, in_words(limit));
   if constexpr (std::same_as<T, std::string>)
-    return limit.values.empty() ? fmt::format("text{}", plural) : either(limit.values);
+    return limit.values.empty() ? fmt::format("{}{}", limit.is_path ? "path" : "text", plural) : either(limit.values);
 }
 
 }  // namespace sartor

@@ -68,7 +68,8 @@ struct TableConfig {
   std::vector<std::string> column_names = {};
 
   template <class Fields> void describe(Fields& field) {
-    field.required("path", path, "File to read, or a pattern such as parts/*.parquet: its files in order of name.");
+    field.required("path", path, file_path(),
+                   "File to read, or a pattern such as parts/*.parquet: its files in order of name.");
     field("preset", preset, "Public data set whose files are known by name; other fields override what it says.");
     field("format", format,
           "Form of the file; auto goes by its name, to which .gz, .bz2 or .zst may be added for text forms.");

@@ -23,9 +23,9 @@ struct RecommendConfig : RuntimeConfig {
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
-    field.required("model", model, "Run folder of a factorisation, or its factors.h5.");
+    field.required("model", model, file_path(), "Run folder of a factorisation, or its factors.h5.");
     field.required(
-        "output", output,
+        "output", output, file_path(),
         "Table to write, .csv, .tsv, .jsonl or .parquet: user, rank, item, score, basis, and columns of items.");
     field("k", k, between(1, 100000), "Items a user.");
     field("exclude_seen", exclude_seen, "Leave out what the user has rated already.");

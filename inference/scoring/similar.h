@@ -28,9 +28,10 @@ struct SimilarConfig : RuntimeConfig {
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
-    field.required("model", model, "Run folder of a factorisation, its factors.h5, or a file of task: embed.");
+    field.required("model", model, file_path(),
+                   "Run folder of a factorisation, its factors.h5, or a file of task: embed.");
     field.required(
-        "output", output,
+        "output", output, file_path(),
         "Table to write, .csv, .tsv, .jsonl or .parquet: id, rank, neighbour, cosine, and columns of items.");
     field("of", of, "What is compared, by the cosine of its factors; of embeddings, the texts.");
     field("k", k, between(1, 100000), "Neighbours of each.");

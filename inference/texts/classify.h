@@ -27,7 +27,7 @@ struct ClassifyConfig : TextScoringConfig {
     field("threshold", threshold, between(0, 1), "multi_label: a text is of the classes above this probability.");
     field("separator", separator, "multi_label: between the classes of a text.");
     field.required(
-        "output", output,
+        "output", output, file_path(),
         "Table to write, .csv, .tsv, .jsonl or .parquet: row (the record's place in the source, from 0), the "
         "columns of keep, then label and probability, or value of a regression.");
   }

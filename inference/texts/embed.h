@@ -20,7 +20,7 @@ struct EmbedConfig : TextScoringConfig {
           "Column of the texts' ids; by default their places in the source, from 0. similar wants each once.");
     field("pooling", pooling, "Of the last hidden states: their mean over a text's tokens, or that of its first.");
     field("normalize", normalize, "Whether embeddings have length 1.");
-    field.required("output", output,
+    field.required("output", output, file_path(),
                    "HDF5 file to write: ids, rows (places in the source, from 0), vectors (texts, hidden).");
   }
 };

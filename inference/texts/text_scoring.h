@@ -32,7 +32,8 @@ struct TextScoringConfig : RuntimeConfig {
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
-    field.required("model", model, "Run folder of task: classify of sartor-train, or a Hugging Face folder.");
+    field.required("model", model, file_path(),
+                   "Run folder of task: classify of sartor-train, or a Hugging Face folder.");
     field("source", source, "Table of texts.");
     field("text", text, "Template of a row's text: its columns' names in braces.");
     field("pair", pair, "Template of a second text, for models that take two.");
@@ -45,7 +46,7 @@ struct TextScoringConfig : RuntimeConfig {
     field("rows_per_part", rows_per_part, between(1, 1e12),
           "Rows of the source after which work is put aside in OUTPUT.parts, from where --resume goes on. Ranks take "
           "these parts in turn.");
-    field("rejects", rejects,
+    field("rejects", rejects, file_path(),
           "TSV file for rows that are unfit, with the reason; beside the output, as OUTPUT.rejects.tsv, if absent.");
     field("ddp_timeout", ddp_timeout, at_least(1),
           "Seconds that ranks wait for each other: at the end, for the slowest one's last part.");

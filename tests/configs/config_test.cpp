@@ -2,6 +2,10 @@
 #include "schema/config.h"
 
 #include <gmock/gmock.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cstdlib>
 
 #include "configs/example_config.h"
 #include "schema/document.h"
@@ -56,6 +60,24 @@ model:
   EXPECT_EQ(config.items->path, "2024");
   EXPECT_EQ(config.model,
             (example::ModelConfig{.factors = 128, .regularization = 0.5f, .tolerance = 1, .weighted = false}));
+}
+
+TEST(Config, PathsMayBeginWithAHomeFolder) {
+  const auto path_of = [](const std::string& path) {
+    return read("task: example\nsources: [{path: '" + path + "'}]\nitems: {path: b}\n").sources[0].path;
+  };
+  const char* home = getenv("HOME");
+  const std::string before = home ? home : "";
+  setenv("HOME", "/家", 1);
+  EXPECT_EQ(path_of("~/数据/r.csv"), "/家/数据/r.csv");
+  EXPECT_EQ(path_of("~"), "/家");
+  unsetenv("HOME");
+  EXPECT_EQ(path_of("~/r.csv"), std::string(getpwuid(getuid())->pw_dir) + "/r.csv");
+  if (home) setenv("HOME", before.c_str(), 1);
+  EXPECT_EQ(path_of("~root/*.csv"), std::string(getpwnam("root")->pw_dir) + "/*.csv");
+  for (const auto* same : {"~nobody of this name/r.csv", "a/~/r.csv", "~$r.csv", " ~/r.csv"})
+    EXPECT_EQ(path_of(same), same);
+  EXPECT_EQ(read("task: example\noutput: ~/as it is\n").run.output, "~/as it is") << "it is a text";
 }
 
 TEST(Config, DefaultsFillWhatIsAbsent) {
@@ -148,9 +170,9 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"model: {alpha: 1}",
                 "2: model.alpha: unknown key, expected factors, regularization, tolerance or weighted"},
         Mistake{"items: {pat: a.csv}", "2: items.pat: unknown key (did you mean path?)"},
-        Mistake{"items:\n  separator: ','", "2: items.path: required and missing, expected text"},
+        Mistake{"items:\n  separator: ','", "2: items.path: required and missing, expected path"},
         Mistake{"sources:\n  - path: a\n  -\n    separator: ','",
-                "5: sources.1.path: required and missing, expected text"},
+                "5: sources.1.path: required and missing, expected path"},
         Mistake{"model: {factors: 1, weighted: true, factors: 2}",
                 "2: model.factors: given twice, before at als.yaml:2"},
         Mistake{"sources:\n  - path: a\n    path: b", "4: sources.0.path: given twice, before at als.yaml:3"},
@@ -170,6 +192,9 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"at:\n  - 5\n  - zehn", "4: at.1: found zehn, expected integer at least 1"},
         Mistake{"at: [5, 0]", "2: at.1: found 0, expected integer at least 1"},
         Mistake{"output: [a]", "2: output: found a list, expected text"},
+        Mistake{"items: {path: }", "2: items.path: found nothing, expected path"},
+        Mistake{"items: {path: ''}", "2: items.path: found \"\", expected path"},
+        Mistake{"items: {path: [a]}", "2: items.path: found a list, expected path"},
         Mistake{"output:", "2: output: found nothing, expected text (\"\" for an empty one)"},
         Mistake{"split: ramdom",
                 "2: split: found ramdom, expected random, stratified or temporal (did you mean random?)"},

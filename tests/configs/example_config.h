@@ -17,7 +17,7 @@ struct SourceConfig {
   std::string separator = ",";
 
   template <class Fields> void describe(Fields& field) {
-    field.required("path", path, "Table to read.");
+    field.required("path", path, file_path(), "Table to read.");
     field("separator", separator, one_of(",", "|", "::"), "Text between two columns.");
   }
   bool operator==(const SourceConfig&) const = default;

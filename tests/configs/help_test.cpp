@@ -26,13 +26,13 @@ at = [1, 10]  (list of integers at least 1)
     Lengths of the lists to judge.
 sources = []  (list of sections)
     Tables to read.
-sources.N.path  (text, required)
+sources.N.path  (path, required)
     Table to read.
 sources.N.separator = ","  (",", "|" or "::")
     Text between two columns.
 items = null  (section)
     Table of the items.
-items.path  (text, required)
+items.path  (path, required)
     Table to read.
 items.separator = ","  (",", "|" or "::")
     Text between two columns.
@@ -61,10 +61,10 @@ TEST(Help, Markdown) {
 | `fraction` | number from 0 to 1 | `0.1` | Part of the rows to test on. |
 | `at` | list of integers at least 1 | `[1, 10]` | Lengths of the lists to judge. |
 | `sources` | list of sections | `[]` | Tables to read. |
-| `sources.N.path` | text | required | Table to read. |
+| `sources.N.path` | path | required | Table to read. |
 | `sources.N.separator` | ",", "\|" or "::" | `","` | Text between two columns. |
 | `items` | section | `null` | Table of the items. |
-| `items.path` | text | required | Table to read. |
+| `items.path` | path | required | Table to read. |
 | `items.separator` | ",", "\|" or "::" | `","` | Text between two columns. |
 | `model` | section |  | What is trained. |
 | `model.factors` | integer from 1 to 65536 | `64` | Latent dimensions of users and items. |

@@ -1,6 +1,7 @@
 // What a user may get wrong: one line, status 2, nothing half-written.
 #include <algorithm>
 #include <functional>
+#include <regex>
 
 #include "integration/fixture.h"
 #include "storage/hdf5_file.h"
@@ -75,6 +76,30 @@ TEST_F(BadInput, Configs) {
                 "output.*twice|twice.*output|output.*again|repeated");
   train_refused(with(prepare_config, "method: random", "method: rows"), ":3: split: first_test_row and test_rows");
   train_refused(with(prepare_config, "test: 0.2", "test: 1"), ":3: split: .*nothing for training");
+}
+
+// All that the other program's --help lists, so that none is forgotten.
+TEST_F(BadInput, TasksOfTheOtherProgram) {
+  const auto tasks_of = [](const std::string& program) {
+    const auto help = run_command({sartor::testing::program(program), "--help"}).out;
+    const auto list = help.substr(help.find("Tasks ("), help.find("Examples:") - help.find("Tasks ("));
+    std::vector<std::string> names;
+    const std::regex line("\n  ([a-z]+) ");
+    for (std::sregex_iterator found(list.begin(), list.end(), line), end; found != end; ++found)
+      names.push_back((*found)[1]);
+    return names;
+  };
+  const auto train = tasks_of("sartor-train"), infer = tasks_of("sartor-infer");
+  EXPECT_GE(train.size(), 6u);
+  EXPECT_GE(infer.size(), 4u);
+  for (const auto& task : infer) {
+    if (std::ranges::count(train, task) == 0)
+      train_refused("task: " + task + "\n", ":1: task: " + task + " is a task of sartor-infer");
+  }
+  for (const auto& task : train) {
+    if (std::ranges::count(infer, task) == 0)
+      infer_refused("task: " + task + "\n", ":1: task: " + task + " is a task of sartor-train");
+  }
 }
 
 TEST_F(BadInput, CommandLines) {

@@ -1,5 +1,6 @@
 // docs/config.md and the published configs say what the programs do.
 #include <algorithm>
+#include <regex>
 #include <sstream>
 
 #include "integration/fixture.h"
@@ -19,6 +20,16 @@ TEST(Docs, ConfigIsCurrent) {
     fields += run_command({sartor::testing::program(program), "--help-config-markdown"}).out;
   }
   EXPECT_EQ(contents(sartor::testing::source_path("docs/config.md")), fields) << "renew it with scripts/docs.sh";
+}
+
+// So that ~ is understood in all of them.
+TEST(Docs, PathsAreKnownAsPaths) {
+  std::istringstream lines(contents(sartor::testing::source_path("docs/config.md")));
+  for (std::string line; std::getline(lines, line);) {
+    EXPECT_FALSE(
+        std::regex_search(line, std::regex("^\\| `([^`]*[.])?(path|output|rejects|model|tokenizer)` \\| text")))
+        << line;
+  }
 }
 
 TEST(Docs, EveryPublishedConfigIsUnderstood) {

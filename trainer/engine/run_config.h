@@ -45,7 +45,7 @@ struct RunConfig : RuntimeConfig {
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
-    field.required("output", output,
+    field.required("output", output, file_path(),
                    "Folder of the run; it must not exist yet, unless --resume or --overwrite is given.");
     field("checkpoint", checkpoint, "What --resume continues from.");
   }

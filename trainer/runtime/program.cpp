@@ -42,6 +42,12 @@ std::string config_help(const Program& program, bool markdown) {
   return text;
 }
 
+void refuse_tasks_of_the_other(const Program& program, const YamlNode& task) {
+  const bool ours = std::ranges::count(program.tasks, task.scalar, &Task::name) > 0;
+  require(ours || std::ranges::count(program.tasks_of_other, task.scalar) == 0, "{}: task: {} is a task of {}",
+          task.where, task.scalar, program.other);
+}
+
 // Parses the command line and does it. Throws what tasks throw, and CLI::ParseError.
 void run(const Program& program, int argc, const char* const* argv, CLI::App& app) {
   Invocation invocation{.command = {argv, argv + argc}};
@@ -66,6 +72,7 @@ void run(const Program& program, int argc, const char* const* argv, CLI::App& ap
   }
   require(!invocation.config.empty(), "what to do? Name a config with --config FILE; --help shows examples");
   invocation.document = load_document(invocation.config, changes);
+  if (const auto* task = invocation.document.find("task")) refuse_tasks_of_the_other(program, *task);
   const auto chosen = read_choice(invocation.document, "task", names_of(program.tasks));
   catch_stop_signals(!Launch::from_environment().id.empty());
   std::ranges::find(program.tasks, chosen, &Task::name)->run(invocation);

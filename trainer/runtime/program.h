@@ -43,6 +43,8 @@ struct Program {
   std::string summary;
   std::string examples;  // for --help
   std::vector<Task> tasks;
+  std::string other = {};  // the other program, and its tasks: for messages
+  std::vector<std::string_view> tasks_of_other = {};
 };
 
 // Does what the command line says. Every failure is one line on stderr, "sartor-train: ...". Returns the exit status:

@@ -21,7 +21,8 @@ struct ClassifierModelConfig {
   std::optional<bert::LoraConfig> lora;
 
   template <class Fields> void describe(Fields& field) {
-    field.required("path", path, "Hugging Face folder: config.json, model.safetensors, the tokenizer's files.");
+    field.required("path", path, file_path(),
+                   "Hugging Face folder: config.json, model.safetensors, the tokenizer's files.");
     field("dropout", dropout, between(0, 1), "Of hidden states and attention, in place of the folder's.");
     field("classifier_dropout", classifier_dropout, between(0, 1), "Before the head, in place of the folder's.");
     field("frozen_layers", frozen_layers, at_least(0), "Lowest layers that are not trained; the embeddings neither.");

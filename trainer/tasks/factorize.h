@@ -15,7 +15,7 @@ struct PreparedConfig {
   std::string path;
 
   template <class Fields> void describe(Fields& field) {
-    field.required("path", path, "Prepared HDF5 file (task: prepare).");
+    field.required("path", path, file_path(), "Prepared HDF5 file (task: prepare).");
   }
 };
 

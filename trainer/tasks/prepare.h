@@ -25,8 +25,8 @@ struct PrepareConfig : RuntimeConfig {
     field("source", source, "Table of ratings.");
     field("cleaning", cleaning, "What is mended.");
     field("split", split, "Which ratings are held out.");
-    field.required("output", output, "Prepared HDF5 file to write.");
-    field("rejects", rejects,
+    field.required("output", output, file_path(), "Prepared HDF5 file to write.");
+    field("rejects", rejects, file_path(),
           "TSV file for rows that are unfit, with the reason; beside the output, as OUTPUT.rejects.tsv, if absent.");
   }
   std::string rejects_path() const { return rejects.value_or(output + ".rejects.tsv"); }

@@ -37,8 +37,9 @@ struct PretrainModelConfig {
   std::optional<double> hidden_dropout_prob, attention_probs_dropout_prob;
 
   template <class Fields> void describe(Fields& field) {
-    field("path", path, "Hugging Face folder to go on from; or else:");
-    field("tokenizer", tokenizer, "Folder whose tokenizer a new model gets, made by task: vocabulary for one.");
+    field("path", path, file_path(), "Hugging Face folder to go on from; or else:");
+    field("tokenizer", tokenizer, file_path(),
+          "Folder whose tokenizer a new model gets, made by task: vocabulary for one.");
     field("shape", shape, "Of a new model.");
     field("hidden_dropout_prob", hidden_dropout_prob, between(0, 1),
           "Of hidden states, in place of the folder's; 0.1 of a new model.");

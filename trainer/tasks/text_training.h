@@ -22,7 +22,7 @@ struct TokenizedConfig {
   std::string path;
 
   template <class Fields> void describe(Fields& field) {
-    field.required("path", path, "Tokenized HDF5 file (task: tokenize).");
+    field.required("path", path, file_path(), "Tokenized HDF5 file (task: tokenize).");
   }
 };
 
@@ -38,7 +38,7 @@ struct TextTrainingConfig {
     field("precision", precision, "Of activations and products; weights, gradients and losses stay fp32.");
     field("training", training, "How.");
     field("per_device_eval_tokens", per_device_eval_tokens, at_least(1), "Tokens of a batch when the model is judged.");
-    field.required("output", output,
+    field.required("output", output, file_path(),
                    "Folder of the run; it must not exist yet, unless --resume or --overwrite is given.");
     field("checkpoint", checkpoint, "What --resume continues from.");
     field("ddp_timeout", ddp_timeout, at_least(1), "Seconds that ranks wait for each other.");

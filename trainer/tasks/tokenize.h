@@ -25,7 +25,7 @@ struct TokenizeConfig : RuntimeConfig {
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
     field("data", data, "Texts and their labels.");
-    field.required("tokenizer", tokenizer, "Hugging Face folder, or a tokenizer.json.");
+    field.required("tokenizer", tokenizer, file_path(), "Hugging Face folder, or a tokenizer.json.");
     field("max_length", max_length, between(1, 1 << 20), "Tokens of a row, special ones included.");
     field(
         "longer", longer,
@@ -33,8 +33,8 @@ struct TokenizeConfig : RuntimeConfig {
     field("duplicates", duplicates,
           "once: of equal texts the first stays, and none where their labels differ; keep: all stay.");
     field("split", split, "Which rows are held out.");
-    field.required("output", output, "Tokenized HDF5 file to write.");
-    field("rejects", rejects,
+    field.required("output", output, file_path(), "Tokenized HDF5 file to write.");
+    field("rejects", rejects, file_path(),
           "TSV file for rows that are unfit, with the reason; beside the output, as OUTPUT.rejects.tsv, if absent.");
   }
   std::string rejects_path() const { return rejects.value_or(output + ".rejects.tsv"); }

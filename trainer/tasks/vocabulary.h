@@ -50,8 +50,9 @@ struct VocabularyConfig : RuntimeConfig {
           "Characters that are kept, the most frequent ones; others are [UNK]. 0: all.");
     field("normalizer", normalizer, "What texts are before they are cut.");
     field("model_max_length", model_max_length, between(1, 1 << 20), "Tokens that the models take it is for.");
-    field.required("output", output, "Tokenizer's folder to write: vocab.txt, tokenizer.json, tokenizer_config.json.");
-    field("rejects", rejects,
+    field.required("output", output, file_path(),
+                   "Tokenizer's folder to write: vocab.txt, tokenizer.json, tokenizer_config.json.");
+    field("rejects", rejects, file_path(),
           "TSV file for rows that are unfit, with the reason; beside the output, as OUTPUT.rejects.tsv, if absent.");
   }
   std::string folder() const {  // without a slash at its end
