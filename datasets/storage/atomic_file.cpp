@@ -29,7 +29,6 @@ fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.
 // Calls use(path, PID) for all that are called .NAME.partial-PID beside `target`, whose name that is.
 void for_each_partial(const fs::path& target, const std::function<void(const fs::path&, std::string_view)>& use) {
   const auto begin = fmt::format(".{}.partial-", target.filename().string());
-  if (!fs::is_directory(folder_of(target))) return;
   for (const auto& entry : fs::directory_iterator(folder_of(target))) {
     const auto name = entry.path().filename().string();
     if (name.starts_with(begin)) use(entry.path(), std::string_view(name).substr(begin.size()));
@@ -56,6 +55,33 @@ void AtomicFile::commit() {
   sync(temporary_);
   rename_synced(temporary_, target_);
   temporary_.clear();
+}
+
+OutputFolders::OutputFolders(const std::vector<fs::path>& outputs) {
+  try {
+    for (const auto& output : outputs) {
+      make(folder_of(output));
+      remove_abandoned(output);
+    }
+  } catch (...) {
+    remove_empty();
+    throw;
+  }
+}
+
+OutputFolders::~OutputFolders() { remove_empty(); }
+
+void OutputFolders::make(const fs::path& folder) {
+  std::error_code error;
+  if (fs::is_directory(folder, error)) return;
+  make(folder_of(folder));
+  if (fs::create_directory(folder, error)) made_.push_back(folder);
+  if (error) throw std::system_error(error, fmt::format("cannot make the folder {}", folder.string()));
+}
+
+void OutputFolders::remove_empty() {
+  std::error_code ignored;
+  for (; !made_.empty(); made_.pop_back()) fs::remove(made_.back(), ignored);
 }
 
 void remove_partial(const fs::path& target) {

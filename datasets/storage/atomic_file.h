@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string_view>
+#include <vector>
 
 namespace sartor::datasets {
 
@@ -22,6 +23,23 @@ class AtomicFile {
 
  private:
   std::filesystem::path target_, temporary_;
+};
+
+// Makes the folders that outputs are to lie in, and removes there what killed processes left of these outputs, as
+// remove_abandoned() does. Folders that this made and that are still empty go with it.
+class OutputFolders {
+ public:
+  // Throws std::system_error that names the folder.
+  explicit OutputFolders(const std::vector<std::filesystem::path>& outputs);
+  ~OutputFolders();
+  OutputFolders(const OutputFolders&) = delete;
+  OutputFolders& operator=(const OutputFolders&) = delete;
+
+ private:
+  void make(const std::filesystem::path& folder);
+  void remove_empty();
+
+  std::vector<std::filesystem::path> made_;  // outer ones first
 };
 
 // Removes what killed processes left of files on their way to `target`. Only for its one writer.

@@ -76,9 +76,7 @@ void JobParts::claim() {
     request_.resume = true;
     request_.overwrite = false;
   }
-  const auto parent = folder_.parent_path();
-  require(parent.empty() || fs::is_directory(parent), "{}: no such folder, expected the one to write {} to",
-          parent.string(), request_.output.filename().string());
+  folders_.emplace(std::vector{request_.output, request_.rejects});
   const bool begun = fs::exists(folder_);
   require(!fs::is_directory(request_.output), "{} is a folder, expected a file to write", request_.output.string());
   if (request_.resume) {

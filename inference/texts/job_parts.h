@@ -15,6 +15,7 @@
 
 #include "runtime/collective.h"
 #include "runtime/runtime.h"
+#include "storage/atomic_file.h"
 #include "storage/folder_lock.h"
 
 namespace sartor::inference {
@@ -68,8 +69,9 @@ class JobParts {
   int64_t join_rejects(int64_t parts) const;
 
   JobRequest request_;
-  const std::filesystem::path folder_, aside_;  // OUTPUT.parts, and where it is made and removed
-  std::vector<datasets::FolderLock> locks_;     // the first rank's
+  const std::filesystem::path folder_, aside_;      // OUTPUT.parts, and where it is made and removed
+  std::optional<datasets::OutputFolders> folders_;  // the first rank's, as the locks
+  std::vector<datasets::FolderLock> locks_;
   bool complete_ = false, aside_is_ours_ = false;
   std::vector<int64_t> done_;  // parts that were there when this process began, ascending
 };

@@ -57,7 +57,26 @@ TEST_F(AtomicFiles, WhatLivingProcessesWriteStays) {
     write(name, "x");
   remove_abandoned(path("表.csv"));
   EXPECT_THAT(files(), UnorderedElementsAre(living, ".表.csv.partial-x", ".表.csv.partial-0"));
-  EXPECT_NO_THROW(remove_abandoned(path("none/a.csv")));
+}
+
+TEST_F(AtomicFiles, FoldersOfOutputsAreMadeAndGoIfNothingComes) {
+  std::filesystem::create_directory(path("there"));
+  {
+    const OutputFolders folders({path("新/deep/a.csv"), path("新/b.csv"), path("there/c.csv"), path("d.csv")});
+    EXPECT_TRUE(std::filesystem::is_directory(path("新/deep")));
+  }
+  EXPECT_THAT(files(), ElementsAre("there"));
+  {
+    const OutputFolders folders({path("新/deep/a.csv"), path("other/b.csv")});
+    write("新/deep/a.csv", "x");
+  }
+  EXPECT_THAT(files(), UnorderedElementsAre("there", "新"));
+  EXPECT_THAT(
+      [&] {
+        OutputFolders({path("more/a"), path("新/deep/a.csv/below/b")});
+      },
+      ThrowsMessage<std::system_error>(AllOf(HasSubstr("cannot make the folder"), HasSubstr("a.csv/below"))));
+  EXPECT_THAT(files(), UnorderedElementsAre("there", "新"));
 }
 
 TEST_F(AtomicFiles, NameWhatFails) {

@@ -141,7 +141,9 @@ TEST_F(BadInput, Tables) {
   train_refused(with(prepare_config, "split:", "cleaning: {duplicates: error}\nsplit:"), "用户.*商品");
   ratings("user,item,rating,time\nu,a,3,1\n");
   train_refused(prepare_config, "nothing.*training|training");
-  train_refused(with(prepare_config, "FOLDER/prepared.h5", "FOLDER/none/prepared.h5"), "none");
+  train_refused(with(prepare_config, "FOLDER/prepared.h5", "FOLDER/none/deep/prepared.h5"), "training");
+  train_refused(with(prepare_config, "FOLDER/prepared.h5", "FOLDER/ratings.csv/prepared.h5"),
+                "cannot make the folder .*ratings.csv");
   write("ratings.parquet", "PAR1 this is no Parquet file PAR1");
   train_refused(with(prepare_config, "ratings.csv", "ratings.parquet"), "ratings.parquet: ");
   write("ratings.csv.gz", "\x1f\x8b\x08 and nothing more");
@@ -178,7 +180,6 @@ TEST_F(BadInput, Inference) {
   make_run();
   infer_refused(with(recommend_config, "k: 5", "k: 500"), "k is 500, but only 40 items");
   infer_refused(with(recommend_config, "lists.csv", "lists.txt"), "lists.txt.*csv");
-  infer_refused(with(recommend_config, "FOLDER/lists.csv", "FOLDER/none/lists.csv"), "none");
   infer_refused(recommend_config + std::string("users: {path: FOLDER/ratings.csv, column: name}\n"),
                 "ratings.csv: .*name");
   infer_refused(recommend_config + std::string("allow: {path: FOLDER/ratings.csv, column: user}\n"),
@@ -251,8 +252,7 @@ TEST_F(BadInput, Scoring) {
   infer_refused(config + "rejects: FOLDER/scores.csv\n", "scores.csv would be written twice");
   infer_refused(with(config, "scores.csv", "texts.csv"), "texts.csv is both read and written", {"--overwrite"});
   infer_refused(with(config, "scores.csv", "scores.txt"), "scores.txt.*ends in .csv, .tsv, .jsonl or .parquet");
-  infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/none/scores.csv"),
-                "none: no such folder, expected the one to write scores.csv to");
+  infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/texts.csv/scores.csv"), "cannot make the folder .*texts.csv");
   infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/model"), "ends in|is a folder");
   infer_refused(config, "there is no job to resume", {"--resume"});
   infer_refused(config, "GPU|cuda", {"--set", "device=cuda"});

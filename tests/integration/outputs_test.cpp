@@ -121,6 +121,25 @@ TEST_F(Outputs, AreRefusedWhereTheyAreInTheWay) {
   }
 }
 
+TEST_F(Outputs, GetTheirFolders) {
+  write_ratings();
+  const auto in = [](std::string config, const std::string& name) {
+    return config.replace(config.find(name), name.size(), "新/deep/" + name);
+  };
+  expect_done(train(in(prepare_config, "prepared.h5"), {"--set", "rejects=拒/r.tsv"}));
+  expect_done(train(in(factorize_config, "prepared.h5")));
+  expect_done(infer(in(recommend_config, "lists.csv")));
+  expect_done(infer("task: similar\ndevice: cpu\nmodel: FOLDER/run\nk: 3\noutput: FOLDER/近/near.csv\n"));
+  write_bert_folder(path("model"), small_bert());
+  expect_done(
+      infer("task: embed\ndevice: cpu\nmodel: FOLDER/model\nsource: {path: FOLDER/r.csv}\n"
+            "output: FOLDER/向量/e.h5\nrejects: FOLDER/拒/e.tsv\n"));
+  for (const char* made : {"新/deep/prepared.h5", "新/deep/lists.csv", "近/near.csv", "向量/e.h5"}) {
+    EXPECT_TRUE(std::filesystem::exists(made)) << made;
+  }
+  EXPECT_FALSE(std::filesystem::exists("拒")) << "nothing was rejected";
+}
+
 class EarlierRuns : public Programs {
  protected:
   int64_t partials() const {

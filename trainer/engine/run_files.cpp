@@ -18,17 +18,10 @@ namespace {
 namespace fs = std::filesystem;
 using datasets::check_system;
 
-fs::path existing_ancestor(fs::path path) {
-  while (!path.empty() && !fs::exists(path)) path = path.parent_path();
-  return path;
-}
-
 }  // namespace
 
 RunFolder::RunFolder(const fs::path& name)
-    : name_(name.has_filename() ? name : name.parent_path()),
-      existing_parent_(existing_ancestor(name_.parent_path())),
-      path_(name_) {}
+    : name_(name.has_filename() ? name : name.parent_path()), parents_({name_}), path_(name_) {}
 
 // The other constructor is done before this body begins, so that the destructor cleans up after an exception in it.
 RunFolder::RunFolder(const fs::path& name, Claim claim) : RunFolder(name) {
@@ -52,9 +45,6 @@ RunFolder::RunFolder(const fs::path& name, Claim claim) : RunFolder(name) {
 RunFolder::~RunFolder() {
   std::error_code ignored;
   if (path_ != name_) fs::remove_all(path_, ignored);
-  for (auto parent = name_.parent_path(); parent != existing_parent_; parent = parent.parent_path()) {
-    if (!fs::remove(parent, ignored)) break;  // not empty
-  }
 }
 
 void RunFolder::publish() {

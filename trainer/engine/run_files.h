@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "storage/atomic_file.h"
 #include "storage/descriptor.h"
 #include "storage/folder_lock.h"
 
@@ -34,7 +35,7 @@ class RunFolder {
   explicit RunFolder(const std::filesystem::path& name);
 
   const std::filesystem::path name_;
-  const std::filesystem::path existing_parent_;  // the nearest, before this
+  const datasets::OutputFolders parents_;
   std::filesystem::path path_;
   std::vector<datasets::FolderLock> locks_;  // of the folder to be put aside, if any, and of this
 };

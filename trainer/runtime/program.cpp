@@ -11,7 +11,6 @@
 #include "runtime/signals.h"
 #include "schema/document.h"
 #include "schema/require.h"
-#include "storage/atomic_file.h"
 
 namespace sartor {
 namespace {
@@ -111,12 +110,14 @@ void detail::print_dry_run(const std::string& resolved, const std::vector<fs::pa
     fmt::print("# writes {}{}\n", path.string(), fs::exists(path) ? "  (exists)" : "");
 }
 
-void detail::prepare_outputs(const std::vector<Output>& outputs, const Invocation& invocation) {
+std::vector<fs::path> detail::paths_to_write(const std::vector<Output>& outputs, const Invocation& invocation) {
   require(!invocation.resume, "this task has nothing to resume");
+  std::vector<fs::path> paths;
   for (const auto& [path, folder] : outputs) {
     require(invocation.overwrite || !fs::exists(path), "{} exists: --overwrite replaces it", path.string());
+    paths.push_back(path);
   }
-  for (const auto& [path, folder] : outputs) datasets::remove_abandoned(path);
+  return paths;
 }
 
 int run_program(const Program& program, int argc, const char* const* argv) {

@@ -18,6 +18,7 @@
 #include "runtime/task_files.h"
 #include "schema/config.h"
 #include "schema/help.h"
+#include "storage/atomic_file.h"
 
 namespace sartor {
 
@@ -66,7 +67,9 @@ concept TaskConfig = Section<Config> && std::derived_from<Config, RuntimeConfig>
 namespace detail {
 void print_dry_run(const std::string& resolved, const std::vector<std::filesystem::path>& reads,
                    const std::vector<Output>& writes);
-void prepare_outputs(const std::vector<Output>& outputs, const Invocation& invocation);
+
+// The outputs' paths. Throws std::invalid_argument where one exists and is not to be replaced.
+std::vector<std::filesystem::path> paths_to_write(const std::vector<Output>& outputs, const Invocation& invocation);
 }  // namespace detail
 
 // A task by what it does with its config and the command line.
@@ -91,7 +94,7 @@ Task make_task(std::string name, std::string summary, std::function<void(const C
 template <TaskConfig Config> Task task(std::string name, std::string summary, void (*run)(const Config&, Runtime&)) {
   return make_task<Config>(std::move(name), std::move(summary),
                            [run](const Config& config, const Invocation& invocation) {
-                             detail::prepare_outputs(config.writes(), invocation);
+                             const datasets::OutputFolders folders(detail::paths_to_write(config.writes(), invocation));
                              Runtime runtime = make_runtime(config);
                              run(config, runtime);
                            });

@@ -8,7 +8,7 @@
 
 namespace sartor {
 
-constexpr std::array stop_signals = {SIGINT, SIGTERM, SIGHUP};
+inline constexpr std::array stop_signals = {SIGINT, SIGTERM, SIGHUP};
 
 const char* signal_name(int signal);  // of a stop signal: "SIGINT"
 
