@@ -23,7 +23,7 @@ struct Sizes {
 
   Sizes(int64_t all, const SplitConfig& config, const char* what) {
     test = std::ceil(all * config.test);
-    validation = std::ceil((all - test) * config.validation);
+    validation = std::ceil(all * config.validation);
     train = all - test - validation;
     require(train > 0, "split: of {} {}, {} for test and {} for validation leave none for training", all, what, test,
             validation);

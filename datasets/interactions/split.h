@@ -36,7 +36,8 @@ struct SplitConfig {
           "rows.");
     field("test", test, between(0, 1), "Part of the ratings (of the users, if user_disjoint) for test, rounded up.");
     field("validation", validation, between(0, 1),
-          "Part of the training ratings for validation, rounded up; 0 for none. With leave_last_out just 0 or not.");
+          "Part of the ratings (of the users, if user_disjoint; of the ratings outside the block, if rows) for "
+          "validation, rounded up; 0 for none. With leave_last_out just 0 or not.");
     field("seed", seed, at_least(0), "Chooses among the ways to divide by chance.");
     field("first_test_row", first_test_row, between(0, 1e15),
           "With rows: number of the first test rating, counted from 0.");
@@ -46,7 +47,9 @@ struct SplitConfig {
     const bool by_rows = method == SplitMethod::rows;
     require(by_rows == first_test_row.has_value() && by_rows == test_rows.has_value(),
             "first_test_row and test_rows are for method rows, which needs both; method is {}", name_of(method));
-    require(test < 1 && validation < 1, "test {} and validation {} leave nothing for training", test, validation);
+    const bool apart = by_rows || method == SplitMethod::leave_last_out;  // the two shares are not of the same whole
+    require(test < 1 && validation < 1 && (apart || test + validation < 1),
+            "test {} and validation {} leave nothing for training", test, validation);
   }
 };
 
@@ -72,12 +75,13 @@ constexpr auto choices(Part) {
 }
 
 // The part of each rating; the same on every machine. Of n ratings ceil(n test) are for test, as in scikit-learn, and
-// of the other m ceil(m validation) for validation. By method:
+// of the others ceil(n validation) for validation. By method:
 //   stratified: a user with c of the n ratings gives floor or ceil of c ceil(n test) / n;
 //   temporal: no test rating is older than another one; of the same time, those first in the source are for training;
 //   leave_last_out: last by time, or in the source if there are no times; one of each user's is left for training;
 //   user_disjoint: the counts are of users;
-//   rows: the ratings of order first_test_row to first_test_row + test_rows - 1; validation at random.
+//   rows: the ratings of order first_test_row to first_test_row + test_rows - 1; of the other m ceil(m validation), at
+//         random, for validation.
 // Takes one byte a rating. Throws std::invalid_argument where nothing is left for training or test, or times or rows
 // are missing.
 std::vector<Part> divide(const RatingsByUser& ratings, const SplitConfig& config);

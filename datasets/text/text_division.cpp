@@ -17,8 +17,9 @@ std::string in_words(const std::map<std::string, int64_t, std::less<>>& counts) 
   return text.empty() ? "the tables are empty" : text;
 }
 
-std::array<char, 32> hash_of(const std::string& seed, const std::string& text, const std::string& pair) {
-  const auto digits = sha256(pair.empty() ? seed + text : seed + text + "\n" + pair);
+std::array<char, 32> hash_of(int64_t seed, const std::string& text, const std::string& pair) {
+  const auto begin = seed == 0 ? text : std::to_string(seed) + text;
+  const auto digits = sha256(pair.empty() ? begin : begin + "\n" + pair);
   std::array<char, 32> hash;  // half of the digits tell any texts apart
   std::copy_n(digits.begin(), hash.size(), hash.begin());
   return hash;

@@ -31,7 +31,7 @@ struct TextSplitConfig {
   TextSplit method = TextSplit::stratified;
   double test = 0.1;
   double validation = 0.1;
-  std::string seed;
+  int64_t seed = 0;
   std::optional<int64_t> first_test_row, test_rows;
 
   template <class Fields> void describe(Fields& field) {
@@ -39,10 +39,12 @@ struct TextSplitConfig {
           "random: any rows; stratified: the same share of each class; rows: a block of rows for test, the others at "
           "random.");
     field("test", test, between(0, 1), "Part of the rows for test.");
-    field("validation", validation, between(0, 1), "Part of the rows for validation.");
-    field("seed", seed,
-          "Any text. Rows are divided by the SHA-256 of it and their text: the order of the rows changes "
-          "nothing, and equal texts stay together.");
+    field("validation", validation, between(0, 1),
+          "Part of the rows (of those outside the block, if rows) for validation.");
+    field(
+        "seed", seed, at_least(0),
+        "Chooses among the ways to divide by chance. Rows are divided by the SHA-256 of it and their text (0: of their "
+        "text alone): the order of the rows changes nothing, and equal texts stay together.");
     field("first_test_row", first_test_row, between(0, 1e15), "With rows: the first test row that is kept, from 0.");
     field("test_rows", test_rows, between(1, 1e15), "With rows: how many rows are for test.");
   }

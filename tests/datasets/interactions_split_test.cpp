@@ -58,7 +58,7 @@ TEST_P(SplitMethods, DependOnTheSeedAlone) {
   EXPECT_EQ(parts != divide(data.by_user(), config_of(GetParam(), 0.2, 0.1, 6)), by_chance);
 }
 
-// Validation is taken from the training ratings: the test ratings are the same without it.
+// Validation ratings are chosen among those that test left: the test ratings are the same without it.
 TEST_P(SplitMethods, KeepTheTestWhateverTheValidation) {
   const Data data(1009);
   auto with = divide(data.by_user(), config_of(GetParam(), 0.2, 0.3, 5));
@@ -67,11 +67,11 @@ TEST_P(SplitMethods, KeepTheTestWhateverTheValidation) {
 }
 
 TEST(Split, HasTheSizesOfScikitLearn) {
-  // n, test, validation of the rest: ceil(n test), in floating point. 100 * 0.07 is 7.000000000000001.
+  // n, test, validation: ceil(n test), in floating point. 100 * 0.07 is 7.000000000000001.
   const std::vector<std::tuple<int64_t, double, double, int64_t, int64_t>> cases = {
-      {10, 0.2, 0, 2, 0},        {11, 0.2, 0.1, 3, 1},     {100, 0.07, 0.5, 8, 46},
-      {1009, 0.2, 0.1, 202, 81}, {2, 0.001, 0, 1, 0},      {5, 0, 0, 0, 0},
-      {3, 0.5, 0, 2, 0},         {1000, 0.999, 0, 999, 0}, {1, 0, 0, 0, 0}};
+      {10, 0.2, 0, 2, 0},         {11, 0.2, 0.1, 3, 2},     {100, 0.07, 0.5, 8, 50},
+      {1009, 0.2, 0.1, 202, 101}, {2, 0.001, 0, 1, 0},      {5, 0, 0, 0, 0},
+      {3, 0.5, 0, 2, 0},          {1000, 0.999, 0, 999, 0}, {1, 0, 0, 0, 0}};
   for (const auto& [n, test, validation, tested, validated] : cases) {
     const Data data(n);
     for (const auto method : {SplitMethod::random, SplitMethod::stratified, SplitMethod::temporal}) {
@@ -96,7 +96,7 @@ TEST(Split, ChoosesEvenly) {
     }
     for (int64_t i = 0; i < 60; i++) {
       EXPECT_NEAR(tested[i], 3000 * 0.25, 5 * std::sqrt(3000 * 0.25 * 0.75)) << i << " " << name_of(method);
-      EXPECT_NEAR(validated[i], 3000 * 0.15, 5 * std::sqrt(3000 * 0.15 * 0.85)) << i << " " << name_of(method);
+      EXPECT_NEAR(validated[i], 3000 * 0.2, 5 * std::sqrt(3000 * 0.2 * 0.8)) << i << " " << name_of(method);
     }
   }
 }
@@ -118,7 +118,7 @@ TEST(Split, TemporalTestsTheLatest) {
   std::iota(sorted.begin(), sorted.end(), 0);
   std::ranges::sort(sorted, {}, [&](int64_t i) { return data.moment(i); });
   for (int64_t rank = 0; rank < 1009; rank++) {
-    const Part expected = rank < 1009 - 202 - 81 ? Part::train : rank < 1009 - 202 ? Part::validation : Part::test;
+    const Part expected = rank < 1009 - 202 - 101 ? Part::train : rank < 1009 - 202 ? Part::validation : Part::test;
     EXPECT_EQ(parts[sorted[rank]], expected) << rank;
   }
 }
@@ -150,7 +150,7 @@ TEST(Split, UserDisjointTakesWholeUsers) {
       EXPECT_EQ(parts[i], parts[data.offsets[user]]);
   }
   EXPECT_EQ(users[Part::test], std::ceil(data.users() * 0.2));
-  EXPECT_EQ(users[Part::validation], std::ceil((data.users() - users[Part::test]) * 0.1));
+  EXPECT_EQ(users[Part::validation], std::ceil(data.users() * 0.1));
 }
 
 TEST(Split, RowsTestsTheBlock) {
@@ -169,7 +169,7 @@ TEST(Split, SaysWhatIsImpossible) {
   refused(Data(1), config_of(SplitMethod::random),
           "of 1 ratings, 1 for test and 0 for validation leave none for training");
   refused(Data(3), config_of(SplitMethod::stratified, 0.5, 0.5),
-          "of 3 ratings, 2 for test and 1 for validation leave none");
+          "of 3 ratings, 2 for test and 2 for validation leave none");
   refused(Data(3, 3), config_of(SplitMethod::user_disjoint, 0.9), "of 2 users, 2 for test");
   refused(Data(9, 3, false), config_of(SplitMethod::temporal), "temporal needs ratings with a time column");
   refused(Data(9, 1), config_of(SplitMethod::leave_last_out), "no user has two ratings");

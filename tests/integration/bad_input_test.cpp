@@ -76,6 +76,8 @@ TEST_F(BadInput, Configs) {
                 "output.*twice|twice.*output|output.*again|repeated");
   train_refused(with(prepare_config, "method: random", "method: rows"), ":3: split: first_test_row and test_rows");
   train_refused(with(prepare_config, "test: 0.2", "test: 1"), ":3: split: .*nothing for training");
+  train_refused(with(prepare_config, "test: 0.2", "test: 0.9"),
+                "test 0.9 and validation 0.1 leave nothing for training");
 }
 
 // All that the other program's --help lists, so that none is forgotten.
