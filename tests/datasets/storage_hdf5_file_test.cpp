@@ -184,15 +184,19 @@ TEST_F(Hdf5Files, SayWhatIsWrong) {
 // Before anything else of ours in this process: afterwards HDF5 cannot make such links either.
 TEST_F(Hdf5Files, DoNotFollowLinksToOtherFiles) {
   const hid_t other = H5Fcreate(path("other.h5").c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-  const hid_t space = H5Screate(H5S_SCALAR);
-  H5Dclose(H5Dcreate2(other, "list", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+  const float values[] = {1, 2, 3, 4};
+  const hsize_t size = 4;
+  const hid_t space = H5Screate_simple(1, &size, nullptr);
+  const hid_t list = H5Dcreate2(other, "list", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  H5Dwrite(list, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values);
+  H5Dclose(list);
   H5Sclose(space);
   H5Fclose(other);
   const hid_t file = H5Fcreate(path("a.h5").c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
   H5Lcreate_external(path("other.h5").c_str(), "/list", file, "link", H5P_DEFAULT, H5P_DEFAULT);
   H5Fclose(file);
   EXPECT_THAT([&] { Hdf5File::open(path("a.h5")).list<float>("/link"); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("/link is")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("/link is no dataset")));
 }
 
 TEST_F(Hdf5Files, CheckTheHeapOfStrings) {

@@ -1,4 +1,6 @@
 // A source that gets a line more after a task has begun to read it: a failure that names the file, and no output.
+#include <fmt/format.h>
+
 #include "integration/fixture.h"
 #include "support/bert_folders.h"
 

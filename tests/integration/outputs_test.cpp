@@ -2,6 +2,8 @@
 // earlier runs left that it must remove.
 #include <map>
 
+#include <fmt/format.h>
+
 #include "integration/fixture.h"
 #include "support/bert_folders.h"
 

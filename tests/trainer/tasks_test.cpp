@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 
+#include "core/cpu_backend.h"
 #include "interactions/write_prepared.h"
 #include "models/als.h"
 #include "runtime/random.h"
@@ -105,6 +106,35 @@ TEST_F(OnPreparedData, AlsSolvesRidgeRegressionsInTurn) {
     for (int f = 0; f < 3; f++) EXPECT_NEAR(after.user_rows().row(user)[f], solution[f], 1e-4) << "user " << user;
     EXPECT_NEAR(after.user_bias[user], solution[3], 1e-4) << "user " << user;
   }
+}
+
+// A device that says whether operations are still under way.
+class BusyBackend : public cuda::CpuBackend {
+ public:
+  BusyBackend() : CpuBackend(1, cuda::best_isa()) {}
+
+  const cuda::Operations& operations() const override {
+    static constexpr cuda::Operations table = {.topk = nullptr, .als_update = start};
+    return table;
+  }
+  void synchronize() override { busy = false; }
+
+  static inline bool busy = false;
+
+ private:
+  static void start(cuda::Context&, cuda::Csr<const float>, float, cuda::Rows<const float>, const float*,
+                    cuda::Rows<float>, float*, const cuda::AlsParams&) {
+    busy = true;
+  }
+};
+
+TEST_F(OnPreparedData, AnEpochOfAlsIsDoneWhenItReturns) {
+  const Prepared data = datasets::open_prepared(path_);
+  cuda::Context context(std::make_unique<BusyBackend>());
+  Als model({.factors = 3}, data, context);
+  BusyBackend::busy = true;
+  model.train_epoch();
+  EXPECT_FALSE(BusyBackend::busy) << "what times it would time the launches alone";
 }
 
 TEST_F(OnPreparedData, AlsComesBackFromItsCheckpointBitForBit) {

@@ -93,6 +93,7 @@ Als::Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context&
 void Als::train_epoch() {
   update(items_, users_);
   update(users_, items_);
+  context_.backend().synchronize();
 }
 
 void Als::update(const Side& fixed, Side& solved) {

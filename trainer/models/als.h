@@ -43,7 +43,7 @@ class Als {
   // are none.
   Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context& context);
 
-  // Users for fixed items, then items for fixed users (als_update).
+  // Users for fixed items, then items for fixed users (als_update); done on return, on a GPU too.
   void train_epoch();
 
   // A copy on the host, without ids and seen items.

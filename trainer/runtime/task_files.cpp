@@ -96,7 +96,8 @@ void refuse_overlap(const fs::path& config_file, const std::vector<fs::path>& re
             shown);
     for (size_t j = 0; j < i; j++) {
       const auto other = writes[j].path.string();
-      require(!places.same(output, outputs[j]), "{} would be written twice, as {} too", shown, other);
+      require(!places.same(output, outputs[j]), "{} would be written twice{}", shown,
+              other == shown ? "" : fmt::format(", as {} too", other));
       require(!places.takes(output, outputs[j]), "{} would be written into {}, which is written too", other, shown);
       require(!places.takes(outputs[j], output), "{} would be written into {}, which is written too", shown, other);
     }

@@ -62,6 +62,11 @@ TEST_F(TaskFiles, FoldersHoldInputsAndOutputs) {
 
 TEST_F(TaskFiles, OutputsDiffer) {
   refused({}, {{"out.h5"}, {"./out.h5"}}, "./out.h5 would be written twice, as out.h5 too");
+  EXPECT_THAT(
+      [] {
+        refuse_overlap("", {}, {{"out.h5"}, {"out.h5"}});
+      },
+      ThrowsMessage<std::invalid_argument>(StrEq("out.h5 would be written twice")));
   fs::create_hard_link("other.csv", "hard.csv");
   refused({}, {{"other.csv"}, {"hard.csv"}}, "hard.csv would be written twice, as other.csv too");
 }
