@@ -32,12 +32,16 @@ fs::path beside(const fs::path& output, const std::string& before, const std::st
   return output.parent_path() / (before + output.filename().string() + after);
 }
 
-std::string describe(const std::string& config, const std::vector<fs::path>& files, const std::string& launch) {
+std::string text_of(const Json& json) {
+  return json.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
+}
+
+Json describe(const std::string& config, const std::vector<fs::path>& files, const std::string& launch) {
   Json json = {{"config", config}, {"launch", launch}, {"files", Json::array()}};
   for (const auto& file : files) {
     json["files"].push_back({{"path", file.string()}, {"sha256", datasets::sha256_file(file)}});
   }
-  return json.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
+  return json;
 }
 
 Json read_job(const fs::path& path) {
@@ -53,6 +57,25 @@ Json read_job(const fs::path& path) {
 
 bool below(std::string_view path, std::string_view section) {
   return path.starts_with(section) && (path.size() == section.size() || path[section.size()] == '.');
+}
+
+// Throws where a job that is resumed began with another config, but for the fields `may_change`, or other contents.
+void check_same(const Json& before, const Json& now, const std::vector<std::string>& may_change) {
+  const auto differing = differences(parse_document(before["config"].get<std::string>(), "job.json"),
+                                     parse_document(now["config"].get<std::string>(), "the config"));
+  for (const auto& [path, old_value, new_value] : differing) {
+    const auto allowed = [&](const auto& section) { return below(path, section); };
+    require(std::ranges::any_of(may_change, allowed), "{}: the job began with {}, --resume cannot continue with {}",
+            path, old_value.empty() ? "nothing" : old_value, new_value.empty() ? "nothing" : new_value);
+  }
+  const auto &files = now["files"], &files_before = before["files"];
+  require(files.size() == files_before.size(), "the job began with {} files, --resume cannot continue with {}",
+          files_before.size(), files.size());
+  for (size_t i = 0; i < files.size(); i++) {
+    require(files[i]["sha256"] == files_before[i]["sha256"],
+            "{} is not what it was when the job began: --resume cannot continue with it",
+            files[i]["path"].get<std::string>());
+  }
 }
 
 }  // namespace
@@ -89,7 +112,7 @@ void JobParts::claim() {
   }
   require(request_.overwrite || !begun,
           "{} exists, of a job that was stopped: --resume continues it, --overwrite starts anew", folder_.string());
-  for (const auto& path : {request_.output, request_.rejects}) {
+  for (const auto& path : {request_.output, request_.rejects, request_.record}) {
     require(request_.overwrite || !fs::exists(path), "{} exists: --overwrite replaces it", path.string());
   }
   if (begun) locks_.emplace_back(folder_, request_.output);
@@ -110,9 +133,8 @@ void JobParts::begin(const std::string& config, const std::vector<std::string>& 
                      const std::vector<fs::path>& files) {
   if (request_.ranks->first()) {
     const auto job = describe(config, files, request_.launch.id);
-    request_.resume ? check_same(job, may_change) : publish(job);
-    datasets::remove_partial(request_.output);
-    datasets::remove_partial(request_.rejects);
+    request_.resume ? check_same(read_job(folder_ / "job.json"), job, may_change) : publish(text_of(job));
+    for (const auto& path : {request_.output, request_.rejects, request_.record}) datasets::remove_partial(path);
   }
   list_done();
 }
@@ -124,23 +146,21 @@ void JobParts::publish(const std::string& job) {
   aside_is_ours_ = false;
 }
 
-void JobParts::check_same(const std::string& job, const std::vector<std::string>& may_change) const {
-  const auto before = read_job(folder_ / "job.json"), now = Json::parse(job);
-  const auto differing = differences(parse_document(before["config"].get<std::string>(), "job.json"),
-                                     parse_document(now["config"].get<std::string>(), "the config"));
-  for (const auto& [path, old_value, new_value] : differing) {
-    const auto allowed = [&](const auto& section) { return below(path, section); };
-    require(std::ranges::any_of(may_change, allowed), "{}: the job began with {}, --resume cannot continue with {}",
-            path, old_value.empty() ? "nothing" : old_value, new_value.empty() ? "nothing" : new_value);
+void JobParts::check_complete(const std::string& config, const std::vector<std::string>& may_change,
+                              const std::vector<fs::path>& files) const {
+  if (request_.ranks->first()) {
+    const auto output = request_.output.string(), record = request_.record.string();
+    require(fs::exists(request_.record),
+            "{} exists, but not {}, which says what job wrote it: --resume cannot take it for this one's, --overwrite "
+            "starts anew",
+            output, record);
+    const auto job = read_job(request_.record);
+    check_same(job, describe(config, files, request_.launch.id), may_change);
+    require(job.value("output_sha256", Json()) == datasets::sha256_file(request_.output),
+            "{} is not what the job of {} wrote: --resume cannot take it for this one's, --overwrite starts anew",
+            output, record);
   }
-  const auto &files = now["files"], &files_before = before["files"];
-  require(files.size() == files_before.size(), "the job began with {} files, --resume cannot continue with {}",
-          files_before.size(), files.size());
-  for (size_t i = 0; i < files.size(); i++) {
-    require(files[i]["sha256"] == files_before[i]["sha256"],
-            "{} is not what it was when the job began: --resume cannot continue with it",
-            files[i]["path"].get<std::string>());
-  }
+  request_.ranks->from_first("same");  // no rank says that all is done before the first has looked
 }
 
 // The first rank tells the others, which begin once it has.
@@ -197,6 +217,12 @@ int64_t JobParts::join_rejects(int64_t parts) const {
   return rows;
 }
 
+void JobParts::write_record() const {
+  auto job = read_job(folder_ / "job.json");
+  job["output_sha256"] = datasets::sha256_file(request_.output);
+  datasets::write_file(request_.record, text_of(job));
+}
+
 int64_t JobParts::finish(int64_t parts, const std::function<void(const std::vector<fs::path>&)>& join) {
   if (!request_.ranks->first()) return 0;
   std::vector<fs::path> paths;
@@ -206,6 +232,7 @@ int64_t JobParts::finish(int64_t parts, const std::function<void(const std::vect
   }
   const int64_t rejected = join_rejects(parts);
   join(paths);
+  write_record();
   fs::remove_all(aside_);
   fs::rename(folder_, aside_);
   aside_is_ours_ = true;

@@ -4,6 +4,8 @@
 //                  part-000012.parquet       whole or not at all, as all files here
 //                  part-000012.rejects.tsv   rows of it that were unfit, if any
 //   OUTPUT         the parts joined, in order; then they are removed
+//   OUTPUT.job.json                        what the output was made of, and its hash: --resume takes no other file for
+//   it
 #pragma once
 
 #include <cstdint>
@@ -21,7 +23,7 @@
 namespace sartor::inference {
 
 struct JobRequest {
-  std::filesystem::path output, rejects;
+  std::filesystem::path output, rejects, record;
   std::string extension;        // of parts, ".parquet"
   Collective* ranks = nullptr;  // all make the same calls; the first alone changes what is not a part
   Launch launch = {};           // what torchrun starts again goes on with the job that it began
@@ -41,8 +43,13 @@ class JobParts {
   JobParts(const JobParts&) = delete;
   JobParts& operator=(const JobParts&) = delete;
 
-  // A job to resume that has its output already: nothing is left to do.
+  // A job to resume that has its output already: nothing is left to do, if check_complete() agrees.
   bool complete() const { return complete_; }
+
+  // Of a complete job. The arguments are those of begin(). Throws std::invalid_argument where the record of the job
+  // that wrote the output is missing, is another job's, or the output has changed since.
+  void check_complete(const std::string& config, const std::vector<std::string>& may_change,
+                      const std::vector<std::filesystem::path>& files) const;
 
   // Begins the job, or goes on with it. config: YAML with every value; files: all whose contents decide the result, in
   // an order of their own. Throws std::invalid_argument if a job that is resumed began with another config, save for
@@ -57,15 +64,16 @@ class JobParts {
   std::filesystem::path rejects(int64_t part) const;
 
   // Once each rank has done its share of the `parts` there are: `join` is given their paths and writes the output;
-  // then the rejects are joined and the parts removed. Returns the rejected rows, on the first rank.
+  // then the rejects are joined, the record is written and the parts are removed. Returns the rejected rows, on the
+  // first rank.
   int64_t finish(int64_t parts, const std::function<void(const std::vector<std::filesystem::path>&)>& join);
 
  private:
   void claim();
   bool begun_by_this_launch() const;
   void publish(const std::string& job);
-  void check_same(const std::string& job, const std::vector<std::string>& may_change) const;
   void list_done();
+  void write_record() const;
   int64_t join_rejects(int64_t parts) const;
 
   JobRequest request_;

@@ -201,15 +201,19 @@ void score_texts(const TextScoringConfig& config, const TextScoring& scoring, co
   ProcessGroup ranks(runtime.ranks, /*gpu=*/false, std::chrono::seconds(config.ddp_timeout));
   JobParts parts({.output = config.output,
                   .rejects = config.rejects_path(),
+                  .record = config.record_path(),
                   .extension = scoring.part_extension,
                   .ranks = &ranks,
                   .launch = runtime.launch,
                   .resume = invocation.resume,
                   .overwrite = invocation.overwrite});
-  if (parts.complete()) return ranks.first() ? log_info("{} is already complete", config.output) : void();
+  const auto folder = model_folder(config.model);
+  if (parts.complete()) {
+    parts.check_complete(scoring.config, may_change, files_of(config, folder));
+    return ranks.first() ? log_info("{} is already complete", config.output) : void();
+  }
 
   datasets::TextRows rows(scoring.rows, [&](int64_t part) { return parts.mine(part); });
-  const auto folder = model_folder(config.model);
   const auto task = scoring.open(folder, runtime.gpu);
   const auto encoder = open_tokenizer(config, folder, task.model.config());
   const auto files = files_of(config, folder);

@@ -54,9 +54,10 @@ struct TextScoringConfig : RuntimeConfig {
   void check() const;  // also that the templates parse
 
   std::string rejects_path() const { return rejects.value_or(output + ".rejects.tsv"); }
+  std::string record_path() const { return output + ".job.json"; }
   std::vector<std::filesystem::path> reads() const;
   std::vector<Output> writes() const {
-    return {{output}, {rejects_path()}, {.path = output + ".parts", .folder = true}};
+    return {{output}, {rejects_path()}, {record_path()}, {.path = output + ".parts", .folder = true}};
   }
 };
 

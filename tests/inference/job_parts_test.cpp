@@ -56,12 +56,16 @@ class JobPartsTest : public testing::FolderTest {
   JobRequest request(bool resume = false, bool overwrite = false) const {
     return {.output = path("out.csv"),
             .rejects = path("out.csv.rejects.tsv"),
+            .record = path("out.csv.job.json"),
             .extension = ".csv",
             .resume = resume,
             .overwrite = overwrite};
   }
   void begin(Job& job, const std::string& config = "precision: fp32\nthreads: 1\n") const {
     job.parts.begin(config, {"threads"}, {path("in.csv")});
+  }
+  void check_complete(const Job& job, const std::string& config = "precision: fp32\nthreads: 1\n") const {
+    job.parts.check_complete(config, {"threads"}, {path("in.csv")});
   }
   std::unique_ptr<Job> job(const JobRequest& request) {
     return std::make_unique<Job>(request, 0, 1, told_.emplace_back());
@@ -71,6 +75,12 @@ class JobPartsTest : public testing::FolderTest {
     const auto it = job(request());
     begin(*it);
     for (const auto part : done) make(*it, part);
+  }
+  void done() {
+    const auto it = job(request());
+    begin(*it);
+    make(*it, 0);
+    finish(*it, 1);
   }
   static void make(Job& job, int64_t part) {
     datasets::write_file(job.parts.part(part), "part " + std::to_string(part) + "\n");
@@ -98,7 +108,7 @@ TEST_F(JobPartsTest, AreJoinedAndRemoved) {
     }
     EXPECT_EQ(finish(*it, 3), 0);
   }
-  EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv"));
+  EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv", "out.csv.job.json"));
   EXPECT_EQ(read("out.csv"), "part 0\npart 1\npart 2\n");
 }
 
@@ -123,7 +133,7 @@ TEST_F(JobPartsTest, RejectsAreJoinedInOrder) {
   EXPECT_EQ(read("out.csv.rejects.tsv"),
             "file\trow\treason\ttext\nin.csv\t1\ttext is missing\ta\\nb\nin.csv\t11\ttext is missing\t\n"
             "in.csv\t3\ttext is missing\ta\\nb\nin.csv\t13\ttext is missing\t\n");
-  EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv", "out.csv.rejects.tsv"));
+  EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv", "out.csv.job.json", "out.csv.rejects.tsv"));
 }
 
 TEST_F(JobPartsTest, OldRejectsGoWithTheirJob) {
@@ -170,7 +180,7 @@ TEST_F(JobPartsTest, ResumeDoesWhatIsMissing) {
     finish(*it, 3);
   }
   EXPECT_EQ(read("out.csv"), "part 0\npart 1\npart 2\n");
-  EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv"));
+  EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv", "out.csv.job.json"));
 }
 
 TEST_F(JobPartsTest, WhatTorchrunStartsAgainGoesOn) {
@@ -190,10 +200,42 @@ TEST_F(JobPartsTest, WhatTorchrunStartsAgainGoesOn) {
 }
 
 TEST_F(JobPartsTest, ResumeOfADoneJobIsComplete) {
-  write("out.csv", "done");
+  done();
   fs::create_directory(path(".out.csv.parts.partial"));  // killed while it removed the parts
-  EXPECT_TRUE(job(request(true))->parts.complete());
-  EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv"));
+  const auto again = job(request(true));
+  EXPECT_TRUE(again->parts.complete());
+  check_complete(*again, "precision: fp32\nthreads: 2\n");
+}
+
+TEST_F(JobPartsTest, ResumeTakesNoOtherFileForTheDoneJob) {
+  const auto refused = [&](const std::string& said, const std::string& config = "precision: fp32\nthreads: 1\n") {
+    const auto again = job(request(true));
+    EXPECT_TRUE(again->parts.complete());
+    EXPECT_THAT([&] { check_complete(*again, config); }, ThrowsMessage<std::invalid_argument>(HasSubstr(said)));
+  };
+  write("out.csv", "notes");
+  refused("out.csv exists, but not " + path("out.csv.job.json"));
+  write("out.csv.job.json", "{}");
+  refused("out.csv.job.json is broken");
+  fs::remove(path("out.csv.job.json"));
+  fs::remove(path("out.csv"));
+
+  done();
+  refused("precision: the job began with fp32, --resume cannot continue with int8", "precision: int8\nthreads: 1\n");
+  const auto output = read("out.csv"), record = read("out.csv.job.json");
+  write("out.csv", "notes");
+  refused("out.csv is not what the job of");
+  write("out.csv", output);
+  auto without_hash = record;
+  without_hash.replace(record.find("output_sha256"), 6, "other_");
+  write("out.csv.job.json", without_hash);
+  refused("out.csv is not what the job of");
+  write("out.csv.job.json", record);
+  write("in.csv", "text\n坏\n");
+  refused("in.csv is not what it was when the job began");
+  write("in.csv", "text\n好\n");
+  check_complete(*job(request(true)));
+  EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv", "out.csv.job.json"));
 }
 
 TEST_F(JobPartsTest, ResumeRefusesAnotherJob) {
@@ -225,7 +267,7 @@ TEST_F(JobPartsTest, WhatIsThereIsNotOverwrittenByAccident) {
     EXPECT_TRUE(it->parts.mine(0)) << "begun anew";
   }
   fs::remove_all(path("out.csv.parts"));
-  for (const char* name : {"out.csv", "out.csv.rejects.tsv"}) {
+  for (const char* name : {"out.csv", "out.csv.rejects.tsv", "out.csv.job.json"}) {
     write(name, "mine");
     EXPECT_THAT([&] { job(request()); },
                 ThrowsMessage<std::invalid_argument>(HasSubstr(name + std::string(" exists: --overwrite"))));
@@ -265,7 +307,7 @@ class JobPartsCrash : public testing::FolderTest {
       if (fs::exists(path("out.csv")) || fs::exists(path("out.csv.parts"))) again.push_back("--resume");
       const auto outcome = run_command(again);
       ASSERT_EQ(outcome.status, 0) << outcome.err;
-      ASSERT_THAT(files(), ElementsAre("in.csv", "out.csv", "out.csv.rejects.tsv"));
+      ASSERT_THAT(files(), ElementsAre("in.csv", "out.csv", "out.csv.job.json", "out.csv.rejects.tsv"));
       ASSERT_EQ(read("out.csv"), expected);
       ASSERT_EQ(read("out.csv.rejects.tsv"), expected_rejects);
       remove_outputs();
@@ -274,6 +316,7 @@ class JobPartsCrash : public testing::FolderTest {
   void remove_outputs() const {
     fs::remove(path("out.csv"));
     fs::remove(path("out.csv.rejects.tsv"));
+    fs::remove(path("out.csv.job.json"));
   }
 };
 

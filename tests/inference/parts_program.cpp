@@ -28,9 +28,13 @@ void write_numbers(const std::filesystem::path& path, const std::vector<int64_t>
 
 void run(const std::string& input, const std::string& output, bool resume) {
   Alone alone;
-  JobParts parts(
-      {.output = output, .rejects = output + ".rejects.tsv", .extension = ".csv", .ranks = &alone, .resume = resume});
-  if (parts.complete()) return;
+  JobParts parts({.output = output,
+                  .rejects = output + ".rejects.tsv",
+                  .record = output + ".job.json",
+                  .extension = ".csv",
+                  .ranks = &alone,
+                  .resume = resume});
+  if (parts.complete()) return parts.check_complete("parts: 3\n", {}, {input});
   parts.begin("parts: 3\n", {}, {input});
   for (int64_t part = 0; part < 3; part++) {
     if (!parts.mine(part)) continue;

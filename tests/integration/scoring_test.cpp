@@ -14,6 +14,7 @@ using ::testing::AllOf;
 using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class Scoring : public Programs {
  protected:
@@ -87,7 +88,7 @@ TEST_F(Scoring, GivesEachRowOnceInOrder) {
   const Outcome outcome = infer(classify_config);
   expect_done(outcome);
   EXPECT_THAT(outcome.err, ContainsRegex("out.csv: 81 rows; 16 rejected; 81 scored now"));
-  EXPECT_THAT(outputs(), ElementsAre("out.csv", "out.csv.rejects.tsv"));
+  EXPECT_THAT(outputs(), ElementsAre("out.csv", "out.csv.job.json", "out.csv.rejects.tsv"));
   std::istringstream lines(read("out.csv"));
   std::string line;
   std::getline(lines, line);
@@ -235,7 +236,7 @@ class ScoringStopped : public Scoring {
     const auto words = command("sartor-infer", classify_config,
                                begun ? std::vector<std::string>{"--resume"} : std::vector<std::string>());
     for (const auto& rank : on_ranks(ranks, words)) ASSERT_EQ(rank.status, 0) << rank.err;
-    EXPECT_THAT(outputs(), ElementsAre("out.csv", "out.csv.rejects.tsv"));
+    EXPECT_THAT(outputs(), ElementsAre("out.csv", "out.csv.job.json", "out.csv.rejects.tsv"));
     EXPECT_EQ(taken(), expected_);
   }
   // At every `stride`th call: job_parts_test.cpp does so at each.
@@ -344,6 +345,32 @@ TEST_F(ScoringStopped, ADoneJobIsLeftAlone) {
   expect_done(outcome);
   EXPECT_THAT(outcome.err, HasSubstr("is already complete"));
   EXPECT_EQ(taken(), expected_);
+}
+
+TEST_F(ScoringStopped, NoOtherFileIsTakenForADoneJob) {
+  const auto refused = [&](const char* config, const std::string& change, const std::string& said) {
+    const Outcome outcome = infer(config, {"--resume", "--set", change});
+    EXPECT_EQ(outcome.status, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr(said), Not(HasSubstr("complete"))));
+  };
+  write("out.csv", "notes\n");
+  refused(classify_config, "threads=1", "out.csv exists, but not " + path("out.csv.job.json"));
+  write("out.h5", "notes\n");
+  refused(embed_config, "threads=1", "out.h5 exists, but not " + path("out.h5.job.json"));
+  EXPECT_EQ(read("out.csv"), "notes\n");
+
+  expect_done(infer(classify_config, {"--overwrite"}));
+  expect_done(infer(embed_config, {"--overwrite"}));
+  write("other.csv", "id,text\n编号0,很好\n");
+  write_bert_folder(path("other"), small_bert({"负面", "好"}));
+  for (const char* config : {classify_config, embed_config}) {
+    refused(config, "precision=int8", "precision: the job began with fp32");
+    refused(config, "source.path=" + path("other.csv"), "other.csv is not what it was");
+    refused(config, "model=" + path("other"), "other/config.json is not what it was");
+    expect_done(infer(config, {"--resume"}));
+  }
+  refused(classify_config, "probabilities=false", "probabilities: the job began with true");
+  refused(embed_config, "pooling=cls", "pooling: the job began with mean");
 }
 
 }  // namespace
