@@ -1,5 +1,6 @@
-// R-Drop as a classifier learns by it.
+// R-Drop as a classifier learns by it, and the head that it begins with.
 #include <ATen/ATen.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 
 #include "models/bert/folder.h"
@@ -88,6 +89,73 @@ TEST_F(ClassifierLearning, RDropChangesNothingWithoutDropout) {
   for (size_t i = 0; i < learnt.size(); i++) {
     EXPECT_TRUE(at::allclose(learnt[i].tensor.grad(), expected[i].tensor.grad(), 1e-4, 1e-6)) << learnt[i].name;
   }
+}
+
+class ClassifierHead : public ClassifierLearning {
+ protected:
+  // The output layer's weights as a learner begins with them, (2, 24), and as the folder of the base has them.
+  static at::Tensor begun(const std::vector<std::string>& labels, BaseHead head,
+                          bert::Head saved = bert::Head::classification) {
+    testing::write_bert_folder("base", testing::small_bert(labels), saved);
+    auto chosen = config(0, 0);
+    chosen.model.path = "base";
+    chosen.model.head = head;
+    const auto data = datasets::open_texts("texts.h5");
+    EXPECT_THAT(data.labels, ::testing::ElementsAre("正面", "负面"));
+    ClassifierLearner learner(chosen, data, one_process(), -1);
+    for (const auto& [name, tensor, rate] : learner.parameters()) {
+      if (name == "classifier.weight") return tensor.detach().clone();
+    }
+    return {};
+  }
+  static at::Tensor of_base() {
+    return bert::load_bert("base", bert::Head::classification).model.parameter("classifier.weight");
+  }
+
+  static ProcessGroup& one_process() {
+    static ProcessGroup group({}, /*gpu=*/false, std::chrono::seconds(1));
+    return group;
+  }
+};
+
+TEST_F(ClassifierHead, RowsAreMatchedByName) {
+  for (const auto head : {BaseHead::automatic, BaseHead::keep}) {
+    const auto same = begun({"正面", "负面"}, head);
+    EXPECT_TRUE(same.equal(of_base()));
+    const auto swapped = begun({"负面", "正面"}, head);
+    EXPECT_TRUE(swapped[0].equal(of_base()[1]));
+    EXPECT_TRUE(swapped[1].equal(of_base()[0]));
+  }
+}
+
+TEST_F(ClassifierHead, OtherClassesStartAnew) {
+  for (const std::vector<std::string>& labels : {std::vector<std::string>{"正面", "bad"},
+                                                 {"LABEL_0", "LABEL_1"},
+                                                 {"正面", "负面", "中"},
+                                                 {"1", "2", "3", "4", "5"}}) {
+    ::testing::internal::CaptureStderr();
+    const auto weight = begun(labels, BaseHead::automatic);
+    EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+                HasSubstr(fmt::format(
+                    "base has {} classes: {}, texts.h5 has 2 classes: 正面, 负面: the output layer starts anew",
+                    labels.size(), fmt::join(labels, ", "))));
+    EXPECT_EQ(weight.size(0), 2);
+    EXPECT_LT(weight.abs().max().item<float>(), 0.15) << "drawn with a deviation of 0.02, the base's reach 0.3";
+  }
+  EXPECT_LT(begun({"正面", "负面"}, BaseHead::anew).abs().max().item<float>(), 0.15);
+  EXPECT_LT(begun({"正面", "负面"}, BaseHead::automatic, bert::Head::masked_lm).abs().max().item<float>(), 0.15);
+}
+
+TEST_F(ClassifierHead, KeepRefusesWhatDoesNotFit) {
+  const auto refused = [](const std::vector<std::string>& labels, const std::string& said,
+                          bert::Head saved = bert::Head::classification) {
+    EXPECT_THAT([&] { begun(labels, BaseHead::keep, saved); }, ThrowsMessage<std::invalid_argument>(HasSubstr(said)));
+  };
+  refused({"正面", "bad"}, "model.head is keep, but base has 2 classes: 正面, bad, texts.h5 has 2 classes: 正面, 负面");
+  refused({"1", "2", "3", "4", "5", "6"}, "base has 6 classes: 1, 2, 3, 4, 5, ..., texts.h5 has 2");
+  refused({"LABEL_0", "LABEL_1", "LABEL_2"}, "base has 3 classes");
+  refused({"正面", "负面"}, "model.head is keep, but base has no classifier", bert::Head::masked_lm);
+  EXPECT_TRUE(begun({"LABEL_0", "LABEL_1"}, BaseHead::keep).equal(of_base())) << "without names, by number";
 }
 
 TEST_F(ClassifierLearning, RDropIsForASingleLabel) {

@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 #include <c10/core/InferenceMode.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -38,10 +39,48 @@ bert::BertConfig config_for(const ClassifyConfig& config, const datasets::Tokeni
   return model;
 }
 
+// "3 classes: a, b, c"
+std::string in_words(const std::vector<std::string>& labels) {
+  constexpr size_t most = 5;
+  const auto shown = std::vector(labels.begin(), labels.begin() + std::min(most, labels.size()));
+  return fmt::format("{} classes: {}{}", labels.size(), fmt::join(shown, ", "), labels.size() > most ? ", ..." : "");
+}
+
+// Whether the classes of a folder are LABEL_0, LABEL_1, ...: those of a model that was never told their names.
+bool is_nameless(const bert::BertConfig& base) {
+  for (size_t i = 0; i < base.labels.size(); i++) {
+    if (base.labels[i] != "LABEL_" + std::to_string(i)) return false;
+  }
+  return true;
+}
+
+// The output layer of the base for the classes of the data.
+bert::OutputLayer output_of_base(const ClassifyConfig& config, const bert::BertConfig& wanted) {
+  const auto& path = config.model.path;
+  const auto head = config.model.head;
+  const auto base = bert::read_config(path);
+  const bool there = hf::Weights(path).find(bert::output_layer(base) + ".weight") != nullptr;
+  require(there || head != BaseHead::keep, "model.head is keep, but {} has no {}", path, bert::output_layer(base));
+  if (!there || head == BaseHead::anew) return {.anew = true};
+  if (const auto rows = bert::output_rows(base, wanted)) return {.rows = *rows};
+  if (head == BaseHead::keep) {
+    require(is_nameless(base) && base.num_labels() == wanted.num_labels(),
+            "model.head is keep, but {} has {}, {} has {}", path, in_words(base.labels), config.data.path,
+            in_words(wanted.labels));
+    return {};
+  }
+  log_warning("{} has {}, {} has {}: the output layer starts anew", path, in_words(base.labels), config.data.path,
+              in_words(wanted.labels));
+  return {.anew = true};
+}
+
 bert::Bert load_model(const ClassifyConfig& config, const datasets::TokenizedTexts& data, at::Device device) {
   at::manual_seed(static_cast<uint64_t>(config.training.seed));  // of a new head
-  auto loaded = bert::load_bert(config.model.path, config_for(config, data), bert::Head::classification, device);
-  for (const auto& name : loaded.missing) log_info("{} is not in {}: it starts anew", name, config.model.path);
+  const auto wanted = config_for(config, data);
+  const auto output = output_of_base(config, wanted);
+  auto loaded = bert::load_bert(config.model.path, wanted, bert::Head::classification, device, output);
+  if (!loaded.missing.empty())
+    log_info("new weights, not those of {}: {}", config.model.path, fmt::join(loaded.missing, ", "));
   return std::move(loaded.model);
 }
 

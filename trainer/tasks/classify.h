@@ -1,6 +1,7 @@
 // task: classify — tokenized texts and a Hugging Face folder in, a fine-tuned classifier out.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,8 +11,16 @@
 
 namespace sartor {
 
+// What becomes of the output layer that the folder of a classifier has.
+enum class BaseHead { automatic, keep, anew };
+constexpr auto choices(BaseHead) {
+  return std::to_array<Choice<BaseHead>>(
+      {{"auto", BaseHead::automatic}, {"keep", BaseHead::keep}, {"new", BaseHead::anew}});
+}
+
 struct ClassifierModelConfig {
   std::string path;
+  BaseHead head = BaseHead::automatic;
   std::optional<double> dropout, classifier_dropout;
   int64_t frozen_layers = 0;
   bool freeze_embeddings = false;
@@ -23,6 +32,10 @@ struct ClassifierModelConfig {
   template <class Fields> void describe(Fields& field) {
     field.required("path", path, file_path(),
                    "Hugging Face folder: config.json, model.safetensors, the tokenizer's files.");
+    field("head", head,
+          "Output layer of a folder that is a classifier already. Its rows are matched with the classes of the data by "
+          "name. auto: it is kept if the names are the same, else it starts anew; keep: other names are an error, but "
+          "for LABEL_0, LABEL_1, ... which are taken by number; new: it starts anew.");
     field("dropout", dropout, between(0, 1), "Of hidden states and attention, in place of the folder's.");
     field("classifier_dropout", classifier_dropout, between(0, 1), "Before the head, in place of the folder's.");
     field("frozen_layers", frozen_layers, at_least(0), "Lowest layers that are not trained; the embeddings neither.");

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/core/InferenceMode.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -52,7 +53,8 @@ bert::Bert make_model(const PretrainConfig& config, const datasets::TokenizedTex
   at::manual_seed(static_cast<uint64_t>(config.training.seed));  // of new weights
   if (!chosen.path) return bert::Bert(std::move(model), bert::Head::masked_lm, device);
   auto loaded = bert::load_bert(*chosen.path, std::move(model), bert::Head::masked_lm, device);
-  for (const auto& name : loaded.missing) log_info("{} is not in {}: it starts anew", name, *chosen.path);
+  if (!loaded.missing.empty())
+    log_info("new weights, not those of {}: {}", *chosen.path, fmt::join(loaded.missing, ", "));
   return std::move(loaded.model);
 }
 

@@ -128,6 +128,24 @@ TEST(BertConfig, ComesBackFromWhatItWrites) {
   EXPECT_EQ(to_json(parse("", "xlm-roberta"), Head::masked_lm)["architectures"][0], "XLMRobertaForMaskedLM");
 }
 
+TEST(BertLabels, AreMatchedByName) {
+  const auto labelled = [](const std::vector<std::string>& labels, Problem problem = Problem::single_label) {
+    BertConfig config;
+    config.labels = labels;
+    config.problem = problem;
+    return config;
+  };
+  const auto base = labelled({"正面", "neg", "中"});
+  EXPECT_EQ(output_rows(base, labelled({"neg", "中", "正面"})), (std::vector<int64_t>{1, 2, 0}));
+  EXPECT_EQ(output_rows(base, labelled({"neg", "中", "正面"}, Problem::multi_label)), (std::vector<int64_t>{1, 2, 0}));
+  EXPECT_EQ(output_rows(base, labelled({"neg", "中", "pos"})), std::nullopt);
+  EXPECT_EQ(output_rows(base, labelled({"neg", "正面"})), std::nullopt);
+  EXPECT_EQ(output_rows(labelled({"a", "a"}), labelled({"a", "b"})), std::nullopt);
+  const auto number = labelled({"LABEL_0"}, Problem::regression);
+  EXPECT_EQ(output_rows(labelled({"score"}, Problem::regression), number), (std::vector<int64_t>{0}));
+  EXPECT_EQ(output_rows(labelled({"score"}, Problem::multi_label), number), std::nullopt);
+}
+
 TEST(BertNames, FollowTheHead) {
   const auto bert = parse("\"num_hidden_layers\": 1"), roberta = parse("", "roberta");
   const auto name = [&](std::string_view from, Head head) { return canonical_name(from, bert, head); };

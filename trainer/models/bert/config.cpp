@@ -389,4 +389,19 @@ std::string canonical_name(std::string_view name, const BertConfig& config, Head
   return canonical;
 }
 
+std::string output_layer(const BertConfig& config) {
+  return config.family == Family::roberta ? "classifier.out_proj" : "classifier";
+}
+
+std::optional<std::vector<int64_t>> output_rows(const BertConfig& base, const BertConfig& wanted) {
+  const auto is_number = [](const BertConfig& config) {
+    return config.num_labels() == 1 && config.problem_or_default() == Problem::regression;
+  };
+  if (is_number(base) && is_number(wanted)) return std::vector<int64_t>{0};
+  if (!std::ranges::is_permutation(base.labels, wanted.labels)) return {};
+  std::vector<int64_t> rows;
+  for (const auto& label : wanted.labels) rows.push_back(std::ranges::find(base.labels, label) - base.labels.begin());
+  return rows;
+}
+
 }  // namespace sartor::bert

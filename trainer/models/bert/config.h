@@ -80,4 +80,11 @@ std::vector<Parameter> parameters(const BertConfig& config, Head head);
 // as it is.
 std::string canonical_name(std::string_view name, const BertConfig& config, Head head);
 
+// The linear layer of a classifier whose outputs are the labels, "classifier" or "classifier.out_proj".
+std::string output_layer(const BertConfig& config);
+
+// The row of `base`'s output layer for each label of `wanted`, by name; none where their names differ. Two regressions
+// of one number have the same row whatever its name.
+std::optional<std::vector<int64_t>> output_rows(const BertConfig& base, const BertConfig& wanted);
+
 }  // namespace sartor::bert

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -47,6 +48,11 @@ bool is_redundant(const std::string& name, const BertConfig& config) {
   return name.ends_with("embeddings.position_ids") || (decoder && config.tie_word_embeddings);
 }
 
+bool in_output_layer(const std::string& name, const BertConfig& config) {
+  const auto layer = output_layer(config);
+  return name == layer + ".weight" || name == layer + ".bias";
+}
+
 // What is trained with adapters.
 NamedTensors adapters_and_head(const Bert& model) {
   auto trained = model.adapters();
@@ -66,7 +72,7 @@ at::Tensor to_float(const hf::TensorView& view) {
   return tensor.to(at::kFloat);
 }
 
-Matched match(const hf::Weights& weights, const BertConfig& config, Head head) {
+Matched match(const hf::Weights& weights, const BertConfig& config, Head head, const OutputLayer& output) {
   std::map<std::string, const hf::TensorView*> by_name;
   for (const auto& [name, tensor] : weights.tensors()) {
     auto canonical = canonical_name(name, config, head);
@@ -85,7 +91,8 @@ Matched match(const hf::Weights& weights, const BertConfig& config, Head head) {
   for (auto& parameter : parameters(config, head)) {
     known.insert(parameter.name);
     const auto found = by_name.find(parameter.name);
-    const hf::TensorView* view = found == by_name.end() ? nullptr : found->second;
+    const bool drawn = found == by_name.end() || (output.anew && in_output_layer(parameter.name, config));
+    const hf::TensorView* view = drawn ? nullptr : found->second;
     if (view) {
       require(view->shape == parameter.shape, "{}: tensor {} is {}, config.json makes it {}", weights.folder().string(),
               view->name, hf::shape_text(view->shape), hf::shape_text(parameter.shape));
@@ -107,13 +114,18 @@ Loaded load_bert(const fs::path& folder, Head head, at::Device device) {
   return load_bert(folder, read_config(folder), head, device);
 }
 
-Loaded load_bert(const fs::path& folder, BertConfig config, Head head, at::Device device) {
+Loaded load_bert(const fs::path& folder, BertConfig config, Head head, at::Device device, const OutputLayer& output) {
   const hf::Weights weights(folder);
-  auto matched = match(weights, config, head);
+  auto matched = match(weights, config, head, output);
   Bert model(std::move(config), head, device);
   const c10::AutoGradMode no_gradients(false);
   for (const auto& [parameter, view] : matched.parameters) {
-    if (view) model.parameter(parameter.name).copy_(to_float(*view));
+    if (!view) continue;
+    auto values = to_float(*view);
+    if (!output.rows.empty() && in_output_layer(parameter.name, model.config())) {
+      values = values.index_select(0, at::tensor(output.rows, at::kLong));
+    }
+    model.parameter(parameter.name).copy_(values);
   }
   return {std::move(model), std::move(matched.missing), std::move(matched.unexpected)};
 }

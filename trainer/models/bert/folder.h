@@ -16,12 +16,19 @@ struct Loaded {
   std::vector<std::string> unexpected;  // tensors of the folder that the model has not
 };
 
+// How a classifier takes the output layer of a folder: by default row for row.
+struct OutputLayer {
+  bool anew = false;          // drawn as that of a new model instead
+  std::vector<int64_t> rows;  // row i of the model is row rows[i] of the folder
+};
+
 // Reads FOLDER/config.json and its weights for `head`, whatever head they were saved with. `config`, if given, is taken
 // instead of the folder's (other labels, other dropout). Only a head and the pooler may be missing. Throws
 // std::invalid_argument, before a model is made, on a missing encoder parameter, a shape that is not the config's, or a
 // dtype that is no floating point.
 Loaded load_bert(const std::filesystem::path& folder, Head head, at::Device device = at::kCPU);
-Loaded load_bert(const std::filesystem::path& folder, BertConfig config, Head head, at::Device device = at::kCPU);
+Loaded load_bert(const std::filesystem::path& folder, BertConfig config, Head head, at::Device device = at::kCPU,
+                 const OutputLayer& output = {});
 
 // Writes config.json and model.safetensors into a folder that exists, adapters merged into the weights.
 void save_bert(const Bert& model, const std::filesystem::path& folder);
@@ -36,11 +43,12 @@ void load_adapters(Bert& model, const std::filesystem::path& folder);
 // The tensor's values as fp32, in memory of their own.
 at::Tensor to_float(const hf::TensorView& view);
 
-// The folder's tensors by the names of parameters(config, head), checked as load_bert does.
+// The folder's tensors by the names of parameters(config, head), checked as load_bert does. An output layer that is
+// drawn anew counts as missing.
 struct Matched {
   std::vector<std::pair<Parameter, const hf::TensorView*>> parameters;  // null where it is missing
   std::vector<std::string> missing, unexpected;
 };
-Matched match(const hf::Weights& weights, const BertConfig& config, Head head);
+Matched match(const hf::Weights& weights, const BertConfig& config, Head head, const OutputLayer& output = {});
 
 }  // namespace sartor::bert
