@@ -301,7 +301,7 @@ void Hdf5File::set_attribute(const std::string& name, const std::string& value) 
 void Hdf5File::read_attribute(const std::string& name, Hdf5Type type, void* value) const {
   prepare_library();
   const std::string full_name = name_of("attribute " + name);
-  require(H5Aexists(file_.get(), name.c_str()) > 0, "{} is missing", full_name);
+  require(has_attribute(name), "{} is missing", full_name);
   const hid_t opened = H5Aopen(file_.get(), name.c_str(), H5P_DEFAULT);
   const Hdf5Handle attribute(check(opened, full_name, "cannot be read"), H5Aclose);
   const Hdf5Handle stored(H5Aget_type(opened), H5Tclose), space(H5Aget_space(opened), H5Sclose);
@@ -328,6 +328,11 @@ std::string Hdf5File::string_attribute(const std::string& name) const {
   HeapReference reference;
   read_attribute(name, Hdf5Type::string, &reference);
   return std::string(heap_of(file_.get(), name_of("attribute " + name)).string(reference));
+}
+
+bool Hdf5File::has_attribute(const std::string& name) const {
+  prepare_library();
+  return H5Aexists(file_.get(), name.c_str()) > 0;
 }
 
 void Hdf5File::set_schema(const std::string& schema, int64_t version) {

@@ -138,6 +138,7 @@ class Hdf5File {
   int64_t int_attribute(const std::string& name) const;
   double double_attribute(const std::string& name) const;
   std::string string_attribute(const std::string& name) const;
+  bool has_attribute(const std::string& name) const;
 
   // Every file of ours says what it is in the attributes schema and schema_version.
   void set_schema(const std::string& schema, int64_t version);

@@ -61,11 +61,16 @@ TokenizedTexts open_texts(const std::filesystem::path& path) {
   }
   const auto max_length = file.int_attribute("max_length");
   const auto part = [&](const char* group) { return StoredTexts(file, group, std::ssize(labels), max_length); };
+  const auto template_of = [&](const char* name) {
+    return file.has_attribute(name) ? std::optional(file.string_attribute(name)) : std::nullopt;
+  };
+  auto text = template_of("text"), pair = template_of("pair");
   auto train = part("/train"), validation = part("/validation"), test = part("/test");
   auto provenance = file.string_attribute("provenance"), data_hash = file.string_attribute("data_hash"),
        tokenizer_hash = file.string_attribute("tokenizer_hash");
   return {std::move(file),           kind,
           std::move(labels),         max_length,
+          std::move(text),           std::move(pair),
           std::move(provenance),     std::move(data_hash),
           std::move(tokenizer_hash), std::move(train),
           std::move(validation),     std::move(test)};

@@ -1,7 +1,7 @@
 // The tokenized file: texts as token ids with their labels, divided, larger than memory if need be. One HDF5 file:
 //
-//   attributes                  schema, schema_version, provenance (JSON), data_hash, tokenizer_hash, label_kind and
-//                               max_length
+//   attributes                  schema, schema_version, provenance (JSON), data_hash, tokenizer_hash, label_kind,
+//                               max_length; text and pair, the templates of the texts, if there are any
 //   /labels (C)                 names of the classes; a regression's number has one, "value"; none for texts alone
 //
 //   /train/, /validation/, /test/
@@ -56,6 +56,7 @@ struct TokenizedTexts {
   std::string label_kind;  // single_label, multi_label, regression, none
   std::vector<std::string> labels;
   int64_t max_length;
+  std::optional<std::string> text, pair;  // templates; files of earlier versions do not tell
   std::string provenance, data_hash, tokenizer_hash;
   StoredTexts train, validation, test;
 };

@@ -194,6 +194,8 @@ TextReport write_texts(const fs::path& path, TextSource& source, const TextConfi
   file.set_attribute("tokenizer_hash", provenance.tokenizer_hash);
   file.set_attribute("label_kind", std::string(name_of(config.label.kind)));
   file.set_attribute("max_length", length.max_length);
+  file.set_attribute("text", config.text);
+  if (config.pair) file.set_attribute("pair", *config.pair);
   if (!texts.names().empty()) {
     const std::vector<std::string_view> names(texts.names().begin(), texts.names().end());
     file.create_strings("/labels", std::ssize(names)).write(0, names);

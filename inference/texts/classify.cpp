@@ -182,8 +182,6 @@ std::unique_ptr<TextOutput> make_class_table(const ClassifyConfig& config, const
 }
 
 void classify(const ClassifyConfig& config, const Invocation& invocation) {
-  auto rows = rows_of(config);
-  rows.keep = config.keep;
   const auto open = [&](const fs::path& folder, int gpu) -> TextTask {
     auto model = TextModel::classifier(folder, config.precision, gpu);
     const auto calibrated = hf::read_temperature(folder);
@@ -191,7 +189,8 @@ void classify(const ClassifyConfig& config, const Invocation& invocation) {
     auto table = make_class_table(config, model.config(), temperature);
     return {std::move(model), std::move(table)};
   };
-  score_texts(config, {to_yaml(config), std::move(rows), ".parquet", open}, invocation);
+  score_texts(config, {.config = to_yaml(config), .keep = config.keep, .part_extension = ".parquet", .open = open},
+              invocation);
 }
 
 }  // namespace sartor::inference

@@ -73,14 +73,12 @@ std::unique_ptr<TextOutput> make_embeddings_output(const EmbedConfig& config, in
 }
 
 void embed(const EmbedConfig& config, const Invocation& invocation) {
-  auto rows = rows_of(config);
-  rows.id = config.id;
   const auto open = [&](const fs::path& folder, int gpu) -> TextTask {
     auto model = TextModel::embedder(folder, config.precision, gpu, config.pooling, config.normalize);
     const int64_t columns = model.columns();
     return {std::move(model), make_embeddings_output(config, columns)};
   };
-  score_texts(config, {to_yaml(config), std::move(rows), ".h5", open}, invocation);
+  score_texts(config, {.config = to_yaml(config), .id = config.id, .part_extension = ".h5", .open = open}, invocation);
 }
 
 }  // namespace sartor::inference

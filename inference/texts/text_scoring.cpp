@@ -5,6 +5,7 @@
 #include <future>
 
 #include "core/parallel_for.h"
+#include "models/hf/text_input.h"
 #include "runtime/log.h"
 #include "runtime/process_group.h"
 #include "runtime/progress.h"
@@ -40,22 +41,46 @@ std::vector<fs::path> files_of(const TextScoringConfig& config, const fs::path& 
   return files;
 }
 
+// One of text, pair and max_length: that of training, if it is known, or what the config says where that is the same or
+// may differ.
+template <class Value> std::optional<Value> agreed(const TextScoringConfig& config, std::string_view name,
+                                                   const std::optional<Value>& given,
+                                                   const std::optional<Value>& trained) {
+  require(!given || !trained || config.other_input || given == trained,
+          "{} is {}, but {} was trained with {}: leave it out to take that, or set other_input: true", name,
+          given.value_or(Value()), config.model, trained.value_or(Value()));
+  return given ? given : trained;
+}
+
+// How texts are made and where they are cut.
+hf::TextInput input_of(const TextScoringConfig& config, const fs::path& folder) {
+  const auto trained = hf::read_text_input(folder);
+  hf::TextInput input = {config.text.value_or("{text}"), config.pair, config.max_length};
+  if (trained) {
+    input = {.text = *agreed(config, "text", config.text, std::optional(trained->text)),
+             .pair = agreed(config, "pair", config.pair, std::optional(trained->pair.value_or(""))),
+             .max_length = agreed(config, "max_length", config.max_length, trained->max_length)};
+  }
+  if (input.pair && input.pair->empty()) input.pair.reset();
+  return input;
+}
+
 // The folder's tokenizer with how it is to be used.
 struct Encoder {
   text::Tokenizer tokenizer;
   text::EncodeOptions options;
 };
 
-Encoder open_tokenizer(const TextScoringConfig& config, const fs::path& folder, const bert::BertConfig& model) {
-  const int64_t longest = model.longest_sequence(), length = config.max_length.value_or(longest);
+Encoder open_tokenizer(const hf::TextInput& input, const fs::path& folder, const bert::BertConfig& model) {
+  const int64_t longest = model.longest_sequence(), length = input.max_length.value_or(longest);
   require(length <= longest, "max_length is {}, {} takes {}", length, folder.string(), longest);
   Encoder encoder = {text::Tokenizer(text::read_tokenizer(folder)),
                      {.truncation = text::Truncation{.max_length = length}}};
   require(encoder.tokenizer.vocabulary_size() <= model.vocab_size, "{}: the tokenizer has {} ids, the model {}",
           folder.string(), encoder.tokenizer.vocabulary_size(), model.vocab_size);
   // what cannot be done with any row is found before the first
-  const auto tried = config.pair ? encoder.tokenizer.encode("a", "a", encoder.options)
-                                 : encoder.tokenizer.encode("a", encoder.options);
+  const auto tried =
+      input.pair ? encoder.tokenizer.encode("a", "a", encoder.options) : encoder.tokenizer.encode("a", encoder.options);
   const auto types = std::ranges::max_element(tried.type_ids);
   require(types == tried.type_ids.end() || *types < model.type_vocab_size,
           "{}: the tokenizer gives token type {}, the model has {}", folder.string(), int{*types},
@@ -178,22 +203,15 @@ std::vector<double> sum_of(const Counts& counts, const TextScoringConfig& config
 }  // namespace
 
 void TextScoringConfig::check() const {
-  text::Template{text};
-  if (pair) text::Template{*pair};
+  for (const auto& pattern : {text, pair}) {
+    if (pattern) text::Template{*pattern};
+  }
 }
 
 std::vector<fs::path> TextScoringConfig::reads() const {
   auto paths = datasets::files_to_read(source);
   paths.emplace_back(model);
   return paths;
-}
-
-datasets::TextRowsOptions rows_of(const TextScoringConfig& config) {
-  return {.source = config.source,
-          .text = config.text,
-          .pair = config.pair,
-          .rows_per_part = config.rows_per_part,
-          .window = config.window};
 }
 
 void score_texts(const TextScoringConfig& config, const TextScoring& scoring, const Invocation& invocation) {
@@ -213,9 +231,17 @@ void score_texts(const TextScoringConfig& config, const TextScoring& scoring, co
     return ranks.first() ? log_info("{} is already complete", config.output) : void();
   }
 
-  datasets::TextRows rows(scoring.rows, [&](int64_t part) { return parts.mine(part); });
+  const auto input = input_of(config, folder);
+  datasets::TextRows rows({.source = config.source,
+                           .text = input.text,
+                           .pair = input.pair,
+                           .keep = scoring.keep,
+                           .id = scoring.id,
+                           .rows_per_part = config.rows_per_part,
+                           .window = config.window},
+                          [&](int64_t part) { return parts.mine(part); });
   const auto task = scoring.open(folder, runtime.gpu);
-  const auto encoder = open_tokenizer(config, folder, task.model.config());
+  const auto encoder = open_tokenizer(input, folder, task.model.config());
   const auto files = files_of(config, folder);
   const datasets::WatchedFiles watched(files);
   parts.begin(scoring.config, may_change, files);

@@ -20,9 +20,9 @@ namespace sartor::inference {
 struct TextScoringConfig : RuntimeConfig {
   std::string model, output;
   datasets::TableConfig source;
-  std::string text = "{text}";
-  std::optional<std::string> pair;
+  std::optional<std::string> text, pair;
   std::optional<int64_t> max_length;
+  bool other_input = false;
   Precision precision = Precision::fp32;
   int64_t batch_tokens = 8192;
   int64_t window = 5000;
@@ -35,10 +35,17 @@ struct TextScoringConfig : RuntimeConfig {
     field.required("model", model, file_path(),
                    "Run folder of task: classify of sartor-train, or a Hugging Face folder.");
     field("source", source, "Table of texts.");
-    field("text", text, "Template of a row's text: its columns' names in braces.");
-    field("pair", pair, "Template of a second text, for models that take two.");
+    field("text", text,
+          "Template of a row's text: its columns' names in braces. By default that of the model's training, {text} if "
+          "the model does not tell.");
+    field("pair", pair,
+          "Template of a second text, for models that take two. By default that of the model's training; empty for "
+          "none.");
     field("max_length", max_length, between(1, 1 << 20),
-          "Tokens of a row, special ones included; longer rows are cut. By default what the model takes.");
+          "Tokens of a row, special ones included; longer rows are cut. By default that of the model's training, and "
+          "what the model takes if it does not tell.");
+    field("other_input", other_input,
+          "Whether text, pair and max_length may differ from those of the model's training (its input.json).");
     field("precision", precision, "Of the model's products; int8 on CPUs only. bf16 needs CPUs or GPUs that have it.");
     field("batch_tokens", batch_tokens, at_least(1), "Most tokens that go through the model together.");
     field("window", window, between(1, 1e9),
@@ -83,13 +90,12 @@ struct TextTask {
 };
 
 struct TextScoring {
-  std::string config;              // YAML, every value
-  datasets::TextRowsOptions rows;  // as rows_of() has them, and more columns
+  std::string config;             // YAML, every value
+  std::vector<std::string> keep;  // columns of the source that go to the output, and
+  std::optional<std::string> id;  // that of the texts' ids
   std::string part_extension;
   std::function<TextTask(const std::filesystem::path& folder, int gpu)> open;
 };
-
-datasets::TextRowsOptions rows_of(const TextScoringConfig& config);
 
 // Does it all, on any number of ranks: rows that are missing from config.output's parts are scored, then the parts
 // joined. Throws Stopped when a signal asks to stop; what was put aside by then stays for --resume.

@@ -60,6 +60,8 @@ TEST_F(TokenizedFile, HoldsIdsLabelsAndPlaces) {
   EXPECT_EQ(report.tokens, 13);
   EXPECT_EQ(report.unknown, 2);
   EXPECT_EQ(data.test.rows() + data.validation.rows(), 0);
+  EXPECT_EQ(data.text, "{text}");
+  EXPECT_EQ(data.pair, std::nullopt);
 }
 
 TEST_F(TokenizedFile, PairsAndTemplates) {
@@ -70,6 +72,8 @@ TEST_F(TokenizedFile, PairsAndTemplates) {
   const auto data = read_file();
   EXPECT_THAT(data.train.ids(0), ElementsAre(2, 5, 1, 3, 5, 9, 3));
   EXPECT_THAT(data.train.second(), ElementsAre(4, 4));
+  EXPECT_EQ(data.text, "{text} {label}");
+  EXPECT_EQ(data.pair, "{text}s");
 }
 
 TEST_F(TokenizedFile, LongRowsAreCut) {

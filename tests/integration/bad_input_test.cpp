@@ -235,10 +235,10 @@ TEST_F(BadInput, Scoring) {
       "source: {path: FOLDER/texts.csv}\n"
       "output: FOLDER/scores.csv\n";
   const std::string embed = with(with(config, "classify", "embed"), "scores.csv", "vectors.h5");
-  infer_refused(config, "texts.csv: no such file");
-  write("texts.csv", "id,text\n1,good\n");
   infer_refused(config, "model: no such folder");
   write_bert_folder(path("model"), small_bert());
+  infer_refused(config, "texts.csv: no such file");
+  write("texts.csv", "id,text\n1,good\n");
   infer_refused(config + "text: '{body}'\n", "texts.csv: .*body");
   infer_refused(config + "text: '{text'\n", "the template .* is not closed");
   infer_refused(config + "pair: '}'\n", "the template .* nothing opens");

@@ -6,6 +6,7 @@
 
 #include "integration/fixture.h"
 #include "models/hf/safetensors.h"
+#include "models/hf/text_input.h"
 #include "storage/stored_texts.h"
 #include "support/metrics_log.h"
 #include "support/ranks.h"
@@ -144,6 +145,13 @@ TEST_F(LanguageModel, LearnsAndIsFineTuned) {
   expect_done(classified);
   EXPECT_THAT(classified.err, ContainsRegex("new weights, not those of .*: .*classifier.weight"));
   EXPECT_THAT(classified.err, Not(HasSubstr("encoder")));
+  for (const char* model : {"run/model", "classifier/model"}) {
+    const auto input = hf::read_text_input(path(model));
+    ASSERT_TRUE(input) << model;
+    EXPECT_EQ(input->text, "{text}");
+    EXPECT_EQ(input->pair, std::nullopt);
+    EXPECT_EQ(input->max_length, 20);
+  }
   EXPECT_GT(json::parse(read("classifier/results.json"))["test"]["accuracy"], 0.9);
 
   const auto on = train(

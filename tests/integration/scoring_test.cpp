@@ -177,6 +177,64 @@ TEST_F(Scoring, TakesTheModelsTemperature) {
   EXPECT_EQ(probability("temperature: 1\n"), plain);
 }
 
+class ScoringInput : public Scoring {
+ protected:
+  ScoringInput() {
+    write("texts.csv", "title,body\n很好,good good good good\nbad,坏 不 very bad\n");
+    write("model/input.json", R"({"text": "{title}: {body}", "pair": null, "max_length": 6})");
+  }
+  Outcome classify(const std::string& more) const {
+    return infer(
+        "task: classify\ndevice: cpu\nmodel: FOLDER/model\nsource: {path: FOLDER/texts.csv}\noutput: FOLDER/out.csv\n" +
+        more);
+  }
+  std::string scores(const std::string& more) const {
+    const Outcome outcome = classify(more);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return taken().first;
+  }
+};
+
+TEST_F(ScoringInput, IsThatOfTraining) {
+  const auto trained = scores("");
+  EXPECT_EQ(scores("text: '{title}: {body}'\nmax_length: 6\npair: ''\n"), trained);
+  const auto longer = scores("max_length: 9\nother_input: true\n"),
+             other = scores("text: '{body}'\nother_input: true\n");
+  std::filesystem::remove(path("model/input.json"));
+  EXPECT_EQ(scores("text: '{title}: {body}'\nmax_length: 6\n"), trained);
+  EXPECT_EQ(scores("text: '{title}: {body}'\nmax_length: 9\n"), longer);
+  EXPECT_EQ(scores("text: '{body}'\nmax_length: 6\n"), other);
+  EXPECT_NE(trained, longer);
+  EXPECT_NE(trained, other);
+}
+
+TEST_F(ScoringInput, OfPairsToo) {
+  write("model/input.json", R"({"text": "{title}", "pair": "{body}", "max_length": 12})");
+  const auto pairs = scores("");
+  const auto single = scores("pair: ''\nother_input: true\n");
+  std::filesystem::remove(path("model/input.json"));
+  EXPECT_EQ(scores("text: '{title}'\npair: '{body}'\nmax_length: 12\n"), pairs);
+  EXPECT_EQ(scores("text: '{title}'\nmax_length: 12\n"), single);
+  EXPECT_NE(pairs, single);
+}
+
+TEST_F(ScoringInput, AnotherOneIsRefused) {
+  const auto refused = [&](const std::string& more, const std::string& said) {
+    const Outcome outcome = classify(more);
+    EXPECT_EQ(outcome.status, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(said));
+    EXPECT_TRUE(outputs().empty());
+  };
+  refused("text: '{body}'\n",
+          "text is {body}, but " + path("model") + " was trained with {title}: {body}: leave it out");
+  refused("max_length: 512\n", "max_length is 512, but " + path("model") + " was trained with 6");
+  refused("pair: '{body}'\n", "pair is {body}, but");
+  write("model/input.json", R"({"text": "{title", "max_length": 6})");
+  refused("", "is not closed");
+  write("model/input.json", R"({"text": 7})");
+  refused("", "input.json: text: found an integer");
+}
+
 TEST_F(Scoring, AnEmptyTableGivesAnEmptyOne) {
   write("texts.csv", "id,text\n");
   expect_done(infer(classify_config));

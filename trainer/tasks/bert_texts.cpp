@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "models/bert/folder.h"
+#include "models/hf/text_input.h"
 #include "schema/require.h"
 #include "tasks/sources.h"
 #include "text/tokenizer_files.h"
@@ -38,9 +39,11 @@ bert::Packed packed(const bert::BertConfig& config, const datasets::StoredTexts&
   return bert::pack(config, ids, types, device);
 }
 
-void save_model(const bert::Bert& model, const text::TokenizerSpec& tokenizer, const std::filesystem::path& folder) {
+void save_model(const bert::Bert& model, const text::TokenizerSpec& tokenizer, const datasets::TokenizedTexts& data,
+                const std::filesystem::path& folder) {
   bert::save_bert(model, folder);
   text::write_tokenizer(folder, tokenizer, model.config().longest_sequence());
+  if (data.text) hf::write_text_input(folder, {*data.text, data.pair, data.max_length});
 }
 
 void load_weights(bert::Bert& model, const std::filesystem::path& folder) {

@@ -27,8 +27,10 @@ std::vector<std::vector<int32_t>> ids_of(const datasets::StoredTexts& part, std:
 bert::Packed packed(const bert::BertConfig& config, const datasets::StoredTexts& part, std::span<const int64_t> rows,
                     const std::vector<std::vector<int32_t>>& ids, at::Device device);
 
-// A folder of Hugging Face with config.json, model.safetensors and the tokenizer's files.
-void save_model(const bert::Bert& model, const text::TokenizerSpec& tokenizer, const std::filesystem::path& folder);
+// A folder of Hugging Face with config.json, model.safetensors and the tokenizer's files, and with an input.json of how
+// the texts of `data` were made.
+void save_model(const bert::Bert& model, const text::TokenizerSpec& tokenizer, const datasets::TokenizedTexts& data,
+                const std::filesystem::path& folder);
 
 // Takes the weights of a folder that save_model wrote.
 void load_weights(bert::Bert& model, const std::filesystem::path& folder);

@@ -206,7 +206,7 @@ void ClassifierLearner::save(const fs::path& folder) const {
   bert::save_adapters(model_, *lora, config_.model.frozen_layers, config_.model.path, folder);
 }
 
-void ClassifierLearner::write_model(const fs::path& folder) const { save_model(model_, tokenizer_, folder); }
+void ClassifierLearner::write_model(const fs::path& folder) const { save_model(model_, tokenizer_, data_, folder); }
 
 void ClassifierLearner::load(const fs::path& folder) {
   if (config_.model.lora) return bert::load_adapters(model_, folder);

@@ -134,7 +134,7 @@ std::vector<Metric> MaskedLmLearner::evaluate() {
   return {{"loss", mean}, {"perplexity", std::exp(mean)}, {"accuracy", sums[2] / std::max(sums[1], 1.0)}};
 }
 
-void MaskedLmLearner::save(const std::filesystem::path& folder) const { save_model(model_, tokenizer_, folder); }
+void MaskedLmLearner::save(const std::filesystem::path& folder) const { save_model(model_, tokenizer_, data_, folder); }
 
 void MaskedLmLearner::load(const std::filesystem::path& folder) { load_weights(model_, folder); }
 
