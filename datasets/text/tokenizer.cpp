@@ -154,6 +154,7 @@ class Tokenizer::Encoder {
       }
     }
     encodings.rows.push_back(std::ssize(encodings.ids));
+    encodings.cut += kept.first < first_.ids.size() || kept.second < second_.ids.size();
   }
 
  private:
@@ -283,7 +284,10 @@ Encodings Tokenizer::encode(std::span<const std::string_view> texts, std::span<c
   run(tasks, [&](int64_t task) { encode_range(begins[task], begins[task + 1], parts[task]); });
 
   std::vector<int64_t> starts = {0};
-  for (const auto& part : parts) starts.push_back(starts.back() + std::ssize(part.ids));
+  for (const auto& part : parts) {
+    starts.push_back(starts.back() + std::ssize(part.ids));
+    encodings.cut += part.cut;
+  }
   encodings.rows.resize(texts.size() + 1);
   encodings.ids.resize(starts.back());
   encodings.type_ids.resize(starts.back());

@@ -29,6 +29,7 @@ struct Encodings {
   std::vector<uint8_t> type_ids;      // by the template: 0, and 1 for the second text of a pair
   std::vector<uint8_t> special_mask;  // 1 for tokens of the template
   std::vector<Span> offsets;          // only if they were asked for
+  int64_t cut = 0;                    // rows that lost tokens to truncation
 
   int64_t size() const { return std::ssize(rows) - 1; }
   std::span<const int32_t> row(int64_t r) const { return {ids.data() + rows[r], ids.data() + rows[r + 1]}; }

@@ -166,7 +166,7 @@ void look_at_signals(const TextScoringConfig& config) {
 }
 
 struct Counts {
-  int64_t rows = 0, tokens = 0;
+  int64_t rows = 0, tokens = 0, cut = 0;
 };
 
 // This rank's share of the parts.
@@ -185,6 +185,7 @@ Counts score_share(const TextScoringConfig& config, const TextTask& task, const 
     writer.append(window, task.model.score(tokens, config.batch_tokens, show));
     counts.rows += window.size();
     counts.tokens += std::ssize(tokens.ids);
+    counts.cut += tokens.cut;
     show(0);
   }
   return counts;
@@ -193,7 +194,8 @@ Counts score_share(const TextScoringConfig& config, const TextTask& task, const 
 // Of all ranks, once each has done its share.
 std::vector<double> sum_of(const Counts& counts, const TextScoringConfig& config, Collective& ranks) {
   try {
-    return ranks.sum({static_cast<double>(counts.rows), static_cast<double>(counts.tokens)});
+    return ranks.sum(
+        {static_cast<double>(counts.rows), static_cast<double>(counts.tokens), static_cast<double>(counts.cut)});
   } catch (...) {  // the others may have been stopped before they came here
     look_at_signals(config);
     throw;
@@ -260,6 +262,10 @@ void score_texts(const TextScoringConfig& config, const TextScoring& scoring, co
   if (!ranks.first()) return;
   log_info("{}: {} rows; {} rejected; {:.0f} scored now, {:.0f} rows/s, {:.0f} tokens/s", config.output, written,
            rejected, sums[0], sums[0] / seconds.count(), sums[1] / seconds.count());
+  if (sums[2] > 0) {
+    log_warning("{:.0f} of the {:.0f} rows scored now were cut at max_length {}", sums[2], sums[0],
+                encoder.options.truncation->max_length);
+  }
   if (rejected > 0) log_warning("{} says why rows were rejected", config.rejects_path());
 }
 

@@ -163,6 +163,7 @@ TEST_F(Golden, BatchesAreTheSameOnAnyThreads) {
       EXPECT_EQ(one.type_ids, many.type_ids);
       EXPECT_EQ(one.special_mask, many.special_mask);
       EXPECT_EQ(one.offsets, many.offsets);
+      EXPECT_EQ(one.cut, many.cut);
       EXPECT_EQ(one.offsets.size(), offsets ? one.ids.size() : 0);
       const Encodings row = pairs ? tokenizer_.encode(all[7], all[7], options) : tokenizer_.encode(all[7], options);
       EXPECT_THAT(row.row(0), ::testing::ElementsAreArray(one.row(7)));
@@ -253,6 +254,20 @@ TEST_F(Golden, PadsToARectangle) {
   EXPECT_THAT([&] { pad(encodings, {.length = -1}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("length is -1")));
   EXPECT_THAT([&] { pad(encodings, {.multiple_of = 0}); },
               ThrowsMessage<std::invalid_argument>(HasSubstr("multiple_of is 0")));
+}
+
+TEST_F(Golden, CutRowsAreCounted) {
+  const auto cut = [&](int64_t max_length, const std::vector<std::string_view>& pairs = {}) {
+    const std::vector<std::string_view> texts = {"a good movie", "a", "", "好坏好坏"};  // 3, 1, 0 and 4 tokens
+    return tokenizer_.encode(texts, pairs, {.truncation = Truncation{.max_length = max_length}}).cut;
+  };
+  EXPECT_EQ(cut(2), 3);
+  EXPECT_EQ(cut(4), 2);
+  EXPECT_EQ(cut(5), 1);
+  EXPECT_EQ(cut(6), 0);
+  EXPECT_EQ(cut(6, {"a", "a", "a good movie", ""}), 2);
+  EXPECT_EQ(cut(7, {"a", "a", "a good movie", ""}), 0);
+  EXPECT_EQ(tokenizer_.encode("a good movie").cut, 0);
 }
 
 TEST_F(Golden, RefusesWhatCannotBeDone) {

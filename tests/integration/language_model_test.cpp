@@ -126,6 +126,24 @@ TEST_F(LanguageModel, VocabularyOptionsCount) {
   expect_done(train(tokenize_config()));
 }
 
+TEST_F(LanguageModel, ATemperatureOfFewRowsIsWarnedOf) {
+  make_texts();
+  const std::string classify =
+      "task: classify\ndevice: cpu\nthreads: 1\ndata: {path: FOLDER/texts.h5}\nmodel: {path: FOLDER/run/model}\n"
+      "training: {max_steps: 3, learning_rate: 0.003, per_device_batch_size: 8}\nbootstrap_draws: 0\noutput: "
+      "FOLDER/few\n";
+  expect_done(train(pretrain_config("run")));
+  const auto few = train(classify);
+  expect_done(few);
+  EXPECT_THAT(few.err, ContainsRegex("temperature [0-9.]+ by 18 validation rows"));
+  EXPECT_THAT(few.err, HasSubstr("18 validation rows are few to fit a temperature on, 50 or more are better"));
+  expect_done(train(tokenize_config(), {"--overwrite", "--set", "split.test=0", "--set", "split.validation=0.6"}));
+  const auto enough = train(classify, {"--overwrite"});
+  expect_done(enough);
+  EXPECT_THAT(enough.err, ContainsRegex("temperature [0-9.]+ by 54 validation rows"));
+  EXPECT_THAT(enough.err, Not(HasSubstr("are few")));
+}
+
 TEST_F(LanguageModel, LearnsAndIsFineTuned) {
   make_texts();
   expect_done(train(pretrain_config("run", "num_train_epochs: 15, per_device_batch_size: 8")));

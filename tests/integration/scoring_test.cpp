@@ -218,6 +218,24 @@ TEST_F(ScoringInput, OfPairsToo) {
   EXPECT_NE(pairs, single);
 }
 
+TEST_F(ScoringInput, CutRowsAreCounted) {
+  write("texts.csv", "title,body\n很好,!\nbad,坏 不 very bad\ngood,good good good\n好,\n");
+  EXPECT_THAT(classify("").err, HasSubstr("2 of the 4 rows scored now were cut at max_length 6"));
+  taken();
+  EXPECT_THAT(classify("max_length: 40\nother_input: true\n").err,
+              AllOf(HasSubstr("4 rows; 0 rejected"), Not(HasSubstr("cut at"))));
+  const std::string embed =
+      "task: embed\ndevice: cpu\nmodel: FOLDER/model\nsource: {path: FOLDER/texts.csv}\noutput: FOLDER/out.h5\n"
+      "rows_per_part: 1\n";
+  EXPECT_THAT(infer(embed).err, HasSubstr("2 of the 4 rows scored now were cut at max_length 6"));
+  for (const auto& rank : on_ranks(2, command("sartor-infer", embed, {"--overwrite"}))) {
+    expect_done(rank);
+    if (!rank.err.empty()) {
+      EXPECT_THAT(rank.err, HasSubstr("2 of the 4 rows scored now were cut at max_length 6"));
+    }
+  }
+}
+
 TEST_F(ScoringInput, AnotherOneIsRefused) {
   const auto refused = [&](const std::string& more, const std::string& said) {
     const Outcome outcome = classify(more);

@@ -25,6 +25,9 @@ std::string weights_hash(const std::filesystem::path& folder) {
   return data_hash(describe_files(files), "");
 }
 
+// Below so many rows a fitted temperature says more about them than about the model.
+constexpr int64_t few_rows = 50;
+
 // What the temperature does to the rows that it was fitted on.
 void log_calibration(const Predictions& validation) {
   if (validation.rows() == 0 || validation.problem == bert::Problem::regression) return;
@@ -37,6 +40,11 @@ void log_calibration(const Predictions& validation) {
   log_info("temperature {:.3f} by {} validation rows: calibration error {:.4f} to {:.4f}, log loss {:.4f} to {:.4f}",
            *validation.temperature, validation.rows(), value("calibration_error"),
            value("calibration_error_calibrated"), value("log_loss"), value("log_loss_calibrated"));
+  if (validation.rows() < few_rows) {
+    log_warning(
+        "{} validation rows are few to fit a temperature on, {} or more are better: do not rely on the probabilities",
+        validation.rows(), few_rows);
+  }
 }
 
 }  // namespace
