@@ -46,7 +46,24 @@ def padded(rows: list[list[int]], value: int) -> torch.Tensor:
     return torch.tensor([row + [value] * (longest - len(row)) for row in rows])
 
 
-def small_model(kind: type, config: dict, roberta: bool):
+# What DistilBertConfig calls its fields.
+DISTILBERT = {
+    "hidden_size": "dim",
+    "num_hidden_layers": "n_layers",
+    "num_attention_heads": "n_heads",
+    "intermediate_size": "hidden_dim",
+    "hidden_dropout_prob": "dropout",
+    "attention_probs_dropout_prob": "attention_dropout",
+    "classifier_dropout": "seq_classif_dropout",
+    "hidden_act": "activation",
+}
+
+
+def is_distilbert(kind: type) -> bool:
+    return kind.config_class is transformers.DistilBertConfig
+
+
+def small_model(kind: type, config: dict):
     base = {
         "vocab_size": 61,
         "hidden_size": 24,
@@ -57,8 +74,10 @@ def small_model(kind: type, config: dict, roberta: bool):
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
     }
-    made = (transformers.RobertaConfig if roberta else transformers.BertConfig)(**{**base, **config})
-    model = kind(made)
+    fields = {**base, **config}
+    if is_distilbert(kind):
+        fields = {DISTILBERT.get(name, name): value for name, value in fields.items() if name != "type_vocab_size"}
+    model = kind(kind.config_class(**fields))
     model.set_attn_implementation("eager")
     model.eval()
     with torch.no_grad():
@@ -75,7 +94,10 @@ def small_rows(name: str, types: int) -> tuple[list, list]:
 
 def padded_words(made, ids: list, types: list) -> dict:
     mask = padded([[1] * len(row) for row in ids], 0)
-    return {"input_ids": padded(ids, made.pad_token_id), "attention_mask": mask, "token_type_ids": padded(types, 0)}
+    words = {"input_ids": padded(ids, made.pad_token_id), "attention_mask": mask, "token_type_ids": padded(types, 0)}
+    if made.model_type == "distilbert":
+        del words["token_type_ids"]
+    return words
 
 
 def probed(gradients: dict) -> dict:
@@ -92,13 +114,13 @@ def probed(gradients: dict) -> dict:
     }
 
 
-def small(name: str, kind: type, config: dict, labels=None, roberta: bool = False) -> dict:
-    model = small_model(kind, config, roberta)
+def small(name: str, kind: type, config: dict, labels=None) -> dict:
+    model = small_model(kind, config)
     made = model.config
     with torch.no_grad():
         if labels == "tokens" and not made.tie_word_embeddings:  # one bias there, as everywhere else
             model.cls.predictions.decoder.bias.copy_(model.cls.predictions.bias)
-    ids, types = small_rows(name, made.type_vocab_size)
+    ids, types = small_rows(name, getattr(made, "type_vocab_size", 2))  # DistilBERT has types of no meaning
     words = padded_words(made, ids, types)
     mask = words["attention_mask"]
     case = {"name": name, "config": json.loads(made.to_json_string(use_diff=False)), "ids": ids, "types": types}
@@ -115,7 +137,8 @@ def small(name: str, kind: type, config: dict, labels=None, roberta: bool = Fals
     else:
         out = model(**words, output_attentions=True)
         case["hidden"] = numbers(out.last_hidden_state[mask.bool()][::7])
-        case["pooler"] = numbers(out.pooler_output)
+        if "pooler_output" in out:
+            case["pooler"] = numbers(out.pooler_output)
         weights = mask.unsqueeze(2).double()
         mean = (out.last_hidden_state.double() * weights).sum(1) / weights.sum(1)
         case["mean"] = numbers(mean)
@@ -139,15 +162,28 @@ def bert() -> list[dict]:
         ),
         small("bert masked lm", t.BertForMaskedLM, {"hidden_act": "relu"}, "tokens"),
         small("bert masked lm, untied", t.BertForMaskedLM, {"tie_word_embeddings": False}, "tokens"),
-        small("roberta", t.RobertaModel, {"type_vocab_size": 1}, roberta=True),
+        small("roberta", t.RobertaModel, {"type_vocab_size": 1}),
         small(
             "roberta regression",
             t.RobertaForSequenceClassification,
             {"num_labels": 1, "type_vocab_size": 1, "layer_norm_eps": 1e-5},
             [0.5, -1.25, 3.0, 0.0, 2.0],
-            roberta=True,
         ),
-        small("roberta masked lm", t.RobertaForMaskedLM, {"type_vocab_size": 1}, "tokens", roberta=True),
+        small("roberta masked lm", t.RobertaForMaskedLM, {"type_vocab_size": 1}, "tokens"),
+        small("distilbert", t.DistilBertModel, {"hidden_act": "relu"}),
+        small("distilbert single label", t.DistilBertForSequenceClassification, {"num_labels": 3}, single),
+        small("distilbert masked lm", t.DistilBertForMaskedLM, {}, "tokens"),
+        small("electra", t.ElectraModel, {"embedding_size": 16}),
+        small(
+            "electra single label", t.ElectraForSequenceClassification, {"num_labels": 3, "embedding_size": 16}, single
+        ),
+        small(
+            "electra multi label",
+            t.ElectraForSequenceClassification,
+            {"num_labels": 4, "embedding_size": 24, "problem_type": "multi_label_classification"},
+            many,
+        ),
+        small("electra masked lm", t.ElectraForMaskedLM, {"embedding_size": 16}, "tokens"),
     ]
 
 
@@ -155,7 +191,7 @@ def adapted(name: str, config: dict, adapters: dict, roberta: bool = False) -> d
     import peft
 
     kind = transformers.RobertaForSequenceClassification if roberta else transformers.BertForSequenceClassification
-    model = small_model(kind, {"num_labels": 3, **config}, roberta)
+    model = small_model(kind, {"num_labels": 3, **config})
     made = model.config
     lora = peft.LoraConfig(
         task_type="SEQ_CLS", modules_to_save=["pooler", "classifier"], layers_pattern="layer", **adapters
@@ -201,15 +237,17 @@ def lora() -> list[dict]:
     ]
 
 
-def dropped(name: str, hidden: float, attention: float, classifier: float, roberta: bool = False) -> dict:
+def dropped(
+    name: str, hidden: float, attention: float, classifier: float, kind=None, config: dict | None = None
+) -> dict:
     """Mean and standard deviation of the logits of one row over draws of dropout."""
-    kind = transformers.RobertaForSequenceClassification if roberta else transformers.BertForSequenceClassification
+    kind = kind or transformers.BertForSequenceClassification
     probabilities = {
         "hidden_dropout_prob": hidden,
         "attention_probs_dropout_prob": attention,
         "classifier_dropout": classifier,
     }
-    model = small_model(kind, {"num_labels": 3, "type_vocab_size": 1, **probabilities}, roberta).train()
+    model = small_model(kind, {"num_labels": 3, "type_vocab_size": 1, **probabilities, **(config or {})}).train()
     ids = small_rows(name, 1)[0][0]
     torch.manual_seed(1)
     with torch.no_grad():
@@ -230,7 +268,9 @@ def dropout() -> list[dict]:
         dropped("attention", 0.0, 0.3, 0.0),
         dropped("classifier", 0.0, 0.0, 0.4),
         dropped("all", 0.1, 0.1, 0.1),
-        dropped("roberta", 0.0, 0.0, 0.4, roberta=True),
+        dropped("roberta", 0.0, 0.0, 0.4, transformers.RobertaForSequenceClassification),
+        dropped("distilbert", 0.1, 0.2, 0.4, transformers.DistilBertForSequenceClassification),
+        dropped("electra", 0.1, 0.2, 0.4, transformers.ElectraForSequenceClassification, {"embedding_size": 16}),
     ]
 
 

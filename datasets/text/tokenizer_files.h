@@ -31,7 +31,8 @@ std::vector<TemplatePiece> bert_template(int32_t cls, int32_t sep, bool pair);
 // Writes vocab.txt, tokenizer.json and tokenizer_config.json into a folder that exists, each whole or not at all. What
 // they say is the spec; AutoTokenizer and read_tokenizer open them. Throws std::invalid_argument if the vocabulary
 // cannot be lines of vocab.txt: ids with holes, tokens with line breaks or ending in whitespace. `max_length` is the
-// model's.
-void write_tokenizer(const std::filesystem::path& folder, const TokenizerSpec& spec, int64_t max_length);
+// model's; `tokenizer_class` says to transformers which of its tokenizers to take, BertTokenizer if it is empty.
+void write_tokenizer(const std::filesystem::path& folder, const TokenizerSpec& spec, int64_t max_length,
+                     std::string_view tokenizer_class = "");
 
 }  // namespace sartor::text

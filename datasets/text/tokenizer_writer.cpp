@@ -53,8 +53,8 @@ class Writer {
               {"vocab", ids()}}}};
   }
 
-  json config(int64_t max_length) const {
-    json config = {{"tokenizer_class", "BertTokenizer"},
+  json config(int64_t max_length, std::string_view tokenizer_class) const {
+    json config = {{"tokenizer_class", tokenizer_class.empty() ? "BertTokenizer" : tokenizer_class},
                    {"model_max_length", max_length},
                    {"do_lower_case", spec_.normalizer.lowercase},
                    {"tokenize_chinese_chars", spec_.normalizer.handle_chinese_chars},
@@ -156,12 +156,13 @@ class Writer {
 
 }  // namespace
 
-void write_tokenizer(const std::filesystem::path& folder, const TokenizerSpec& spec, int64_t max_length) {
+void write_tokenizer(const std::filesystem::path& folder, const TokenizerSpec& spec, int64_t max_length,
+                     std::string_view tokenizer_class) {
   const Writer writer(spec);
   const json tokenizer = writer.tokenizer();
   datasets::write_file(folder / "vocab.txt", writer.vocabulary_lines());
   datasets::write_file(folder / "tokenizer.json", tokenizer.dump(1, '\t') + "\n");
-  datasets::write_file(folder / "tokenizer_config.json", writer.config(max_length).dump(2) + "\n");
+  datasets::write_file(folder / "tokenizer_config.json", writer.config(max_length, tokenizer_class).dump(2) + "\n");
 }
 
 }  // namespace sartor::text

@@ -53,6 +53,7 @@ struct TextModel::Opened {
   int64_t columns;
   at::Device device;
   std::function<at::Tensor(const bert::Packed&)> values;  // (B, columns)
+  std::vector<std::string> ignored;
 
   // Here alone the CPU and a GPU differ; ask(model, batch) gives what both kinds of model give.
   template <class Ask>
@@ -62,7 +63,8 @@ struct TextModel::Opened {
       const auto& config = shared->config();
       const int64_t columns = head == bert::Head::classification ? config.num_labels() : config.hidden_size;
       const auto values = [shared, ask](const bert::Packed& batch) { return ask(*shared, batch); };
-      return TextModel(std::unique_ptr<Opened>(new Opened{config, columns, device, values}));
+      return TextModel(
+          std::unique_ptr<Opened>(new Opened{config, columns, device, values, bert::ignored(folder, head)}));
     };
     if (gpu < 0) return opened(bert::CpuEncoder::open(folder, head, on_cpu(precision)), at::Device(at::kCPU));
     const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu));
@@ -88,6 +90,8 @@ TextModel::TextModel(TextModel&&) noexcept = default;
 const bert::BertConfig& TextModel::config() const { return opened_->config; }
 
 int64_t TextModel::columns() const { return opened_->columns; }
+
+const std::vector<std::string>& TextModel::ignored() const { return opened_->ignored; }
 
 std::vector<float> TextModel::score(const text::Encodings& rows, int64_t batch_tokens,
                                     const std::function<void(int64_t done)>& before_batch) const {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "models/bert/config.h"
@@ -38,7 +39,8 @@ class TextModel {
   TextModel(TextModel&&) noexcept;
 
   const bert::BertConfig& config() const;
-  int64_t columns() const;  // classes, or the hidden size
+  int64_t columns() const;                          // classes, or the hidden size
+  const std::vector<std::string>& ignored() const;  // of the folder, a line each: bert::ignored()
 
   // (rows, columns()), in the order of the rows. They go through the model in batches of at most `batch_tokens` tokens,
   // or of one longer row, equal lengths together; before each, `before_batch` is told how many rows are done. On the

@@ -247,7 +247,10 @@ void score_texts(const TextScoringConfig& config, const TextScoring& scoring, co
   const auto files = files_of(config, folder);
   const datasets::WatchedFiles watched(files);
   parts.begin(scoring.config, may_change, files);
-  if (ranks.first()) log_info("device: {}", runtime.device);
+  if (ranks.first()) {
+    for (const auto& line : task.model.ignored()) log_info("{}", line);
+    log_info("device: {}", runtime.device);
+  }
 
   const auto start = std::chrono::steady_clock::now();
   Ahead ahead(rows, encoder, runtime.threads);

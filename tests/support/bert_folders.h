@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "models/bert/config.h"
+#include "models/bert/families.h"
 #include "models/hf/safetensors.h"
 #include "storage/atomic_file.h"
 #include "text/tokenizer_files.h"
@@ -47,7 +47,7 @@ inline void write_bert_folder(const std::filesystem::path& folder, const bert::B
     auto& tensor = values.emplace_back(size);
     for (int64_t i = 0; i < size; i++) {
       tensor[i] = static_cast<float>(0.3 * std::sin(0.7 * static_cast<double>(i) + static_cast<double>(start % 1000)));
-      if (name.ends_with("LayerNorm.weight")) tensor[i] += 1;
+      if (name.ends_with("LayerNorm.weight") || name.ends_with("layer_norm.weight")) tensor[i] += 1;
     }
     views.push_back({name, hf::Dtype::f32, shape, std::as_bytes(std::span(tensor))});
   }
@@ -55,7 +55,8 @@ inline void write_bert_folder(const std::filesystem::path& folder, const bert::B
   datasets::write_file(folder / "config.json", bert::to_json(config, head).dump(2) + "\n");
   std::string lines;
   for (const auto& token : small_vocabulary) lines += token + "\n";
-  text::write_tokenizer(folder, text::parse_bert_tokenizer(lines, "vocab.txt", "", ""), config.longest_sequence());
+  text::write_tokenizer(folder, text::parse_bert_tokenizer(lines, "vocab.txt", "", ""), config.longest_sequence(),
+                        config.family().tokenizer_class);
 }
 
 }  // namespace sartor::testing

@@ -1,11 +1,14 @@
 #include "tasks/bert_texts.h"
 
 #include <c10/core/GradMode.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
+#include "models/bert/families.h"
 #include "models/bert/folder.h"
 #include "models/hf/text_input.h"
+#include "runtime/log.h"
 #include "schema/require.h"
 #include "tasks/sources.h"
 #include "text/tokenizer_files.h"
@@ -21,6 +24,11 @@ text::TokenizerSpec tokenizer_of(const std::string& folder, const datasets::Toke
   auto spec = text::read_tokenizer(folder);
   require(hash_of(spec) == data.tokenizer_hash, "{} was made with another tokenizer than that of {}", path, folder);
   return spec;
+}
+
+void log_taken(const std::string& folder, bert::Head head, const std::vector<std::string>& drawn) {
+  for (const auto& line : bert::ignored(folder, head)) log_info("{}", line);
+  if (!drawn.empty()) log_info("new weights, not those of {}: {}", folder, fmt::join(drawn, ", "));
 }
 
 std::vector<std::vector<int32_t>> ids_of(const datasets::StoredTexts& part, std::span<const int64_t> rows) {
@@ -42,7 +50,8 @@ bert::Packed packed(const bert::BertConfig& config, const datasets::StoredTexts&
 void save_model(const bert::Bert& model, const text::TokenizerSpec& tokenizer, const datasets::TokenizedTexts& data,
                 const std::filesystem::path& folder) {
   bert::save_bert(model, folder);
-  text::write_tokenizer(folder, tokenizer, model.config().longest_sequence());
+  const auto& family = model.config().family();
+  text::write_tokenizer(folder, tokenizer, model.config().longest_sequence(), family.tokenizer_class);
   if (data.text) hf::write_text_input(folder, {*data.text, data.pair, data.max_length});
 }
 

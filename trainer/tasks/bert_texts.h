@@ -20,6 +20,9 @@ at::Device device_of(int gpu);
 text::TokenizerSpec tokenizer_of(const std::string& folder, const datasets::TokenizedTexts& data,
                                  const std::string& path);
 
+// Says what of a folder's weights and config a model with `head` did not take, and what it had to draw anew.
+void log_taken(const std::string& folder, bert::Head head, const std::vector<std::string>& drawn);
+
 // The ids of rows, as stored.
 std::vector<std::vector<int32_t>> ids_of(const datasets::StoredTexts& part, std::span<const int64_t> rows);
 

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "models/bert/families.h"
 #include "models/bert/flops.h"
 #include "models/bert/folder.h"
 #include "runtime/log.h"
@@ -55,12 +56,13 @@ bool is_nameless(const bert::BertConfig& base) {
 }
 
 // The output layer of the base for the classes of the data.
-bert::OutputLayer output_of_base(const ClassifyConfig& config, const bert::BertConfig& wanted) {
+bert::OutputLayer output_of_base(const ClassifyConfig& config, const bert::BertConfig& wanted, bool speaks) {
   const auto& path = config.model.path;
   const auto head = config.model.head;
   const auto base = bert::read_config(path);
-  const bool there = hf::Weights(path).find(bert::output_layer(base) + ".weight") != nullptr;
-  require(there || head != BaseHead::keep, "model.head is keep, but {} has no {}", path, bert::output_layer(base));
+  const std::string layer(base.family().classifier.output);
+  const bool there = hf::Weights(path).find(layer + ".weight") != nullptr;
+  require(there || head != BaseHead::keep, "model.head is keep, but {} has no {}", path, layer);
   if (!there || head == BaseHead::anew) return {.anew = true};
   if (const auto rows = bert::output_rows(base, wanted)) return {.rows = *rows};
   if (head == BaseHead::keep) {
@@ -69,27 +71,22 @@ bert::OutputLayer output_of_base(const ClassifyConfig& config, const bert::BertC
             in_words(wanted.labels));
     return {};
   }
-  log_warning("{} has {}, {} has {}: the output layer starts anew", path, in_words(base.labels), config.data.path,
-              in_words(wanted.labels));
+  if (speaks) {
+    log_warning("{} has {}, {} has {}: the output layer starts anew", path, in_words(base.labels), config.data.path,
+                in_words(wanted.labels));
+  }
   return {.anew = true};
 }
 
-bert::Bert load_model(const ClassifyConfig& config, const datasets::TokenizedTexts& data, at::Device device) {
+// speaks: whether this process says what becomes of the folder's weights.
+bert::Bert load_model(const ClassifyConfig& config, const datasets::TokenizedTexts& data, bool speaks,
+                      at::Device device) {
   at::manual_seed(static_cast<uint64_t>(config.training.seed));  // of a new head
   const auto wanted = config_for(config, data);
-  const auto output = output_of_base(config, wanted);
+  const auto output = output_of_base(config, wanted, speaks);
   auto loaded = bert::load_bert(config.model.path, wanted, bert::Head::classification, device, output);
-  if (!loaded.missing.empty())
-    log_info("new weights, not those of {}: {}", config.model.path, fmt::join(loaded.missing, ", "));
+  if (speaks) log_taken(config.model.path, bert::Head::classification, loaded.missing);
   return std::move(loaded.model);
-}
-
-// The layer of a parameter: 0 for the embeddings, 1 and on for the encoder's, then what stands on it.
-int64_t depth_of(std::string_view name, int64_t layers) {
-  constexpr std::string_view layer = "encoder.layer.";
-  if (name.find("embeddings.") != name.npos) return 0;
-  const auto at = name.find(layer);
-  return at == name.npos ? layers + 1 : std::stoll(std::string(name.substr(at + layer.size()))) + 1;
 }
 
 }  // namespace
@@ -101,7 +98,7 @@ ClassifierLearner::ClassifierLearner(const ClassifyConfig& config, const dataset
       ranks_(ranks),
       device_(device_of(gpu)),
       tokenizer_(tokenizer_of(config.model.path, data, config.data.path)),
-      model_(load_model(config, data, device_)),
+      model_(load_model(config, data, ranks.first(), device_)),
       problem_(problem_of(data.label_kind)) {
   const auto layers = model_.config().num_hidden_layers;
   require(config.model.frozen_layers <= layers, "model.frozen_layers is {}, the model has {} layers",
@@ -128,11 +125,11 @@ std::vector<Parameter> ClassifierLearner::parameters() {
   const int64_t layers = model_.config().num_hidden_layers;
   std::vector<Parameter> trained;
   const auto train = [&](const std::string& name, const at::Tensor& tensor) {
-    const auto above = layers + 1 - depth_of(name, layers);
+    const auto above = layers + 1 - bert::depth_of(name, model_.config().family(), layers);
     trained.push_back({name, tensor, std::pow(chosen.layer_decay, static_cast<double>(above))});
   };
   for (const auto& [name, tensor] : model_.parameters()) {
-    const auto depth = depth_of(name, layers);
+    const auto depth = bert::depth_of(name, model_.config().family(), layers);
     const bool frozen = chosen.lora  ? depth <= layers
                         : depth == 0 ? chosen.freeze_embeddings || chosen.frozen_layers > 0
                                      : depth <= chosen.frozen_layers;

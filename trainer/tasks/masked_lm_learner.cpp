@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/core/InferenceMode.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -42,7 +41,7 @@ bert::BertConfig new_config(const BertShapeConfig& shape, const text::TokenizerS
 }
 
 bert::Bert make_model(const PretrainConfig& config, const datasets::TokenizedTexts& data,
-                      const text::TokenizerSpec& tokenizer, at::Device device) {
+                      const text::TokenizerSpec& tokenizer, bool speaks, at::Device device) {
   const auto& chosen = config.model;
   auto model =
       chosen.path ? bert::read_config(*chosen.path) : new_config(chosen.shape.value_or(BertShapeConfig()), tokenizer);
@@ -53,8 +52,7 @@ bert::Bert make_model(const PretrainConfig& config, const datasets::TokenizedTex
   at::manual_seed(static_cast<uint64_t>(config.training.seed));  // of new weights
   if (!chosen.path) return bert::Bert(std::move(model), bert::Head::masked_lm, device);
   auto loaded = bert::load_bert(*chosen.path, std::move(model), bert::Head::masked_lm, device);
-  if (!loaded.missing.empty())
-    log_info("new weights, not those of {}: {}", *chosen.path, fmt::join(loaded.missing, ", "));
+  if (speaks) log_taken(*chosen.path, bert::Head::masked_lm, loaded.missing);
   return std::move(loaded.model);
 }
 
@@ -72,7 +70,7 @@ MaskedLmLearner::MaskedLmLearner(const PretrainConfig& config, const datasets::T
       device_(device_of(gpu)),
       tokenizer_(tokenizer_of(config.model.folder(), data, config.data.path)),
       masking_(tokenizer_, config.mlm_probability, config.mlm_span),
-      model_(make_model(config, data, tokenizer_, device_)) {
+      model_(make_model(config, data, tokenizer_, ranks.first(), device_)) {
   model_.checkpoint_gradients(config.training.gradient_checkpointing);
   model_.compute_in(compute_type());
 }

@@ -48,7 +48,7 @@ TEST(Pack, TakesRowsOutOfManyAsTokenizersGiveThem) {
 
 TEST(Pack, RobertaCountsPositionsFromBehindThePadding) {
   auto config = small_config();
-  config.family = Family::roberta;
+  config.model_type = "roberta";
   config.pad_token_id = 1;
   const Rows rows = {{5, 1, 7}, {8}};  // a padding token inside a text, as transformers takes it
   EXPECT_THAT(values(pack(config, rows).position_ids_T), ElementsAre(2, 1, 3, 2));

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "models/bert/families.h"
+
 #include "support/folder_test.h"
 
 namespace sartor::bert {
@@ -86,7 +88,13 @@ TEST(BertConfig, RefusesByNameWhatItCannotHonour) {
   refused(R"("pad_token_id": 30522)", "pad_token_id is 30522");
   refused(R"("pad_token_id": null)", "pad_token_id is absent", "roberta");
   refused(R"("max_position_embeddings": 2)", "max_position_embeddings is 2, positions begin at 2", "roberta");
-  refused("", "model_type is distilbert", "distilbert");
+  refused("", "model_type is gpt2, expected bert, distilbert or electra", "gpt2");
+  refused(R"("dim": 0)", "dim is 0, expected 1 to 65536", "distilbert");
+  refused(R"("dim": 10, "n_heads": 3)", "dim 10 is no multiple of n_heads 3", "distilbert");
+  refused(R"("activation": "gelu_10")", "activation is gelu_10", "distilbert");
+  refused(R"("n_layers": "6")", "n_layers: found a string", "distilbert");
+  refused(R"("embedding_size": 0)", "embedding_size is 0", "electra");
+  refused(R"("embedding_size": 128)", "embedding_size is 128, expected null");
   refused(R"("id2label": {"0": "a", "2": "b"})", "id2label: \"2\" is no id of 0 to 1");
   refused(R"("id2label": {"0": "a", "00": "b"})", "id2label: \"00\" is no id");
   refused(R"("id2label": {"": "a"})", "id2label: \"\" is no id");
@@ -109,6 +117,43 @@ TEST(BertConfig, KeepsWhatMeansNothingHere) {
   const auto json = to_json(config, Head::none);
   EXPECT_EQ(json["bos_token_id"], 7);
   EXPECT_EQ(json["my_field"], Json::parse("[1]"));
+}
+
+TEST(BertConfig, KnowsTheFieldsOfEachFamily) {
+  const auto distilbert =
+      parse(R"("vocab_size": 11, "dim": 12, "n_layers": 3, "n_heads": 4, "hidden_dim": 13, "dropout": 0.25,
+    "attention_dropout": 0.5, "seq_classif_dropout": 0.125, "activation": "relu", "qa_dropout": 0.1,
+    "sinusoidal_pos_embds": false, "tie_weights_": true, "layer_norm_eps": 1e-5)",
+            "distilbert");
+  EXPECT_EQ(distilbert.hidden_size, 12);
+  EXPECT_EQ(distilbert.num_hidden_layers, 3);
+  EXPECT_EQ(distilbert.num_attention_heads, 4);
+  EXPECT_EQ(distilbert.intermediate_size, 13);
+  EXPECT_EQ(distilbert.hidden_dropout_prob, 0.25);
+  EXPECT_EQ(distilbert.attention_probs_dropout_prob, 0.5);
+  EXPECT_EQ(distilbert.classifier_dropout, 0.125);
+  EXPECT_EQ(distilbert.hidden_act, Activation::relu);
+  EXPECT_EQ(distilbert.layer_norm_eps, 1e-12) << "always";
+  EXPECT_THAT(distilbert.unknown, ElementsAre("layer_norm_eps", "tie_weights_"));
+  const auto json = to_json(distilbert, Head::classification);
+  EXPECT_EQ(json["architectures"][0], "DistilBertForSequenceClassification");
+  EXPECT_EQ(json["dim"], 12);
+  EXPECT_EQ(json["seq_classif_dropout"], 0.125);
+  for (const char* none : {"hidden_size", "type_vocab_size", "position_embedding_type", "classifier_dropout"}) {
+    EXPECT_FALSE(json.contains(none)) << none;
+  }
+  EXPECT_EQ(to_json(parse_config(json, "again"), Head::classification), json);
+  EXPECT_EQ(parse("", "distilbert").num_hidden_layers, 6);
+  EXPECT_EQ(parse("", "distilbert").classifier_dropout, 0.2);
+
+  const auto electra = parse(R"("hidden_size": 12, "num_attention_heads": 4, "summary_type": "first")", "electra");
+  EXPECT_EQ(electra.embedding_width(), 128);
+  EXPECT_EQ(electra.type_vocab_size, 2);
+  EXPECT_THAT(electra.unknown, IsEmpty());
+  const auto written = to_json(electra, Head::none);
+  EXPECT_EQ(written["embedding_size"], 128);
+  EXPECT_EQ(to_json(parse_config(written, "again"), Head::none), written);
+  EXPECT_EQ(parse("", "electra").hidden_size, 256);
 }
 
 TEST(BertConfig, ComesBackFromWhatItWrites) {
@@ -144,6 +189,28 @@ TEST(BertLabels, AreMatchedByName) {
   const auto number = labelled({"LABEL_0"}, Problem::regression);
   EXPECT_EQ(output_rows(labelled({"score"}, Problem::regression), number), (std::vector<int64_t>{0}));
   EXPECT_EQ(output_rows(labelled({"score"}, Problem::multi_label), number), std::nullopt);
+}
+
+TEST(BertNames, AreThoseOfTheFamily) {
+  const auto distilbert = parse("\"n_layers\": 1", "distilbert"),
+             electra = parse("\"num_hidden_layers\": 1", "electra");
+  EXPECT_EQ(canonical_name("transformer.layer.0.ffn.lin1.bias", distilbert, Head::classification),
+            "distilbert.transformer.layer.0.ffn.lin1.bias");
+  EXPECT_EQ(canonical_name("distilbert.embeddings.LayerNorm.gamma", distilbert, Head::none),
+            "embeddings.LayerNorm.weight");
+  EXPECT_EQ(canonical_name("embeddings_project.weight", electra, Head::masked_lm), "electra.embeddings_project.weight");
+  EXPECT_EQ(canonical_name("discriminator_predictions.dense.bias", electra, Head::none),
+            "discriminator_predictions.dense.bias");
+  EXPECT_EQ(parameters(distilbert, Head::none).size(), 4 + 16);
+  EXPECT_EQ(parameters(distilbert, Head::classification).size(), 4 + 16 + 4);
+  EXPECT_EQ(parameters(electra, Head::none).size(), 5 + 2 + 16);
+  EXPECT_EQ(parameters(parse("\"embedding_size\": 256", "electra"), Head::none).size(), 5 + 12 * 16);
+
+  EXPECT_EQ(depth_of("distilbert.embeddings.LayerNorm.bias", distilbert.family(), 6), 0);
+  EXPECT_EQ(depth_of("electra.embeddings_project.bias", electra.family(), 6), 0);
+  EXPECT_EQ(depth_of("distilbert.transformer.layer.5.ffn.lin1.bias", distilbert.family(), 6), 6);
+  EXPECT_EQ(depth_of("pre_classifier.bias", distilbert.family(), 6), 7);
+  EXPECT_EQ(depth_of("bert.pooler.dense.bias", BertConfig().family(), 6), 7);
 }
 
 TEST(BertNames, FollowTheHead) {

@@ -45,15 +45,21 @@ class BertFolder : public sartor::testing::FolderTest {
 
 BertConfig roberta_config() {
   auto config = small_config();
-  config.family = Family::roberta;
   config.model_type = "roberta";
   config.pad_token_id = 1;
   config.labels = {"差评", "好评", "neutral"};
   return config;
 }
 
+BertConfig family_config(const std::string& model_type) {
+  auto config = small_config();
+  config.model_type = model_type;
+  if (model_type == "electra") config.embedding_size = 16;
+  return config;
+}
+
 TEST_F(BertFolder, ComesBackWholeForEveryHead) {
-  for (const auto& config : {small_config(), roberta_config()}) {
+  for (const auto& config : {small_config(), roberta_config(), family_config("distilbert"), family_config("electra")}) {
     for (const auto head : {Head::none, Head::classification, Head::masked_lm}) {
       const auto model = made_model(config, head);
       save_bert(model, folder_);
@@ -71,14 +77,16 @@ TEST_F(BertFolder, ComesBackWholeForEveryHead) {
 }
 
 TEST_F(BertFolder, ADecoderOfItsOwnComesBack) {
-  auto config = small_config();
-  config.tie_word_embeddings = false;
-  const auto model = made_model(config, Head::masked_lm);
-  save_bert(model, folder_);
-  const auto loaded = load_bert(folder_, Head::masked_lm);
-  EXPECT_THAT(loaded.missing, IsEmpty());
-  EXPECT_THAT(loaded.unexpected, IsEmpty());
-  expect_equal(loaded.model, model);
+  for (const auto* type : {"distilbert", "electra", "bert"}) {
+    auto config = family_config(type);
+    config.tie_word_embeddings = false;
+    const auto model = made_model(config, Head::masked_lm);
+    save_bert(model, folder_);
+    const auto loaded = load_bert(folder_, Head::masked_lm);
+    EXPECT_THAT(loaded.missing, IsEmpty());
+    EXPECT_THAT(loaded.unexpected, IsEmpty());
+    expect_equal(loaded.model, model);
+  }
   EXPECT_NE(hf::Weights(folder_).find("cls.predictions.decoder.bias"), nullptr);
 }
 
@@ -108,6 +116,27 @@ TEST_F(BertFolder, ReportsWhatIsMissingAndWhatIsTooMuch) {
                           "cls.predictions.transform.dense.weight"));
   EXPECT_EQ(loaded.model.parameter("classifier.bias").abs().max().item<float>(), 0);
   EXPECT_NEAR(loaded.model.parameter("classifier.weight").std().item<float>(), 0.02, 0.01);
+}
+
+TEST_F(BertFolder, SaysWhatItIgnores) {
+  save_bert(made_model(small_config(), Head::classification), folder_);
+  EXPECT_THAT(ignored(folder_, Head::classification), IsEmpty());
+  EXPECT_THAT(ignored(folder_, Head::none),
+              ElementsAre("tensors of " + folder_.string() + " that are not used: classifier.bias, classifier.weight"));
+  save_bert(made_model(small_config(), Head::masked_lm), folder_);
+  auto config = nlohmann::json::parse(read("config.json"));
+  config["温度"] = 2;
+  config["window"] = 8;
+  write("config.json", config.dump());
+  EXPECT_THAT(ignored(folder_, Head::masked_lm),
+              ElementsAre("fields of " + path("config.json") + " that are ignored: window, 温度"));
+  auto model = made_model(small_config(), Head::classification);
+  write_renamed(model, [](std::string name) { return name.find("layer.1") == name.npos ? name : "old." + name; });
+  config["num_hidden_layers"] = 1;
+  write("config.json", config.dump());
+  EXPECT_THAT(ignored(folder_, Head::classification)[1],
+              HasSubstr("old.bert.encoder.layer.1.attention.output.LayerNorm.bias"));
+  EXPECT_THAT(ignored(folder_, Head::classification)[1], HasSubstr(" and 11 more"));
 }
 
 TEST_F(BertFolder, ReadsHalfPrecision) {

@@ -81,7 +81,9 @@ TEST_P(GoldenBert, GivesTheSameNumbers) {
     const std::vector<int64_t> shape = {batch_.batch(), config_.hidden_size};
     const auto hidden = seventh_rows(model_.hidden(batch_));
     EXPECT_LT(largest_difference(hidden, tensor(golden_["hidden"], hidden.sizes())), tolerance);
-    EXPECT_LT(largest_difference(model_.pooler_output(batch_), tensor(golden_["pooler"], shape)), tolerance);
+    if (golden_.contains("pooler")) {
+      EXPECT_LT(largest_difference(model_.pooler_output(batch_), tensor(golden_["pooler"], shape)), tolerance);
+    }
     EXPECT_LT(largest_difference(model_.embed(batch_, Pooling::mean, false), tensor(golden_["mean"], shape)),
               tolerance);
     EXPECT_LT(largest_difference(model_.embed(batch_, Pooling::mean, true), tensor(golden_["mean_normalised"], shape)),

@@ -49,7 +49,6 @@ std::vector<Case> cases() {
   auto drops = small_config(), roberta = small_config();
   drops.hidden_dropout_prob = drops.attention_probs_dropout_prob = 0.2;
   roberta = drops;
-  roberta.family = Family::roberta;
   roberta.model_type = "roberta";
   return {{"Calm"},
           {"Dropout", drops},

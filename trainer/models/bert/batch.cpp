@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "models/bert/families.h"
 #include "schema/require.h"
 
 namespace sartor::bert {
@@ -14,7 +15,8 @@ namespace {
 // The parts of a batch as they are collected, one token after the other.
 class Packing {
  public:
-  Packing(const BertConfig& config, int64_t tokens) : config_(config) {
+  Packing(const BertConfig& config, int64_t tokens)
+      : config_(config), from_padding_(config.family().counts_from_padding) {
     for (auto* part : {&ids_, &positions_, &types_, &places_}) part->reserve(tokens);
   }
 
@@ -26,7 +28,7 @@ class Packing {
     require(0 <= type && type < config_.type_vocab_size, "sequence {}: token type {}, the model has {}", sequence, type,
             config_.type_vocab_size);
     int64_t position = column;
-    if (config_.family == Family::roberta) {  // counts what is no padding; padding tokens have a position of their own
+    if (from_padding_) {  // counts what is no padding; padding tokens have a position of their own
       const bool padding = id == config_.pad_token_id;
       position = padding ? *config_.pad_token_id : config_.first_position() + counted_++;
     }
@@ -54,6 +56,7 @@ class Packing {
 
  private:
   const BertConfig& config_;
+  const bool from_padding_;
   std::vector<int64_t> ids_, positions_, types_, places_, offsets_ = {0};
   int64_t longest_ = 0, counted_ = 0;
 };

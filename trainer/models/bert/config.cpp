@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "models/bert/families.h"
 #include "schema/require.h"
 
 namespace sartor::bert {
@@ -84,8 +85,14 @@ constexpr std::string_view neutral[] = {"_name_or_path",
                                         "pooler_num_fc_layers",
                                         "pooler_size_per_head",
                                         "pooler_type",
+                                        "qa_dropout",
                                         "return_dict",
                                         "sep_token_id",
+                                        "sinusoidal_pos_embds",
+                                        "summary_activation",
+                                        "summary_last_dropout",
+                                        "summary_type",
+                                        "summary_use_proj",
                                         "task_specific_params",
                                         "tokenizer_class",
                                         "torch_dtype",
@@ -98,51 +105,57 @@ constexpr std::string_view neutral[] = {"_name_or_path",
                                         "use_bfloat16",
                                         "xla_device"};
 
-// Takes fields out of an object one by one; what is left is unknown.
+// Takes fields out of an object one by one, by BERT's names for them; what is left is unknown.
 class Fields {
  public:
-  Fields(const Json& json, const std::string& source) : json_(json), source_(source) {}
+  Fields(const Json& json, const Family& family, const std::string& source)
+      : json_(json), family_(family), source_(source) {}
 
   const Json* take(std::string_view name) {
-    const auto found = json_.find(name);
-    taken_.insert(std::string(name));
+    const auto theirs = family_.field(name);
+    if (theirs.empty()) return nullptr;
+    const auto found = json_.find(theirs);
+    taken_.insert(std::string(theirs));
     return found == json_.end() || found->is_null() ? nullptr : &*found;
   }
   int64_t integer(std::string_view name, int64_t otherwise, int64_t lowest, int64_t highest) {
     const Json* value = take(name);
     if (!value) return otherwise;
-    require(value->is_number_integer(), "{}: {}: found {}, expected an integer", source_, name, kind_of(*value));
+    require(value->is_number_integer(), "{}: {}: found {}, expected an integer", source_, family_.field(name),
+            kind_of(*value));
     const bool beyond = value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(INT64_MAX);
     const int64_t number = beyond ? INT64_MAX : value->get<int64_t>();
-    require(lowest <= number && number <= highest, "{}: {} is {}, expected {} to {}", source_, name, value->dump(),
-            lowest, highest);
+    require(lowest <= number && number <= highest, "{}: {} is {}, expected {} to {}", source_, family_.field(name),
+            value->dump(), lowest, highest);
     return number;
   }
   std::optional<double> number(std::string_view name, double lowest, double highest) {
     const Json* value = take(name);
     if (!value) return {};
-    require(value->is_number(), "{}: {}: found {}, expected a number", source_, name, kind_of(*value));
+    require(value->is_number(), "{}: {}: found {}, expected a number", source_, family_.field(name), kind_of(*value));
     const auto found = value->get<double>();
-    require(lowest <= found && found <= highest, "{}: {} is {}, expected {} to {}", source_, name, found, lowest,
-            highest);
+    require(lowest <= found && found <= highest, "{}: {} is {}, expected {} to {}", source_, family_.field(name), found,
+            lowest, highest);
     return found;
   }
   std::optional<std::string> text(std::string_view name) {
     const Json* value = take(name);
     if (!value) return {};
-    require(value->is_string(), "{}: {}: found {}, expected a string", source_, name, kind_of(*value));
+    require(value->is_string(), "{}: {}: found {}, expected a string", source_, family_.field(name), kind_of(*value));
     return value->get<std::string>();
   }
   bool boolean(std::string_view name, bool otherwise) {
     const Json* value = take(name);
     if (!value) return otherwise;
-    require(value->is_boolean(), "{}: {}: found {}, expected true or false", source_, name, kind_of(*value));
+    require(value->is_boolean(), "{}: {}: found {}, expected true or false", source_, family_.field(name),
+            kind_of(*value));
     return value->get<bool>();
   }
   bool taken(const std::string& name) const { return taken_.contains(name); }
 
  private:
   const Json& json_;
+  const Family& family_;
   const std::string& source_;
   std::set<std::string, std::less<>> taken_;
 };
@@ -191,20 +204,19 @@ std::vector<std::string> read_labels(Fields& fields, const std::string& source) 
   return labels;
 }
 
-std::string_view architecture(const BertConfig& config, Head head) {
-  const bool roberta = config.family == Family::roberta;
-  if (config.model_type == "xlm-roberta") {
-    return std::array{"XLMRobertaModel", "XLMRobertaForSequenceClassification", "XLMRobertaForMaskedLM"}[int(head)];
-  }
-  if (config.model_type == "camembert") {
-    return std::array{"CamembertModel", "CamembertForSequenceClassification", "CamembertForMaskedLM"}[int(head)];
-  }
-  return roberta ? std::array{"RobertaModel", "RobertaForSequenceClassification", "RobertaForMaskedLM"}[int(head)]
-                 : std::array{"BertModel", "BertForSequenceClassification", "BertForMaskedLM"}[int(head)];
+// Of the embeddings and layers, in names of a model with `head`.
+std::string_view base_prefix(const BertConfig& config, Head head) {
+  return head == Head::none ? "" : config.family().prefix;
 }
 
-std::string_view base_prefix(const BertConfig& config) {
-  return config.family == Family::roberta ? "roberta." : "bert.";
+const Family& family_of(const Json& json, const std::string& source) {
+  const auto type = json.find("model_type");
+  require(type != json.end() && !type->is_null(), "{}: has no model_type", source);
+  require(type->is_string(), "{}: model_type: found {}, expected a string", source, kind_of(*type));
+  const auto* family = find_family(type->get_ref<const std::string&>());
+  require(family != nullptr, "{}: model_type is {}, expected {}", source, type->get_ref<const std::string&>(),
+          known_families());
+  return *family;
 }
 
 }  // namespace
@@ -213,28 +225,33 @@ Problem BertConfig::problem_or_default() const {
   return problem.value_or(num_labels() == 1 ? Problem::regression : Problem::single_label);
 }
 
+const Family& BertConfig::family() const {
+  const auto* found = find_family(model_type);
+  require(found != nullptr, "model_type is {}, expected {}", model_type, known_families());
+  return *found;
+}
+
+int64_t BertConfig::first_position() const { return family().counts_from_padding ? pad_token_id.value_or(1) + 1 : 0; }
+
 BertConfig parse_config(const Json& json, const std::string& source) {
   require(json.is_object(), "{}: found {}, expected an object", source, kind_of(json));
-  Fields fields(json, source);
+  const Family& family = family_of(json, source);
+  const auto& defaults = family.defaults;
+  Fields fields(json, family, source);
   BertConfig config;
-
-  const auto type = fields.text("model_type");
-  require(type.has_value(), "{}: has no model_type", source);
-  require(*type == "bert" || *type == "roberta" || *type == "xlm-roberta" || *type == "camembert",
-          "{}: model_type is {}, expected bert, roberta, xlm-roberta or camembert", source, *type);
-  config.model_type = *type;
-  config.family = *type == "bert" ? Family::bert : Family::roberta;
-  const bool roberta = config.family == Family::roberta;
-
-  config.vocab_size = fields.integer("vocab_size", roberta ? 50265 : 30522, 1, most);
-  config.hidden_size = fields.integer("hidden_size", 768, 1, 1 << 16);
-  config.num_hidden_layers = fields.integer("num_hidden_layers", 12, 1, 1024);
-  config.num_attention_heads = fields.integer("num_attention_heads", 12, 1, 1024);
-  config.intermediate_size = fields.integer("intermediate_size", 3072, 1, 1 << 20);
+  config.model_type = *fields.text("model_type");
+  config.vocab_size = fields.integer("vocab_size", defaults.vocab_size, 1, most);
+  config.hidden_size = fields.integer("hidden_size", defaults.hidden_size, 1, 1 << 16);
+  if (defaults.embedding_size) {
+    config.embedding_size = fields.integer("embedding_size", *defaults.embedding_size, 1, 1 << 16);
+  }
+  config.num_hidden_layers = fields.integer("num_hidden_layers", defaults.num_hidden_layers, 1, 1024);
+  config.num_attention_heads = fields.integer("num_attention_heads", defaults.num_attention_heads, 1, 1024);
+  config.intermediate_size = fields.integer("intermediate_size", defaults.intermediate_size, 1, 1 << 20);
   config.max_position_embeddings = fields.integer("max_position_embeddings", 512, 1, most);
   config.type_vocab_size = fields.integer("type_vocab_size", 2, 1, 1 << 16);
-  require(config.hidden_size % config.num_attention_heads == 0,
-          "{}: hidden_size {} is no multiple of num_attention_heads {}", source, config.hidden_size,
+  require(config.hidden_size % config.num_attention_heads == 0, "{}: {} {} is no multiple of {} {}", source,
+          family.field("hidden_size"), config.hidden_size, family.field("num_attention_heads"),
           config.num_attention_heads);
 
   if (const auto name = fields.text("hidden_act")) {
@@ -242,7 +259,7 @@ BertConfig parse_config(const Json& json, const std::string& source) {
         std::ranges::find(activations, std::string_view(*name), &std::pair<std::string_view, Activation>::first);
     std::vector<std::string_view> known;
     for (const auto& [each, activation] : activations) known.push_back(each);
-    require(found != activations.end(), "{}: hidden_act is {}, expected one of {}", source, *name,
+    require(found != activations.end(), "{}: {} is {}, expected one of {}", source, family.field("hidden_act"), *name,
             fmt::join(known, ", "));
     config.hidden_act = found->second;
     config.hidden_act_name = *name;
@@ -250,14 +267,16 @@ BertConfig parse_config(const Json& json, const std::string& source) {
   config.hidden_dropout_prob = fields.number("hidden_dropout_prob", 0, 0.999).value_or(0.1);
   config.attention_probs_dropout_prob = fields.number("attention_probs_dropout_prob", 0, 0.999).value_or(0.1);
   config.classifier_dropout = fields.number("classifier_dropout", 0, 0.999);
+  if (!config.classifier_dropout) config.classifier_dropout = defaults.classifier_dropout;
   config.initializer_range = fields.number("initializer_range", 0, 10).value_or(0.02);
   config.layer_norm_eps = fields.number("layer_norm_eps", 0, 1).value_or(1e-12);
   config.tie_word_embeddings = fields.boolean("tie_word_embeddings", true);
 
-  const int64_t pad = fields.integer("pad_token_id", roberta ? 1 : 0, -1, config.vocab_size - 1);
+  const int64_t pad = fields.integer("pad_token_id", defaults.pad_token_id, -1, config.vocab_size - 1);
   const bool no_pad = json.contains("pad_token_id") && (json["pad_token_id"].is_null() || pad < 0);
   config.pad_token_id = no_pad ? std::nullopt : std::optional(pad);
-  require(!roberta || config.pad_token_id, "{}: pad_token_id is absent, from which RoBERTa's positions count", source);
+  require(!family.counts_from_padding || config.pad_token_id,
+          "{}: pad_token_id is absent, from which RoBERTa's positions count", source);
   require(config.longest_sequence() > 0, "{}: max_position_embeddings is {}, positions begin at {}", source,
           config.max_position_embeddings, config.first_position());
 
@@ -278,7 +297,7 @@ BertConfig parse_config(const Json& json, const std::string& source) {
     }
   }
   for (const auto& fixed : fixed_fields()) {
-    const Json* value = fields.take(fixed.name);
+    const Json* value = fields.taken(std::string(fixed.name)) ? nullptr : fields.take(fixed.name);
     if (!value) continue;
     require(*value == fixed.value, "{}: {} is {}, expected {}: {}", source, fixed.name, value->dump(),
             fixed.value.dump(), fixed.why);
@@ -300,24 +319,29 @@ Json to_json(const BertConfig& config, Head head) {
   Json json = config.other;
   for (const auto* stale : {"torch_dtype", "_name_or_path", "_num_labels"}) json.erase(stale);
   json["dtype"] = "float32";
-  json["architectures"] = {architecture(config, head)};
+  const Family& family = config.family();
+  const auto set = [&](std::string_view name, Json value) {
+    if (const auto theirs = family.field(name); !theirs.empty()) json[std::string(theirs)] = std::move(value);
+  };
+  json["architectures"] = {family.architectures[static_cast<size_t>(head)]};
   json["model_type"] = config.model_type;
-  json["vocab_size"] = config.vocab_size;
-  json["hidden_size"] = config.hidden_size;
-  json["num_hidden_layers"] = config.num_hidden_layers;
-  json["num_attention_heads"] = config.num_attention_heads;
-  json["intermediate_size"] = config.intermediate_size;
-  json["max_position_embeddings"] = config.max_position_embeddings;
-  json["type_vocab_size"] = config.type_vocab_size;
-  json["hidden_act"] = config.hidden_act_name;
-  json["hidden_dropout_prob"] = config.hidden_dropout_prob;
-  json["attention_probs_dropout_prob"] = config.attention_probs_dropout_prob;
-  json["classifier_dropout"] = config.classifier_dropout ? Json(*config.classifier_dropout) : Json();
-  json["initializer_range"] = config.initializer_range;
-  json["layer_norm_eps"] = config.layer_norm_eps;
-  json["pad_token_id"] = config.pad_token_id ? Json(*config.pad_token_id) : Json();
-  json["position_embedding_type"] = "absolute";
-  json["tie_word_embeddings"] = config.tie_word_embeddings;
+  set("vocab_size", config.vocab_size);
+  set("hidden_size", config.hidden_size);
+  if (config.embedding_size) set("embedding_size", *config.embedding_size);
+  set("num_hidden_layers", config.num_hidden_layers);
+  set("num_attention_heads", config.num_attention_heads);
+  set("intermediate_size", config.intermediate_size);
+  set("max_position_embeddings", config.max_position_embeddings);
+  set("type_vocab_size", config.type_vocab_size);
+  set("hidden_act", config.hidden_act_name);
+  set("hidden_dropout_prob", config.hidden_dropout_prob);
+  set("attention_probs_dropout_prob", config.attention_probs_dropout_prob);
+  set("classifier_dropout", config.classifier_dropout ? Json(*config.classifier_dropout) : Json());
+  set("initializer_range", config.initializer_range);
+  set("layer_norm_eps", config.layer_norm_eps);
+  set("pad_token_id", config.pad_token_id ? Json(*config.pad_token_id) : Json());
+  set("position_embedding_type", "absolute");
+  set("tie_word_embeddings", config.tie_word_embeddings);
   if (head == Head::classification) {
     Json id2label = Json::object(), label2id = Json::object();
     for (size_t id = 0; id < config.labels.size(); id++) {
@@ -333,43 +357,45 @@ Json to_json(const BertConfig& config, Head head) {
 
 std::vector<Parameter> parameters(const BertConfig& config, Head head) {
   std::vector<Parameter> all;
-  const int64_t hidden = config.hidden_size, wide = config.intermediate_size;
-  const auto linear = [&](const std::string& name, int64_t out, int64_t in) {
-    all.push_back({name + ".weight", {out, in}});
-    all.push_back({name + ".bias", {out}});
+  const Family& family = config.family();
+  const int64_t hidden = config.hidden_size, wide = config.intermediate_size, narrow = config.embedding_width();
+  const auto add = [&](std::string_view module, const char* part, std::vector<int64_t> shape) {
+    all.push_back({std::string(module) + part, std::move(shape)});
   };
-  const auto norm = [&](const std::string& name) {
-    all.push_back({name + ".weight", {hidden}});
-    all.push_back({name + ".bias", {hidden}});
+  const auto linear = [&](std::string_view name, int64_t out, int64_t in) {
+    add(name, ".weight", {out, in});
+    add(name, ".bias", {out});
   };
-  const bool roberta = config.family == Family::roberta;
-  const std::string base(head == Head::none ? "" : base_prefix(config));
+  const auto norm = [&](std::string_view name, int64_t size) {
+    add(name, ".weight", {size});
+    add(name, ".bias", {size});
+  };
+  const std::string base(base_prefix(config, head));
 
-  all.push_back({base + "embeddings.word_embeddings.weight", {config.vocab_size, hidden}});
-  all.push_back({base + "embeddings.position_embeddings.weight", {config.max_position_embeddings, hidden}});
-  all.push_back({base + "embeddings.token_type_embeddings.weight", {config.type_vocab_size, hidden}});
-  norm(base + "embeddings.LayerNorm");
+  add(base, "embeddings.word_embeddings.weight", {config.vocab_size, narrow});
+  add(base, "embeddings.position_embeddings.weight", {config.max_position_embeddings, narrow});
+  if (family.has_token_types) add(base, "embeddings.token_type_embeddings.weight", {config.type_vocab_size, narrow});
+  norm(base + "embeddings.LayerNorm", narrow);
+  if (narrow != hidden) linear(base + "embeddings_project", hidden, narrow);
   for (int64_t i = 0; i < config.num_hidden_layers; i++) {
-    const auto layer = fmt::format("{}encoder.layer.{}.", base, i);
-    for (const auto* part : {"query", "key", "value"}) linear(layer + "attention.self." + part, hidden, hidden);
-    linear(layer + "attention.output.dense", hidden, hidden);
-    norm(layer + "attention.output.LayerNorm");
-    linear(layer + "intermediate.dense", wide, hidden);
-    linear(layer + "output.dense", hidden, wide);
-    norm(layer + "output.LayerNorm");
+    const auto layer = fmt::format("{}{}{}.", base, family.layers, i);
+    const auto& [query, key, value, attention_output, intermediate, output] = family.modules;
+    for (const auto module : {query, key, value, attention_output}) linear(layer + std::string(module), hidden, hidden);
+    norm(layer + std::string(family.attention_norm), hidden);
+    linear(layer + std::string(intermediate), wide, hidden);
+    linear(layer + std::string(output), hidden, wide);
+    norm(layer + std::string(family.norm), hidden);
   }
-  if (head == Head::none || (head == Head::classification && !roberta)) linear(base + "pooler.dense", hidden, hidden);
-  if (head == Head::classification && roberta) {
-    linear("classifier.dense", hidden, hidden);
-    linear("classifier.out_proj", config.num_labels(), hidden);
-  } else if (head == Head::classification) {
-    linear("classifier", config.num_labels(), hidden);
+  if (head == Head::none && family.has_pooler) linear("pooler.dense", hidden, hidden);
+  if (head == Head::classification) {
+    linear(family.classifier.dense, hidden, hidden);
+    linear(family.classifier.output, config.num_labels(), hidden);
   } else if (head == Head::masked_lm) {
-    const std::string lm = roberta ? "lm_head." : "cls.predictions.";
-    all.push_back({lm + "bias", {config.vocab_size}});
-    linear(lm + (roberta ? "dense" : "transform.dense"), hidden, hidden);
-    norm(lm + (roberta ? "layer_norm" : "transform.LayerNorm"));
-    if (!config.tie_word_embeddings) all.push_back({lm + "decoder.weight", {config.vocab_size, hidden}});
+    const auto& lm = family.masked_lm;
+    add(lm.bias, "", {config.vocab_size});
+    linear(lm.dense, narrow, hidden);
+    norm(lm.norm, narrow);
+    if (!config.tie_word_embeddings) add(lm.decoder, ".weight", {config.vocab_size, narrow});
   }
   return all;
 }
@@ -380,17 +406,13 @@ std::string canonical_name(std::string_view name, const BertConfig& config, Head
        {std::pair{"LayerNorm.gamma", "LayerNorm.weight"}, {"LayerNorm.beta", "LayerNorm.bias"}}) {
     if (canonical.ends_with(old)) canonical.replace(canonical.rfind(old), std::string::npos, current);
   }
+  const Family& family = config.family();
   std::string_view inner = canonical;
-  const auto base = base_prefix(config);
-  if (inner.starts_with(base)) inner.remove_prefix(base.size());
-  for (const auto* part : {"embeddings.", "encoder.", "pooler."}) {
-    if (inner.starts_with(part)) return std::string(head == Head::none ? "" : base).append(inner);
+  if (inner.starts_with(family.prefix)) inner.remove_prefix(family.prefix.size());
+  if (in_encoder(inner, family) || inner.starts_with("pooler.")) {
+    return std::string(base_prefix(config, head)).append(inner);
   }
   return canonical;
-}
-
-std::string output_layer(const BertConfig& config) {
-  return config.family == Family::roberta ? "classifier.out_proj" : "classifier";
 }
 
 std::optional<std::vector<int64_t>> output_rows(const BertConfig& base, const BertConfig& wanted) {

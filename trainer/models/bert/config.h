@@ -1,4 +1,4 @@
-// config.json of BERT and RoBERTa, as transformers writes it.
+// config.json of BERT and the families like it, as transformers writes it.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,10 @@
 
 namespace sartor::bert {
 
-enum class Family { bert, roberta };  // roberta: xlm-roberta and camembert too
 enum class Activation { gelu, gelu_tanh, relu, silu, tanh };
 enum class Problem { single_label, multi_label, regression };
+
+struct Family;  // models/bert/families.h
 
 // What stands on the encoder, and with it the names of the parameters.
 enum class Head {
@@ -24,10 +25,10 @@ enum class Head {
 };
 
 struct BertConfig {
-  Family family = Family::bert;
-  std::string model_type = "bert";  // as the file has it
+  std::string model_type = "bert";
   int64_t vocab_size = 30522;
   int64_t hidden_size = 768;
+  std::optional<int64_t> embedding_size;  // hidden_size if absent
   int64_t num_hidden_layers = 12;
   int64_t num_attention_heads = 12;
   int64_t intermediate_size = 3072;
@@ -50,11 +51,13 @@ struct BertConfig {
   hf::Json other = hf::Json::object();
   std::vector<std::string> unknown;  // names of the latter: worth a warning
 
+  const Family& family() const;  // throws std::invalid_argument where model_type names none
+  int64_t embedding_width() const { return embedding_size.value_or(hidden_size); }
   int64_t head_size() const { return hidden_size / num_attention_heads; }
   int64_t num_labels() const { return std::ssize(labels); }
   Problem problem_or_default() const;  // as transformers takes an absent one: regression for one label
   // Positions count from here: padding_idx + 1 for RoBERTa.
-  int64_t first_position() const { return family == Family::roberta ? pad_token_id.value_or(1) + 1 : 0; }
+  int64_t first_position() const;
   int64_t longest_sequence() const { return max_position_embeddings - first_position(); }
 };
 
@@ -72,16 +75,14 @@ struct Parameter {
   std::vector<int64_t> shape;
 };
 
-// Names and shapes of all parameters, in transformers' order. A masked LM with tied embeddings has no decoder.weight.
+// Names and shapes of all parameters, as transformers has them, embeddings first. A masked LM with tied embeddings has
+// no decoder.weight.
 std::vector<Parameter> parameters(const BertConfig& config, Head head);
 
 // The name that parameters() has for a tensor of a file: LayerNorm.gamma and .beta are weight and bias, and the base
 // model's prefix ("bert.") is put in front or taken away as `head` wants it. A name that is none of the model's stays
 // as it is.
 std::string canonical_name(std::string_view name, const BertConfig& config, Head head);
-
-// The linear layer of a classifier whose outputs are the labels, "classifier" or "classifier.out_proj".
-std::string output_layer(const BertConfig& config);
 
 // The row of `base`'s output layer for each label of `wanted`, by name; none where their names differ. Two regressions
 // of one number have the same row whatever its name.

@@ -5,12 +5,14 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
 #include <map>
 #include <string>
 
 #include "core/parallel_for.h"
+#include "models/bert/families.h"
 #include "models/bert/folder.h"
 #include "models/bert/kernels.h"
 #include "schema/require.h"
@@ -47,7 +49,8 @@ CpuEncoder CpuEncoder::open(const std::filesystem::path& folder, Head head, Infe
 CpuEncoder::CpuEncoder(BertConfig config, Head head, InferencePrecision precision, const Source& parameter)
     : config_(std::move(config)), precision_(precision) {
   const c10::InferenceMode inference;
-  const std::string base = head == Head::none ? "" : config_.family == Family::roberta ? "roberta." : "bert.";
+  const Family& family = config_.family();
+  const std::string base(head == Head::none ? "" : family.prefix);
   const auto product = [&](const std::string& name, InferencePrecision kind) {
     return Product(parameter(name + ".weight"), parameter(name + ".bias"), kind);
   };
@@ -56,31 +59,34 @@ CpuEncoder::CpuEncoder(BertConfig config, Head head, InferencePrecision precisio
   };
   words_ = parameter(base + "embeddings.word_embeddings.weight");
   positions_ = parameter(base + "embeddings.position_embeddings.weight");
-  types_ = parameter(base + "embeddings.token_type_embeddings.weight");
+  types_ = family.has_token_types ? parameter(base + "embeddings.token_type_embeddings.weight")
+                                  : at::zeros({config_.type_vocab_size, config_.embedding_width()});
   embedding_norm_ = norm(base + "embeddings.LayerNorm");
+  if (config_.embedding_width() != config_.hidden_size) projection_ = product(base + "embeddings_project", precision);
   for (int64_t i = 0; i < config_.num_hidden_layers; i++) {
-    const auto name = base + "encoder.layer." + std::to_string(i) + ".";
-    const auto self = name + "attention.self.";
+    const auto part = [&](std::string_view name) {
+      return (base + std::string(family.layers) + std::to_string(i) + ".").append(name);
+    };
+    const auto& [query, key, value, attention_output, intermediate, output] = family.modules;
     layers_.push_back(
-        {.query = product(self + "query", precision),
-         .key_value = {at::cat({parameter(self + "key.weight"), parameter(self + "value.weight")}),
-                       at::cat({parameter(self + "key.bias"), parameter(self + "value.bias")}), precision},
-         .attention_output = product(name + "attention.output.dense", precision),
-         .intermediate = product(name + "intermediate.dense", precision),
-         .output = product(name + "output.dense", precision),
-         .attention_norm = norm(name + "attention.output.LayerNorm"),
-         .norm = norm(name + "output.LayerNorm")});
+        {.query = product(part(query), precision),
+         .key_value = {at::cat({parameter(part(key) + ".weight"), parameter(part(value) + ".weight")}),
+                       at::cat({parameter(part(key) + ".bias"), parameter(part(value) + ".bias")}), precision},
+         .attention_output = product(part(attention_output), precision),
+         .intermediate = product(part(intermediate), precision),
+         .output = product(part(output), precision),
+         .attention_norm = norm(part(family.attention_norm)),
+         .norm = norm(part(family.norm))});
   }
   if (head == Head::classification) {
-    const bool roberta = config_.family == Family::roberta;
-    const std::string names[] = {roberta ? "classifier.dense" : "bert.pooler.dense",
-                                 roberta ? "classifier.out_proj" : "classifier"};
-    for (const auto& name : names) head_.push_back(product(name, InferencePrecision::fp32));
+    for (const auto name : {family.classifier.dense, family.classifier.output}) {
+      head_.push_back(product(std::string(name), InferencePrecision::fp32));
+    }
   }
 }
 
 at::Tensor CpuEncoder::embeddings(const Packed& batch) const {
-  const int64_t columns = config_.hidden_size, rows = batch.tokens();
+  const int64_t columns = config_.embedding_width(), rows = batch.tokens();
   const auto store = precision_ == InferencePrecision::bf16 ? Store::bf16 : Store::fp32;
   auto x = at::empty({rows, columns}, store == Store::bf16 ? at::kBFloat16 : at::kFloat);
   const auto& kernels = bert_kernels();
@@ -99,7 +105,7 @@ at::Tensor CpuEncoder::embeddings(const Packed& batch) const {
                    .store = store,
                    .normalised = static_cast<char*>(x.data_ptr()) + begin * columns * x.element_size()});
   });
-  return x;
+  return projection_ ? (*projection_)(x) : x;
 }
 
 at::Tensor CpuEncoder::run_layer(const Layer& layer, const at::Tensor& x_TH, const Packed& batch,
@@ -128,7 +134,7 @@ at::Tensor CpuEncoder::encode(const Packed& batch, bool first_only) const {
 at::Tensor CpuEncoder::classify(const Packed& batch) const {
   require(!head_.empty(), "the model has no classifier");
   const c10::InferenceMode inference;
-  return head_[1](head_[0](encode(batch, true)).tanh());
+  return head_[1](head_[0].activated(encode(batch, true), config_.family().classifier.activation));
 }
 
 at::Tensor CpuEncoder::embed(const Packed& batch, Pooling pooling, bool normalised) const {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,8 +54,9 @@ class CpuEncoder {
   InferencePrecision precision_;
   at::Tensor words_, positions_, types_;
   Norm embedding_norm_;
+  std::optional<Product> projection_;  // of embeddings that are narrower than the layers
   std::vector<Layer> layers_;
-  std::vector<Product> head_;  // pooler or dense, then classifier
+  std::vector<Product> head_;  // the classifier's dense layer, then its output
 };
 
 }  // namespace sartor::bert

@@ -4,6 +4,7 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/tensor.h>
 #include <c10/core/GradMode.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstring>
@@ -11,6 +12,7 @@
 #include <numeric>
 #include <set>
 
+#include "models/bert/families.h"
 #include "schema/require.h"
 #include "storage/atomic_file.h"
 
@@ -34,22 +36,17 @@ std::optional<at::ScalarType> floating(hf::Dtype dtype) {
   }
 }
 
-// Parameters that a folder may lack: those of a head, to be trained.
-bool may_be_missing(const std::string& name) {
-  return name.find("encoder.") == name.npos && name.find("embeddings.") == name.npos;
-}
-
 constexpr const char* peft_prefix = "base_model.model.";  // of names in an adapter's file
 
 // Tensors that say nothing that the parameters do not: tied ones, and buffers that old versions saved.
-bool is_redundant(const std::string& name, const BertConfig& config) {
-  const bool decoder = name.ends_with("predictions.decoder.bias") || name == "lm_head.decoder.bias" ||
-                       name.ends_with("predictions.decoder.weight") || name == "lm_head.decoder.weight";
-  return name.ends_with("embeddings.position_ids") || (decoder && config.tie_word_embeddings);
+bool is_redundant(std::string_view name, const BertConfig& config) {
+  const std::string decoder(config.family().masked_lm.decoder);
+  const bool tied = config.tie_word_embeddings && (name == decoder + ".weight" || name == decoder + ".bias");
+  return tied || name.ends_with("embeddings.position_ids");
 }
 
 bool in_output_layer(const std::string& name, const BertConfig& config) {
-  const auto layer = output_layer(config);
+  const std::string layer(config.family().classifier.output);
   return name == layer + ".weight" || name == layer + ".bias";
 }
 
@@ -57,7 +54,7 @@ bool in_output_layer(const std::string& name, const BertConfig& config) {
 NamedTensors adapters_and_head(const Bert& model) {
   auto trained = model.adapters();
   for (const auto& parameter : model.parameters()) {
-    if (may_be_missing(parameter.name)) trained.push_back(parameter);
+    if (!in_encoder(parameter.name, model.config().family())) trained.push_back(parameter);
   }
   return trained;
 }
@@ -73,13 +70,13 @@ at::Tensor to_float(const hf::TensorView& view) {
 }
 
 Matched match(const hf::Weights& weights, const BertConfig& config, Head head, const OutputLayer& output) {
+  const Family& family = config.family();
+  const auto decoder_bias = std::string(family.masked_lm.decoder) + ".bias";
   std::map<std::string, const hf::TensorView*> by_name;
   for (const auto& [name, tensor] : weights.tensors()) {
-    auto canonical = canonical_name(name, config, head);
-    // the bias of a decoder of its own is the head's bias
-    if (!config.tie_word_embeddings && canonical.ends_with("decoder.bias")) {
-      canonical.replace(canonical.size() - std::string_view("decoder.bias").size(), std::string::npos, "bias");
-      by_name[canonical] = tensor;
+    const auto canonical = canonical_name(name, config, head);
+    if (!config.tie_word_embeddings && canonical == decoder_bias) {  // that of a decoder of its own is the head's
+      by_name[std::string(family.masked_lm.bias)] = tensor;
       continue;
     }
     const auto [other, is_new] = by_name.emplace(canonical, tensor);
@@ -99,7 +96,7 @@ Matched match(const hf::Weights& weights, const BertConfig& config, Head head, c
       require(floating(view->dtype).has_value(), "{}: tensor {}: dtype {}, expected F32, F16, BF16 or F64",
               weights.folder().string(), view->name, name(view->dtype));
     } else {
-      require(may_be_missing(parameter.name), "{}: has no tensor {}", weights.folder().string(), parameter.name);
+      require(!in_encoder(parameter.name, family), "{}: has no tensor {}", weights.folder().string(), parameter.name);
       matched.missing.push_back(parameter.name);
     }
     matched.parameters.emplace_back(std::move(parameter), view);
@@ -108,6 +105,27 @@ Matched match(const hf::Weights& weights, const BertConfig& config, Head head, c
     if (!known.contains(canonical) && !is_redundant(canonical, config)) matched.unexpected.push_back(view->name);
   }
   return matched;
+}
+
+std::vector<std::string> ignored(const fs::path& folder, Head head) {
+  const auto config = read_config(folder);
+  const hf::Weights weights(folder);
+  const auto unused = match(weights, config, head).unexpected;
+  const auto some = [](const std::vector<std::string>& names) {
+    constexpr size_t most = 5;
+    const std::vector<std::string> shown(names.begin(),
+                                         names.begin() + static_cast<ptrdiff_t>(std::min(most, names.size())));
+    const auto text = fmt::format("{}", fmt::join(shown, ", "));
+    return names.size() <= most ? text : fmt::format("{} and {} more", text, names.size() - most);
+  };
+  std::vector<std::string> lines;
+  if (!config.unknown.empty()) {
+    lines.push_back(
+        fmt::format("fields of {} that are ignored: {}", (folder / "config.json").string(), some(config.unknown)));
+  }
+  if (!unused.empty())
+    lines.push_back(fmt::format("tensors of {} that are not used: {}", folder.string(), some(unused)));
+  return lines;
 }
 
 Loaded load_bert(const fs::path& folder, Head head, at::Device device) {
@@ -131,13 +149,14 @@ Loaded load_bert(const fs::path& folder, BertConfig config, Head head, at::Devic
 }
 
 void save_bert(const Bert& model, const fs::path& folder) {
+  const auto& lm = model.config().family().masked_lm;
+  const std::string decoder(lm.decoder);
   NamedTensors values;
   for (const auto& [name, tensor] : model.parameters()) {
     values.push_back({name, model.merged(name)});
-    // transformers reads the bias of a decoder that is not tied from here
-    if (name.ends_with("decoder.weight")) {
-      const auto lm = name.substr(0, name.size() - std::string_view("decoder.weight").size());
-      values.push_back({lm + "decoder.bias", model.parameter(lm + "bias")});
+    // transformers reads the bias of a decoder that is not tied from beside its weight
+    if (name == decoder + ".weight" && lm.bias != decoder + ".bias") {
+      values.push_back({decoder + ".bias", model.parameter(std::string(lm.bias))});
     }
   }
   write_tensors(folder / "model.safetensors", values);
@@ -149,18 +168,30 @@ void save_adapters(const Bert& model, const LoraConfig& config, int64_t first_la
   auto tensors = adapters_and_head(model);
   for (auto& [name, tensor] : tensors) name = peft_prefix + name;
   write_tensors(folder / "adapter_model.safetensors", tensors);
+  const Family& family = model.config().family();
+  std::vector<std::string_view> modules;
+  for (size_t i = 0; i < layer_modules.size(); i++) {
+    if (config.adapts(layer_modules[i])) modules.push_back(family.modules[i]);
+  }
   std::vector<int64_t> layers(model.config().num_hidden_layers - first_layer);
   std::iota(layers.begin(), layers.end(), first_layer);
+  std::set<std::string_view> saved;  // what stands on the encoder, by the first words of its names: pooler, classifier
+  for (const auto& parameter : model.parameters()) {
+    std::string_view name = parameter.name;
+    if (in_encoder(name, family)) continue;
+    if (name.starts_with(family.prefix)) name.remove_prefix(family.prefix.size());
+    saved.insert(name.substr(0, name.find('.')));
+  }
   const hf::Json json = {{"peft_type", "LORA"},
                          {"task_type", "SEQ_CLS"},
                          {"base_model_name_or_path", base},
                          {"r", config.rank},
                          {"lora_alpha", config.alpha},
                          {"lora_dropout", config.dropout},
-                         {"target_modules", config.modules},
+                         {"target_modules", modules},
                          {"layers_to_transform", layers},
                          {"layers_pattern", "layer"},
-                         {"modules_to_save", {"pooler", "classifier"}},
+                         {"modules_to_save", saved},
                          {"bias", "none"},
                          {"inference_mode", true}};
   datasets::write_file(folder / "adapter_config.json", json.dump(2) + "\n");

@@ -30,6 +30,10 @@ Loaded load_bert(const std::filesystem::path& folder, Head head, at::Device devi
 Loaded load_bert(const std::filesystem::path& folder, BertConfig config, Head head, at::Device device = at::kCPU,
                  const OutputLayer& output = {});
 
+// What of a folder means nothing to a model with `head`, in a line for the fields of its config.json and one for its
+// tensors; none where there is nothing. Throws as load_bert does.
+std::vector<std::string> ignored(const std::filesystem::path& folder, Head head);
+
 // Writes config.json and model.safetensors into a folder that exists, adapters merged into the weights.
 void save_bert(const Bert& model, const std::filesystem::path& folder);
 

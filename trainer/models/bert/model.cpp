@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "models/bert/families.h"
 #include "models/bert/recompute.h"
 #include "schema/require.h"
 
@@ -50,18 +51,15 @@ Bert::Bert(BertConfig config, Head head, at::Device device) : config_(std::move(
   const auto base = prefix();
   words_ = parameter(base + "embeddings.word_embeddings.weight");
   positions_ = parameter(base + "embeddings.position_embeddings.weight");
-  types_ = parameter(base + "embeddings.token_type_embeddings.weight");
+  const Family& family = config_.family();
+  if (family.has_token_types) types_ = parameter(base + "embeddings.token_type_embeddings.weight");
   embedding_norm_ = take(base + "embeddings.LayerNorm");
+  if (config_.embedding_width() != config_.hidden_size) projection_ = take(base + "embeddings_project");
   for (int64_t i = 0; i < config_.num_hidden_layers; i++) {
-    const auto layer = prefix(i);
-    layers_.push_back({.query = take(layer + "attention.self.query"),
-                       .key = take(layer + "attention.self.key"),
-                       .value = take(layer + "attention.self.value"),
-                       .attention_output = take(layer + "attention.output.dense"),
-                       .intermediate = take(layer + "intermediate.dense"),
-                       .output = take(layer + "output.dense"),
-                       .attention_norm = take(layer + "attention.output.LayerNorm"),
-                       .norm = take(layer + "output.LayerNorm")});
+    auto& layer = layers_.emplace_back();
+    for (size_t k = 0; k < modules_.size(); k++) layer.*modules_[k] = take(prefix(i).append(family.modules[k]));
+    layer.attention_norm = take(prefix(i).append(family.attention_norm));
+    layer.norm = take(prefix(i).append(family.norm));
   }
 }
 
@@ -75,11 +73,11 @@ Bert::Linear Bert::take(const std::string& name) const {
   return {parameter(name + ".weight"), parameter(name + ".bias")};
 }
 
-std::string Bert::prefix() const {
-  return head_ == Head::none ? "" : config_.family == Family::roberta ? "roberta." : "bert.";
-}
+std::string Bert::prefix() const { return std::string(head_ == Head::none ? "" : config_.family().prefix); }
 
-std::string Bert::prefix(int64_t layer) const { return prefix() + "encoder.layer." + std::to_string(layer) + "."; }
+std::string Bert::prefix(int64_t layer) const {
+  return prefix().append(config_.family().layers) + std::to_string(layer) + ".";
+}
 
 void Bert::add_adapters(const LoraConfig& config, int64_t first_layer) {
   for (int64_t i = first_layer; i < config_.num_hidden_layers; i++) {
@@ -87,7 +85,7 @@ void Bert::add_adapters(const LoraConfig& config, int64_t first_layer) {
       if (!config.adapts(layer_modules[k])) continue;
       auto& linear = layers_[i].*modules_[k];
       const auto& adapter = linear.adapter.emplace(new_adapter(config, linear.weight));
-      const auto name = prefix(i).append(layer_modules[k]);
+      const auto name = prefix(i).append(config_.family().modules[k]);
       adapters_.push_back({name + ".lora_A.weight", adapter.a});
       adapters_.push_back({name + ".lora_B.weight", adapter.b});
     }
@@ -118,10 +116,11 @@ at::Tensor Bert::apply(const Linear& linear, const at::Tensor& x) const {
 
 at::Tensor Bert::embeddings(const Packed& batch) const {
   const auto words = at::embedding(words_, batch.input_ids_T, config_.pad_token_id.value_or(-1));
-  const auto sum =
-      words + at::embedding(types_, batch.token_type_ids_T) + at::embedding(positions_, batch.position_ids_T);
+  const auto typed = types_.defined() ? words + at::embedding(types_, batch.token_type_ids_T) : words;
+  const auto sum = typed + at::embedding(positions_, batch.position_ids_T);
   const auto normalised = add_norm(sum, {}, embedding_norm_.weight, embedding_norm_.bias, config_.layer_norm_eps, 0);
-  return dropout(normalised, dropout_now(config_.hidden_dropout_prob)).to(compute_);
+  const auto x = dropout(normalised, dropout_now(config_.hidden_dropout_prob)).to(compute_);
+  return projection_ ? apply(*projection_, x) : x;
 }
 
 at::Tensor Bert::run_layer(const Layer& layer, const at::Tensor& x_TH, const Packed& batch, bool first_only,
@@ -174,28 +173,25 @@ at::Tensor Bert::hidden(const Packed& batch, std::vector<at::Tensor>* attentions
 at::Tensor Bert::first_hidden(const Packed& batch) const { return encode(batch, true, nullptr); }
 
 at::Tensor Bert::pooler_output(const Packed& batch) const {
-  const auto pooler = take(head_ == Head::none ? "pooler.dense" : "bert.pooler.dense");
-  return apply(pooler, first_hidden(batch)).tanh();
+  return apply(take(prefix() + "pooler.dense"), first_hidden(batch)).tanh();
 }
 
 at::Tensor Bert::classify(const Packed& batch) const {
   const double probability = dropout_now(config_.classifier_dropout.value_or(config_.hidden_dropout_prob));
-  if (config_.family == Family::bert) {
-    return apply(take("classifier"), dropout(pooler_output(batch), probability)).to(at::kFloat);
-  }
-  const auto x = apply(take("classifier.dense"), dropout(first_hidden(batch), probability)).tanh();
-  return apply(take("classifier.out_proj"), dropout(x, probability)).to(at::kFloat);
+  const auto& head = config_.family().classifier;
+  const auto first = dropout(first_hidden(batch), head.drops_before ? probability : 0);
+  const auto x = activation(apply(take(std::string(head.dense)), first), head.activation);
+  return apply(take(std::string(head.output)), dropout(x, probability)).to(at::kFloat);
 }
 
 at::Tensor Bert::predict_tokens(const Packed& batch, const at::Tensor& rows_R) const {
-  const bool roberta = config_.family == Family::roberta;
-  const std::string lm = roberta ? "lm_head." : "cls.predictions.";
-  const auto norm = take(lm + (roberta ? "layer_norm" : "transform.LayerNorm"));
-  const auto dense = apply(take(lm + (roberta ? "dense" : "transform.dense")), hidden(batch).index_select(0, rows_R));
-  const auto x = add_norm(activation(dense, roberta ? Activation::gelu : config_.hidden_act), {}, norm.weight,
-                          norm.bias, config_.layer_norm_eps, 0);
-  const auto& decoder = config_.tie_word_embeddings ? words_ : parameter(lm + "decoder.weight");
-  return apply({decoder, parameter(lm + "bias")}, x).to(at::kFloat);
+  const auto& head = config_.family().masked_lm;
+  const auto norm = take(std::string(head.norm));
+  const auto dense = apply(take(std::string(head.dense)), hidden(batch).index_select(0, rows_R));
+  const auto x = add_norm(activation(dense, head.activation.value_or(config_.hidden_act)), {}, norm.weight, norm.bias,
+                          config_.layer_norm_eps, 0);
+  const auto& decoder = config_.tie_word_embeddings ? words_ : parameter(std::string(head.decoder) + ".weight");
+  return apply({decoder, parameter(std::string(head.bias))}, x).to(at::kFloat);
 }
 
 at::Tensor Bert::embed(const Packed& batch, Pooling pooling, bool normalised) const {

@@ -1,4 +1,5 @@
-// BERT and RoBERTa (Devlin et al. 2018, Liu et al. 2019) over packed sequences, on one device. Ranks, buckets and
+// BERT and the families of families.h (Devlin et al. 2018, Liu et al. 2019, Sanh et al. 2019, Clark et al. 2020) over
+// packed sequences, on one device. Ranks, buckets and
 // optimizers are applied from outside, by the named parameters.
 #pragma once
 
@@ -65,7 +66,7 @@ class Bert {
   // the others: 1/6 of its products.
   at::Tensor first_hidden(const Packed& batch) const;
 
-  at::Tensor pooler_output(const Packed& batch) const;  // (B, H); Head::none, and BERT's classification
+  at::Tensor pooler_output(const Packed& batch) const;  // (B, H); Head::none of a family with a pooler
   at::Tensor classify(const Packed& batch) const;       // logits (B, labels) of fp32; Head::classification
   // Logits (R, V) of fp32 for the given rows (R) of the packed tokens, int64; Head::masked_lm.
   at::Tensor predict_tokens(const Packed& batch, const at::Tensor& rows_R) const;
@@ -101,8 +102,9 @@ class Bert {
   BertConfig config_;
   Head head_;
   NamedTensors parameters_, adapters_;
-  at::Tensor words_, positions_, types_;
+  at::Tensor words_, positions_, types_;  // types_ is undefined in a family without
   Linear embedding_norm_;
+  std::optional<Linear> projection_;  // of embeddings that are narrower than the layers
   std::vector<Layer> layers_;
   bool training_ = false, recomputes_ = false;
   at::ScalarType compute_ = at::kFloat;
