@@ -2,6 +2,7 @@
 # Installs what the build needs, once; a second run takes a second.
 #   scripts/setup.sh            Debian packages, Python packages, and a CUDA toolkit where there is none
 #   SARTOR_CUDA=OFF scripts/setup.sh   the same without the toolkit
+#   scripts/setup.sh tests      the same, and transformers, which tests compare with, into build/transformers
 # Python packages go to a virtual environment in the user's cache, named by the hash of the pinned lists, which every clone shares.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -52,6 +53,18 @@ if [ ! -e "$venv/complete" ]; then
   touch "$venv/complete"
 fi
 ln -sfn "$venv" build/venv
+
+if [ "${1:-}" = tests ]; then  # beside the environment, whose torch and numpy it uses: in it, every build would need it
+  key=$( (cat requirements-test.txt; echo "$venv") | sha256sum | cut -c1-16)
+  transformers=$(dirname "$venv")/transformers-$key
+  if [ ! -e "$transformers/complete" ]; then
+    echo "setup: installing transformers for the tests into $transformers (30 MB to download, 170 MB on disk)"
+    rm -rf "$transformers"
+    "$venv/bin/pip" install -q --disable-pip-version-check --require-hashes --no-deps --target "$transformers" -r requirements-test.txt
+    touch "$transformers/complete"
+  fi
+  ln -sfn "$transformers" build/transformers
+fi
 
 # The wheels' CUDA files under one prefix, with the names that CMake and the linker look for.
 if [ "${SARTOR_CUDA:-ON}" = ON ] && [ -z "${toolkit:-}" ]; then

@@ -1,5 +1,5 @@
-// What is written here opens in transformers and is the same model there, its tokenizer included. Needs the virtual
-// environment that scripts/bench.sh makes for peers on texts (build/peers-text). By hand also for folders of runs:
+// What is written here opens in transformers and is the same model there, its tokenizer included. Needs the
+// transformers that scripts/test.sh installs. By hand also for folders of runs:
 //   SARTOR_MODEL_FOLDERS=runs/reviews-en/model:runs/other/model ctest --preset release -R Transformers
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -25,7 +25,7 @@ using namespace testing;
 class Transformers : public sartor::testing::FolderTest {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(python)) GTEST_SKIP() << python << " is not there: scripts/bench.sh makes it";
+    if (!std::filesystem::exists(library)) GTEST_SKIP() << library << " is not there: scripts/setup.sh tests makes it";
     for (const char* text :
          {"good", "Not good, VERY bad!", "", " ", "很好。不坏！", "good的很bad", "a\tb\nc", "[SEP] good [MASK]",
           "ǺÉ naïve ﬁ", "😀", "👩‍👩‍👧‍👦 very 👍🏽 好", "好\xff坏", "\xe5\xa5",
@@ -52,8 +52,10 @@ class Transformers : public sartor::testing::FolderTest {
     SCOPED_TRACE(folder.string());
     std::string bytes;
     for (const auto& text : texts_) bytes += text + '\0';
-    const auto asked = run_command({python, sartor::testing::source_path("tests/trainer/models/ask_transformers.py"),
-                                    folder, write("texts", bytes), path("answer.json")});
+    const auto asked = run_command({sartor::testing::venv_program("python"),
+                                    sartor::testing::source_path("tests/trainer/models/ask_transformers.py"), folder,
+                                    write("texts", bytes), path("answer.json")},
+                                   {"PYTHONPATH=" + library});
     ASSERT_EQ(asked.status, 0) << asked.err;
     const auto answer = nlohmann::json::parse(read("answer.json"));
     const auto& rows = answer["rows"];
@@ -79,17 +81,24 @@ class Transformers : public sartor::testing::FolderTest {
     fmt::print("{}: {} texts, logits differ by at most {:.1e}\n", folder.string(), texts_.size(), most);
   }
 
-  const std::string python = sartor::testing::source_path("build/peers-text/bin/python");
+  const std::string library = sartor::testing::source_path("build/transformers");
   std::vector<std::string> texts_;
 };
 
-TEST_F(Transformers, OpensAClassifier) {
-  sartor::testing::write_bert_folder(path("made"), sartor::testing::small_bert({"坏", "okay", "好"}));
-  const auto model = load_bert(path("made"), Head::classification).model;
-  std::filesystem::create_directory(path("written"));
-  save_bert(model, path("written"));
-  text::write_tokenizer(path("written"), text::read_tokenizer(path("made")), model.config().longest_sequence());
-  expect_the_same_model(path("written"));
+TEST_F(Transformers, OpensAClassifierOfEachFamily) {
+  for (const char* family : {"bert", "distilbert", "electra"}) {
+    auto config = sartor::testing::small_bert({"坏", "okay", "好"});
+    config.model_type = family;
+    if (config.family().defaults.embedding_size) config.embedding_size = 16;
+    const auto made = path(family), written = path(std::string(family) + "-written");
+    sartor::testing::write_bert_folder(made, config);
+    const auto model = load_bert(made, Head::classification).model;
+    std::filesystem::create_directory(written);
+    save_bert(model, written);
+    text::write_tokenizer(written, text::read_tokenizer(made), model.config().longest_sequence(),
+                          model.config().family().tokenizer_class);
+    expect_the_same_model(written);
+  }
 }
 
 TEST_F(Transformers, OpensMergedAdapters) {
