@@ -160,6 +160,22 @@ TEST_F(Scoring, EveryKindOfModelHasItsColumns) {
   EXPECT_EQ(header({"LABEL_0"}, regression), "row,value");
 }
 
+TEST_F(Scoring, EveryFamilyIsRead) {
+  write("texts.csv", "id,text,more\n一,good,坏\n二,很好,very\n");
+  for (const char* family : {"bert", "distilbert", "electra"}) {
+    auto model = small_bert();
+    model.model_type = family;
+    if (model.family().defaults.embedding_size) model.embedding_size = 16;
+    write_bert_folder(path("model"), model);
+    for (const char* precision : {"fp32", "int8"}) {
+      const std::vector<std::string> more = {"--overwrite", "--set", std::string("precision=") + precision};
+      expect_done(infer(std::string(classify_config) + "pair: '{more}'\n", more));
+      EXPECT_EQ(std::ranges::count(read("out.csv"), '\n'), 3) << family;
+      expect_done(infer(embed_config, more));
+    }
+  }
+}
+
 TEST_F(Scoring, TakesTheModelsTemperature) {
   write("texts.csv", "text\ngood 很好\n");
   const auto probability = [&](const std::string& more = "") {

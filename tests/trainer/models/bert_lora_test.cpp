@@ -191,6 +191,18 @@ TEST(Lora, TakesTheModulesOfItsConfigInTheLayersFromTheFirst) {
                           layer + "output.dense.lora_A.weight", layer + "output.dense.lora_B.weight"));
 }
 
+TEST(Lora, NamesAreThoseOfTheFamily) {
+  auto config = small_config();
+  config.model_type = "distilbert";
+  auto model = made_model(config, Head::classification);
+  model.add_adapters({.modules = {"value", "output.dense"}}, 1);
+  const std::string layer = "distilbert.transformer.layer.1.";
+  EXPECT_THAT(names_of(model.adapters()),
+              ElementsAre(layer + "attention.v_lin.lora_A.weight", layer + "attention.v_lin.lora_B.weight",
+                          layer + "attention.out_lin.lora_A.weight", layer + "attention.out_lin.lora_B.weight",
+                          layer + "ffn.lin2.lora_A.weight", layer + "ffn.lin2.lora_B.weight"));
+}
+
 TEST(Lora, RefusesUnknownModules) {
   const auto check = [](std::vector<std::string> modules) { LoraConfig{.modules = std::move(modules)}.check(); };
   check({"query", "self.key", "attention.self.value", "dense", "output.dense", "intermediate.dense"});
@@ -237,6 +249,7 @@ TEST_F(LoraFolder, KeepsAdaptersAndHeadBitForBit) {
   EXPECT_EQ(config["r"], 4);
   EXPECT_EQ(config["base_model_name_or_path"], "data/minilm");
   EXPECT_EQ(config["layers_to_transform"], nlohmann::json({0, 1}));
+  EXPECT_EQ(config["modules_to_save"], nlohmann::json({"classifier", "pooler"}));
 }
 
 TEST_F(LoraFolder, RefusesOtherAdapters) {
