@@ -12,11 +12,31 @@ install(DIRECTORY configs/ DESTINATION configs COMPONENT programs FILES_MATCHING
 install(FILES README.md DESTINATION . COMPONENT programs)
 
 if(SARTOR_CUDA)
-  install(TARGETS sartor_kernels RUNTIME_DEPENDENCY_SET gpu_libraries
+  # One copy of each CUDA library serves both modules: that of libtorch's wheel, which needs all that the kernels do.
+  install(TARGETS sartor_torch_cuda RUNTIME_DEPENDENCY_SET gpu_libraries
     LIBRARY DESTINATION lib COMPONENT gpu EXCLUDE_FROM_ALL)
+  install(TARGETS sartor_kernels LIBRARY DESTINATION lib COMPONENT gpu EXCLUDE_FROM_ALL)
   install(RUNTIME_DEPENDENCY_SET gpu_libraries
-    DIRECTORIES ${CUDAToolkit_LIBRARY_DIR}
+    DIRECTORIES ${SARTOR_SITE}/torch/lib
     PRE_EXCLUDE_REGEXES "^libcuda\\.so"
     POST_EXCLUDE_REGEXES ${system}
     LIBRARY DESTINATION lib COMPONENT gpu EXCLUDE_FROM_ALL)
+  # What libtorch and cuDNN open by name when they first need it.
+  file(GLOB opened_by_name ${SARTOR_SITE}/nvidia/cudnn/lib/libcudnn_*.so.* ${SARTOR_SITE}/nvidia/cu13/lib/libnvrtc.so.*
+    ${SARTOR_SITE}/nvidia/cu13/lib/libnvrtc-builtins.so.* ${SARTOR_SITE}/torch/lib/libcaffe2_nvrtc.so)
+  install(FILES ${opened_by_name} DESTINATION lib COMPONENT gpu EXCLUDE_FROM_ALL)
+endif()
+
+# What scripts/gpu_check.sh takes to a machine with a GPU, where libtorch and CUDA are.
+if(SARTOR_CUDA AND BUILD_TESTING)
+  set(checked sartor-train sartor-infer sartor_kernels sartor_torch_cuda cuda_tests trainer_runtime_test)
+  add_custom_target(gpu_check DEPENDS ${checked})
+  install(TARGETS ${checked} RUNTIME_DEPENDENCY_SET check_libraries
+    RUNTIME DESTINATION bin COMPONENT gpu_check EXCLUDE_FROM_ALL
+    LIBRARY DESTINATION lib COMPONENT gpu_check EXCLUDE_FROM_ALL)
+  install(RUNTIME_DEPENDENCY_SET check_libraries
+    DIRECTORIES ${SARTOR_SITE}/pyarrow
+    PRE_EXCLUDE_REGEXES "^lib(gomp|c10|c10_cuda|torch_cpu|torch_cuda|cuda|cudart|cublas|cublasLt)\\.so"
+    POST_EXCLUDE_REGEXES ${system}
+    LIBRARY DESTINATION lib COMPONENT gpu_check EXCLUDE_FROM_ALL)
 endif()

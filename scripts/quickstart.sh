@@ -4,9 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 user=${1:-196}
-targets=(sartor-train sartor-infer)
-[ "${SARTOR_CUDA:-ON}" = OFF ] || targets+=(sartor_kernels)
-scripts/build.sh --target "${targets[@]}"
+scripts/build.sh --target sartor-train sartor-infer
 bin=build/release/bin
 
 echo; echo "== 100,000 ratings of 943 users, 20,000 of them held out"

@@ -1,18 +1,59 @@
 #!/bin/sh
-# The installed folder runs after it was moved, and takes no library from anywhere else but the C and C++ runtime.
-#   install_test.sh CMAKE BUILD WORK
+# Who builds the programs builds the GPU modules, too. The installed folder runs after it was moved, and takes no library from anywhere
+# else but the C and C++ runtime; nor do the modules.
+#   install_test.sh CMAKE BUILD WORK SOURCE PYTHON [gpu]
 set -eu
-rm -rf "$3"
-mkdir -p "$3"
-"$1" --install "$2" --prefix "$3/installed" >"$3/log"
-mv "$3/installed" "$3/moved"
+cmake=$1 build=$2 work=$3 source=$4 python=$5 gpu=${6:-}
+runtime='/(ld-linux-x86-64|libc|libm|libdl|librt|libpthread|libresolv|libstdc\+\+|libgcc_s)\.so'
+if [ -n "$gpu" ]; then
+  for module in sartor_kernels sartor_torch_cuda; do
+    "$(dirname "$python")/ninja" -C "$build" -t inputs bin/sartor-infer | grep -q "^lib/lib$module.so$" ||
+      { echo "sartor-infer is built without $module" >&2; exit 1; }
+  done
+fi
+
+rm -rf "$work"
+mkdir -p "$work"
+trap 'rm -rf "$work/installed" "$work/moved"' EXIT
+"$cmake" --install "$build" --prefix "$work/installed" >"$work/log"
+[ -z "$gpu" ] || "$cmake" --install "$build" --prefix "$work/installed" --component gpu >>"$work/log"
+mv "$work/installed" "$work/moved"
+
 for program in sartor-train sartor-infer; do
-  env -i LD_DEBUG=libs "$3/moved/bin/$program" --version >"$3/version" 2>"$3/libraries"
-  grep -q "^$program " "$3/version"
-  if sed -n 's/.*calling init: //p' "$3/libraries" | grep -v "^$3/moved/" |
-    grep -vE '/(ld-linux-x86-64|libc|libm|libdl|librt|libpthread|libresolv|libstdc\+\+|libgcc_s)\.so'; then
+  env -i LD_DEBUG=libs "$work/moved/bin/$program" --version >"$work/version" 2>"$work/libraries"
+  grep -q "^$program " "$work/version"
+  if sed -n 's/.*calling init: //p' "$work/libraries" | grep -v "^$work/moved/" | grep -vE "$runtime"; then
     echo "$program loads the libraries above from outside its folder" >&2
     exit 1
   fi
 done
-rm -rf "$3"
+
+if [ -n "$gpu" ]; then
+  for module in "$work/moved/lib/libsartor_kernels.so" "$work/moved/lib/libsartor_torch_cuda.so"; do
+    env -i ldd "$module" >"$work/libraries" || { echo "$module is not installed" >&2; exit 1; }
+    if grep '=>' "$work/libraries" | grep -vE "=> $work/moved/|=> .*$runtime"; then
+      echo "$module needs the libraries above, which are not in the folder" >&2
+      exit 1
+    fi
+  done
+  # those that are opened by name, too; the driver is the machine's
+  for library in "$work"/moved/lib/*.so*; do
+    if env -i LD_LIBRARY_PATH="$work/moved/lib" ldd "$library" | grep 'not found' | grep -v 'libcuda\.so\.1'; then
+      echo "$library needs the libraries above" >&2
+      exit 1
+    fi
+  done
+fi
+
+# A classifier of texts, where nothing but the folder is known.
+"$python" "$source/scripts/gpu/bert_folder.py" "$work/model" --small
+printf 'text\ngood\nvery bad!\n好\n' >"$work/texts.csv"
+printf 'task: classify\nmodel: model\nsource: {path: texts.csv}\nthreads: 1\noutput: labels.csv\n' >"$work/classify.yaml"
+cd "$work"
+env -i "$work/moved/bin/sartor-infer" --config classify.yaml 2>messages || { cat messages >&2; exit 1; }
+[ "$(grep -c -E '^[0-2],(negative|positive),' labels.csv)" = 3 ] || { cat labels.csv messages >&2; exit 1; }
+if [ -n "$gpu" ]; then
+  ! grep 'cannot be loaded' messages >&2
+  # With all that they refer to: programs load them so.
+  env -i "$python" -c 'import ctypes, sys; [ctypes.CDLL(path) for path in sys.argv[1:]]' "$work"/moved/lib/libsartor_*.so
+fi
