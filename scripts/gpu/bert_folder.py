@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import ctypes
 import json
 import re
 import string
@@ -67,7 +68,7 @@ def write_safetensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for tensor in tensors.values():
-            file.write(bytes(tensor.contiguous().view(torch.uint8).untyped_storage()))
+            file.write(ctypes.string_at(tensor.data_ptr(), 4 * tensor.numel()))  # numpy may be missing
 
 
 def write_folder(folder: Path, texts: str, labels: list[str], small: bool = False, regression: bool = False) -> None:

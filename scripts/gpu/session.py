@@ -1,0 +1,147 @@
+"""What a check works with: programs that end in time, what they said, and the two ways not to pass."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from target import Target
+
+
+class Failed(Exception):
+    """Why a check failed, in one line."""
+
+
+class Missing(Exception):
+    """Why a check cannot be done here."""
+
+
+# What says most in the output of a program that failed, best first: its own words, an exception, anything that sounds like one.
+TELLING = [
+    re.compile(r"^(sartor-\w+|compare_devices): "),
+    re.compile(r"^(?!subprocess\.)[\w.]*(Error|Exception): "),
+    re.compile(r"^(?!#\d).*(error|what\(\)|terminate|FAILED|CUDA|cannot|not found|undefined symbol)", re.IGNORECASE),
+    re.compile(""),
+]
+
+
+def last_line(output: str, wanted: re.Pattern = TELLING[-1]) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip() and wanted.search(line.strip())]
+    return lines[-1][:400] if lines else ""
+
+
+def telling_line(output: str) -> str:
+    return next(filter(None, (last_line(output, wanted) for wanted in TELLING)), "no output")
+
+
+def end_group(process: subprocess.Popen) -> None:
+    """Ends a program and all that it started. One that a driver holds does not end: it is left behind."""
+    with contextlib.suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=5)
+
+
+class Session:
+    """What a check works with: the unpacked files, a folder of its own, and programs that cannot outlive it."""
+
+    def __init__(self, root: Path, out: Path, scratch: Path, target: Target, arguments: argparse.Namespace):
+        self.root, self.out, self.scratch, self.target = root, out, scratch, target
+        self.cpu, self.quick, self.patience = arguments.cpu, arguments.quick, arguments.patience
+        self.launcher = shlex.split(os.environ.get("SARTOR_TEST_LAUNCHER", "")) if self.cpu else []
+        self.figures: dict[str, object] = {}
+        self.work = self.log = out
+        self.end = 0.0
+
+    @property
+    def device(self) -> str:
+        """Of tasks that libtorch computes."""
+        return "cpu" if self.cpu else "cuda"
+
+    @property
+    def kernel_device(self) -> str:
+        """Of tasks that our kernels compute: a launcher may simulate them."""
+        return "cpu" if self.cpu and not self.launcher else "cuda"
+
+    def begin(self, name: str, seconds: float) -> None:
+        self.figures = {}
+        self.work = self.scratch / name
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.log = self.out / "logs" / f"{name}.log"
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.end = time.monotonic() + seconds
+
+    def program(self, name: str) -> str:
+        """A build tree and a pack have them in the same place below their roots."""
+        for folder in (self.root, self.root / "build" / "release"):
+            if (folder / "bin" / name).exists():
+                return str(folder / "bin" / name)
+        raise Failed(f"bin/{name} is not in the pack")
+
+    def data(self, name: str) -> Path:
+        path = self.root / "data" / name
+        if not path.exists():
+            raise Failed(f"data/{name} is not in the pack")
+        return path
+
+    def run(self, *words: object, accept: tuple[int, ...] = (0,), **environment: str) -> str:
+        """Output of a program, which must end in time and with one of these statuses."""
+        command = [str(word) for word in words]
+        begin = self.say(f"\n$ {shlex.join(command)}\n")
+        start = time.monotonic()
+        status = self.status_of(command, environment)
+        seconds = time.monotonic() - start
+        output = self.log.read_bytes()[begin:].decode(errors="replace")
+        self.say(f"[{'out of time' if status is None else f'status {status}'}, {seconds:.1f} s]\n")
+        if status in accept:
+            return output
+        name = next(Path(word).name for word in command if word not in self.launcher)
+        if status is None:
+            raise Failed(f"{name}: out of time after {seconds:.0f} s; last: {last_line(output)}")
+        ended = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+        raise Failed(f"{name}: {ended}: {telling_line(output)}")
+
+    def status_of(self, command: list[str], environment: dict[str, str]) -> int | None:
+        """None: it was out of time."""
+        with self.log.open("ab") as log:
+            try:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=self.root,
+                    env={**self.target.environment, **environment},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise Failed(f"{command[0]} does not start: {error}") from error
+            try:
+                return process.wait(timeout=max(self.end - time.monotonic(), 0.1))
+            except subprocess.TimeoutExpired:
+                return None
+            finally:
+                end_group(process)
+
+    def say(self, text: str) -> int:
+        """Appends to the log, and returns its size."""
+        with self.log.open("ab") as log:
+            log.write(text.encode())
+            return log.tell()
+
+    def python(self, script: str, *words: object) -> str:
+        return self.run(sys.executable, self.root / "scripts" / "gpu" / script, *words)
+
+    def task(self, program: str, config: Path | str, launched: bool = False, **settings: object) -> str:
+        """Runs a task; a setting model__path is the field model.path."""
+        changes = [word for name, value in settings.items() for word in ("--set", f"{name.replace('__', '.')}={value}")]
+        before = self.launcher if launched and settings.get("device") == "cuda" else []
+        return self.run(*before, self.program(program), "--config", config, "--overwrite", *changes)

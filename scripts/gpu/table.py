@@ -1,0 +1,73 @@
+"""Results as a table for a terminal, and as the page docs/gpu.md."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+
+def read_results(path: Path) -> dict:
+    results = json.loads(path.read_text(encoding="utf-8"))
+    if results.get("format") != 1:
+        raise SystemExit(f"{path}: format {results.get('format')}, expected 1: not the results of gpu_check.sh")
+    return results
+
+
+def shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return str(value)
+
+
+def figures(check: dict) -> list[str]:
+    found = [f"{name} {shown(value)}" for name, value in check["figures"].items()]
+    return [check["reason"], *found] if check["reason"] else found
+
+
+def total(results: dict) -> str:
+    statuses = [check["status"] for check in results["checks"]]
+    counts = ", ".join(f"{statuses.count(status)} {status}" for status in ("passed", "failed", "skipped"))
+    return f"{counts}; {results.get('seconds', math.nan):.0f} s"
+
+
+def table(results: dict) -> str:
+    lines = [f"{name + ':':14}{value}" for name, value in results["facts"].items()]
+    lines += [f"WARNING: {warning}" for warning in results["warnings"]]
+    width = max([len(check["name"]) for check in results["checks"]], default=5)
+    lines.append(f"\n{'check':{width}}  status      s  what was found")
+    for check in results["checks"]:
+        first, *rest = figures(check) or [""]
+        lines.append(f"{check['name']:{width}}  {check['status']:7}  {check['seconds']:5.1f}  {first}")
+        lines += [f"{'':{width + 18}}{line}" for line in rest]
+    return "\n".join([*lines, "", total(results)]) + "\n"
+
+
+def cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def report(results: dict) -> str:
+    """Markdown."""
+    rehearsal = " (a rehearsal without a GPU)" if results["rehearsal"] else ""
+    lines = [
+        f"# On a GPU{rehearsal}",
+        "",
+        f"What `scripts/gpu_check.sh run` found on {results['started'][:10]}: {total(results)}.",
+        "This page is made by `scripts/gpu_check.sh report`.",
+        "",
+        "| machine | |",
+        "|---|---|",
+        *(f"| {cell(name)} | {cell(value)} |" for name, value in results["facts"].items()),
+        "",
+        *(f"- **Warning**: {warning}" for warning in results["warnings"]),
+        *([""] if results["warnings"] else []),
+        "| check | status | seconds | what was found |",
+        "|---|---|---|---|",
+    ]
+    for check in results["checks"]:
+        found = "<br>".join(cell(line) for line in figures(check))
+        lines.append(f"| {check['name']} | {check['status']} | {check['seconds']} | {found} |")
+    return "\n".join(lines) + "\n"
