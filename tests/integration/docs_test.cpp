@@ -1,9 +1,12 @@
-// docs/config.md and the published configs say what the programs do.
+// What pages and the published configs say is true.
 #include <algorithm>
 #include <regex>
 #include <sstream>
 
+#include <fmt/format.h>
+
 #include "integration/fixture.h"
+#include "support/bert_folders.h"
 #include "support/paths.h"
 
 namespace sartor::testing {
@@ -46,6 +49,49 @@ TEST(Docs, EveryPublishedConfigIsUnderstood) {
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_TRUE(text.starts_with("# ")) << entry.path() << " says nothing of itself";
   }
+}
+
+TEST(Docs, WhatPagesLinkToIsThere) {
+  static const std::regex link(R"(\]\(([^)#]+))");
+  std::vector<std::filesystem::path> pages = {source_path("README.md"), source_path("CONTRIBUTING.md")};
+  for (const auto& entry : std::filesystem::directory_iterator(source_path("docs"))) {
+    if (entry.path().extension() == ".md") pages.push_back(entry.path());
+  }
+  for (const auto& page : pages) {
+    const std::string text = contents(page);
+    for (std::sregex_iterator found(text.begin(), text.end(), link), end; found != end; ++found) {
+      const std::string target = (*found)[1];
+      if (target.find("://") != target.npos) continue;
+      EXPECT_TRUE(std::filesystem::exists(page.parent_path() / target)) << page << " links to " << target;
+    }
+  }
+}
+
+class ConfigHeader : public WorkingFolderTest {
+ protected:
+  // Its commands, where the programs are on the PATH and the data has been fetched.
+  static void follow(const std::string& config) {
+    std::istringstream lines(contents(source_path("configs/" + config)));
+    const auto programs = std::filesystem::path(program("sartor-infer")).parent_path().string();
+    for (std::string line; std::getline(lines, line) && line.starts_with("#");) {
+      if (!line.starts_with("#   ") || line.find("fetch_data") != line.npos) continue;
+      const auto outcome = run_command({"/bin/sh", "-c", "PATH=" + programs + ":$PATH; " + line.substr(4)});
+      ASSERT_EQ(outcome.status, 0) << line << "\n" << outcome.err;
+    }
+  }
+};
+
+TEST_F(ConfigHeader, OfEmbeddingsIsEnoughInAFreshClone) {
+  std::filesystem::create_directory_symlink(source_path("configs"), "configs");
+  auto model = small_bert();
+  model.max_position_embeddings = 256;
+  write_bert_folder("data/minilm", model);
+  std::filesystem::create_directories("data/reviews-en");
+  std::string rows;
+  for (int row = 0; row < 9; row++) rows += fmt::format("{}\t{}\tgood {} 好\n", row, row - 4, std::string(row, 'a'));
+  write("data/reviews-en/movieReviewSnippets_GroundTruth.txt", rows);
+  follow("reviews-en-embed.yaml");
+  EXPECT_TRUE(std::filesystem::exists("runs/reviews-en-similar.csv"));
 }
 
 }  // namespace
