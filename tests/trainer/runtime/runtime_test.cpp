@@ -12,8 +12,11 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
+#include <set>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "core/gpu_module.h"
@@ -26,6 +29,7 @@ namespace sartor {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::ExitedWithCode;
 using ::testing::HasSubstr;
 using ::testing::KilledBySignal;
@@ -203,6 +207,24 @@ TEST_F(RuntimeTest, TorchModuleCountsTheDevices) {
 }
 
 #ifndef SARTOR_WITHOUT_CUDA
+// Files of a library that are mapped into this process.
+std::set<std::string> mapped(const std::string& library) {
+  std::set<std::string> files;
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("/" + library + ".so") != line.npos) files.insert(line.substr(line.find('/')));
+  }
+  return files;
+}
+
+TEST_F(RuntimeTest, LibtorchKeepsItsOwnCudaLibrariesWhereTheKernelsAreLoadedFirst) {
+  cuda::find_gpu_module();
+  ASSERT_NE(find_torch_module().module, nullptr);
+  for (const auto library : {"libcudart", "libcublas", "libcublasLt"}) {
+    EXPECT_THAT(mapped(library), ElementsAre(HasSubstr("/site-packages/nvidia/")));
+  }
+}
+
 // Whether ATen, asked now, answers through libtorch_cuda. It will give the same answer from then on.
 bool aten_knows_cuda() {
   try {
