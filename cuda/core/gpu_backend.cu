@@ -52,6 +52,7 @@ void* GpuBackend::allocate(size_t bytes) {
   void* memory = nullptr;
   const cudaError_t status = cudaMalloc(&memory, bytes);
   if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // or the next launch would be blamed, where the caller goes on with less
     throw std::runtime_error(
         fmt::format("{} bytes of GPU memory wanted, {} free on {}", bytes, free_bytes(), description_));
   }

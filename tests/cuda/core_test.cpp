@@ -8,6 +8,7 @@
 #include "core/device_buffer.h"
 #include "core/gpu_module.h"
 #include "core/parallel_for.h"
+#include "similarity/topk.h"
 
 namespace sartor::cuda {
 namespace {
@@ -104,6 +105,19 @@ TEST(DeviceBuffer, gpu) {
   std::string why_not;
   if (gpu_count(&why_not) == 0) GTEST_SKIP() << why_not;
   check_buffers(Context::gpu());
+}
+
+TEST(DeviceBuffer, gpuMemoryThatIsMissingIsSaidAndForgotten) {
+  std::string why_not;
+  if (gpu_count(&why_not) == 0) GTEST_SKIP() << why_not;
+  Context context = Context::gpu();
+  EXPECT_THAT([&] { DeviceBuffer<double>(context, int64_t{1} << 47); },
+              ThrowsMessage<std::runtime_error>(HasSubstr("bytes of GPU memory wanted")));
+  const DeviceBuffer<float> row(context, std::vector<float>{2}), score(context, 1);
+  const DeviceBuffer<int32_t> id(context, 1);
+  topk(context, {row.data(), 1, 1}, {row.data(), 1, 1}, nullptr, {}, {.k = 1, .similarity = Similarity::dot},
+       {1, 1, score.data(), id.data()});
+  EXPECT_THAT(score.to_host(), ElementsAre(4));
 }
 
 }  // namespace
