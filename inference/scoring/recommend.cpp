@@ -130,7 +130,7 @@ void recommend(const RecommendConfig& config, Runtime& runtime) {
       {.k = config.k, .exclude_seen = config.exclude_seen, .offered = offered_items(config, model)});
   std::map<std::string, std::vector<UserRating>> new_users;
   if (config.new_users) new_users = read_new_users(*config.new_users, model);
-  if (!new_users.empty()) recommender.fold_in(new_users);
+  if (!new_users.empty()) recommender.fold_in(new_users, config.new_users->replace);
 
   RecommendationTable table(config.output, model, titles);
   Progress progress("user", 0);

@@ -13,12 +13,23 @@
 
 namespace sartor::inference {
 
+struct NewUsersConfig : datasets::RatingsConfig {
+  bool replace = false;
+
+  template <class Fields> void describe(Fields& field) {
+    RatingsConfig::describe(field);
+    field("replace", replace,
+          "Forget what the model was trained on about users who are here. Otherwise both count, and these ratings win "
+          "over older ones of the same item.");
+  }
+};
+
 struct RecommendConfig : RuntimeConfig {
   std::string model, output;
   int64_t k = 10;
   bool exclude_seen = true;
   std::optional<IdTableConfig> users, allow, deny;
-  std::optional<datasets::RatingsConfig> new_users;
+  std::optional<NewUsersConfig> new_users;
   std::optional<datasets::ItemTableConfig> items;
 
   template <class Fields> void describe(Fields& field) {
@@ -33,7 +44,8 @@ struct RecommendConfig : RuntimeConfig {
     field("allow", allow, "Only these items may be recommended.");
     field("deny", deny, "These items may not be recommended.");
     field("new_users", new_users,
-          "Ratings of users whom the model does not know, or knows by older ratings: their factors are found now.");
+          "Ratings that the model was not trained on, of new users or of those that it knows: the factors of these "
+          "users are found now.");
     field("items", items, "Table of items whose columns, such as a title, stand beside the recommendations.");
   }
   std::vector<std::filesystem::path> reads() const;

@@ -1,6 +1,7 @@
 #include "scoring/recommender.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 
 #include "factorization/als.h"
@@ -31,19 +32,42 @@ RankedItems Recommender::popular() const {
   return list;
 }
 
-void Recommender::fold_in(const std::map<std::string, std::vector<UserRating>>& ratings) {
+std::span<const int32_t> Recommender::seen_by(int32_t known) const {
+  const auto from = model_.seen_offsets[known], to = model_.seen_offsets[known + 1];
+  return std::span(model_.seen_items).subspan(from, to - from);
+}
+
+// All that counts for a user, by item.
+std::vector<UserRating> Recommender::ratings_of(const std::string& user, std::vector<UserRating> given,
+                                                bool replace) const {
+  std::ranges::sort(given, {}, &UserRating::item);
+  const auto twice = std::ranges::adjacent_find(given, {}, &UserRating::item);
+  require(twice == given.end(), "user {} rates item {} twice", user,
+          twice == given.end() ? "" : model_.items[twice->item]);
+  const int32_t known = replace ? -1 : model_.users.find(user);
+  if (known < 0 || seen_by(known).empty()) return given;
+
+  require(!model_.seen_ratings.empty(),
+          "the model does not hold the ratings that user {} was trained on: train it again, or set new_users.replace",
+          user);
+  std::vector<UserRating> trained, all;
+  for (auto at = model_.seen_offsets[known]; at < model_.seen_offsets[known + 1]; at++) {
+    trained.push_back({model_.seen_items[at], model_.seen_ratings[at]});
+  }
+  std::ranges::set_union(given, trained, std::back_inserter(all), {}, &UserRating::item, &UserRating::item);
+  return all;
+}
+
+void Recommender::fold_in(const std::map<std::string, std::vector<UserRating>>& ratings, bool replace) {
   require(model_.factors > 0, "a model without factors cannot take new users");
   std::vector<int64_t> offsets = {0};
   std::vector<int32_t> columns;
   std::vector<float> values;
   for (const auto& [user, given] : ratings) {
-    auto sorted = given;
-    std::ranges::sort(sorted, {}, &UserRating::item);
+    const auto all = ratings_of(user, given, replace);
     folded_.insert(user);
     folded_seen_.emplace_back();
-    for (const auto& [item, value] : sorted) {
-      require(folded_seen_.back().empty() || folded_seen_.back().back() != item, "user {} rates item {} twice", user,
-              model_.items[item]);
+    for (const auto& [item, value] : all) {
       folded_seen_.back().push_back(item);
       columns.push_back(item);
       values.push_back(value);
@@ -84,8 +108,7 @@ Recommendations Recommender::recommend(std::span<const std::string> users) {
       add(folded_factors_.data() + folded * factors, folded_seen_[folded]);
       found.basis.push_back(Basis::ratings);
     } else if (const int32_t known = model_.users.find(user); known >= 0) {
-      const auto from = model_.seen_offsets[known], to = model_.seen_offsets[known + 1];
-      add(model_.user_rows().row(known), std::span(model_.seen_items).subspan(from, to - from));
+      add(model_.user_rows().row(known), seen_by(known));
       found.basis.push_back(Basis::model);
     } else {
       const int64_t at = std::ssize(found.basis) * k;

@@ -40,16 +40,19 @@ class Recommender {
   // `model` must outlive this. Throws std::invalid_argument where fewer than k items are offered.
   Recommender(cuda::Context& context, const FactorModel& model, RecommenderOptions options);
 
-  // Finds factors for users from their ratings, the items' factors fixed (one als_update). A user that the model knows
-  // is from here on described by these ratings alone. Throws std::invalid_argument where the model has no factors, or
-  // an item is repeated.
-  void fold_in(const std::map<std::string, std::vector<UserRating>>& ratings);
+  // Finds factors for users from their ratings, the items' factors fixed (one als_update). The ratings of a user that
+  // the model knows are joined with those that it was trained on, and win over them on the same item; `replace` leaves
+  // the latter out. Throws std::invalid_argument where the model has no factors, lacks the ratings to join, or an item
+  // is repeated.
+  void fold_in(const std::map<std::string, std::vector<UserRating>>& ratings, bool replace = false);
 
   // Lists for the users of these ids, in their order.
   Recommendations recommend(std::span<const std::string> users);
 
  private:
   RankedItems popular() const;
+  std::span<const int32_t> seen_by(int32_t known) const;  // items that a user of the model has rated
+  std::vector<UserRating> ratings_of(const std::string& user, std::vector<UserRating> given, bool replace) const;
 
   cuda::Context& context_;
   const FactorModel& model_;

@@ -89,6 +89,37 @@ TEST_F(RecommenderTest, NewUsersAreFoldedInByRidgeRegression) {
   }
 }
 
+TEST_F(RecommenderTest, RatingsOfAKnownUserAreJoinedWithThoseOfTraining) {
+  const auto model = made_model(4, 12, 3);  // 用户1 has rated 3, 7 and 11
+  const std::vector<UserRating> given = {{7, 5.f}, {2, 4.f}};
+  Recommender recommender(context_, model, {.k = 12});
+  recommender.fold_in({{"用户1", given}, {"stranger", {{2, 4.f}, {3, 2.f}, {7, 5.f}, {11, 5.f}}}});
+  const auto found = recommender.recommend(std::vector<std::string>{"用户1", "stranger"});
+  EXPECT_EQ(model.seen_ratings[model.seen_offsets[1]], 2) << "of item 3";
+  EXPECT_EQ(model.seen_ratings[model.seen_offsets[2] - 1], 5) << "of item 11";
+  EXPECT_THAT(found.basis, Each(Basis::ratings));
+  EXPECT_THAT(found.items.of(0), ::testing::ElementsAreArray(found.items.of(1)));
+  for (const int32_t rated : {2, 3, 7, 11}) EXPECT_THAT(found.items.of(0), Not(Contains(rated)));
+
+  Recommender replacing(context_, model, {.k = 12});
+  replacing.fold_in({{"用户1", given}, {"stranger", given}}, /*replace=*/true);
+  const auto replaced = replacing.recommend(std::vector<std::string>{"用户1", "stranger"});
+  EXPECT_THAT(replaced.items.of(0), ::testing::ElementsAreArray(replaced.items.of(1)));
+  EXPECT_THAT(replaced.items.of(0), AllOf(Contains(3), Contains(11), Not(Contains(2)), Not(Contains(7))));
+}
+
+TEST_F(RecommenderTest, AModelWithoutItsRatingsCanOnlyReplaceThem) {
+  auto model = made_model(4, 12, 3);
+  model.seen_ratings.clear();
+  const auto fold_in = [&](const std::string& user, bool replace) {
+    Recommender(context_, model, {.k = 3}).fold_in({{user, {{1, 5.f}}}}, replace);
+  };
+  EXPECT_THAT([&] { fold_in("u0", false); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("train it again, or set new_users.replace")));
+  EXPECT_NO_THROW(fold_in("new", false));
+  EXPECT_NO_THROW(fold_in("u0", true));
+}
+
 TEST_F(RecommenderTest, RefusesMoreThanIsOffered) {
   const auto model = made_model(2, 4, 2);
   EXPECT_THAT([&] { Recommender(context_, model, {.k = 5}); },

@@ -1,5 +1,7 @@
 // From a table of ratings to recommendations, with both programs.
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "integration/fixture.h"
 #include "models/factor_model.h"
@@ -85,6 +87,30 @@ TEST_F(Pipeline, RecommendsToKnownNewAndUnknownUsers) {
   EXPECT_EQ(rows[6][4], "popularity");
   EXPECT_EQ(rows[11][4], "ratings");
   for (size_t row = 11; row < 16; row++) EXPECT_TRUE(rows[row][2] != "i3" && rows[row][2] != "i7");
+}
+
+TEST_F(Pipeline, NewRatingsOfAKnownUserAddToThoseOfTraining) {
+  make_run();
+  const FactorModel model = load_factor_model(path("run"));
+  const int32_t user = model.users.find("用户1");
+  std::set<std::string> rated;
+  for (auto at = model.seen_offsets[user]; at < model.seen_offsets[user + 1]; at++) {
+    rated.emplace(model.items[model.seen_items[at]]);
+  }
+  ASSERT_GT(rated.size(), 3u);
+  write("users.csv", "id\n用户1\n");
+  write("new.csv", "user,item,rating\n用户1,i3,5\n");
+  const std::string config = std::string(recommend_config) +
+                             "users: {path: FOLDER/users.csv, column: id}\n"
+                             "new_users: {path: FOLDER/new.csv, columns: {user: user, item: item, value: rating}}\n";
+  rated.insert("i3");
+  const auto offered_again = [&] {
+    return std::ranges::count_if(table("lists.csv"), [&](const auto& row) { return rated.contains(row[2]); });
+  };
+  expect_done(infer(config, {"--set", "k=40"}));
+  EXPECT_EQ(offered_again(), 0);
+  expect_done(infer(config, {"--overwrite", "--set", "k=40", "--set", "new_users.replace=true"}));
+  EXPECT_EQ(offered_again(), std::ssize(rated) - 1) << "all but i3";
 }
 
 TEST_F(Pipeline, KeepsToWhatMayBeOffered) {

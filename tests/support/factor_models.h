@@ -6,7 +6,7 @@
 
 namespace sartor {
 
-// Users "u0", "用户1", "u2", ...; items "i0", "商品1", ...; user u has seen the items i with (u + i) % 4 == 0.
+// Users "u0", "用户1", "u2", ...; items "i0", "商品1", ...; user u has rated the items i with (u + i) % 4 == 0.
 inline FactorModel made_model(int64_t users, int64_t items, int64_t factors) {
   FactorModel model;
   for (int64_t u = 0; u < users; u++) model.users.insert((u % 2 ? "用户" : "u") + std::to_string(u));
@@ -28,7 +28,10 @@ inline FactorModel made_model(int64_t users, int64_t items, int64_t factors) {
   model.seen_offsets = {0};
   for (int64_t u = 0; u < users; u++) {
     for (int64_t i = 0; i < items; i++) {
-      if ((u + i) % 4 == 0) model.seen_items.push_back(static_cast<int32_t>(i));
+      if ((u + i) % 4 == 0) {
+        model.seen_items.push_back(static_cast<int32_t>(i));
+        model.seen_ratings.push_back(static_cast<float>(1 + (u * 3 + i) % 5));
+      }
     }
     model.seen_offsets.push_back(std::ssize(model.seen_items));
   }

@@ -43,6 +43,7 @@ TEST_F(FactorModelFile, ComesBackAsItWas) {
     EXPECT_EQ(back.item_bias, model.item_bias);
     EXPECT_EQ(back.item_count, model.item_count);
     EXPECT_EQ(back.seen_items, model.seen_items);
+    EXPECT_EQ(back.seen_ratings, model.seen_ratings);
     EXPECT_EQ(back.solver.regularization_power, 0.5f);
     EXPECT_EQ(back.mean, 3.5);
     EXPECT_EQ(back.data_hash, "0123");
@@ -69,6 +70,8 @@ TEST_F(FactorModelFile, NamesWhatDoesNotFit) {
       model, [](FactorModel& m) { m.seen_items[1] = 0; }, "seen/items: item 0 after 0 at 1");
   expect_fault(
       model, [](FactorModel& m) { m.seen_offsets[1] = 9; }, "seen/offsets do not ascend");
+  expect_fault(
+      model, [](FactorModel& m) { m.seen_ratings.pop_back(); }, "seen/ratings: has 5 values, expected 6");
 }
 
 TEST_F(FactorModelFile, AnotherFileIsRefusedByName) {

@@ -61,6 +61,8 @@ void read_seen(const Hdf5File& file, FactorModel& model) {
   require(offsets.front() == 0 && std::ranges::is_sorted(offsets) && offsets.back() == items.rows(),
           "{}: seen/offsets do not ascend from 0 to the {} seen items", file.path().string(), items.rows());
   model.seen_items = items.read();
+  if (file.has("seen/ratings")) model.seen_ratings = read_list<float>(file, "seen/ratings", items.rows());
+  require_finite(model.seen_ratings, file.path().string() + ": seen/ratings");
   for (int64_t user = 0; user < model.users.size(); user++) {
     for (int64_t at = offsets[user]; at < offsets[user + 1]; at++) {
       const int64_t item = model.seen_items[at], before = at == offsets[user] ? -1 : model.seen_items[at - 1];
@@ -99,6 +101,7 @@ void FactorModel::save(const std::filesystem::path& folder) const {
   write_list(file, "items/count", item_count);
   write_list(file, "seen/offsets", seen_offsets);
   write_list(file, "seen/items", seen_items);
+  if (!seen_ratings.empty()) write_list(file, "seen/ratings", seen_ratings);
   file.close();
   aside.commit();
 }

@@ -24,6 +24,7 @@ struct FactorModel {
   std::vector<int64_t> item_count;                // (I) training interactions: the popularity
   std::vector<int64_t> seen_offsets;              // (U + 1) into seen_items
   std::vector<int32_t> seen_items;                // what each user has rated already, ascending
+  std::vector<float> seen_ratings;                // of seen_items; empty where the file was written without them
   double popularity_weight = 0;                   // how items are ranked: see FactorRanker
   cuda::AlsParams solver;                         // how a new user is folded in
   std::string data_hash;

@@ -36,7 +36,7 @@ std::vector<Metric> evaluate(cuda::Context& context, const FactorModel& model, c
     }
     if (longest == 0) continue;
 
-    const UserRatings seen = read_items_of(known, first, users);
+    const UserRatings seen = read_users(known, first, users);
     const RankedItems ranked = ranker.rank({model.user_rows().row(first), users, model.factors},
                                            {users, seen.offsets.data(), seen.items.data()}, longest);
     for (int64_t user = 0; user < users; user++) {

@@ -13,19 +13,21 @@ namespace {
 
 constexpr int64_t block = 4096;  // users whose ratings are in memory, beside the model's
 
-// What inference needs beside the factors: ids, and what each user has seen.
+// What inference needs beside the factors: ids, and what each user has rated.
 FactorModel with_ids(FactorModel model, const datasets::Prepared& data) {
   model.users = data.read_user_ids();
   model.items = data.read_item_ids();
   model.data_hash = data.data_hash;
   model.seen_offsets = {0};
   model.seen_items.reserve(data.train.size() + data.validation.size());
+  model.seen_ratings.reserve(model.seen_items.capacity());
   for (int64_t first = 0; first < data.users; first += block) {
-    const auto seen = read_items_of({&data.train, &data.validation}, first, std::min(block, data.users - first));
+    const auto seen = read_users({&data.train, &data.validation}, first, std::min(block, data.users - first));
     for (const auto offset : std::span(seen.offsets).subspan(1)) {
       model.seen_offsets.push_back(std::ssize(model.seen_items) + offset);
     }
     model.seen_items.insert(model.seen_items.end(), seen.items.begin(), seen.items.end());
+    model.seen_ratings.insert(model.seen_ratings.end(), seen.values.begin(), seen.values.end());
   }
   return model;
 }

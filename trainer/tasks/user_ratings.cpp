@@ -1,6 +1,7 @@
 #include "tasks/user_ratings.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sartor {
 
@@ -13,17 +14,23 @@ UserRatings read_users(const datasets::StoredRatings& ratings, int64_t first, in
   return read;
 }
 
-UserRatings read_items_of(const std::vector<const datasets::StoredRatings*>& parts, int64_t first, int64_t users) {
+UserRatings read_users(const std::vector<const datasets::StoredRatings*>& parts, int64_t first, int64_t users) {
   std::vector<UserRatings> read;
   for (const auto* part : parts) read.push_back(read_users(*part, first, users));
   UserRatings all = {{0}, {}, {}};
+  std::vector<std::pair<int32_t, float>> rated;
   for (int64_t user = 0; user < users; user++) {
-    const auto begin = std::ssize(all.items);
+    rated.clear();
     for (const auto& each : read) {
-      all.items.insert(all.items.end(), each.items.begin() + each.offsets[user],
-                       each.items.begin() + each.offsets[user + 1]);
+      for (int64_t at = each.offsets[user]; at < each.offsets[user + 1]; at++) {
+        rated.emplace_back(each.items[at], each.values[at]);
+      }
     }
-    std::sort(all.items.begin() + begin, all.items.end());
+    std::ranges::sort(rated);
+    for (const auto& [item, value] : rated) {
+      all.items.push_back(item);
+      all.values.push_back(value);
+    }
     all.offsets.push_back(std::ssize(all.items));
   }
   return all;

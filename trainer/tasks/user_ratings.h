@@ -17,7 +17,7 @@ struct UserRatings {
 // Users first, first + 1, …
 UserRatings read_users(const datasets::StoredRatings& ratings, int64_t first, int64_t users);
 
-// The items of those users in any of these parts, ascending; without values.
-UserRatings read_items_of(const std::vector<const datasets::StoredRatings*>& parts, int64_t first, int64_t users);
+// The ratings of those users in any of these parts, which have none in common.
+UserRatings read_users(const std::vector<const datasets::StoredRatings*>& parts, int64_t first, int64_t users);
 
 }  // namespace sartor
