@@ -185,12 +185,17 @@ class TableRatings final : public RatingSource {
         return {"value is missing"};
       }
     }
-    if (config_.minimum && value < static_cast<float>(*config_.minimum))
-      return {"value is below the minimum", columns.values};
-    if (config_.maximum && value > static_cast<float>(*config_.maximum))
-      return {"value is above the maximum", columns.values};
+    if (value < static_cast<float>(config_.least_value())) return {below_minimum(), columns.values};
+    if (value > static_cast<float>(config_.greatest_value())) return {above_maximum(), columns.values};
     if (!columns.times) return {};
     return {parse_time({*columns.times, i}, names_.time_unit.value_or(TimeUnit::seconds), time), columns.times};
+  }
+
+  Reason below_minimum() const {
+    return config_.minimum ? "value is below the minimum" : "value is below -1e15 and no minimum is given";
+  }
+  Reason above_maximum() const {
+    return config_.maximum ? "value is above the maximum" : "value is above 1e15 and no maximum is given";
   }
 
   bool has_values() const { return !names_.value->empty(); }

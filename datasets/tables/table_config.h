@@ -101,24 +101,28 @@ struct ColumnsConfig {
 };
 
 struct RatingsConfig {
+  static constexpr double largest_value = 1e15;  // far below what makes a float's sums of squares overflow
+
   TableConfig table = {};
   ColumnsConfig columns = {};
   Unfit unfit = Unfit::reject;
   std::optional<double> fill = {}, minimum = {}, maximum = {};
+
+  double least_value() const { return minimum.value_or(-largest_value); }
+  double greatest_value() const { return maximum.value_or(largest_value); }
 
   template <class Fields> void describe(Fields& field) {
     table.describe(field);
     field("columns", columns, "Names of the columns that hold a rating; a preset knows them.");
     field("unfit", unfit, "Rows that cannot be used are rejected, with the reason, or the first of them is an error.");
     field("fill", fill, "Value of rows that have none; without it they are unfit.");
-    field("minimum", minimum, "Least value; rows below are unfit.");
-    field("maximum", maximum, "Greatest value; rows above are unfit.");
+    field("minimum", minimum, "Least value, -1e15 if absent; rows below are invalid.");
+    field("maximum", maximum, "Greatest value, 1e15 if absent; rows above are invalid.");
   }
   void check() const {
     table.check();
     require(fill || columns.value != "", "columns.value is empty, but no value for all rows is given as fill");
-    require(!minimum || !maximum || *minimum <= *maximum, "minimum {} is above maximum {}", minimum.value_or(0),
-            maximum.value_or(0));
+    require(least_value() <= greatest_value(), "minimum {} is above maximum {}", least_value(), greatest_value());
   }
 };
 

@@ -175,6 +175,21 @@ TEST_F(Ratings, UnfitRowsAreRejectedWithReason) {
   EXPECT_EQ(rejects.total(), 17);
 }
 
+TEST_F(Ratings, ValuesBeyondAnyScaleNeedABoundThatAllowsThem) {
+  RatingsConfig config = csv("u,i,v\n1,a,1e15\n1,b,-1e15\n1,c,1e16\n1,d,-1e30\n", columns);
+  EXPECT_THAT(read_ratings(config, rejects_), ElementsAre(Rating{2, "1", "a", 1e15f}, Rating{3, "1", "b", -1e15f}));
+  EXPECT_THAT(rejects_.counts(), ElementsAre(Pair("value is above 1e15 and no maximum is given", 1),
+                                             Pair("value is below -1e15 and no minimum is given", 1)));
+  config.maximum = 1e38;
+  EXPECT_EQ(read_ratings(config, rejects_).size(), 3);
+  config.minimum = -1e38;
+  EXPECT_EQ(read_ratings(config, rejects_).size(), 4);
+  config.maximum.reset();
+  config.minimum = 1e20;
+  EXPECT_THAT([&] { config.check(); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("minimum 1e+20 is above maximum 1e+15")));
+}
+
 TEST_F(Ratings, Times) {
   const auto time = [&](const std::string& text, std::optional<TimeUnit> unit = {}) {
     RatingsConfig config = csv("u,i,v,t\n1,a,3," + text + "\n", timed);

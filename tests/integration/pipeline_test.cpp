@@ -66,6 +66,29 @@ TEST_F(Pipeline, MoreEpochsContinueWhereTheRunEnded) {
   EXPECT_TRUE(std::filesystem::exists(path("run.1")));
 }
 
+TEST_F(Pipeline, AModelThatIsNotFiniteIsNotFinished) {
+  std::string rows = "user,item,rating,time\n";
+  for (int cell = 0; cell < 400; cell++) {
+    if (cell % 3 == 0) continue;
+    rows +=
+        "用户" + std::to_string(cell / 20) + ",i" + std::to_string(cell % 20) + (cell % 2 ? ",1e30,0\n" : ",-1e30,0\n");
+  }
+  write("ratings.csv", rows);
+  const Outcome refused = train(prepare_config);
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_FALSE(std::filesystem::exists(path("prepared.h5")));
+
+  expect_done(train(prepare_config, {"--set", "source.minimum=-1e38", "--set", "source.maximum=1e38"}));
+  for (const char* every : {"1", "99"}) {
+    const Outcome stopped = train(factorize_config, {"--set", std::string("checkpoint.every=") + every, "--overwrite"});
+    EXPECT_EQ(stopped.status, 1);
+    EXPECT_THAT(stopped.err, HasSubstr("sartor-train: the model is no longer finite: value "));
+    EXPECT_THAT(stopped.err, HasSubstr("Ratings of smaller magnitude or more regularization may help\n"));
+    EXPECT_FALSE(std::filesystem::exists(path("run/model")));
+    EXPECT_FALSE(std::filesystem::exists(path("run/results.json")));
+  }
+}
+
 TEST_F(Pipeline, RecommendsToKnownNewAndUnknownUsers) {
   make_run();
   write("users.csv", "id\nu0\n谁\n新用户\n");

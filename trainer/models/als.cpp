@@ -1,7 +1,11 @@
 #include "models/als.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <numeric>
+#include <stdexcept>
 
 #include "runtime/random.h"
 #include "schema/require.h"
@@ -14,6 +18,21 @@ using datasets::Hdf5File;
 
 constexpr int64_t chunk = 1 << 20;  // elements that are copied at a time
 
+void require_finite(std::span<const float> values, const std::string& name, int64_t first = 0) {
+  const auto bad = std::ranges::find_if_not(values, [](float value) { return std::isfinite(value); });
+  if (bad == values.end()) return;
+  throw std::runtime_error(
+      fmt::format("the model is no longer finite: value {} of {} is {}. Ratings of smaller magnitude or more "
+                  "regularization may help",
+                  first + (bad - values.begin()), name, *bad));
+}
+
+std::vector<float> finite(const cuda::DeviceBuffer<float>& buffer, const std::string& name) {
+  auto values = buffer.to_host();
+  require_finite(values, name);
+  return values;
+}
+
 // Factors and biases go to and from HDF5 by chunks, so that a checkpoint takes no second copy of the model.
 void write(Hdf5File& file, const std::string& name, const cuda::DeviceBuffer<float>& buffer) {
   auto list = file.create_list<float>(name, buffer.size());
@@ -21,6 +40,7 @@ void write(Hdf5File& file, const std::string& name, const cuda::DeviceBuffer<flo
   for (int64_t first = 0; first < buffer.size(); first += chunk) {
     values.resize(std::min(chunk, buffer.size() - first));
     buffer.read(values, first);
+    require_finite(values, name, first);
     list.write(first, values);
   }
 }
@@ -109,10 +129,10 @@ FactorModel Als::factors() const {
   model.mean = mean_;
   model.rating_min = rating_min_;
   model.rating_max = rating_max_;
-  model.user_factors = users_.factors.to_host();
-  model.item_factors = items_.factors.to_host();
-  model.user_bias = config_.biases ? users_.bias.to_host() : std::vector<float>(users_.rows);
-  model.item_bias = config_.biases ? items_.bias.to_host() : std::vector<float>(items_.rows);
+  model.user_factors = finite(users_.factors, "users/factors");
+  model.item_factors = finite(items_.factors, "items/factors");
+  model.user_bias = config_.biases ? finite(users_.bias, "users/bias") : std::vector<float>(users_.rows);
+  model.item_bias = config_.biases ? finite(items_.bias, "items/bias") : std::vector<float>(items_.rows);
   const auto offsets = items_.offsets.to_host();
   for (int64_t item = 0; item < items_.rows; item++) model.item_count.push_back(offsets[item + 1] - offsets[item]);
   model.solver = config_.params();

@@ -46,10 +46,11 @@ class Als {
   // Users for fixed items, then items for fixed users (als_update); done on return, on a GPU too.
   void train_epoch();
 
-  // A copy on the host, without ids and seen items.
+  // A copy on the host, without ids and seen items. Throws std::runtime_error where a factor or a bias is not finite.
   FactorModel factors() const;
 
-  // FOLDER/state.h5: factors and biases. load() throws std::invalid_argument on the state of another shape.
+  // FOLDER/state.h5: factors and biases. save() throws as factors() does, load() std::invalid_argument on the state of
+  // another shape.
   void save(const std::filesystem::path& folder) const;
   void load(const std::filesystem::path& folder);
 

@@ -63,9 +63,11 @@ class Training {
       run_.checkpoint(step, *this, /*good=*/!spikes_.spiking());
     }
     if (config_.load_best_model_at_end && judgement_.best) learner_.load(run_.best(judgement_.best_step));
+    require_finite_parameters();
   }
 
   void save(const fs::path& folder) const {
+    require_finite_parameters();
     learner_.save(folder);
     write_tensors(folder / "optimizer.safetensors", optimizer_.state());
     nlohmann::ordered_json state = {{"best_step", judgement_.best_step}, {"without_better", judgement_.without_better}};
@@ -159,6 +161,15 @@ class Training {
                     step + 1, loss, norm));
   }
 
+  // A finite step can be too large for the parameters, which no loss shows if it was the last.
+  void require_finite_parameters() const {
+    for (const auto& parameter : parameters_) {
+      if (parameter.tensor.isfinite().all().item<bool>()) continue;
+      throw std::runtime_error(fmt::format(
+          "the model is no longer finite: {} has overflowed. A lower learning_rate may help", parameter.name));
+    }
+  }
+
   // The last line of metrics of a training that a spike ends is that of the spike.
   void watch(int64_t step, double loss) {
     try {
@@ -217,7 +228,8 @@ class Training {
     require(found != metrics.end(), "training.metric_for_best_model is {}, the evaluation has no such metric",
             config_.metric_for_best_model);
     const double sign = lower_is_better(config_.metric_for_best_model) ? -1 : 1;
-    const bool better = !judgement_.best || sign * (found->value - *judgement_.best) > config_.early_stopping.threshold;
+    const bool better = std::isfinite(found->value) && (!judgement_.best || sign * (found->value - *judgement_.best) >
+                                                                                config_.early_stopping.threshold);
     judgement_.without_better = better ? 0 : judgement_.without_better + 1;
     if (better) {
       judgement_.best = found->value;

@@ -265,6 +265,15 @@ TEST_F(TrainingTest, WhatIsNotFiniteStopsTheRun) {
   EXPECT_THAT(outcome.err, HasSubstr("nothing of this step was kept. A lower learning_rate"));
 }
 
+TEST_F(TrainingTest, AModelThatItsLastStepOverflowedIsNotFinished) {
+  const auto outcome = run_command(command("run", "learning_rate: 1.0e+39, max_steps: 1, eval_strategy: no"));
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("toy: the model is no longer finite: in.weight has overflowed"));
+  EXPECT_THAT(checkpoints("run"), IsEmpty());
+  EXPECT_FALSE(std::filesystem::exists("run/model"));
+  EXPECT_FALSE(std::filesystem::exists("run/results.json"));
+}
+
 TEST_F(TrainingTest, SpikesEndTheRunAndTheLastGoodCheckpointStays) {  // the rate rises until training diverges
   const auto words = command("run",
                              "num_train_epochs: 12, learning_rate: 3, warmup_steps: 60, max_grad_norm: 0, "
