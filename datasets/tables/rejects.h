@@ -20,7 +20,7 @@ namespace sartor::datasets {
 // nothing changes. Failing writes throw std::runtime_error.
 class Rejects {
  public:
-  Rejects() = default;  // counts only
+  explicit Rejects(Unfit unfit = Unfit::reject) : unfit_(unfit) {}  // counts only
   explicit Rejects(const std::filesystem::path& path, Unfit unfit = Unfit::reject);
 
   // `reason` names a kind, such as "rating is not a number": it is what counts() counts by. Under Unfit::error throws

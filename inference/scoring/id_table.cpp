@@ -3,22 +3,46 @@
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 
+#include "interactions/id_map.h"
+#include "runtime/log.h"
 #include "tables/table_reader.h"
 
 namespace sartor::inference {
 
-void for_each_id(const IdTableConfig& config, const std::function<void(std::string_view)>& use) {
-  datasets::Rejects rejects;
+namespace {
+
+// An id with its place.
+using Visit = std::function<void(std::string_view id, const std::string& file, int64_t row)>;
+
+void visit_ids(const IdTableConfig& config, const Visit& visit) {
+  datasets::Rejects rejects(datasets::Unfit::error);
   datasets::TableReader reader(config.table, rejects);
   reader.select({{config.column}});
   for (datasets::TableBatch batch; reader.next(batch);) {
     const auto& ids = static_cast<const arrow::StringArray&>(*batch.columns->column(0));
     for (int64_t row = 0; row < ids.length(); row++) {
       require(!ids.GetView(row).empty(), "{}: row {}: no id in column {}", batch.file, batch.rows[row], config.column);
-      use(ids.GetView(row));
+      visit(ids.GetView(row), batch.file, batch.rows[row]);
     }
   }
-  require(rejects.total() == 0, "{}: {} broken rows", config.table.path, rejects.total());
+}
+
+}  // namespace
+
+void for_each_id(const IdTableConfig& config, const std::function<void(std::string_view)>& use) {
+  visit_ids(config, [&](std::string_view id, const std::string&, int64_t) { use(id); });
+}
+
+void for_each_distinct_id(const IdTableConfig& config, const std::function<void(std::string_view)>& use) {
+  datasets::IdMap ids(config.column);
+  int64_t repeated = 0;
+  std::string first;
+  visit_ids(config, [&](std::string_view id, const std::string& file, int64_t row) {
+    const int64_t before = ids.size();
+    if (ids.insert(id) == before) return use(id);
+    if (repeated++ == 0) first = fmt::format("{} in row {} of {}", id, row, file);
+  });
+  if (repeated > 0) log_warning("{} ids stand there again and count once; the first is {}", repeated, first);
 }
 
 }  // namespace sartor::inference

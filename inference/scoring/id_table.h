@@ -25,4 +25,7 @@ struct IdTableConfig {
 // or lacks the column, and for a row without an id.
 void for_each_id(const IdTableConfig& config, const std::function<void(std::string_view)>& use);
 
+// The same, each id once: a warning counts those that come again and names the first.
+void for_each_distinct_id(const IdTableConfig& config, const std::function<void(std::string_view)>& use);
+
 }  // namespace sartor::inference

@@ -1,10 +1,12 @@
 // What an item table says, as columns beside the items of an output.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "runtime/log.h"
 #include "tables/item_table.h"
 #include "tables/table_writer.h"
 
@@ -13,14 +15,24 @@ namespace sartor::inference {
 // No columns where there is no table.
 class ItemColumns {
  public:
+  // Rows of the table that are invalid or repeated are left out, with a warning.
   explicit ItemColumns(const std::optional<datasets::ItemTableConfig>& config) {
+    if (!config) return;
     datasets::Rejects rejects;
-    if (config) table_.emplace(*config, rejects);
+    table_.emplace(*config, rejects);
+    for (const auto& [reason, count] : rejects.counts()) {
+      log_warning("{}: {} rows are left out: {}", config->table.path, count, reason);
+    }
   }
 
+  // Throws std::invalid_argument where a name is there already.
   void append_specs(std::vector<datasets::ColumnSpec>& columns) const {
     if (!table_) return;
-    for (const auto& name : table_->columns()) columns.push_back({name, datasets::ColumnType::text});
+    for (const auto& name : table_->columns()) {
+      require(std::ranges::find(columns, name, &datasets::ColumnSpec::name) == columns.end(),
+              "items.columns: the output would have two columns {}", name);
+      columns.push_back({name, datasets::ColumnType::text});
+    }
   }
 
   // One column of text each, "" for items that the table lacks.

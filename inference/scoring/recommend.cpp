@@ -44,9 +44,8 @@ std::vector<int32_t> offered_items(const RecommendConfig& config, const FactorMo
 
 // Ratings of new users by user, of items that the model knows.
 std::map<std::string, std::vector<UserRating>> read_new_users(const datasets::RatingsConfig& config,
-                                                              const FactorModel& model) {
+                                                              const FactorModel& model, datasets::Rejects& rejects) {
   std::map<std::string, std::vector<UserRating>> users;
-  datasets::Rejects rejects;
   const auto source = datasets::open_ratings(config, rejects);
   int64_t unknown = 0;
   for (datasets::RatingBatch batch; source->next(batch);) {
@@ -57,15 +56,14 @@ std::map<std::string, std::vector<UserRating>> read_new_users(const datasets::Ra
     }
   }
   if (unknown > 0) log_warning("{} ratings of new users are of items that the model does not know", unknown);
-  if (rejects.total() > 0) log_warning("{} rows of new users were unfit", rejects.total());
   return users;
 }
 
 // Writes lists as rows: user, rank, item, score, basis, and what the item table says.
 class RecommendationTable {
  public:
-  RecommendationTable(const std::filesystem::path& path, const FactorModel& model, const ItemColumns& titles)
-      : model_(model), titles_(titles), writer_(path, columns(titles), /*overwrite=*/true) {}
+  RecommendationTable(const RecommendConfig& config, const FactorModel& model, const ItemColumns& titles)
+      : model_(model), titles_(titles), k_(config.k), writer_(config.output, columns(titles), /*overwrite=*/true) {}
 
   void append(const std::vector<std::string>& users, const Recommendations& found) {
     std::vector<std::string_view> user, item, basis;
@@ -73,6 +71,7 @@ class RecommendationTable {
     std::vector<float> score;
     for (size_t u = 0; u < users.size(); u++) {
       const auto list = found.items.of(static_cast<int64_t>(u));
+      if (std::ssize(list) < k_ || list.back() < 0) shorter_++;
       for (size_t r = 0; r < list.size() && list[r] >= 0; r++) {
         user.push_back(users[u]);
         rank.push_back(static_cast<int64_t>(r) + 1);
@@ -89,6 +88,7 @@ class RecommendationTable {
 
   void finish() { writer_.finish(); }
   int64_t rows() const { return writer_.rows(); }
+  int64_t shorter() const { return shorter_; }  // users with fewer than k rows
 
  private:
   static std::vector<datasets::ColumnSpec> columns(const ItemColumns& titles) {
@@ -104,6 +104,8 @@ class RecommendationTable {
 
   const FactorModel& model_;
   const ItemColumns& titles_;
+  const int64_t k_;
+  int64_t shorter_ = 0;
   datasets::TableWriter writer_;
 };
 
@@ -122,17 +124,27 @@ std::vector<std::filesystem::path> RecommendConfig::reads() const {
   return paths;
 }
 
+std::vector<Output> RecommendConfig::writes() const {
+  std::vector<Output> outputs = {{output}};
+  if (new_users) outputs.push_back({rejects_path()});
+  return outputs;
+}
+
 void recommend(const RecommendConfig& config, Runtime& runtime) {
   const FactorModel model = load_factor_model(config.model);
   const ItemColumns titles(config.items);
+  RecommendationTable table(config, model, titles);
   Recommender recommender(
       runtime.context, model,
       {.k = config.k, .exclude_seen = config.exclude_seen, .offered = offered_items(config, model)});
   std::map<std::string, std::vector<UserRating>> new_users;
-  if (config.new_users) new_users = read_new_users(*config.new_users, model);
+  std::optional<datasets::Rejects> rejects;  // of new users
+  if (config.new_users) {
+    rejects.emplace(config.rejects_path(), config.new_users->unfit);
+    new_users = read_new_users(*config.new_users, model, *rejects);
+  }
   if (!new_users.empty()) recommender.fold_in(new_users, config.new_users->replace);
 
-  RecommendationTable table(config.output, model, titles);
   Progress progress("user", 0);
   int64_t users = 0, strangers = 0;
   std::vector<std::string> ids;
@@ -150,7 +162,7 @@ void recommend(const RecommendConfig& config, Runtime& runtime) {
     if (std::ssize(ids) == block) flush();
   };
   if (config.users) {
-    for_each_id(*config.users, add);
+    for_each_distinct_id(*config.users, add);
   } else {
     for (int64_t user = 0; user < model.users.size(); user++) add(model.users[user]);
     for (const auto& [user, ratings] : new_users) {
@@ -159,8 +171,15 @@ void recommend(const RecommendConfig& config, Runtime& runtime) {
   }
   flush();
   table.finish();
-  log_info("{}: {} recommendations for {} users, {} of them unknown ({:.1f}%) and given the most popular items",
-           config.output, table.rows(), users, strangers, users > 0 ? 100.0 * strangers / users : 0);
+  const int64_t rejected = rejects ? rejects->total() : 0;
+  if (rejected > 0) rejects->finish();
+  log_info(
+      "{}: {} recommendations for {} users, {} of them unknown or without training ratings ({:.1f}%) and given the "
+      "most popular items",
+      config.output, table.rows(), users, strangers, users > 0 ? 100.0 * strangers / users : 0);
+  if (table.shorter() > 0)
+    log_warning("{} users have fewer than {} items left to recommend", table.shorter(), config.k);
+  if (rejected > 0) log_warning("{} rows of new_users are invalid, {} says why", rejected, config.rejects_path());
 }
 
 }  // namespace sartor::inference

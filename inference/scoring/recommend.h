@@ -31,6 +31,7 @@ struct RecommendConfig : RuntimeConfig {
   std::optional<IdTableConfig> users, allow, deny;
   std::optional<NewUsersConfig> new_users;
   std::optional<datasets::ItemTableConfig> items;
+  std::optional<std::string> rejects;
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
@@ -38,18 +39,22 @@ struct RecommendConfig : RuntimeConfig {
     field.required(
         "output", output, file_path(),
         "Table to write, .csv, .tsv, .jsonl or .parquet: user, rank, item, score, basis, and columns of items.");
-    field("k", k, between(1, 100000), "Items a user.");
+    field("k", k, between(1, 100000), "Items a user, or as many as there are to recommend to her.");
     field("exclude_seen", exclude_seen, "Leave out what the user has rated already.");
-    field("users", users, "Users to recommend to; all that the model knows, and new_users, if absent.");
+    field("users", users, "Users to recommend to, each once; all that the model knows, and new_users, if absent.");
     field("allow", allow, "Only these items may be recommended.");
     field("deny", deny, "These items may not be recommended.");
     field("new_users", new_users,
           "Ratings that the model was not trained on, of new users or of those that it knows: the factors of these "
           "users are found now.");
     field("items", items, "Table of items whose columns, such as a title, stand beside the recommendations.");
+    field("rejects", rejects, file_path(),
+          "TSV file for invalid rows of new_users, with the reason; beside the output, as OUTPUT.rejects.tsv, if "
+          "absent.");
   }
+  std::string rejects_path() const { return rejects.value_or(output + ".rejects.tsv"); }
   std::vector<std::filesystem::path> reads() const;
-  std::vector<Output> writes() const { return {{output}}; }
+  std::vector<Output> writes() const;
 };
 
 void recommend(const RecommendConfig& config, Runtime& runtime);

@@ -1,6 +1,7 @@
 #include "scoring/recommender.h"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <numeric>
 
@@ -11,25 +12,38 @@ namespace sartor::inference {
 
 Recommender::Recommender(cuda::Context& context, const FactorModel& model, RecommenderOptions options)
     : context_(context), model_(model), options_(std::move(options)), ranker_(context, model, options_.offered) {
-  require(options_.k <= ranker_.offered(), "k is {}, but only {} items are offered", options_.k, ranker_.offered());
-  popular_ = popular();
+  options_.k = std::min(options_.k, ranker_.offered());
+  order_by_popularity();
 }
 
-// The k offered items of most training interactions, ties to the lower index.
-RankedItems Recommender::popular() const {
-  std::vector<int32_t> items = options_.offered;
-  if (items.empty()) {
-    items.resize(model_.items.size());
-    std::iota(items.begin(), items.end(), 0);
+// Ties go to the lower index.
+void Recommender::order_by_popularity() {
+  by_popularity_ = options_.offered;
+  if (by_popularity_.empty()) {
+    by_popularity_.resize(model_.items.size());
+    std::iota(by_popularity_.begin(), by_popularity_.end(), 0);
   }
-  const auto more = [&](int32_t a, int32_t b) {
-    return std::pair(-model_.item_count[a], a) < std::pair(-model_.item_count[b], b);
-  };
-  std::partial_sort(items.begin(), items.begin() + options_.k, items.end(), more);
-  items.resize(options_.k);
-  RankedItems list = {options_.k, items, {}};
-  for (const int32_t item : items) list.scores.push_back(static_cast<float>(model_.item_count[item]));
+  std::ranges::stable_sort(by_popularity_, std::greater(), [&](int32_t item) { return model_.item_count[item]; });
+}
+
+// left_out: ascending items
+RankedItems Recommender::popular(std::span<const int32_t> left_out) const {
+  RankedItems list = {options_.k, {}, {}};
+  for (const int32_t item : by_popularity_) {
+    if (std::ssize(list.items) == options_.k) break;
+    if (std::ranges::binary_search(left_out, item)) continue;
+    list.items.push_back(item);
+    list.scores.push_back(static_cast<float>(model_.item_count[item]));
+  }
+  list.items.resize(options_.k, -1);
+  list.scores.resize(options_.k);
   return list;
+}
+
+// Users without training ratings have zeros.
+bool Recommender::has_factors(int32_t known) const {
+  const float* row = model_.user_rows().row(known);
+  return model_.factors == 0 || std::any_of(row, row + model_.factors, [](float factor) { return factor != 0; });
 }
 
 std::span<const int32_t> Recommender::seen_by(int32_t known) const {
@@ -107,13 +121,15 @@ Recommendations Recommender::recommend(std::span<const std::string> users) {
     if (const int32_t folded = folded_.find(user); folded >= 0) {
       add(folded_factors_.data() + folded * factors, folded_seen_[folded]);
       found.basis.push_back(Basis::ratings);
-    } else if (const int32_t known = model_.users.find(user); known >= 0) {
+    } else if (const int32_t known = model_.users.find(user); known >= 0 && has_factors(known)) {
       add(model_.user_rows().row(known), seen_by(known));
       found.basis.push_back(Basis::model);
     } else {
       const int64_t at = std::ssize(found.basis) * k;
-      std::ranges::copy(popular_.items, found.items.items.begin() + at);
-      std::ranges::copy(popular_.scores, found.items.scores.begin() + at);
+      const RankedItems list =
+          popular(options_.exclude_seen && known >= 0 ? seen_by(known) : std::span<const int32_t>());
+      std::ranges::copy(list.items, found.items.items.begin() + at);
+      std::ranges::copy(list.scores, found.items.scores.begin() + at);
       found.basis.push_back(Basis::popularity);
     }
   }

@@ -13,14 +13,15 @@
 
 namespace sartor::inference {
 
-// What a list rests on: factors learnt in training, factors found now from the user's ratings, or popularity alone.
+// What a list rests on: factors learnt in training, factors found now from the user's ratings, or popularity alone,
+// where the user is unknown or only held-out ratings of hers are.
 enum class Basis { model, ratings, popularity };
 constexpr std::string_view name_of(Basis basis) {
   return basis == Basis::model ? "model" : basis == Basis::ratings ? "ratings" : "popularity";
 }
 
 struct Recommendations {
-  RankedItems items;         // a list for each user asked for
+  RankedItems items;         // a list for each user asked for, of k items or all that are offered
   std::vector<Basis> basis;  // (users)
 };
 
@@ -37,7 +38,7 @@ struct RecommenderOptions {
 
 class Recommender {
  public:
-  // `model` must outlive this. Throws std::invalid_argument where fewer than k items are offered.
+  // `model` must outlive this.
   Recommender(cuda::Context& context, const FactorModel& model, RecommenderOptions options);
 
   // Finds factors for users from their ratings, the items' factors fixed (one als_update). The ratings of a user that
@@ -50,7 +51,9 @@ class Recommender {
   Recommendations recommend(std::span<const std::string> users);
 
  private:
-  RankedItems popular() const;
+  void order_by_popularity();
+  RankedItems popular(std::span<const int32_t> left_out) const;  // one list
+  bool has_factors(int32_t known) const;
   std::span<const int32_t> seen_by(int32_t known) const;  // items that a user of the model has rated
   std::vector<UserRating> ratings_of(const std::string& user, std::vector<UserRating> given, bool replace) const;
 
@@ -58,7 +61,7 @@ class Recommender {
   const FactorModel& model_;
   RecommenderOptions options_;
   FactorRanker ranker_;
-  RankedItems popular_;  // one list
+  std::vector<int32_t> by_popularity_;  // the offered items, most training interactions first
   datasets::IdMap folded_{"new users"};
   std::vector<float> folded_factors_;  // (folded, f)
   std::vector<std::vector<int32_t>> folded_seen_;

@@ -67,7 +67,7 @@ std::vector<int32_t> query_indices(const SimilarConfig& config, const datasets::
     return indices;
   }
   int64_t unknown = 0;
-  for_each_id(*config.queries, [&](std::string_view id) {
+  for_each_distinct_id(*config.queries, [&](std::string_view id) {
     const int32_t index = ids.find(id);
     if (index < 0) unknown++;
     if (index >= 0) indices.push_back(index);
@@ -93,7 +93,9 @@ void similar(const SimilarConfig& config, Runtime& runtime) {
   const auto& ids = vectors.ids;
   const auto rows = vectors.rows();
   require(rows.columns > 0, "{} has no factors to compare by", config.model);
-  require(config.k < rows.rows, "k is {}, but there are {} others", config.k, rows.rows - 1);
+  require(rows.rows > 1, "{} has nothing to compare with, only one of {}", config.model, vectors.of);
+  const int64_t k = std::min(config.k, rows.rows - 1);
+  if (k < config.k) log_warning("k is {}, but there are {} others", config.k, k);
   const ItemColumns titles(config.items);
 
   using datasets::ColumnType;
@@ -109,12 +111,12 @@ void similar(const SimilarConfig& config, Runtime& runtime) {
   Progress progress(std::string(vectors.of.substr(0, vectors.of.size() - 1)), std::ssize(queries));
   for (size_t first = 0; first < queries.size(); first += block) {
     const auto chosen = std::span(queries).subspan(first, std::min(block, queries.size() - first));
-    const RankedItems found = neighbours.find(chosen, config.k);
+    const RankedItems found = neighbours.find(chosen, k);
     std::vector<std::string_view> id, neighbour;
     std::vector<int64_t> rank;
     for (size_t at = 0; at < found.items.size(); at++) {
-      id.push_back(ids[chosen[at / config.k]]);
-      rank.push_back(static_cast<int64_t>(at % config.k) + 1);
+      id.push_back(ids[chosen[at / k]]);
+      rank.push_back(static_cast<int64_t>(at % k) + 1);
       neighbour.push_back(ids[found.items[at]]);
     }
     std::vector<datasets::ColumnValues> values = {id, rank, neighbour, found.scores};

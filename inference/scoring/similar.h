@@ -34,8 +34,8 @@ struct SimilarConfig : RuntimeConfig {
         "output", output, file_path(),
         "Table to write, .csv, .tsv, .jsonl or .parquet: id, rank, neighbour, cosine, and columns of items.");
     field("of", of, "What is compared, by the cosine of its factors; of embeddings, the texts.");
-    field("k", k, between(1, 100000), "Neighbours of each.");
-    field("queries", queries, "Ids whose neighbours are wanted; all if absent.");
+    field("k", k, between(1, 100000), "Neighbours of each, or all others if there are fewer.");
+    field("queries", queries, "Ids whose neighbours are wanted, each once; all if absent.");
     field("items", items, "With items or texts: table whose columns, such as a title, stand beside the neighbours.");
   }
   void check() const { require(!items || of == Entity::items, "items describes items, but `of` is users"); }

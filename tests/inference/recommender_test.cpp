@@ -120,10 +120,28 @@ TEST_F(RecommenderTest, AModelWithoutItsRatingsCanOnlyReplaceThem) {
   EXPECT_NO_THROW(fold_in("u0", true));
 }
 
-TEST_F(RecommenderTest, RefusesMoreThanIsOffered) {
-  const auto model = made_model(2, 4, 2);
-  EXPECT_THAT([&] { Recommender(context_, model, {.k = 5}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("k is 5, but only 4 items are offered")));
+TEST_F(RecommenderTest, ListsEndWithTheItemsThatThereAre) {
+  const auto model = made_model(2, 8, 2);  // u0 has rated 0 and 4
+  Recommender recommender(context_, model, {.k = 50});
+  const auto found = recommender.recommend(std::vector<std::string>{"u0", "谁"});
+  EXPECT_EQ(found.items.k, 8);
+  EXPECT_EQ(std::ranges::count(found.items.of(0), -1), 2);
+  EXPECT_EQ(std::ranges::count(found.items.of(1), -1), 0);
+  Recommender narrow(context_, model, {.k = 3, .offered = {0, 4, 5}});
+  EXPECT_THAT(narrow.recommend(std::vector<std::string>{"u0"}).items.of(0), ElementsAre(5, -1, -1));
+}
+
+TEST_F(RecommenderTest, UsersWithoutTrainingRatingsGetThePopularityList) {
+  auto model = made_model(2, 5, 2);  // 用户1 has rated 3
+  model.item_count = {3, 9, 1, 9, 4};
+  std::fill_n(model.user_factors.begin() + 2, 2, 0.f);
+  const std::vector<std::string> asked = {"用户1", "u0"};
+  const auto found = Recommender(context_, model, {.k = 3}).recommend(asked);
+  EXPECT_THAT(found.basis, ElementsAre(Basis::popularity, Basis::model));
+  EXPECT_THAT(found.items.of(0), ElementsAre(1, 4, 0));
+  EXPECT_FLOAT_EQ(found.items.scores[1], 4);
+  const auto with_seen = Recommender(context_, model, {.k = 3, .exclude_seen = false}).recommend(asked);
+  EXPECT_THAT(with_seen.items.of(0), ElementsAre(1, 3, 4));
 }
 
 TEST_F(RecommenderTest, RefusesNewUsersThatRateTwiceOrModelsThatCannotTakeThem) {

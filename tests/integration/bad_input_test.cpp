@@ -180,7 +180,13 @@ TEST_F(BadInput, Runs) {
 TEST_F(BadInput, Inference) {
   infer_refused(recommend_config, "run.*: no such file");
   make_run();
-  infer_refused(with(recommend_config, "k: 5", "k: 500"), "k is 500, but only 40 items");
+  infer_refused(recommend_config + std::string("items: {path: FOLDER/ratings.csv, id: item, columns: [user]}\n"),
+                "items.columns: the output would have two columns user");
+  infer_refused(recommend_config + std::string("items: {path: FOLDER/ratings.csv, id: item, columns: [time, time]}\n"),
+                "items.columns: the output would have two columns time");
+  write("broken.csv", "id,name\nu0,a\n用户1\n");
+  infer_refused(recommend_config + std::string("users: {path: FOLDER/broken.csv, column: id}\n"),
+                "broken.csv: record 3: not 2 columns");
   infer_refused(with(recommend_config, "lists.csv", "lists.txt"), "lists.txt.*csv");
   infer_refused(recommend_config + std::string("users: {path: FOLDER/ratings.csv, column: name}\n"),
                 "ratings.csv: .*name");

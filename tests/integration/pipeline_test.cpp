@@ -152,6 +152,71 @@ TEST_F(Pipeline, KeepsToWhatMayBeOffered) {
   }
 }
 
+TEST_F(Pipeline, FewerItemsThanAskedForGiveFewerRows) {
+  make_run();
+  write("allow.csv", "item\ni1\ni2\ni3\n");
+  const Outcome few =
+      infer(std::string(recommend_config) + "exclude_seen: false\nallow: {path: FOLDER/allow.csv, column: item}\n");
+  expect_done(few);
+  EXPECT_EQ(table("lists.csv").size(), 1u + 60 * 3);
+  EXPECT_THAT(few.err, HasSubstr("60 users have fewer than 5 items left to recommend"));
+  expect_done(infer(recommend_config, {"--overwrite", "--set", "k=1000", "--set", "exclude_seen=false"}));
+  EXPECT_EQ(table("lists.csv").size(), 1u + 60 * 40);
+  const Outcome all = infer("task: similar\ndevice: cpu\nmodel: FOLDER/run\nk: 70\noutput: FOLDER/near.csv\n");
+  expect_done(all);
+  EXPECT_THAT(all.err, HasSubstr("k is 70, but there are 39 others"));
+  EXPECT_EQ(table("near.csv").size(), 1u + 40 * 39);
+}
+
+TEST_F(Pipeline, UsersOfTheTestSplitAloneGetThePopularityList) {
+  write_ratings();
+  expect_done(train(prepare_config, {"--set", "split.method=user_disjoint"}));
+  expect_done(train(factorize_config));
+  const Outcome outcome = infer(recommend_config);
+  expect_done(outcome);
+  EXPECT_THAT(outcome.err, HasSubstr("300 recommendations for 60 users, 17 of them unknown or without training "
+                                     "ratings (28.3%) and given the most popular items"));
+  EXPECT_EQ(std::ranges::count_if(table("lists.csv"), [](const auto& row) { return row[4] == "popularity"; }), 17 * 5);
+}
+
+TEST_F(Pipeline, RepeatedIdsCountOnceAndAreNamed) {
+  make_run();
+  write("users.csv", "id\nu0\n用户1\nu0\n用户1\n谁\n");
+  const std::string users = "users: {path: FOLDER/users.csv, column: id}\n";
+  const Outcome outcome = infer(recommend_config + users);
+  expect_done(outcome);
+  EXPECT_EQ(table("lists.csv").size(), 1u + 3 * 5);
+  EXPECT_THAT(outcome.err,
+              HasSubstr("2 ids stand there again and count once; the first is u0 in row 4 of " + path("users.csv")));
+  write("queries.csv", "id\ni1\ni1\n");
+  const Outcome similar = infer(
+      "task: similar\ndevice: cpu\nmodel: FOLDER/run\nk: 3\noutput: FOLDER/near.csv\n"
+      "queries: {path: FOLDER/queries.csv, column: id}\n");
+  expect_done(similar);
+  EXPECT_EQ(table("near.csv").size(), 1u + 3);
+  EXPECT_THAT(similar.err, HasSubstr("the first is i1 in row 3"));
+}
+
+TEST_F(Pipeline, InvalidRowsOfNewUsersAreWrittenAsideWithTheReason) {
+  make_run();
+  write("new.csv", "user,item,rating\n新用户,i3,5\n新用户,i4,many\n,i3,1\n\xff,i3,1\n");
+  const std::string config = std::string(recommend_config) +
+                             "new_users: {path: FOLDER/new.csv, columns: {user: user, item: item, value: rating}}\n";
+  const Outcome outcome = infer(config);
+  expect_done(outcome);
+  EXPECT_THAT(outcome.err,
+              HasSubstr("3 rows of new_users are invalid, " + path("lists.csv.rejects.tsv") + " says why"));
+  const std::string rejects = read("lists.csv.rejects.tsv");
+  for (const char* line :
+       {"\t3\tvalue is not a number\tmany\n", "\t4\tuser is missing\t", "\t5\tuser is not UTF-8\t"}) {
+    EXPECT_THAT(rejects, HasSubstr(path("new.csv") + line));
+  }
+  const Outcome again = infer(config, {"--set", "output=" + path("other.csv"), "--set", "new_users.unfit=error"});
+  EXPECT_EQ(again.status, 2);
+  EXPECT_THAT(again.err, HasSubstr("new.csv: record 5: user is not UTF-8"));
+  EXPECT_FALSE(std::filesystem::exists(path("other.csv.rejects.tsv")));
+}
+
 TEST_F(Pipeline, FindsSimilarItemsAndUsers) {
   make_run();
   const std::string config = "task: similar\ndevice: cpu\nmodel: FOLDER/run\nk: 3\noutput: FOLDER/near.jsonl\n";
