@@ -15,12 +15,13 @@ int main(int argc, char** argv) {
                    "  sartor-infer --config configs/reviews-en-score.yaml --set precision=int8\n"
                    "  sartor-infer --config configs/reviews-en-score.yaml --resume\n"
                    "  sartor-infer --config configs/reviews-en-embed.yaml\n",
-       .tasks = {task("recommend", "The best items for each user of a factor model.", inference::recommend),
-                 task("similar", "The nearest items or users of a factor model, or texts by their embeddings.",
-                      inference::similar),
-                 make_task<inference::ClassifyConfig>("classify", "Classes and probabilities of texts.",
-                                                      inference::classify),
-                 make_task<inference::EmbedConfig>("embed", "Embeddings of texts.", inference::embed)},
+       .tasks =
+           {task("recommend", Processes::one, "The best items for each user of a factor model.", inference::recommend),
+            task("similar", Processes::one,
+                 "The nearest items or users of a factor model, or texts by their embeddings.", inference::similar),
+            make_task<inference::ClassifyConfig>("classify", Processes::sharing, "Classes and probabilities of texts.",
+                                                 inference::classify),
+            make_task<inference::EmbedConfig>("embed", Processes::sharing, "Embeddings of texts.", inference::embed)},
        .other = "sartor-train",
        .tasks_of_other = {"prepare", "factorize", "vocabulary", "tokenize", "pretrain", "classify"}},
       argc, argv);

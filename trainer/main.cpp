@@ -15,13 +15,15 @@ int main(int argc, char** argv) {
                    "  sartor-train --config configs/ml-100k-als.yaml --set model.factors=128 --set output=runs/wide\n"
                    "  sartor-train --config configs/ml-100k-als.yaml --resume\n"
                    "  sartor-train --config configs/ml-100k-als.yaml --dry-run\n",
-       .tasks = {task("prepare", "Raw tables in, one prepared HDF5 file out.", prepare),
-                 task("factorize", "Factors of users and items from their ratings.", factorize,
+       .tasks = {task("prepare", Processes::one, "Raw tables in, one prepared HDF5 file out.", prepare),
+                 task("factorize", Processes::one, "Factors of users and items from their ratings.", factorize,
                       {"model.epochs", "data.path"}),
-                 task("vocabulary", "Tables of texts in, a tokenizer's folder out.", vocabulary),
-                 task("tokenize", "Tables of texts in, one tokenized HDF5 file out.", tokenize),
-                 make_task<PretrainConfig>("pretrain", "Trains a BERT on texts without labels.", pretrain),
-                 make_task<ClassifyConfig>("classify", "Fine-tunes a BERT that classifies texts.", classify)},
+                 task("vocabulary", Processes::one, "Tables of texts in, a tokenizer's folder out.", vocabulary),
+                 task("tokenize", Processes::one, "Tables of texts in, one tokenized HDF5 file out.", tokenize),
+                 make_task<PretrainConfig>("pretrain", Processes::sharing, "Trains a BERT on texts without labels.",
+                                           pretrain),
+                 make_task<ClassifyConfig>("classify", Processes::sharing, "Fine-tunes a BERT that classifies texts.",
+                                           classify)},
        .other = "sartor-infer",
        .tasks_of_other = {"recommend", "similar", "classify", "embed"}},
       argc, argv);

@@ -6,6 +6,7 @@
 #include "integration/fixture.h"
 #include "models/factor_model.h"
 #include "support/paths.h"
+#include "support/ranks.h"
 
 namespace sartor::testing {
 namespace {
@@ -237,6 +238,23 @@ TEST_F(Pipeline, EveryFormOfTableGivesTheSameLists) {
   }
   expect_done(run_command({sartor::testing::venv_program("python"),
                            sartor::testing::source_path("tests/integration/read_outputs.py"), folder_.string()}));
+}
+
+TEST_F(Pipeline, TasksThatShareNoWorkRefuseSeveralProcesses) {
+  make_run();
+  const auto refused = [&](const std::string& task, const std::vector<std::string>& words) {
+    for (const auto& rank : on_ranks(2, words)) {
+      EXPECT_EQ(rank.status, 2);
+      EXPECT_EQ(rank.err, std::filesystem::path(words[0]).filename().string() + ": task " + task +
+                              " runs in one process, WORLD_SIZE is 2: start it without torchrun\n");
+    }
+  };
+  refused("prepare", command("sartor-train", prepare_config, {"--overwrite"}));
+  refused("factorize", command("sartor-train", factorize_config, {"--resume"}));
+  refused("vocabulary", command("sartor-train", "task: vocabulary\n"));
+  refused("tokenize", command("sartor-train", "task: tokenize\n"));
+  refused("recommend", command("sartor-infer", recommend_config));
+  refused("similar", command("sartor-infer", "task: similar\n"));
 }
 
 TEST_F(Pipeline, DryRunTouchesNothing) {

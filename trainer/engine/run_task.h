@@ -15,7 +15,7 @@ template <class Config>
 concept RunTaskConfig = TaskConfig<Config> && std::derived_from<Config, RunConfig>;
 
 // `may_change`: what --resume lets differ, beside where and on what the run goes on. A complete run is left alone.
-template <RunTaskConfig Config> Task task(std::string name, std::string summary,
+template <RunTaskConfig Config> Task task(std::string name, Processes processes, std::string summary,
                                           void (*train)(const Config&, Runtime&, Run&),
                                           std::vector<std::string> may_change = {}) {
   may_change.insert(may_change.end(), {"device", "threads", "checkpoint", "output"});
@@ -33,7 +33,7 @@ template <RunTaskConfig Config> Task task(std::string name, std::string summary,
     if (run.complete()) return log_info("{} is already complete", config.output);
     train(config, runtime, run);
   };
-  return make_task<Config>(std::move(name), std::move(summary), body);
+  return make_task<Config>(std::move(name), processes, std::move(summary), body);
 }
 
 }  // namespace sartor

@@ -47,6 +47,12 @@ void refuse_tasks_of_the_other(const Program& program, const YamlNode& task) {
           task.where, task.scalar, program.other);
 }
 
+void require_processes(const Task& task) {
+  const auto ranks = Ranks::from_environment();
+  require(ranks.world_size == 1 || task.processes == Processes::sharing,
+          "task {} runs in one process, WORLD_SIZE is {}: start it without torchrun", task.name, ranks.world_size);
+}
+
 // Parses the command line and does it. Throws what tasks throw, and CLI::ParseError.
 void run(const Program& program, int argc, const char* const* argv, CLI::App& app) {
   Invocation invocation{.command = {argv, argv + argc}};
@@ -73,8 +79,10 @@ void run(const Program& program, int argc, const char* const* argv, CLI::App& ap
   invocation.document = load_document(invocation.config, changes);
   if (const auto* task = invocation.document.find("task")) refuse_tasks_of_the_other(program, *task);
   const auto chosen = read_choice(invocation.document, "task", names_of(program.tasks));
+  const auto& task = *std::ranges::find(program.tasks, chosen, &Task::name);
+  require_processes(task);
   catch_stop_signals(!Launch::from_environment().id.empty());
-  std::ranges::find(program.tasks, chosen, &Task::name)->run(invocation);
+  task.run(invocation);
 }
 
 // Whether the disk or the rights are in the way, which is for the user to mend.

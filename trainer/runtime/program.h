@@ -2,7 +2,9 @@
 //
 //   int main(int argc, char** argv) {
 //     return sartor::run_program({.name = "sartor-train", .summary = "...", .examples = "...",
-//                                 .tasks = {task("prepare", "Raw tables in, one prepared file out.", prepare), ...}},
+//                                 .tasks = {task("prepare", Processes::one, "Raw tables in, one prepared file out.",
+//                                 prepare),
+//                                           ...}},
 //                                argc, argv);
 //   }
 #pragma once
@@ -32,8 +34,13 @@ struct Invocation {
   bool overwrite = false;
 };
 
+// What several processes that are started together (torchrun) mean to a task: each would do the whole job, which is
+// refused, or they share its work.
+enum class Processes { one, sharing };
+
 struct Task {
   std::string name;
+  Processes processes;
   std::string summary;  // one line for --help
   std::function<std::vector<FieldHelp>()> fields;
   std::function<void(const Invocation&)> run;
@@ -73,9 +80,10 @@ std::vector<std::filesystem::path> paths_to_write(const std::vector<Output>& out
 }  // namespace detail
 
 // A task by what it does with its config and the command line.
-template <TaskConfig Config>
-Task make_task(std::string name, std::string summary, std::function<void(const Config&, const Invocation&)> body) {
+template <TaskConfig Config> Task make_task(std::string name, Processes processes, std::string summary,
+                                            std::function<void(const Config&, const Invocation&)> body) {
   return {.name = std::move(name),
+          .processes = processes,
           .summary = std::move(summary),
           .fields = [] { return field_help<Config>(); },
           .run =
@@ -91,8 +99,9 @@ Task make_task(std::string name, std::string summary, std::function<void(const C
 }
 
 // A task that makes its outputs in one go. Existing ones are refused without --overwrite; there is nothing to --resume.
-template <TaskConfig Config> Task task(std::string name, std::string summary, void (*run)(const Config&, Runtime&)) {
-  return make_task<Config>(std::move(name), std::move(summary),
+template <TaskConfig Config>
+Task task(std::string name, Processes processes, std::string summary, void (*run)(const Config&, Runtime&)) {
+  return make_task<Config>(std::move(name), processes, std::move(summary),
                            [run](const Config& config, const Invocation& invocation) {
                              const datasets::OutputFolders folders(detail::paths_to_write(config.writes(), invocation));
                              Runtime runtime = make_runtime(config);

@@ -58,6 +58,6 @@ int main(int argc, char** argv) {
   return run_program({.name = "toy",
                       .summary = "Trains nothing.",
                       .examples = "  toy --config toy.yaml\n",
-                      .tasks = {make_task<ToyConfig>("toy", "Trains nothing, epoch by epoch.", train)}},
+                      .tasks = {make_task<ToyConfig>("toy", Processes::one, "Trains nothing, epoch by epoch.", train)}},
                      argc, argv);
 }

@@ -134,6 +134,6 @@ int main(int argc, char** argv) {
   return run_program({.name = "toy",
                       .summary = "Trains next to nothing.",
                       .examples = "",
-                      .tasks = {make_task<ToyConfig>("toy", "Trains.", run_toy)}},
+                      .tasks = {make_task<ToyConfig>("toy", Processes::sharing, "Trains.", run_toy)}},
                      argc, argv);
 }

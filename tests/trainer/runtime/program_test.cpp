@@ -72,11 +72,11 @@ class ProgramTest : public testing::WorkingFolderTest {
   }
 
   static Ended run(std::vector<const char*> arguments) {
-    const Program program = {
-        .name = "sartor-pour",
-        .summary = "Pours.",
-        .examples = "  sartor-pour --config pour.yaml\n",
-        .tasks = {task("pour", "From jugs to glasses.", pour), make_task<PourConfig>("fail", "Spills.", fail)}};
+    const Program program = {.name = "sartor-pour",
+                             .summary = "Pours.",
+                             .examples = "  sartor-pour --config pour.yaml\n",
+                             .tasks = {task("pour", Processes::one, "From jugs to glasses.", pour),
+                                       make_task<PourConfig>("fail", Processes::sharing, "Spills.", fail)}};
     arguments.insert(arguments.begin(), "sartor-pour");
     ::testing::internal::CaptureStdout();
     ::testing::internal::CaptureStderr();
@@ -127,6 +127,19 @@ TEST_F(ProgramTest, MistakesOnTheCommandLineAreStatusTwo) {
   refused({"--config", "pour.yaml", "--set", "threads=-1"}, "threads");
   refused({"--config", "pour.yaml", "--resume", "--overwrite"}, "--resume");
   refused({"--config", "pour.yaml", "--resume"}, "nothing to resume");
+}
+
+TEST_F(ProgramTest, ATaskThatSharesNoWorkRefusesSeveralProcesses) {
+  for (const auto& [name, value] : {std::pair("WORLD_SIZE", "2"), {"RANK", "1"}, {"LOCAL_WORLD_SIZE", "2"}}) {
+    setenv(name, value, 1);
+  }
+  const auto refused = run({"--config", "pour.yaml"});
+  const auto shared = run({"--config", "fail.yaml"});
+  for (const char* name : {"WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE"}) unsetenv(name);
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_EQ(refused.err, "sartor-pour: task pour runs in one process, WORLD_SIZE is 2: start it without torchrun\n");
+  EXPECT_FALSE(fs::exists("glass"));
+  EXPECT_EQ(shared.status, 0) << shared.err;
 }
 
 TEST_F(ProgramTest, HelpTeaches) {
