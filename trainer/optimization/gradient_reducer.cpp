@@ -1,6 +1,6 @@
 #include "optimization/gradient_reducer.h"
 
-#include <algorithm>
+#include <ranges>
 #include <string>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/logger.hpp>
@@ -22,7 +22,7 @@ GradientReducer::GradientReducer(const std::vector<Parameter>& parameters, Proce
   if (ranks.size() == 1) return;
   std::vector<at::Tensor> tensors, values;
   std::unordered_map<size_t, std::string> names;
-  for (const auto& [name, tensor, scale] : parameters) {
+  for (const auto& [name, tensor, scale] : std::views::reverse(parameters)) {  // gradients come from the last layer on
     names.emplace(names.size(), name);
     tensors.push_back(tensor);
     values.push_back(tensor.detach());
@@ -31,16 +31,21 @@ GradientReducer::GradientReducer(const std::vector<Parameter>& parameters, Proce
   const std::vector<bool> dense(tensors.size(), false);
   auto buckets = c10d::compute_bucket_assignment_by_size(
       tensors, {static_cast<size_t>(first_bucket_bytes), static_cast<size_t>(bucket_bytes)}, dense);
-  auto& order = std::get<0>(buckets);
-  std::reverse(order.begin(), order.end());  // gradients come from the last layer on
   auto group = c10::intrusive_ptr<c10d::ProcessGroup>::reclaim_copy(ranks.group());
   engine_ = std::unique_ptr<Engine>(new Engine{
-      c10d::Reducer(std::move(tensors), std::move(order), std::move(group), dense, bucket_bytes,
+      c10d::Reducer(std::move(tensors), std::move(std::get<0>(buckets)), std::move(group), dense, bucket_bytes,
                     /*find_unused_parameters=*/false, /*gradient_as_bucket_view=*/false, std::move(names),
                     first_bucket_bytes, /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false, {})});
+  // The engine would note the order of every step's gradients until its buckets are rebuilt in the order of the first
+  // step's. They are rebuilt now, in the order above: a step adds up in the same way whether it is a process's first,
+  // as after --resume, or not.
+  engine_->reducer.push_rebuilt_params_for_all_indices();
+  engine_->reducer.rebuild_buckets();
 }
 
 GradientReducer::~GradientReducer() = default;
+
+bool GradientReducer::order_is_settled() const { return !engine_ || !engine_->reducer.should_rebuild_buckets(); }
 
 void GradientReducer::before_last_backward(const at::Tensor& loss) {
   if (!engine_) return;

@@ -23,6 +23,9 @@ class GradientReducer {
   // rank for itself.
   void before_last_backward(const at::Tensor& loss);
 
+  // Whether the order in which gradients come is settled: until then every step's is noted, in a list that grows.
+  bool order_is_settled() const;
+
  private:
   struct Engine;
   std::unique_ptr<Engine> engine_;
