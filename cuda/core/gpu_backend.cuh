@@ -31,14 +31,14 @@ class GpuBackend final : public Backend {
   void fill_zero(void* memory, size_t bytes) override;
   void synchronize() override;
 
+  void use() const;  // makes this device the calling thread's
+
   cudaStream_t stream() const { return stream_.get(); }
   cublasHandle_t cublas() const { return cublas_.get(); }
   int multiprocessors() const { return multiprocessors_; }
   size_t shared_bytes_per_block() const { return shared_bytes_per_block_; }  // the most that a kernel may opt in to
 
  private:
-  void use() const;  // makes this device the calling thread's
-
   int ordinal_;
   std::string description_;
   int multiprocessors_ = 0;
@@ -47,7 +47,12 @@ class GpuBackend final : public Backend {
   Handle<cublasHandle_t, cublasDestroy> cublas_;
 };
 
-// For the GPU versions of operations, which are called with contexts of a GPU only.
-inline GpuBackend& gpu(Context& context) { return static_cast<GpuBackend&>(context.backend()); }
+// For the GPU versions of operations, which are called with contexts of a GPU only and begin with this: what they
+// launch then runs on that GPU, whichever this thread used before.
+inline GpuBackend& gpu(Context& context) {
+  auto& backend = static_cast<GpuBackend&>(context.backend());
+  backend.use();
+  return backend;
+}
 
 }  // namespace sartor::cuda

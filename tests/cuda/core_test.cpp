@@ -120,5 +120,32 @@ TEST(DeviceBuffer, gpuMemoryThatIsMissingIsSaidAndForgotten) {
   EXPECT_THAT(score.to_host(), ElementsAre(4));
 }
 
+// The memory that was used last is the second device's when the first one works, and the other way round.
+TEST(ContextGpu, EachGpuDoesItsOwnWork) {
+  if (const int devices = gpu_count(); devices < 2) GTEST_SKIP() << "two GPUs are needed, there are " << devices;
+  Context first = Context::gpu(0), second = Context::gpu(1);
+  const std::vector<float> rows = {1, 0, 0, 1, 1, 1};
+  struct Work {
+    Context& context;
+    DeviceBuffer<float> rows, scores;
+    DeviceBuffer<int32_t> found;
+
+    Work(Context& context, const std::vector<float>& values)
+        : context(context), rows(context, std::span(values)), scores(context, 3), found(context, 3) {
+      context.scratch(64 << 20);  // now, so that no later allocation chooses the device
+    }
+    void search() {
+      topk(context, {rows.data(), 3, 2}, {rows.data(), 3, 2}, nullptr, {}, {.k = 1},
+           {3, 1, scores.data(), found.data()});
+    }
+  };
+  Work on_first(first, rows), on_second(second, rows);
+  on_first.search();
+  on_second.search();
+  on_first.search();
+  EXPECT_THAT(on_first.found.to_host(), ElementsAre(0, 1, 2));
+  EXPECT_THAT(on_second.found.to_host(), ElementsAre(0, 1, 2));
+}
+
 }  // namespace
 }  // namespace sartor::cuda
