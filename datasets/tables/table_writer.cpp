@@ -172,7 +172,13 @@ class ParquetForm final : public TableWriter::Form {
                        this->path());
   }
 
+  // Rows with more text than a row group takes go in halves: an array holds less than 2 GiB of it.
   void append(const std::vector<ColumnValues>& values, int64_t rows) override {
+    if (rows > 1 && text_bytes(values) > row_group_bytes) {
+      const int64_t half = rows / 2;
+      append(part(values, 0, half), half);
+      return append(part(values, half, rows - half), rows - half);
+    }
     std::vector<std::shared_ptr<arrow::Array>> arrays;
     for (const ColumnValues& column : values) {
       arrays.push_back(std::visit([&](const auto& span) { return array_of(span); }, column));
@@ -189,6 +195,23 @@ class ParquetForm final : public TableWriter::Form {
   void end() override { check(writer_->Close(), path()); }
 
  private:
+  static int64_t text_bytes(const std::vector<ColumnValues>& values) {
+    int64_t bytes = 0;
+    for (const ColumnValues& column : values) {
+      if (const auto* texts = std::get_if<std::span<const std::string_view>>(&column)) {
+        for (const std::string_view text : *texts) bytes += std::ssize(text);
+      }
+    }
+    return bytes;
+  }
+  static std::vector<ColumnValues> part(const std::vector<ColumnValues>& values, int64_t first, int64_t rows) {
+    std::vector<ColumnValues> some;
+    for (const ColumnValues& column : values) {
+      std::visit([&](const auto& span) { some.emplace_back(span.subspan(first, rows)); }, column);
+    }
+    return some;
+  }
+
   template <class T> std::shared_ptr<arrow::Array> array_of(std::span<const T> values) const {
     typename arrow::CTypeTraits<std::conditional_t<std::same_as<T, std::string_view>, std::string, T>>::BuilderType
         builder;

@@ -7,6 +7,7 @@
 #include <array>
 #include <csignal>
 #include <limits>
+#include <numeric>
 
 #include "datasets/tables_support.h"
 
@@ -128,6 +129,20 @@ TEST_F(TableWriting, LongTextsDoNotWaitInMemory) {
   EXPECT_EQ(file->metadata()->num_row_groups(), 3);  // of 60, 60 and 30 MiB
   EXPECT_EQ(file->metadata()->num_rows(), 150);
   EXPECT_EQ(read_rows({.path = path("t.parquet")}, rejects_).size(), 150);
+}
+
+TEST_F(TableWriting, TextsOfOneAppendDoNotWaitTogetherEither) {
+  TableWriter writer(path("big.parquet"), {{"text", ColumnType::text}, {"n", ColumnType::int64}});
+  const std::string mebibyte(1 << 20, 'x');
+  const std::vector<std::string_view> texts(150, mebibyte);
+  std::vector<int64_t> numbers(texts.size());
+  std::iota(numbers.begin(), numbers.end(), 0);
+  writer.append({texts, numbers});
+  writer.finish();
+  EXPECT_EQ(writer.rows(), 150);
+  const auto file = parquet::ParquetFileReader::OpenFile(path("big.parquet"));
+  EXPECT_EQ(file->metadata()->num_rows(), 150);
+  EXPECT_EQ(file->metadata()->num_row_groups(), 4);  // of 37 or 38 MiB
 }
 
 TEST_F(TableWriting, TableOfNoRows) {
