@@ -8,6 +8,7 @@
 #include "runtime/progress.h"
 #include "runtime/signals.h"
 #include "scoring/item_columns.h"
+#include "scoring/pair_blocks.h"
 #include "scoring/recommender.h"
 #include "tables/presets.h"
 #include "tables/ratings.h"
@@ -15,8 +16,6 @@
 
 namespace sartor::inference {
 namespace {
-
-constexpr int64_t block = 4096;  // users whose lists are in memory
 
 // Ascending indices of the items that the allow and the deny list leave; empty where there is neither.
 std::vector<int32_t> offered_items(const RecommendConfig& config, const FactorModel& model) {
@@ -159,7 +158,7 @@ void recommend(const RecommendConfig& config, Runtime& runtime) {
   };
   const auto add = [&](std::string_view id) {
     ids.emplace_back(id);
-    if (std::ssize(ids) == block) flush();
+    if (std::ssize(ids) == queries_in_block(config.k)) flush();
   };
   if (config.users) {
     for_each_distinct_id(*config.users, add);

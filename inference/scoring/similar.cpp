@@ -8,14 +8,13 @@
 #include "runtime/signals.h"
 #include "scoring/item_columns.h"
 #include "scoring/neighbours.h"
+#include "scoring/pair_blocks.h"
 #include "storage/stored_embeddings.h"
 #include "tables/presets.h"
 #include "tables/table_writer.h"
 
 namespace sartor::inference {
 namespace {
-
-constexpr size_t block = 4096;  // queries whose lists are in memory
 
 // What is compared.
 struct Vectors {
@@ -109,8 +108,8 @@ void similar(const SimilarConfig& config, Runtime& runtime) {
   Neighbours neighbours(runtime.context, rows);
   const std::vector<int32_t> queries = query_indices(config, ids);
   Progress progress(std::string(vectors.of.substr(0, vectors.of.size() - 1)), std::ssize(queries));
-  for (size_t first = 0; first < queries.size(); first += block) {
-    const auto chosen = std::span(queries).subspan(first, std::min(block, queries.size() - first));
+  for_each_block(std::ssize(queries), k, [&](int64_t first, int64_t count) {
+    const auto chosen = std::span(queries).subspan(first, count);
     const RankedItems found = neighbours.find(chosen, k);
     std::vector<std::string_view> id, neighbour;
     std::vector<int64_t> rank;
@@ -123,9 +122,9 @@ void similar(const SimilarConfig& config, Runtime& runtime) {
     const auto more = titles.of(neighbour);
     values.insert(values.end(), more.begin(), more.end());
     table.append(values);
-    progress.update(static_cast<int64_t>(first) + std::ssize(chosen));
+    progress.update(first + count);
     if (const int signal = stop_signal()) throw Stopped(signal, "stopped, nothing written");
-  }
+  });
   table.finish();
   log_info("{}: {} neighbours of {} {}", config.output, table.rows(), queries.size(), vectors.of);
 }

@@ -265,6 +265,27 @@ TEST(TopkCpu, TheSameBitsWhateverTheThreads) {
   }
 }
 
+TEST(TopkCpu, MoreThan2To31Pairs) {
+  constexpr int64_t rows = 46'400;  // by themselves 2'152'960'000 pairs
+  static_assert(rows * rows > std::numeric_limits<int32_t>::max());
+  Context context = Context::cpu();
+  std::vector<float> items(rows), queries(rows);
+  for (int64_t i = 0; i < rows; i++) {
+    items[i] = static_cast<float>(i * 7919 % rows) / rows;
+    queries[i] = i % 2 ? -1.f : 1.f;
+  }
+  items[rows - 1] = 2;
+  items[rows - 2] = -2;
+  const auto query_rows = upload(context, queries), item_rows = upload(context, items);
+  const DeviceBuffer<float> scores(context, rows);
+  const DeviceBuffer<int32_t> ids(context, rows);
+  topk(context, {query_rows.data(), rows, 1}, {item_rows.data(), rows, 1}, nullptr, {},
+       {.k = 1, .similarity = Similarity::dot}, {rows, 1, scores.data(), ids.data()});
+  const auto found = ids.to_host();
+  for (int64_t q = 0; q < rows; q++) ASSERT_EQ(found[q], q % 2 ? rows - 2 : rows - 1) << "query " << q;
+  EXPECT_THAT(scores.to_host(), Each(2.f));
+}
+
 TEST(TopkCpu, InstructionSetsAgree) {
   if (!supported(Isa::v4)) GTEST_SKIP() << "this CPU lacks " << cuda::name(Isa::v4);
   const Inputs inputs{normal_rows(30, 77, 1), normal_rows(400, 77, 2), {}, nullptr};
