@@ -9,6 +9,12 @@
 
 namespace sartor::cuda {
 
+namespace {
+
+std::string in_words(int cuda_version) { return fmt::format("{}.{}", cuda_version / 1000, cuda_version % 1000 / 10); }
+
+}  // namespace
+
 void check_launch(const char* operation) {
   check(cudaGetLastError(), operation);
   static const bool synchronous = std::getenv("SARTOR_SYNC") != nullptr;
@@ -22,8 +28,8 @@ GpuBackend::GpuBackend(int ordinal) : ordinal_(ordinal) {
   int driver = 0;
   check(cudaDriverGetVersion(&driver), "driver version");
   const int architecture = properties.major * 10 + properties.minor;
-  description_ = fmt::format("{}, sm_{}, {} GiB, driver for CUDA {}.{}", properties.name, architecture,
-                             properties.totalGlobalMem >> 30, driver / 1000, driver % 1000 / 10);
+  description_ = fmt::format("{}, sm_{}, {} GiB, driver for CUDA {}", properties.name, architecture,
+                             properties.totalGlobalMem >> 30, in_words(driver));
   if (architecture < SARTOR_LOWEST_ARCHITECTURE) {
     throw std::runtime_error(
         fmt::format("{}: this build needs sm_{} or newer", description_, SARTOR_LOWEST_ARCHITECTURE));
@@ -89,13 +95,26 @@ void GpuBackend::fill_zero(void* memory, size_t bytes) {
   check(cudaMemsetAsync(memory, 0, bytes, stream()), "fill with zeros");
 }
 
-void GpuBackend::synchronize() { check(cudaStreamSynchronize(stream()), "GPU stream"); }
+void GpuBackend::synchronize() {
+  use();
+  check(cudaStreamSynchronize(stream()), "GPU stream");
+}
 
 namespace {
 
-int device_count() {
-  int devices = 0;
-  return cudaGetDeviceCount(&devices) == cudaSuccess ? devices : 0;
+int device_count(std::string& why_not) {
+  int devices = 0, driver = 0, runtime = 0;
+  const cudaError_t status = cudaGetDeviceCount(&devices);
+  if (status == cudaSuccess && devices > 0) return devices;
+  cudaDriverGetVersion(&driver);
+  cudaRuntimeGetVersion(&runtime);
+  if (status == cudaErrorInsufficientDriver && driver > 0) {
+    why_not = fmt::format("the NVIDIA driver is too old: it is for CUDA {}, this build needs one for CUDA {} or newer",
+                          in_words(driver), in_words(runtime));
+  } else {
+    why_not = "no NVIDIA driver or no device answers";
+  }
+  return 0;
 }
 
 }  // namespace

@@ -30,9 +30,9 @@ GpuSearch find_gpu_module() {
 }
 
 int gpu_count(std::string* why_not) {
-  const auto [module, reason] = find_gpu_module();
-  const int devices = module ? module->device_count() : 0;
-  if (why_not) *why_not = module && devices == 0 ? "no NVIDIA driver or no device answers" : reason;
+  auto [module, reason] = find_gpu_module();
+  const int devices = module ? module->device_count(reason) : 0;
+  if (why_not) *why_not = reason;
   return devices;
 }
 

@@ -12,7 +12,7 @@ namespace sartor::cuda {
 // What the module exports as `sartor_gpu_module`. `version` guards against a module of another build.
 struct GpuModule {
   const char* version;
-  int (*device_count)();  // 0 without a driver
+  int (*device_count)(std::string& why_not);  // 0 with the reason where there is none
   Backend* (*open)(int ordinal);
 };
 

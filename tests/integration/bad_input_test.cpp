@@ -33,10 +33,10 @@ class BadInput : public Programs {
 
   // `said` is a regular expression for the one line.
   void refused(const std::string& program, const std::string& config, const std::string& said,
-               const std::vector<std::string>& more = {}) {
+               const std::vector<std::string>& more = {}, const std::vector<std::string>& environment = {}) {
     SCOPED_TRACE(config);
     const auto before = files();
-    const Outcome outcome = run_command(command(program, config, more));
+    const Outcome outcome = run_command(command(program, config, more), environment);
     EXPECT_EQ(outcome.status, 2) << outcome.err;
     EXPECT_THAT(outcome.err, ContainsRegex(said));
     EXPECT_EQ(one_line(outcome.err, program), 1) << outcome.err;
@@ -47,6 +47,11 @@ class BadInput : public Programs {
   }
   void infer_refused(const std::string& config, const std::string& said, const std::vector<std::string>& more = {}) {
     refused("sartor-infer", config, said, more);
+  }
+  // On a GPU that is not there, whether this machine has one or not.
+  void gpu_refused(const std::string& program, const std::string& config) {
+    refused(program, config, "device is cuda: (no NVIDIA driver or no device answers|.*SARTOR_CUDA=OFF)",
+            {"--set", "device=cuda"}, {"CUDA_VISIBLE_DEVICES="});
   }
   static std::string with(std::string config, const std::string& from, const std::string& to) {
     const size_t at = config.find(from);
@@ -174,7 +179,7 @@ TEST_F(BadInput, Runs) {
   train_refused(with(factorize_config, "FOLDER/run", "FOLDER/other"), "other.*resume|no run.*other", {"--resume"});
   train_refused(with(factorize_config, "FOLDER/run", "/proc/run"), "/proc/");
   train_refused(prepare_config, "prepared.h5.*exists");
-  train_refused(with(factorize_config, "FOLDER/run", "FOLDER/gpu"), "GPU|cuda", {"--set", "device=cuda"});
+  gpu_refused("sartor-train", with(factorize_config, "FOLDER/run", "FOLDER/gpu"));
 }
 
 TEST_F(BadInput, Inference) {
@@ -198,6 +203,21 @@ TEST_F(BadInput, Inference) {
   infer_refused(recommend_config, "lists.csv exists");
   EXPECT_EQ(read("lists.csv"), "mine");
 }
+
+#ifndef SARTOR_WITHOUT_CUDA
+TEST_F(BadInput, AnOldDriverIsNamedWithTheVersionThatIsNeeded) {
+  make_run();
+  const std::string said =
+      "the NVIDIA driver is too old: it is for CUDA 12.4, this build needs one for CUDA 13.0 or newer";
+  const std::vector<std::string> old = {"LD_PRELOAD=" + sartor::testing::program("sartor_old_driver.so"),
+                                        "ASAN_OPTIONS=verify_asan_link_order=0"};
+  refused("sartor-infer", recommend_config, "device is cuda: " + said, {"--set", "device=cuda"}, old);
+  const Outcome outcome =
+      run_command(command("sartor-train", factorize_config, {"--overwrite", "--set", "device=auto"}), old);
+  expect_done(outcome);
+  EXPECT_THAT(outcome.err, HasSubstr("(no GPU: " + said + ")"));
+}
+#endif
 
 TEST_F(BadInput, LanguageModels) {
   const std::string words =
@@ -263,7 +283,7 @@ TEST_F(BadInput, Scoring) {
   infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/texts.csv/scores.csv"), "cannot make the folder .*texts.csv");
   infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/model"), "ends in|is a folder");
   infer_refused(config, "there is no job to resume", {"--resume"});
-  infer_refused(config, "GPU|cuda", {"--set", "device=cuda"});
+  gpu_refused("sartor-infer", config);
   write("scores.csv", "mine");
   infer_refused(config, "scores.csv exists: --overwrite replaces it");
   EXPECT_EQ(read("scores.csv"), "mine");

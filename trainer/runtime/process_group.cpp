@@ -6,6 +6,7 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <exception>
 #include <string_view>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
@@ -51,6 +52,7 @@ c10::intrusive_ptr<c10d::Store> open_store(const Ranks& ranks, std::chrono::seco
 struct ProcessGroup::Joined {
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::ProcessGroup> group;
+  c10::intrusive_ptr<c10d::Backend> nccl;  // null for CPUs
 };
 
 ProcessGroup::ProcessGroup(const Ranks& ranks, bool gpu, std::chrono::seconds timeout)
@@ -63,17 +65,25 @@ ProcessGroup::ProcessGroup(const Ranks& ranks, bool gpu, std::chrono::seconds ti
   auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", store), rank_,
                                                           size_, std::move(gloo_options));
   group->setBackend(c10::DeviceType::CPU, Type::GLOO, c10::intrusive_ptr<c10d::Backend>(std::move(gloo)));
+  c10::intrusive_ptr<c10d::Backend> nccl;
   if (gpu) {
     const auto [module, why_not] = find_torch_module();
     if (!module) throw std::runtime_error(why_not);
     const auto nccl_store = c10::make_intrusive<c10d::PrefixStore>("nccl", store);
-    auto nccl = c10::intrusive_ptr<c10d::Backend>::reclaim(module->make_nccl(nccl_store.get(), rank_, size_));
-    group->setBackend(c10::DeviceType::CUDA, Type::NCCL, std::move(nccl));
+    nccl = c10::intrusive_ptr<c10d::Backend>::reclaim(module->make_nccl(nccl_store.get(), rank_, size_, timeout));
+    group->setBackend(c10::DeviceType::CUDA, Type::NCCL, nccl);
   }
-  joined_ = std::make_unique<Joined>(Joined{store, std::move(group)});
+  joined_ = std::make_unique<Joined>(Joined{store, std::move(group), std::move(nccl)});
 }
 
-ProcessGroup::~ProcessGroup() = default;
+// NCCL's communicators are closed in order or, when an exception ends this rank, without waiting for the others.
+ProcessGroup::~ProcessGroup() {
+  if (!joined_ || !joined_->nccl) return;
+  try {
+    std::uncaught_exceptions() > exceptions_ ? joined_->nccl->abort() : joined_->nccl->shutdown();
+  } catch (const std::exception&) {  // of the network, which nobody needs any more
+  }
+}
 
 c10d::ProcessGroup* ProcessGroup::group() { return joined_ ? joined_->group.get() : nullptr; }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,7 +24,8 @@ namespace sartor {
 class ProcessGroup : public Collective {
  public:
   // Joins the ranks through MASTER_ADDR and MASTER_PORT, which torchrun sets; tensors on GPUs go through NCCL, others
-  // through Gloo. Throws std::invalid_argument if there are several ranks and one of the two is missing.
+  // through Gloo. A collective that takes longer than `timeout` fails. Throws std::invalid_argument if there are
+  // several ranks and one of the two is missing.
   ProcessGroup(const Ranks& ranks, bool gpu, std::chrono::seconds timeout);
   ~ProcessGroup() override;
   ProcessGroup(const ProcessGroup&) = delete;
@@ -43,7 +45,8 @@ class ProcessGroup : public Collective {
   struct Joined;
 
   int rank_, size_;
-  int64_t told_ = 0;  // texts
+  int exceptions_ = std::uncaught_exceptions();  // under way when the ranks joined
+  int64_t told_ = 0;                             // texts
   std::unique_ptr<Joined> joined_;
 };
 

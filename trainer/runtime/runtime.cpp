@@ -57,6 +57,7 @@ int choose_gpu(Device device, const Ranks& ranks, Compute compute, std::string& 
   if (compute == Compute::libtorch) {
     const auto found = find_torch_module();
     if (!found.module) return choose_none(device, why_not = found.why_not);
+    if (found.module->device_count(why_not) == 0) return choose_none(device, why_not);
   }
   require(ranks.local_rank < devices, "device is {}: process {} of this machine finds {} GPUs", name_of(device),
           ranks.local_rank, devices);

@@ -3,6 +3,7 @@
 // fixes the answer for the life of the process, and before the load that answer is "no CUDA".
 #pragma once
 
+#include <chrono>
 #include <string>
 
 namespace c10d {
@@ -15,9 +16,10 @@ namespace sartor {
 // What the module exports as `sartor_torch_module`. `version` guards against a module of another build.
 struct TorchModule {
   const char* version;
-  int (*device_count)();  // 0 without a driver
-  // A process group of `size` ranks; the caller owns it (c10::intrusive_ptr::reclaim). Throws c10::Error.
-  c10d::Backend* (*make_nccl)(c10d::Store* store, int rank, int size);
+  int (*device_count)(std::string& why_not);  // 0 with the reason where there is none
+  // A process group of `size` ranks, whose collectives fail after `timeout`; the caller owns it
+  // (c10::intrusive_ptr::reclaim). Throws c10::Error.
+  c10d::Backend* (*make_nccl)(c10d::Store* store, int rank, int size, std::chrono::milliseconds timeout);
 };
 
 struct TorchModuleSearch {

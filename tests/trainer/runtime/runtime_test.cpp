@@ -17,6 +17,8 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <torch/csrc/distributed/c10d/Backend.hpp>
+#include <torch/csrc/distributed/c10d/HashStore.hpp>
 #include <vector>
 
 #include "core/gpu_module.h"
@@ -202,7 +204,10 @@ TEST_F(RuntimeTest, TorchModuleCountsTheDevices) {
   EXPECT_EQ(why_not, "this build has no GPU support (SARTOR_CUDA=OFF)");
 #else
   ASSERT_NE(module, nullptr) << why_not;
-  EXPECT_EQ(module->device_count(), cuda::gpu_count());
+  std::string reason;
+  const int devices = module->device_count(reason);
+  EXPECT_EQ(devices, cuda::gpu_count());
+  EXPECT_EQ(reason.empty(), devices > 0) << reason;
 #endif
 }
 
@@ -223,6 +228,17 @@ TEST_F(RuntimeTest, LibtorchKeepsItsOwnCudaLibrariesWhereTheKernelsAreLoadedFirs
   for (const auto library : {"libcudart", "libcublas", "libcublasLt"}) {
     EXPECT_THAT(mapped(library), ElementsAre(HasSubstr("/site-packages/nvidia/")));
   }
+}
+
+TEST_F(RuntimeTest, GpuProcessGroupsEndTheirCollectivesInTime) {
+  if (cuda::gpu_count() == 0) GTEST_SKIP() << "there is no GPU";
+  const auto [module, why_not] = find_torch_module();
+  ASSERT_NE(module, nullptr) << why_not;
+  const auto store = c10::make_intrusive<c10d::HashStore>();
+  const auto group =
+      c10::intrusive_ptr<c10d::Backend>::reclaim(module->make_nccl(store.get(), 0, 1, std::chrono::seconds(77)));
+  EXPECT_EQ(group->getBackendOptions()->timeout, std::chrono::seconds(77));
+  EXPECT_NO_THROW(group->shutdown());
 }
 
 // Whether ATen, asked now, answers through libtorch_cuda. It will give the same answer from then on.
