@@ -14,17 +14,6 @@ constexpr int query_block = 64;  // queries whose scores are held at once
 
 int64_t padded(int64_t n) { return (n + width - 1) / width * width; }
 
-float sum(Vector x) {
-  float total = 0;
-  for (int i = 0; i < width; i++) total += x[i];
-  return total;
-}
-float largest(Vector x) {
-  float most = x[0];
-  for (int i = 1; i < width; i++) most = x[i] > most ? x[i] : most;
-  return most;
-}
-
 uint64_t mixed(uint64_t x) {  // splitmix64's finaliser
   x += 0x9e3779b97f4a7c15;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
@@ -94,6 +83,7 @@ template <int vectors> void product_columns(const float* a, int64_t a_row, int64
   for (; i + tile_rows <= m; i += tile_rows) {
     product_tile<tile_rows, vectors>(a + i * a_row, a_row, a_column, b, n, k, c + i * n, add);
   }
+  for (; i + 4 <= m; i += 4) product_tile<4, vectors>(a + i * a_row, a_row, a_column, b, n, k, c + i * n, add);
   for (; i + 2 <= m; i += 2) product_tile<2, vectors>(a + i * a_row, a_row, a_column, b, n, k, c + i * n, add);
   for (; i < m; i++) product_tile<1, vectors>(a + i * a_row, a_row, a_column, b, n, k, c + i * n, add);
 }
@@ -118,18 +108,34 @@ template <class T> void load_rows(const T* rows, int64_t stride, int64_t count, 
   }
 }
 
-template <class T> void load_transposed(const T* rows, int64_t stride, int64_t count, int64_t d, float* to) {
-  const int64_t wide = padded(count);
-  float row[width];
-  for (int64_t r = 0; r < count; r++) {
-    for (int64_t c = 0; c < d; c += width) {
-      const int64_t some = d - c < width ? d - c : width;
-      store(row, some == width ? load(rows + r * stride + c) : load_part(rows + r * stride + c, some));
-      for (int64_t i = 0; i < some; i++) to[(c + i) * wide + r] = row[i];
+// Rows become columns: pairs of rows swap blocks of 1, 2, 4 .. elements off the diagonal.
+[[gnu::always_inline]] inline void transpose(Vector (&rows)[width]) {
+  const Integers lanes = indices();
+#pragma GCC unroll 4
+  for (int distance = 1; distance < width; distance *= 2) {
+    const Integers crossed = lanes ^ distance, is_second = (lanes & distance) != 0;
+#pragma GCC unroll 16
+    for (int i = 0; i < width; i++) {
+      if (i & distance) continue;
+      const Vector first = rows[i], second = rows[i + distance];
+      rows[i] = __builtin_shuffle(first, second, is_second ? crossed + width : lanes);
+      rows[i + distance] = __builtin_shuffle(first, second, is_second ? lanes + width : crossed);
     }
   }
-  for (int64_t c = 0; c < d; c++) {
-    for (int64_t r = count; r < wide; r++) to[c * wide + r] = 0;
+}
+
+template <class T> void load_transposed(const T* rows, int64_t stride, int64_t count, int64_t d, float* to) {
+  const int64_t wide = padded(count);
+  for (int64_t r = 0; r < count; r += width) {
+    for (int64_t c = 0; c < d; c += width) {
+      Vector block[width];
+      for (int64_t i = 0; i < width; i++) {
+        const T* row = rows + (r + i) * stride + c;
+        block[i] = r + i >= count ? Vector{} : d - c < width ? load_part(row, d - c) : load(row);
+      }
+      transpose(block);
+      for (int64_t i = 0; i < width && c + i < d; i++) store(to + (c + i) * wide + r, block[i]);
+    }
   }
 }
 
@@ -146,7 +152,11 @@ template <class T> void store_rows(const float* from, int64_t count, int64_t d, 
 // Softmax of scale * scores in place; zero behind the last key.
 void softmax(float* scores, int64_t keys, float scale) {
   const int64_t wide = padded(keys);
-  for (int64_t j = keys; j < wide; j++) scores[j] = -__builtin_inff();
+  if (keys < wide) {  // by a vector: reading one after writing single elements waits for them
+    float* last = scores + wide - width;
+    const Integers kept = indices() < Integers{} + static_cast<int>(keys - (wide - width));
+    store(last, kept ? load(last) : broadcast(-__builtin_inff()));
+  }
   Vector most = load(scores);
   for (int64_t j = width; j < wide; j += width) {
     const Vector x = load(scores + j);

@@ -29,6 +29,28 @@ inline Vector load(const float* p) { return *reinterpret_cast<const AnyVector*>(
 inline Integers load(const int32_t* p) { return *reinterpret_cast<const AnyIntegers*>(p); }
 inline void store(float* p, Vector x) { *reinterpret_cast<AnyVector*>(p) = x; }
 
+inline Integers indices() {  // 0, 1, 2 ..
+  Integers lanes = {};
+  for (int i = 0; i < width; i++) lanes[i] = i;
+  return lanes;
+}
+
+// combine(a, b) of all lanes, in pairs.
+template <class Combine> [[gnu::always_inline]] inline float folded(Vector x, const Combine& combine) {
+  const Integers lanes = indices();
+#pragma GCC unroll 4
+  for (int distance = width / 2; distance > 0; distance /= 2) {
+    x = combine(x, __builtin_shuffle(x, lanes ^ distance));
+  }
+  return x[0];
+}
+inline float sum(Vector x) {
+  return folded(x, [](Vector a, Vector b) { return a + b; });
+}
+inline float largest(Vector x) {
+  return folded(x, [](Vector a, Vector b) { return a > b ? a : b; });
+}
+
 inline Vector load(const Bf16* p) {
   const Halves half = *reinterpret_cast<const AnyHalves*>(p);
   return reinterpret_cast<Vector>(__builtin_convertvector(half, Words) << 16);
