@@ -65,13 +65,19 @@ if(SARTOR_CUDA)
   find_package(CUDAToolkit REQUIRED)
 endif()
 
-# sartor_isa_library(NAME SOURCES ...): the sources once for each instruction set, SARTOR_ISA naming the namespace (v3, v4).
-# Nothing but what stands in that namespace may leave such an object: a test looks for shared weak symbols.
+# sartor_isa_library(NAME LEVELS ... SOURCES ...): the sources once for each instruction set (core/isa.h), SARTOR_ISA naming
+# the namespace. Nothing but what stands in that namespace may leave such an object: a test looks for shared weak symbols.
+set(isa_options_v3 -march=x86-64-v3)
+set(isa_options_v4 -march=x86-64-v4)
+set(isa_options_v4_vnni ${isa_options_v4} -mavx512vnni)
+set(isa_options_v4_bf16 ${isa_options_v4_vnni} -mavx512bf16)
 function(sartor_isa_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LEVELS;SOURCES")
   add_library(${name} INTERFACE)
-  foreach(isa v3 v4)
-    add_library(${name}_${isa} OBJECT ${ARGN})
-    target_compile_options(${name}_${isa} PRIVATE -march=x86-64-${isa} -O3 -mprefer-vector-width=512
+  foreach(isa ${arg_LEVELS})
+    add_library(${name}_${isa} OBJECT ${arg_SOURCES})
+    target_include_directories(${name}_${isa} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+    target_compile_options(${name}_${isa} PRIVATE ${isa_options_${isa}} -O3 -mprefer-vector-width=512
       -Wno-uninitialized -Wno-maybe-uninitialized)  # GCC 12 says so of its own AVX-512 header
     target_compile_definitions(${name}_${isa} PRIVATE SARTOR_ISA=${isa})
     target_sources(${name} INTERFACE $<TARGET_OBJECTS:${name}_${isa}>)

@@ -5,10 +5,16 @@
 
 namespace sartor::cuda {
 
-enum class Isa { v3, v4 };  // x86-64-v3: AVX2 and FMA; x86-64-v4: AVX-512 F, BW, CD, DQ, VL
+// Each includes the one before it.
+enum class Isa {
+  v3,       // x86-64-v3: AVX2 and FMA
+  v4,       // x86-64-v4: AVX-512 F, BW, CD, DQ, VL
+  v4_vnni,  // and AVX512-VNNI: sums of products of 8 bits
+  v4_bf16   // and AVX512-BF16: sums of products of bf16
+};
 
-std::string_view name(Isa isa);  // "x86-64-v3"
-bool supported(Isa isa);         // by this CPU and its operating system
-Isa best_isa();                  // throws std::runtime_error on a CPU without x86-64-v3
+std::string_view name(Isa isa);    // "x86-64-v3"
+bool supported(Isa isa);           // by this CPU and its operating system
+Isa best_isa(Isa most = Isa::v4);  // the best up to `most`; throws std::runtime_error on a CPU without x86-64-v3
 
 }  // namespace sartor::cuda

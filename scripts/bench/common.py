@@ -17,9 +17,11 @@ REPORT = ROOT / "docs" / "benchmarks.md"
 ROUNDS = 5
 PROCESSORS = len(os.sched_getaffinity(0))
 # faiss-cpu's and numpy's OpenBLAS takes new AMD processors for old ones
-AVX512 = "avx512f" in Path("/proc/cpuinfo").read_text().split()
+FLAGS = Path("/proc/cpuinfo").read_text().split()
+AVX512 = "avx512f" in FLAGS
 SKYLAKE = {"OPENBLAS_CORETYPE": "SkylakeX"} if AVX512 else {}
-ISA = "AVX-512" if AVX512 else "AVX2"
+EXTENSIONS = {"avx512_vnni": "VNNI", "avx512_bf16": "BF16", "amx_int8": "AMX"}
+ISA = " ".join(["AVX-512", *(name for flag, name in EXTENSIONS.items() if flag in FLAGS)]) if AVX512 else "AVX2"
 
 
 def run(*command: object, threads: int | None = None, **environment: str) -> str:

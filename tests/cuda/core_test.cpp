@@ -54,6 +54,20 @@ TEST(ParallelFor, RethrowsTheFirstException) {
   }
 }
 
+TEST(Isa, EachIncludesTheOneBeforeIt) {
+  constexpr Isa all[] = {Isa::v3, Isa::v4, Isa::v4_vnni, Isa::v4_bf16};
+  std::set<std::string_view> names;
+  for (const Isa isa : all) {
+    names.insert(name(isa));
+    EXPECT_LE(best_isa(isa), isa);
+    EXPECT_TRUE(supported(best_isa(isa)));
+    if (!supported(isa)) continue;
+    EXPECT_EQ(best_isa(isa), isa);
+    for (const Isa lower : all) EXPECT_TRUE(lower > isa || supported(lower));
+  }
+  EXPECT_EQ(names.size(), 4);
+}
+
 TEST(ContextCpu, DescribesItselfAndRefusesNonsense) {
   EXPECT_THAT(Context::cpu(2).backend().description(), HasSubstr("2 threads"));
   EXPECT_FALSE(Context::cpu().is_gpu());

@@ -8,24 +8,27 @@ namespace sartor::bert::SARTOR_ISA {
 namespace {
 
 #ifdef __AVX512F__
-constexpr int64_t fp32_rows = 12, vnni_rows = 12;  // 24 sums of 32 registers
+constexpr int64_t fp32_rows = 12, group_rows = 12;  // 24 sums of 32 registers
 #else
-constexpr int64_t fp32_rows = 6;  // 12 sums of 16 registers
+constexpr int64_t fp32_rows = 6, group_rows = 3;  // 12 sums of 16 registers
 #endif
 constexpr int64_t fp32_columns = 2 * width;
-constexpr int64_t int8_rows = 3;  // 12 sums of 16 registers
+constexpr int64_t panel_vectors = product_panel / width;
 
 // Calls tile(integral constant of rows, first row): as many as `most` at once, then fewer.
 template <int64_t rows> struct Rows {};
 template <int64_t most, class Tile> void each_tile(int64_t rows, const Tile& tile) {
   int64_t row = 0;
   for (; row + most <= rows; row += most) tile(Rows<most>(), row);
+  if constexpr (most > 4) {
+    for (; row + 4 <= rows; row += 4) tile(Rows<4>(), row);
+  }
   for (; row + 2 <= rows; row += 2) tile(Rows<2>(), row);
   for (; row < rows; row++) tile(Rows<1>(), row);
 }
 
 // A vector of outputs to y, from `column` of the row.
-void put(Vector value, bool with_gelu, int64_t outputs, int64_t column, float* row) {
+template <class T> void put(Vector value, bool with_gelu, int64_t outputs, int64_t column, T* row) {
   if (with_gelu) value = gelu(value);
   const int64_t left = outputs - column;
   if (left >= width) {
@@ -67,25 +70,82 @@ void fp32(const float* x, int64_t rows, const Fp32Weights& w, int64_t first, int
   }
 }
 
+// ---- sums over groups of inputs, 4 bytes of a row with the same of an output in each lane ----
+
+int32_t group_at(const void* values) {
+  int32_t group;
+  __builtin_memcpy(&group, values, sizeof group);
+  return group;
+}
+
+// Adds Products::add(sum, a row's group, an output's) over the `groups` groups of each row.
+template <class Products, int64_t rows>
+[[gnu::always_inline]] inline void sum_groups(const char* left, int64_t groups, const int32_t* panel,
+                                              typename Products::Sum (&results)[rows][panel_vectors]) {
+  typename Products::Sum sums[rows][panel_vectors] = {};  // not in `results`: GCC would store each sum each time
+  for (int64_t g = 0; g < groups; g++) {
+#pragma GCC unroll 16
+    for (int64_t r = 0; r < rows; r++) {
+      const Integers group = Integers{} + group_at(left + 4 * (r * groups + g));
+#pragma GCC unroll 4
+      for (int64_t v = 0; v < panel_vectors; v++) {
+        sums[r][v] = Products::add(sums[r][v], group, load(panel + g * product_panel + v * width));
+#ifndef __AVX512F__
+        asm volatile("" : "+x"(sums[r][v])::"memory");  // one after the other, or GCC runs out of registers
+#endif
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int64_t r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+    for (int64_t v = 0; v < panel_vectors; v++) results[r][v] = sums[r][v];
+  }
+}
+
+// Calls finish(row, column, its panel of sums) for all rows and for the outputs first .. first + count - 1.
+template <class Products, class Finish> void each_sum(const void* left, int64_t rows, int64_t groups,
+                                                      const void* panels, int64_t first, int64_t count,
+                                                      const Finish& finish) {
+  const auto* values = static_cast<const char*>(left);
+  for (int64_t column = first; column < first + count; column += product_panel) {
+    const int32_t* panel = static_cast<const int32_t*>(panels) + column * groups;
+    each_tile<group_rows>(rows, [&]<int64_t some>(Rows<some>, int64_t row) {
+      typename Products::Sum sums[some][panel_vectors];
+      sum_groups<Products, some>(values + 4 * row * groups, groups, panel, sums);
+      for (int64_t r = 0; r < some; r++) finish(row + r, column, sums[r]);
+    });
+  }
+}
+
 // ---- int8 ----
+
+// A vector's values, rounded and shifted, as bytes.
+void put_bytes(Vector scaled, int32_t zero, uint8_t* to) {
+#ifdef __AVX512F__
+  const __m512i shifted = _mm512_add_epi32(_mm512_cvtps_epi32(scaled), _mm512_set1_epi32(zero));
+  const __m128i bytes = _mm512_cvtusepi32_epi8(_mm512_max_epi32(shifted, _mm512_setzero_si512()));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+#else
+  const __m256i shifted = _mm256_add_epi32(_mm256_cvtps_epi32(scaled), _mm256_set1_epi32(zero));
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(shifted), _mm256_extracti128_si256(shifted, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(words, words));
+#endif
+}
 
 void round_rows(const float* x, int64_t rows, int64_t columns, uint8_t* values, float* inverse_scales, int32_t* zeros) {
   const int64_t wide = int8_inputs(columns);
   for (int64_t r = 0; r < rows; r++) {
     const float* row = x + r * columns;
     uint8_t* to = values + r * wide;
-    __m256 lows = _mm256_setzero_ps(), highs = lows;  // 0 is within, so that it is exact
+    Vector lows = {}, highs = {};  // 0 is within, so that it is exact
     int64_t c = 0;
-    for (; c + 8 <= columns; c += 8) {
-      const __m256 v = _mm256_loadu_ps(row + c);
-      lows = _mm256_min_ps(v, lows);
-      highs = _mm256_max_ps(v, highs);
+    for (; c + width <= columns; c += width) {
+      const Vector v = load(row + c);
+      lows = v < lows ? v : lows;
+      highs = v > highs ? v : highs;
     }
-    float low = 0, high = 0;
-    for (int i = 0; i < 8; i++) {
-      low = lows[i] < low ? lows[i] : low;
-      high = highs[i] > high ? highs[i] : high;
-    }
+    float low = -largest(-lows), high = largest(highs);
     for (; c < columns; c++) {
       low = row[c] < low ? row[c] : low;
       high = row[c] > high ? row[c] : high;
@@ -94,14 +154,8 @@ void round_rows(const float* x, int64_t rows, int64_t columns, uint8_t* values, 
     const auto zero = static_cast<int32_t>(__builtin_rintf(-low * scale));
     inverse_scales[r] = 1 / scale;
     zeros[r] = zero;
-    const __m256 factor = _mm256_set1_ps(scale);
-    const __m256i shift = _mm256_set1_epi32(zero);
     c = 0;
-    for (; c + 8 <= columns; c += 8) {
-      const __m256i v = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(row + c), factor)), shift);
-      const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-      _mm_storel_epi64(reinterpret_cast<__m128i*>(to + c), _mm_packus_epi16(words, words));
-    }
+    for (; c + width <= columns; c += width) put_bytes(load(row + c) * broadcast(scale), zero, to + c);
     for (; c < columns; c++) {
       const auto v = static_cast<int32_t>(__builtin_rintf(row[c] * scale)) + zero;
       to[c] = static_cast<uint8_t>(v < 0 ? 0 : v > 255 ? 255 : v);
@@ -110,108 +164,68 @@ void round_rows(const float* x, int64_t rows, int64_t columns, uint8_t* values, 
   }
 }
 
-// Sums of one row and panel to y.
-void finish(const int32_t* sums, const Int8Rows& a, int64_t row, const Int8Weights& w, int64_t first, bool with_gelu,
-            float* y) {
-  const Vector inverse = broadcast(a.inverse_scales[row]);
-#pragma GCC unroll 4
-  for (int64_t j = 0; j < product_panel; j += width) {
-    const Integers sum = load(sums + j) - a.zeros[row] * load(w.sums + first + j);
-    const Vector value = __builtin_convertvector(sum, Vector) * (load(w.scales + first + j) * inverse);
-    put(value + load(w.bias + first + j), with_gelu, w.outputs, first + j, y + row * w.outputs);
+// Adds to each lane the products of four bytes: unsigned ones of a row, signed ones of an output.
+struct Int8Products {
+  using Sum = Integers;
+  [[gnu::always_inline]] static Sum add(Sum sum, Integers left, Integers right) {
+#if defined(__AVX512VNNI__)
+    return reinterpret_cast<Sum>(_mm512_dpbusd_epi32(reinterpret_cast<__m512i>(sum), reinterpret_cast<__m512i>(left),
+                                                     reinterpret_cast<__m512i>(right)));
+#elif defined(__AVX512F__)
+    const __m512i pairs = _mm512_maddubs_epi16(reinterpret_cast<__m512i>(left), reinterpret_cast<__m512i>(right));
+    return sum + reinterpret_cast<Sum>(_mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+#else
+    const __m256i pairs = _mm256_maddubs_epi16(reinterpret_cast<__m256i>(left), reinterpret_cast<__m256i>(right));
+    return sum + reinterpret_cast<Sum>(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#endif
   }
-}
-
-int32_t group_at(const uint8_t* values) {
-  int32_t group;
-  __builtin_memcpy(&group, values, sizeof group);
-  return group;
-}
-
-template <int64_t rows> [[gnu::always_inline]] inline void int8_tile(const Int8Rows& a, int64_t row,
-                                                                     const Int8Weights& w, int64_t first,
-                                                                     const int8_t* panel, bool with_gelu, float* y) {
-  const int64_t wide = int8_inputs(w.inputs);
-  const uint8_t* values = a.values + row * wide;
-  const __m256i ones = _mm256_set1_epi16(1);
-  __m256i sums[rows][4] = {};
-  for (int64_t k = 0; k < wide; k += int8_group) {
-#pragma GCC unroll 3
-    for (int64_t r = 0; r < rows; r++) {
-      const __m256i left = _mm256_set1_epi32(group_at(values + r * wide + k));
-#pragma GCC unroll 4
-      for (int64_t v = 0; v < 4; v++) {
-        const auto* right = reinterpret_cast<const __m256i*>(panel + k * product_panel + 32 * v);
-        const __m256i pairs = _mm256_maddubs_epi16(left, _mm256_load_si256(right));
-        sums[r][v] = _mm256_add_epi32(sums[r][v], _mm256_madd_epi16(pairs, ones));
-        asm volatile("" : "+x"(sums[r][v])::"memory");  // one after the other, or GCC runs out of registers
-      }
-    }
-  }
-#pragma GCC unroll 3
-  for (int64_t r = 0; r < rows; r++) {
-    alignas(64) int32_t whole[product_panel];
-#pragma GCC unroll 4
-    for (int64_t v = 0; v < 4; v++) _mm256_store_si256(reinterpret_cast<__m256i*>(whole + 8 * v), sums[r][v]);
-    finish(whole, a, row + r, w, first, with_gelu, y);
-  }
-}
+};
 
 void int8(const Int8Rows& a, const Int8Weights& w, int64_t first, int64_t count, bool with_gelu, float* y) {
-  for (int64_t column = first; column < first + count; column += product_panel) {
-    const int8_t* panel = w.panels + column * int8_inputs(w.inputs);
-    each_tile<int8_rows>(a.rows, [&]<int64_t some>(Rows<some>, int64_t row) {
-      int8_tile<some>(a, row, w, column, panel, with_gelu, y);
-    });
-  }
-}
-
-#ifdef __AVX512F__
-#define SARTOR_VNNI [[gnu::target("avx512vnni")]]
-
-template <int64_t rows> SARTOR_VNNI void vnni_tile(const Int8Rows& a, int64_t row, const Int8Weights& w, int64_t first,
-                                                   const int8_t* panel, bool with_gelu, float* y) {
-  const int64_t wide = int8_inputs(w.inputs);
-  __m512i sums[rows][2];
-#pragma GCC unroll 16
-  for (int64_t r = 0; r < rows; r++) sums[r][0] = sums[r][1] = _mm512_setzero_si512();
-  const uint8_t* values = a.values + row * wide;
-  for (int64_t k = 0; k < wide; k += int8_group) {
-    const int8_t* right = panel + k * product_panel;
-    const __m512i b0 = _mm512_load_si512(right), b1 = _mm512_load_si512(right + 64);
-#pragma GCC unroll 16
-    for (int64_t r = 0; r < rows; r++) {
-      const __m512i left = _mm512_set1_epi32(group_at(values + r * wide + k));
-      sums[r][0] = _mm512_dpbusd_epi32(sums[r][0], left, b0);
-      sums[r][1] = _mm512_dpbusd_epi32(sums[r][1], left, b1);
+  const auto finish = [&](int64_t row, int64_t column, const Integers* sums) {
+    const Vector inverse = broadcast(a.inverse_scales[row]);
+    for (int64_t v = 0; v < panel_vectors; v++) {
+      const int64_t j = column + v * width;
+      const Integers sum = sums[v] - a.zeros[row] * load(w.sums + j);
+      const Vector value = __builtin_convertvector(sum, Vector) * (load(w.scales + j) * inverse);
+      put(value + load(w.bias + j), with_gelu, w.outputs, j, y + row * w.outputs);
     }
-  }
-#pragma GCC unroll 16
-  for (int64_t r = 0; r < rows; r++) {
-    alignas(64) int32_t whole[product_panel];
-    _mm512_store_si512(whole, sums[r][0]);
-    _mm512_store_si512(whole + 16, sums[r][1]);
-    finish(whole, a, row + r, w, first, with_gelu, y);
-  }
+  };
+  each_sum<Int8Products>(a.values, a.rows, int8_inputs(w.inputs) / int8_group, w.panels, first, count, finish);
 }
 
-SARTOR_VNNI void int8_vnni(const Int8Rows& a, const Int8Weights& w, int64_t first, int64_t count, bool with_gelu,
-                           float* y) {
-  for (int64_t column = first; column < first + count; column += product_panel) {
-    const int8_t* panel = w.panels + column * int8_inputs(w.inputs);
-    int64_t row = 0;
-    for (; row + vnni_rows <= a.rows; row += vnni_rows) vnni_tile<vnni_rows>(a, row, w, column, panel, with_gelu, y);
-    for (; row + 4 <= a.rows; row += 4) vnni_tile<4>(a, row, w, column, panel, with_gelu, y);
-    for (; row < a.rows; row++) vnni_tile<1>(a, row, w, column, panel, with_gelu, y);
+// ---- bf16 ----
+
+#ifdef __AVX512BF16__
+struct Bf16Products {
+  using Sum = Vector;
+  [[gnu::always_inline]] static Sum add(Sum sum, Integers left, Integers right) {
+    return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(left), reinterpret_cast<__m512bh>(right));
   }
+};
+
+void bf16(const uint16_t* x, int64_t rows, const Bf16Weights& w, int64_t first, int64_t count, bool with_gelu,
+          uint16_t* y) {
+  const auto finish = [&](int64_t row, int64_t column, const Vector* sums) {
+    for (int64_t v = 0; v < panel_vectors; v++) {
+      const int64_t j = column + v * width;
+      put(sums[v] + load(w.bias + j), with_gelu, w.outputs, j, y + row * w.outputs);
+    }
+  };
+  each_sum<Bf16Products>(x, rows, bf16_inputs(w.inputs) / bf16_group, w.panels, first, count, finish);
 }
+#else
+constexpr decltype(ProductKernels::bf16) bf16 = nullptr;
+#endif
+
+#ifdef __AVX512VNNI__
+constexpr int32_t largest_weight = 127;
+#else
+constexpr int32_t largest_weight = 63;
 #endif
 
 }  // namespace
 
-extern const ProductKernels product_kernels = {fp32, int8, round_rows, 63};
-#ifdef __AVX512F__
-extern const ProductKernels product_kernels_vnni = {fp32, int8_vnni, round_rows, 127};
-#endif
+extern const ProductKernels product_kernels = {fp32, int8, bf16, round_rows, largest_weight};
 
 }  // namespace sartor::bert::SARTOR_ISA

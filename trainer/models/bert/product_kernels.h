@@ -5,6 +5,8 @@
 //
 //   x_ik = (a_ik - zero_i) / scale_i,  a in 0 .. 255      w_kj = b_kj weight_scale_j,  |b| <= largest_weight
 //   y_ij = (sum_k a_ik b_kj - zero_i sum_k b_kj) weight_scale_j / scale_i + bias_j
+//
+// In bf16 both operands are rounded and sums are fp32, always in the same order.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +16,10 @@ namespace sartor::bert {
 // Outputs stand side by side in panels, of int8 and of fp32; their number is filled up to whole ones of the former.
 constexpr int64_t product_panel = 32;
 constexpr int64_t fp32_panel = 16;
-constexpr int64_t int8_group = 4;  // inputs that one instruction sums
+constexpr int64_t int8_group = 4, bf16_group = 2;  // inputs that one instruction sums
 
 constexpr int64_t int8_inputs(int64_t inputs) { return (inputs + int8_group - 1) / int8_group * int8_group; }
+constexpr int64_t bf16_inputs(int64_t inputs) { return (inputs + bf16_group - 1) / bf16_group * bf16_group; }
 constexpr int64_t panel_outputs(int64_t outputs) {
   return (outputs + product_panel - 1) / product_panel * product_panel;
 }
@@ -36,6 +39,12 @@ struct Int8Weights {
   const float* bias;     // (panel_outputs)
 };
 
+struct Bf16Weights {
+  int64_t inputs, outputs;
+  const uint16_t* panels;  // [panel_outputs / panel][bf16_inputs / group][panel][group]
+  const float* bias;       // (panel_outputs)
+};
+
 struct Int8Rows {
   int64_t rows;
   const uint8_t* values;  // (rows, int8_inputs), 0 beyond the inputs
@@ -49,6 +58,9 @@ struct ProductKernels {
   void (*fp32)(const float* x, int64_t rows, const Fp32Weights& w, int64_t first, int64_t count, bool with_gelu,
                float* y);
   void (*int8)(const Int8Rows& a, const Int8Weights& w, int64_t first, int64_t count, bool with_gelu, float* y);
+  // x (rows, bf16_inputs), finite beyond the inputs. Null where the CPU has no instruction for it.
+  void (*bf16)(const uint16_t* x, int64_t rows, const Bf16Weights& w, int64_t first, int64_t count, bool with_gelu,
+               uint16_t* y);
   // Rounds rows of x (rows, columns) to `values` and its inverse scales and zeros.
   void (*round_rows)(const float* x, int64_t rows, int64_t columns, uint8_t* values, float* inverse_scales,
                      int32_t* zeros);
@@ -63,7 +75,12 @@ extern const ProductKernels product_kernels;
 }
 namespace v4 {
 extern const ProductKernels product_kernels;
-extern const ProductKernels product_kernels_vnni;  // for a CPU with AVX512-VNNI, which x86-64-v4 does not promise
-}  // namespace v4
+}
+namespace v4_vnni {
+extern const ProductKernels product_kernels;
+}
+namespace v4_bf16 {
+extern const ProductKernels product_kernels;
+}
 
 }  // namespace sartor::bert
