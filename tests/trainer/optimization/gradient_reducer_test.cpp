@@ -5,6 +5,8 @@
 #include <ATen/TensorOperators.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstdlib>
 #include <future>
 
 #include "support/ranks.h"
@@ -45,8 +47,9 @@ TEST(GradientReducer, GivesTheMeanAndNotesNoOrderThatGrows) {
   setenv("MASTER_ADDR", "127.0.0.1", 1);
   setenv("MASTER_PORT", std::to_string(testing::free_port()).c_str(), 1);
   auto second = std::async(std::launch::async, reduce_on, 1);
-  const Seen first = reduce_on(0);
-  for (const Seen& seen : {first, second.get()}) {
+  const std::array seen_by_rank = {reduce_on(0), second.get()};
+  for (const char* name : {"MASTER_ADDR", "MASTER_PORT"}) unsetenv(name);
+  for (const Seen& seen : seen_by_rank) {
     EXPECT_TRUE(seen.settled);
     for (int64_t step = 0; step < steps; step++) {
       EXPECT_EQ(seen.weight.at(step), 1.5 * static_cast<double>(step + 1));
