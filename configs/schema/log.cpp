@@ -1,4 +1,4 @@
-#include "runtime/log.h"
+#include "schema/log.h"
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>

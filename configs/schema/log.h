@@ -1,0 +1,23 @@
+// Messages for the person who started the program: on stderr, few, one line each.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+namespace sartor {
+
+namespace detail {
+enum class Level { info, warning };
+void log(Level level, const std::string& text);
+}  // namespace detail
+
+template <class... Values> void log_info(fmt::format_string<Values...> text, Values&&... values) {
+  detail::log(detail::Level::info, fmt::format(text, std::forward<Values>(values)...));
+}
+template <class... Values> void log_warning(fmt::format_string<Values...> text, Values&&... values) {
+  detail::log(detail::Level::warning, fmt::format(text, std::forward<Values>(values)...));
+}
+
+}  // namespace sartor
