@@ -145,7 +145,7 @@ def finetune() -> dict:
     )
     names = {"loss": "losses", "grad_norm": "grad_norms", "learning_rate": "learning_rates"}
     return {
-        "rows": [place for place, _, _ in rows[:320]],  # "sources" of a tokenized file
+        "rows": [place for place, _, _ in rows[:320]],  # "sources" of a tokenized file, less 1
         "start": start,
         **{plural: [float(f"{float(line[name]):.9g}") for line in log] for name, plural in names.items()},
     }

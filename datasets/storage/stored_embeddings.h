@@ -2,7 +2,7 @@
 //
 //   attributes             schema, schema_version, pooling (mean or cls), normalized (0 or 1)
 //   /ids (N) string        of the texts
-//   /rows (N) int64        each text's place among the records of the table that it came from, from 0
+//   /rows (N) int64        each text's row in the table that it came from, from 1, headers and blank lines counted
 //   /vectors (N, H) float32
 #pragma once
 

@@ -9,8 +9,8 @@
 //     ids (T) int32             special tokens and all
 //     second (N) int32          tokens before the second text, whose token type is 1; the row's length without one
 //     labels (N, C) float32     1 for the row's classes and 0 for others, or the number; none for texts alone
-//     sources (N) int64         the row's place among the records of all tables, from 0, headers and blank lines
-//                               not counted
+//     sources (N) int64         the row's number in the files of all tables, one after the other, from 1, headers and
+//                               blank lines counted
 //
 // text/write_texts.h writes it.
 #pragma once

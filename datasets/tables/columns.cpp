@@ -83,13 +83,14 @@ std::shared_ptr<arrow::RecordBatch> stacked(const std::vector<std::shared_ptr<ar
   return arrow::RecordBatch::Make(schema, rows, columns);
 }
 
-void reject_broken_text(ParsedBlock& block) {
+void reject_broken_text(ParsedBlock& block, TextEncoding encoding) {
+  const std::string_view shown = encoding == TextEncoding::utf8 ? "UTF-8" : name_of(encoding);
   std::vector<std::pair<int64_t, BadRecord>> broken;  // by row of the batch
   for (int i = 0; i < block.columns->num_columns(); i++) {
     if (block.columns->column(i)->type_id() != arrow::Type::STRING) continue;
     const auto& column = static_cast<const arrow::StringArray&>(*block.columns->column(i));
     for (const int64_t row : broken_rows(column)) {
-      const std::string reason = fmt::format("{} is not UTF-8", block.columns->column_name(i));
+      const std::string reason = fmt::format("{} is not {}", block.columns->column_name(i), shown);
       broken.push_back({row, {block.records[row], reason, column.GetString(row)}});
     }
   }

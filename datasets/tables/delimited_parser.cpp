@@ -12,26 +12,13 @@
 
 #include "schema/utf8.h"
 #include "tables/arrow_status.h"
+#include "tables/printable.h"
 #include "tables/text_parser.h"
 
 namespace sartor::datasets {
 namespace {
 
 constexpr char long_separator = '\x1f';  // ASCII's unit separator stands in for separators of several characters
-
-std::string latin1_to_utf8(std::string_view text) {
-  std::string out;
-  out.reserve(text.size() + text.size() / 8);
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80) {
-      out += c;
-    } else {
-      out += {static_cast<char>(0xc0 | byte >> 6), static_cast<char>(0x80 | (byte & 0x3f))};
-    }
-  }
-  return out;
-}
 
 std::string with_short_separator(std::string_view text, std::string_view separator) {
   std::string out;
@@ -88,22 +75,19 @@ class DelimitedParser final : public TextParser {
  public:
   DelimitedParser(const std::string& file, const TableLayout& layout, std::string& first_block)
       : file_(file), layout_(layout), form_(csv_form(layout)) {
-    if (layout_.encoding == TextEncoding::automatic) {
-      const bool utf8 = valid_utf8(first_block) == first_block.size();
-      layout_.encoding = utf8 ? TextEncoding::utf8 : TextEncoding::latin1;
-    }
     columns_ = layout.column_names;
     if (layout.format == TableFormat::netflix) {
       columns_ = {"customer", "rating", "date", "movie"};
     } else if (layout.header) {
       read_header(first_block);
     } else if (columns_.empty() && !first_block.empty()) {
-      const size_t count = first_record(decoded(first_block)).first.size();
+      const size_t count = first_record(with_form_separator(first_block)).first.size();
       for (size_t i = 0; i < count; i++) columns_.push_back(fmt::format("f{}", i));
     }
   }
 
   const std::vector<std::string>& columns() const override { return columns_; }
+  int64_t header_records() const override { return header_records_; }
 
   void select(const std::vector<TableColumn>& columns) override {
     std::vector<std::shared_ptr<arrow::Field>> fields;
@@ -116,7 +100,9 @@ class DelimitedParser final : public TextParser {
   }
 
   ParsedBlock parse(std::string text, const std::string& group) const override {
-    text = layout_.format == TableFormat::netflix ? ungrouped(text, group) : decoded(std::move(text));
+    const bool netflix = layout_.format == TableFormat::netflix;
+    const std::string grouped = netflix ? text : "";
+    text = netflix ? ungrouped(text, group) : with_form_separator(std::move(text));
     ParsedBlock block;
     auto form = form_;
     form.invalid_row_handler = [&](const arrow::csv::InvalidRow& row) {
@@ -139,16 +125,18 @@ class DelimitedParser final : public TextParser {
     }
     block.columns = arrow::RecordBatch::Make(schema_, parser.num_rows(), columns);
 
-    // Arrow skips blank lines without a word; fewer records than lines are those, or breaks within quotes.
+    // Arrow skips blank lines without a word: where it has fewer records than lines, some are, or are within quotes.
     const int64_t lines = std::ranges::count(text, '\n') + !text.ends_with('\n');
     const bool as_many = parser.total_num_rows() == lines;
-    number_records(block, as_many ? std::vector<int64_t>() : blank_records(text, form_));
-    reject_broken_text(block);
+    const auto blank = as_many ? std::vector<int64_t>() : blank_records(text, form_);
+    number_records(block, blank);
+    add_empty(block, netflix && !blank.empty() ? blank_records(grouped, form_) : blank);
+    reject_broken_text(block, layout_.encoding);
     return block;
   }
 
  private:
-  // Sets block.records and block.total; block.bad is numbered without the blank records, and ends up with them.
+  // Sets block.records and block.total; block.bad is numbered without the blank records, and ends up counting them.
   static void number_records(ParsedBlock& block, const std::vector<int64_t>& blank) {
     const int64_t found = block.columns->num_rows() + std::ssize(block.bad);
     block.total = found + std::ssize(blank);
@@ -165,14 +153,19 @@ class DelimitedParser final : public TextParser {
     }
   }
 
-  std::string decoded(std::string text) const {
-    if (layout_.encoding == TextEncoding::latin1) text = latin1_to_utf8(text);
-    if (layout_.separator.size() > 1) text = with_short_separator(text, layout_.separator);
-    return text;
+  static void add_empty(ParsedBlock& block, const std::vector<int64_t>& blank) {
+    for (const int64_t record : blank) block.bad.push_back({record, std::string(empty_line), ""});
+    std::ranges::sort(block.bad, {}, &BadRecord::record);
   }
 
-  // Its values, and the bytes that it takes up in `text`.
+  // With a separator of one character, as Arrow needs it.
+  std::string with_form_separator(std::string text) const {
+    return layout_.separator.size() > 1 ? with_short_separator(text, layout_.separator) : text;
+  }
+
+  // Its values, none if there is no record, and the bytes that it takes up in `text`.
   std::pair<std::vector<std::string>, size_t> first_record(const std::string& text) const {
+    if (without_break(text).empty()) return {{}, text.size()};
     arrow::csv::BlockParser parser(form_, /*num_cols=*/-1, /*first_row=*/1, /*max_num_rows=*/1);
     uint32_t bytes = 0;
     check(parser.ParseFinal(text, &bytes), file_);
@@ -186,9 +179,14 @@ class DelimitedParser final : public TextParser {
   }
 
   void read_header(std::string& first_block) {
-    require(!first_block.empty(), "{} is empty; a header is expected", file_);
-    const size_t bytes = first_record(first_block).second;
-    columns_ = first_record(decoded(first_block.substr(0, bytes))).first;
+    const auto [values, bytes] = first_record(first_block);
+    require(!values.empty(), "{} is empty; a header is expected", file_);
+    const std::string header = first_block.substr(0, bytes);
+    require(valid_utf8(header) == header.size(), "{}: its header is not {}: {}; give its encoding, or auto", file_,
+            name_of(layout_.encoding), printable(without_break(header), 100));
+    columns_ = first_record(with_form_separator(header)).first;
+    const size_t begin = std::min(header.find_first_not_of("\r\n"), header.size());
+    header_records_ = 1 + std::count(header.begin(), header.begin() + static_cast<int64_t>(begin), '\n');
     first_block.erase(0, bytes);
     if (layout_.typed_header) {
       for (std::string& name : columns_) name.resize(std::min(name.rfind(':'), name.size()));
@@ -199,6 +197,7 @@ class DelimitedParser final : public TextParser {
   TableLayout layout_;
   arrow::csv::ParseOptions form_;
   std::vector<std::string> columns_;
+  int64_t header_records_ = 0;
   std::vector<int32_t> positions_;  // of the selected among columns_
   std::shared_ptr<arrow::Schema> schema_;
 };

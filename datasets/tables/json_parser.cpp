@@ -1,46 +1,47 @@
-#include <arrow/buffer.h>
-#include <arrow/json/api.h>
+#include <arrow/builder.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 
 #include "tables/arrow_status.h"
+#include "tables/json_scanner.h"
+#include "tables/printable.h"
 #include "tables/text_parser.h"
 
 namespace sartor::datasets {
 namespace {
 
 constexpr int64_t sampled_lines = 100;
+constexpr std::string_view space = " \t\r\n";
 
-bool blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == text.npos; }
+bool blank(std::string_view text) { return text.find_first_not_of(space) == text.npos; }
 
-// Bytes of the first `count` lines, or of all.
-size_t lines_end(std::string_view text, int64_t count) {
-  size_t end = 0;
-  for (; count > 0 && end < text.size(); count--) end = std::min(text.find('\n', end), text.size() - 1) + 1;
-  return end;
+// The first line, which is taken off the text.
+std::string_view take_line(std::string_view& text) {
+  const size_t end = text.find('\n');
+  const std::string_view line = text.substr(0, end);
+  text.remove_prefix(end == text.npos ? text.size() : end + 1);
+  return line;
 }
 
-int64_t lines_in(std::string_view text) {
-  return std::ranges::count(text, '\n') + (!text.empty() && text.back() != '\n');
-}
-
-arrow::Result<std::shared_ptr<arrow::RecordBatch>> parse_lines(std::string_view text, arrow::json::ParseOptions form) {
-  return arrow::json::ParseOne(std::move(form), std::make_shared<arrow::Buffer>(text));
-}
-
-// JSON Lines by Arrow. Its parser refuses a block for one bad line, so a refused block is halved until that line is
-// alone. A column has the kind, text or number, that it has in the first lines; where it has another it is a bad line.
+// JSON Lines. Values become text: ids keep all their digits, and a column may hold texts and numbers.
 class JsonParser final : public TextParser {
  public:
-  JsonParser(const std::string& file, std::string_view first_block) : file_(file) {
+  JsonParser(const std::string& file, TextEncoding encoding, std::string_view first_block)
+      : file_(file), encoding_(encoding) {
+    const std::string_view all = first_block.substr(std::min(first_block.find_first_not_of(space), first_block.size()));
+    const auto add_column = [&](std::string_view name, JsonKind, std::string_view) {
+      if (std::ranges::find(columns_, name) == columns_.end()) columns_.emplace_back(name);
+    };
     for (int64_t line = 0; line < sampled_lines && !first_block.empty(); line++) {
-      const size_t end = lines_end(first_block, 1);
-      if (const auto sample = parse_lines(first_block.substr(0, end), {}); sample.ok()) add_kinds(*(*sample)->schema());
-      first_block.remove_prefix(end);
+      scan_json_object(take_line(first_block), add_column);
     }
+    require(!columns_.empty() || all.empty(), "{}: none of the first {} lines is a JSON object with columns: {}", file,
+            sampled_lines, printable(all, 60));
   }
 
   const std::vector<std::string>& columns() const override { return columns_; }
@@ -48,78 +49,106 @@ class JsonParser final : public TextParser {
   void select(const std::vector<TableColumn>& columns) override {
     selected_ = columns;
     std::vector<std::shared_ptr<arrow::Field>> fields;
-    for (const TableColumn& column : columns) {
-      const auto at = std::ranges::find(columns_, column.name) - columns_.begin();
-      fields.push_back(arrow::field(column.name, kind_to_read(column, *kinds_[at])));
-    }
+    for (const TableColumn& column : columns) fields.push_back(arrow::field(column.name, arrow::utf8()));
     schema_ = arrow::schema(fields);
   }
 
   ParsedBlock parse(std::string text, const std::string&) const override {
     ParsedBlock block;
-    std::vector<std::shared_ptr<arrow::RecordBatch>> parts;
-    parse_part(text, block, parts);
-    block.columns = normalised(*stacked(parts, schema_, file_), selected_, file_);
-    reject_broken_text(block);
+    Record record(selected_);
+    std::vector<arrow::StringBuilder> columns(selected_.size());
+    for (std::string_view rest = text; !rest.empty(); block.total++) {
+      const std::string_view line = take_line(rest);
+      if (blank(line)) {
+        block.bad.push_back({block.total, std::string(empty_line), ""});
+      } else if (std::string reason = record.read(line); !reason.empty()) {
+        block.bad.push_back({block.total, std::move(reason), std::string(line)});
+      } else {
+        block.records.push_back(block.total);
+        for (size_t i = 0; i < columns.size(); i++) append(record.value(i), columns[i]);
+      }
+    }
+    std::vector<std::shared_ptr<arrow::Array>> arrays;
+    for (arrow::StringBuilder& column : columns) arrays.push_back(value_of(column.Finish(), file_));
+    block.columns = arrow::RecordBatch::Make(schema_, std::ssize(block.records), arrays);
+    reject_broken_text(block, encoding_);
     return block;
   }
 
  private:
-  void add_kinds(const arrow::Schema& schema) {
-    for (const auto& field : schema.fields()) {
-      const auto at = std::ranges::find(columns_, field->name()) - columns_.begin();
-      if (at == std::ssize(columns_)) {
-        columns_.push_back(field->name());
-        kinds_.push_back(field->type());
-      } else if (kinds_[at]->id() == arrow::Type::NA) {
-        kinds_[at] = field->type();
+  // The selected values of a line.
+  class Record {
+   public:
+    explicit Record(const std::vector<TableColumn>& selected) : selected_(selected), values_(selected.size()) {}
+
+    // Returns why the line cannot be used; "" if it can.
+    std::string read(std::string_view line) {
+      for (Value& value : values_) value.given = value.null = false;
+      reason_.clear();
+      const bool whole = scan_json_object(line, [&](std::string_view name, JsonKind kind, std::string_view text) {
+        for (size_t i = 0; i < selected_.size(); i++) {
+          if (selected_[i].name == name) set(selected_[i], kind, text, values_[i]);
+        }
+      });
+      return whole ? reason_ : "not a JSON object";
+    }
+
+    // None for null and what is not there.
+    std::optional<std::string_view> value(size_t i) const {
+      const Value& value = values_[i];
+      return value.given && !value.null ? std::optional<std::string_view>(value.text) : std::nullopt;
+    }
+
+   private:
+    struct Value {
+      bool given = false, null = false;
+      std::string text;
+    };
+
+    void set(const TableColumn& column, JsonKind kind, std::string_view text, Value& value) {
+      if (kind == JsonKind::array || kind == JsonKind::object) {
+        reason_ = fmt::format("{} holds {}", column.name, kind == JsonKind::array ? "an array" : "an object");
+      } else if (std::exchange(value.given, true)) {
+        reason_ = fmt::format("{} is given twice", column.name);
       }
+      value.null = kind == JsonKind::null;
+      value.text = text;
+      if (kind == JsonKind::boolean && !column.text) value.text.assign(1, text == "true" ? '1' : '0');
     }
-  }
 
-  // Numbers are whole only as ids: values and times may get a fraction after the first lines.
-  std::shared_ptr<arrow::DataType> kind_to_read(const TableColumn& column, const arrow::DataType& kind) const {
-    require(kind.num_fields() == 0, "{}: column '{}' holds {}; text or numbers are expected", file_, column.name,
-            kind.ToString());
-    if (kind.id() == arrow::Type::INT64) return column.text ? arrow::int64() : arrow::float64();
-    if (kind.id() == arrow::Type::DOUBLE) return arrow::float64();
-    if (kind.id() == arrow::Type::BOOL) return arrow::boolean();
-    return arrow::utf8();  // dates too
-  }
+    const std::vector<TableColumn>& selected_;
+    std::vector<Value> values_;
+    std::string reason_;
+  };
 
-  void parse_part(std::string_view text, ParsedBlock& block,
-                  std::vector<std::shared_ptr<arrow::RecordBatch>>& parts) const {
-    const int64_t lines = lines_in(text), begin = block.total;
-    arrow::json::ParseOptions form;
-    form.explicit_schema = schema_;
-    form.unexpected_field_behavior = arrow::json::UnexpectedFieldBehavior::Ignore;
-    const auto parsed = parse_lines(text, form);
-    if (parsed.ok() && (*parsed)->num_rows() == lines) {
-      parts.push_back(*parsed);
-      block.total += lines;
-      for (int64_t record = begin; record < block.total; record++) block.records.push_back(record);
-    } else if (lines > 1) {
-      const size_t half = lines_end(text, lines / 2);
-      parse_part(text.substr(0, half), block, parts);
-      parse_part(text.substr(half), block, parts);
-    } else {
-      if (!blank(text))
-        block.bad.push_back({begin, "not a JSON object with values of the columns' kinds", std::string(text)});
-      block.total++;
-    }
+  void append(std::optional<std::string_view> value, arrow::StringBuilder& column) const {
+    check(value ? column.Append(*value) : column.AppendNull(), file_);
   }
 
   std::string file_;
+  TextEncoding encoding_;
   std::vector<std::string> columns_;
-  std::vector<std::shared_ptr<arrow::DataType>> kinds_;  // of columns_
   std::vector<TableColumn> selected_;
   std::shared_ptr<arrow::Schema> schema_;
 };
 
 }  // namespace
 
-std::unique_ptr<TextParser> make_json_parser(const std::string& file, const std::string& first_block) {
-  return std::make_unique<JsonParser>(file, first_block);
+void require_json_lines(const std::string& file, std::string_view beginning) {
+  const size_t first = beginning.find_first_not_of(space);
+  if (first == beginning.npos) return;
+  beginning.remove_prefix(first);
+  require(beginning.front() != '[',
+          "{} is a JSON array; JSON Lines, one object a line, are expected: jq -c '.[]' {} makes them", file, file);
+  const std::string_view line = beginning.substr(0, beginning.find('\n'));
+  require(line.front() != '{' || line.find_first_not_of(space, 1) != line.npos || line.size() == beginning.size(),
+          "{} has JSON over several lines; JSON Lines, one object a line, are expected: jq -c . {} makes them", file,
+          file);
+}
+
+std::unique_ptr<TextParser> make_json_parser(const std::string& file, TextEncoding encoding,
+                                             const std::string& first_block) {
+  return std::make_unique<JsonParser>(file, encoding, first_block);
 }
 
 }  // namespace sartor::datasets

@@ -10,6 +10,7 @@
 
 #include "tables/arrow_status.h"
 #include "tables/table_file.h"
+#include "tables/table_files.h"
 
 namespace sartor::datasets {
 namespace {
@@ -19,6 +20,7 @@ constexpr int64_t batch_rows = 1 << 16, buffer_bytes = 1 << 20;
 class ParquetFile final : public TableReader::File {
  public:
   explicit ParquetFile(const std::string& name) : name_(name) {
+    require(!readable_once(name), "{}: Parquet is not read from its beginning to its end; give a file", name);
     parquet::ReaderProperties bytes;
     bytes.enable_buffered_stream();  // a part of a row group at a time
     bytes.set_buffer_size(buffer_bytes);

@@ -1,13 +1,13 @@
 #include "tables/presets.h"
 
 #include <fnmatch.h>
-#include <glob.h>
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
 
 #include "schema/messages.h"
+#include "tables/printable.h"
 
 namespace sartor::datasets {
 namespace {
@@ -94,14 +94,14 @@ const std::vector<KnownFiles>& known_files() {
 // The file's name without folder and compression: "ratings.csv" for "data/ratings.csv.gz".
 std::string plain_name(const std::string& file) {
   const std::filesystem::path name = std::filesystem::path(file).filename();
-  const bool compressed = name.extension() == ".gz" || name.extension() == ".bz2" || name.extension() == ".zst";
-  return compressed ? name.stem() : name;
+  const std::string ending = ending_of(name);
+  return ending == ".gz" || ending == ".bz2" || ending == ".zst" ? name.stem() : name;
 }
 
 const KnownFiles* known_file(TablePreset preset, const std::string& file) {
   const std::string name = plain_name(file);
   const auto known = std::ranges::find_if(known_files(), [&](const KnownFiles& files) {
-    return files.preset == preset && fnmatch(files.pattern, name.c_str(), 0) == 0;
+    return files.preset == preset && fnmatch(files.pattern, name.c_str(), FNM_CASEFOLD) == 0;
   });
   return known == known_files().end() ? nullptr : &*known;
 }
@@ -114,7 +114,7 @@ TableFormat format_by_name(const std::string& file) {
                                                                       {".ndjson", TableFormat::jsonl},
                                                                       {".json", TableFormat::jsonl},
                                                                       {".parquet", TableFormat::parquet}});
-  const std::string ending = std::filesystem::path(plain_name(file)).extension();
+  const std::string ending = ending_of(plain_name(file));
   const auto found = std::ranges::find(endings, ending, &Choice<TableFormat>::first);
   require(found != endings.end(), "{}: its name does not tell its format; give it as format, or a preset", file);
   return found->second;
@@ -135,7 +135,7 @@ std::string default_separator(TableFormat format) {
 
 std::string joined(const Names& names) {
   std::string text;
-  for (const std::string& name : names) (text += text.empty() ? "" : ", ") += name;
+  for (const std::string& name : names) (text += text.empty() ? "" : ", ") += printable(name, 100);
   return text;
 }
 
@@ -148,6 +148,8 @@ TableLayout layout_of(const TableConfig& config, const std::string& file) {
   TableFormat format = config.format;
   if (format == TableFormat::automatic) format = known ? known->format : format_by_name(file);
 
+  require(config.decimal == DecimalMark::point || format != TableFormat::jsonl,
+          "{}: decimal is a comma, but numbers of JSON have a point", file);
   TableLayout layout;
   const bool bare = format == TableFormat::double_colon || format == TableFormat::pipe;
   layout.separator = default_separator(format);
@@ -158,6 +160,7 @@ TableLayout layout_of(const TableConfig& config, const std::string& file) {
     layout.header = known->header && config.column_names.empty();
     layout.column_names = known->column_names;
     layout.encoding = known->encoding;
+    if (known->encoding != TextEncoding::utf8) layout.otherwise = TextEncoding::latin1;
     layout.quote = known->quote.value_or(layout.quote);
     layout.typed_header = config.preset == TablePreset::recbole;
   }
@@ -176,7 +179,7 @@ TableLayout layout_of(const TableConfig& config, const std::string& file) {
 void require_column(const std::string& file, const std::string& name, const Names& available) {
   const auto count = std::ranges::count(available, name);
   const std::vector<std::string_view> known(available.begin(), available.end());
-  require(!available.empty(), "{}: no column '{}', the file is empty", file, name);
+  require(!available.empty(), "{}: no column '{}', the file is empty", file, printable(name, 100));
   require(count > 0, "{}: no column '{}'{}; its columns are {}", file, name, did_you_mean(name, known),
           joined(available));
   require(count == 1, "{}: column '{}' stands there {} times", file, name, count);
@@ -235,29 +238,6 @@ ItemColumns item_columns(const ItemTableConfig& config, const std::string& file,
   require_column(file, columns.id, available);
   for (const std::string& name : columns.values) require_column(file, name, available);
   return columns;
-}
-
-std::vector<std::string> table_files(const TableConfig& config) {
-  if (std::filesystem::exists(config.path)) {
-    require(!std::filesystem::is_directory(config.path), "{} is a folder; give a file or a pattern such as {}",
-            config.path, (std::filesystem::path(config.path) / "*.parquet").string());
-    return {config.path};
-  }
-  glob_t found{};
-  const int status = glob(config.path.c_str(), 0, nullptr, &found);
-  std::vector<std::string> files(found.gl_pathv, found.gl_pathv + (status == 0 ? found.gl_pathc : 0));
-  globfree(&found);
-  require(!files.empty(), "{}: no such file", config.path);
-  return files;
-}
-
-std::vector<std::filesystem::path> files_to_read(const TableConfig& config) {
-  try {
-    const auto files = table_files(config);
-    return {files.begin(), files.end()};
-  } catch (const std::invalid_argument&) {
-    return {config.path};
-  }
 }
 
 }  // namespace sartor::datasets

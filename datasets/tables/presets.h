@@ -1,12 +1,13 @@
 // What a table's preset and format stand for, file by file.
 #pragma once
 
-#include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tables/table_config.h"
+#include "tables/table_files.h"
 
 namespace sartor::datasets {
 
@@ -18,6 +19,7 @@ struct TableLayout {
   bool header = true;
   bool typed_header = false;  // names carry a type that is no part of them: user_id:token
   TextEncoding encoding = TextEncoding::utf8;
+  std::optional<TextEncoding> otherwise = {};  // what files of the preset are in that are not UTF-8
   std::vector<std::string> column_names = {};
 };
 
@@ -36,12 +38,6 @@ struct ItemColumns {
 };
 ItemColumns item_columns(const ItemTableConfig& config, const std::string& file,
                          const std::vector<std::string>& available);
-
-// Files that config.path stands for, in order of name. Throws std::invalid_argument if there are none.
-std::vector<std::string> table_files(const TableConfig& config);
-
-// The same as paths; config.path itself where table_files() throws.
-std::vector<std::filesystem::path> files_to_read(const TableConfig& config);
 
 // Throws std::invalid_argument unless `name` stands among `available` exactly once; says which names there are.
 void require_column(const std::string& file, const std::string& name, const std::vector<std::string>& available);

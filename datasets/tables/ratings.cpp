@@ -9,6 +9,7 @@
 #include <cmath>
 #include <optional>
 
+#include "tables/decimal.h"
 #include "tables/presets.h"
 #include "tables/table_reader.h"
 
@@ -25,7 +26,7 @@ std::string_view trimmed(std::string_view text) {
   return begin == text.npos ? "" : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
 }
 
-template <class Number> bool parse_number(std::string_view text, Number& number) {
+bool parse_integer(std::string_view text, int64_t& number) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   return error == std::errc() && end == text.data() + text.size();
 }
@@ -47,7 +48,7 @@ struct Cell {
   }
 };
 
-Reason parse_value(const Cell& cell, float& value) {
+Reason parse_value(const Cell& cell, DecimalMark mark, float& value) {
   double number = 0;
   switch (cell.column.type_id()) {
     case arrow::Type::INT64:
@@ -57,7 +58,7 @@ Reason parse_value(const Cell& cell, float& value) {
       number = as<arrow::DoubleArray>(cell.column).Value(cell.i);
       break;
     case arrow::Type::STRING:
-      if (parse_number(cell.text(), number)) break;
+      if (parse_decimal(cell.text(), mark, number)) break;
       [[fallthrough]];
     default:
       return "value is not a number";
@@ -98,7 +99,7 @@ bool parse_date(std::string_view text, int64_t& seconds) {
   return true;
 }
 
-Reason parse_time(const Cell& cell, TimeUnit unit, int64_t& seconds) {
+Reason parse_time(const Cell& cell, TimeUnit unit, DecimalMark mark, int64_t& seconds) {
   if (cell.missing()) return "time is missing";
   const int64_t divisor = per_second(unit);
   switch (cell.column.type_id()) {
@@ -113,9 +114,9 @@ Reason parse_time(const Cell& cell, TimeUnit unit, int64_t& seconds) {
       break;
     default: {
       const std::string_view text = cell.text();
-      if (parse_number(text, seconds)) return seconds = floor_divided(seconds, divisor), nullptr;
+      if (parse_integer(text, seconds)) return seconds = floor_divided(seconds, divisor), nullptr;
       double number;
-      if (parse_number(text, number) && seconds_of(number, divisor, seconds)) return nullptr;
+      if (parse_decimal(text, mark, number) && seconds_of(number, divisor, seconds)) return nullptr;
       if (parse_date(text, seconds)) return nullptr;
     }
   }
@@ -175,12 +176,15 @@ class TableRatings final : public RatingSource {
   };
 
   Fault read_row(const Columns& columns, int64_t i, float& value, int64_t& time) const {
-    if (columns.users.GetView(i).empty()) return {"user is missing"};
-    if (columns.items.GetView(i).empty()) return {"item is missing"};
+    const std::string_view user = columns.users.GetView(i), item = columns.items.GetView(i);
+    if (user.empty()) return {"user is missing"};
+    if (item.empty()) return {"item is missing"};
+    if (user.find('\0') != user.npos) return {"user holds a zero byte", &columns.users};
+    if (item.find('\0') != item.npos) return {"item holds a zero byte", &columns.items};
     if (columns.values) {
       const Cell cell{*columns.values, i};
       if (!cell.missing()) {
-        if (const Reason reason = parse_value(cell, value)) return {reason, columns.values};
+        if (const Reason reason = parse_value(cell, config_.table.decimal, value)) return {reason, columns.values};
       } else if (!config_.fill) {
         return {"value is missing"};
       }
@@ -188,7 +192,8 @@ class TableRatings final : public RatingSource {
     if (value < static_cast<float>(config_.least_value())) return {below_minimum(), columns.values};
     if (value > static_cast<float>(config_.greatest_value())) return {above_maximum(), columns.values};
     if (!columns.times) return {};
-    return {parse_time({*columns.times, i}, names_.time_unit.value_or(TimeUnit::seconds), time), columns.times};
+    const TimeUnit unit = names_.time_unit.value_or(TimeUnit::seconds);
+    return {parse_time({*columns.times, i}, unit, config_.table.decimal, time), columns.times};
   }
 
   Reason below_minimum() const {

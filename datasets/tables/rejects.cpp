@@ -5,31 +5,16 @@
 #include <cerrno>
 #include <system_error>
 
-#include "schema/utf8.h"
+#include "tables/printable.h"
 
 namespace sartor::datasets {
 namespace {
 
-constexpr size_t kept_bytes = 1000;
+constexpr size_t kept_bytes = 1000, shown_bytes = 80;
 
-std::string escaped(std::string_view text) {
-  static constexpr std::string_view special = "\t\n\r\\", letters = "tnr\\";
-  const std::string_view kept = text.substr(0, kept_bytes);
-  std::string out;
-  size_t valid = valid_utf8(kept);  // bytes of it from the start
-  for (size_t i = 0; i < kept.size(); i++) {
-    const auto byte = static_cast<unsigned char>(kept[i]);
-    const bool broken = i == valid;
-    if (const size_t known = special.find(kept[i]); known != special.npos) {
-      out += {'\\', letters[known]};
-    } else if (broken || byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\x{:02x}", byte);
-    } else {
-      out += kept[i];
-    }
-    if (broken) valid = i + 1 + valid_utf8(kept.substr(i + 1));
-  }
-  return text.size() > kept_bytes ? out + "..." : out;
+std::string described(std::string_view file, int64_t row, std::string_view reason, std::string_view text) {
+  return fmt::format("{}: row {}: {}{}", printable(file, kept_bytes), row, reason,
+                     text.empty() ? "" : ", found " + printable(text, shown_bytes));
 }
 
 }  // namespace
@@ -43,15 +28,34 @@ Rejects::Rejects(const std::filesystem::path& path, Unfit unfit)
 }
 
 void Rejects::add(std::string_view file, int64_t row, std::string_view reason, std::string_view text) {
-  require(unfit_ == Unfit::reject, "{}: record {}: {}{}", file, row, reason,
-          text.empty() ? "" : ", found " + escaped(text));
+  require(unfit_ == Unfit::reject || reason == empty_line, "{}", described(file, row, reason, text));
   total_++;
-  const auto count = counts_.find(reason);
-  count == counts_.end() ? counts_.emplace(reason, 1).first->second : ++count->second;
+  const auto known = counts_.find(reason);
+  if (known != counts_.end()) {
+    ++known->second;
+  } else {
+    counts_.emplace(reason, 1);
+    examples_.push_back({std::string(reason), described(file, row, reason, text)});
+  }
   if (!file_) return;
   errno = 0;
-  out_ << fmt::format("{}\t{}\t{}\t{}\n", escaped(file), row, reason, escaped(text));
+  out_ << fmt::format("{}\t{}\t{}\t{}\n", printable(file, kept_bytes), row, reason, printable(text, kept_bytes));
   check_written();
+}
+
+std::string Rejects::examples() const {
+  std::string text;
+  for (const auto& [reason, example] : examples_) {
+    text += fmt::format("{}{} ({})", text.empty() ? "" : "; ", example, counts_.find(reason)->second);
+  }
+  return text;
+}
+
+void Rejects::refuse_all() {
+  if (total_ == 0) throw std::invalid_argument("no row could be used: the tables are empty");
+  const std::string where = file_ ? fmt::format("; {} has them", file_->target().string()) : "";
+  finish();
+  throw std::invalid_argument(fmt::format("no row could be used, {} were rejected: {}{}", total_, examples(), where));
 }
 
 void Rejects::finish() {

@@ -34,11 +34,23 @@ constexpr auto choices(TablePreset) {
                                              {"amazon_reviews", TablePreset::amazon_reviews}});
 }
 
-enum class TextEncoding { utf8, latin1, automatic };
+enum class TextEncoding { utf8, utf16, gb18030, latin1, windows_1252, automatic };
 
 constexpr auto choices(TextEncoding) {
-  return std::to_array<Choice<TextEncoding>>(
-      {{"utf-8", TextEncoding::utf8}, {"latin-1", TextEncoding::latin1}, {"auto", TextEncoding::automatic}});
+  return std::to_array<Choice<TextEncoding>>({{"utf-8", TextEncoding::utf8},
+                                              {"utf-16", TextEncoding::utf16},
+                                              {"gb18030", TextEncoding::gb18030},
+                                              {"gbk", TextEncoding::gb18030},  // parts of it
+                                              {"gb2312", TextEncoding::gb18030},
+                                              {"latin-1", TextEncoding::latin1},
+                                              {"windows-1252", TextEncoding::windows_1252},
+                                              {"auto", TextEncoding::automatic}});
+}
+
+enum class DecimalMark { point, comma };
+
+constexpr auto choices(DecimalMark) {
+  return std::to_array<Choice<DecimalMark>>({{".", DecimalMark::point}, {",", DecimalMark::comma}});
 }
 
 enum class TimeUnit { seconds, milliseconds, microseconds, nanoseconds };
@@ -65,18 +77,24 @@ struct TableConfig {
   std::optional<std::string> separator = {}, quote = {};
   std::optional<bool> header = {};
   std::optional<TextEncoding> encoding = {};
+  DecimalMark decimal = DecimalMark::point;
   std::vector<std::string> column_names = {};
 
   template <class Fields> void describe(Fields& field) {
     field.required("path", path, file_path(),
-                   "File to read, or a pattern such as parts/*.parquet: its files in order of name.");
+                   "File to read, or a pattern such as parts/*.parquet: its files in order of name; ** stands for "
+                   "folders of any depth. - is standard input, which needs a format.");
     field("preset", preset, "Public data set whose files are known by name; other fields override what it says.");
     field("format", format,
           "Form of the file; auto goes by its name, to which .gz, .bz2 or .zst may be added for text forms.");
     field("separator", separator, "Text between two columns, where it is not the format's.");
     field("quote", quote, "Character around values that hold separators or line breaks; empty for none.");
     field("header", header, "Whether the first record names the columns.");
-    field("encoding", encoding, "Encoding of text; auto is utf-8 if the first MiB is valid UTF-8, else latin-1.");
+    field("encoding", encoding,
+          "Encoding of text; utf-8 by default. auto tells it from the first MiB: UTF-8, UTF-16 by its byte order mark, "
+          "GB18030 where the characters are common Chinese ones, windows-1252 where that alone is possible; it says "
+          "which, and stops where several are.");
+    field("decimal", decimal, "Mark before the fraction of numbers in text: 3.5 or 3,5.");
     field("column_names", column_names, "Names of the columns where no header does; f0, f1, ... by default.");
   }
   void check() const {

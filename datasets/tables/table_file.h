@@ -13,6 +13,9 @@ class TableReader::File {
   virtual void select(const std::vector<TableColumn>& columns) = 0;
   virtual bool next(ParsedBlock& block) = 0;
 
+  // What `encoding: auto` took; none where it was not asked, or the file is no text.
+  virtual std::optional<TextEncoding> recognised() const { return {}; }
+
   int64_t records = 0;  // before the next block, a header counting
 };
 

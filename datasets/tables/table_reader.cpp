@@ -7,6 +7,7 @@
 #include <future>
 #include <utility>
 
+#include "schema/log.h"
 #include "tables/arrow_status.h"
 #include "tables/table_file.h"
 #include "tables/text_blocks.h"
@@ -23,15 +24,20 @@ template <class Work> auto submit(Work work) {
 class TextFile final : public TableReader::File {
  public:
   TextFile(const std::string& name, const TableLayout& layout)
-      : name_(name), layout_(layout), blocks_(name, csv_form(layout)), block_(blocks_.next()) {
-    parser_ = layout.format == TableFormat::jsonl ? make_json_parser(name, block_)
-                                                  : make_delimited_parser(name, layout, block_);
-    records = layout.header ? 1 : 0;
+      : name_(name), layout_(layout), blocks_(name, layout, csv_form(layout)) {
+    if (layout_.encoding == TextEncoding::automatic) recognised_ = blocks_.encoding();
+    layout_.encoding = blocks_.encoding();
+    const bool json = layout.format == TableFormat::jsonl;
+    if (json) require_json_lines(name, blocks_.beginning());
+    block_ = blocks_.next();
+    parser_ = json ? make_json_parser(name, layout_.encoding, block_) : make_delimited_parser(name, layout_, block_);
+    records = parser_->header_records();
     if (block_.empty()) block_ = blocks_.next();
   }
 
   const std::vector<std::string>& columns() const override { return parser_->columns(); }
   void select(const std::vector<TableColumn>& columns) override { parser_->select(columns); }
+  std::optional<TextEncoding> recognised() const override { return recognised_; }
 
   bool next(ParsedBlock& block) override {
     const size_t ahead = arrow::GetCpuThreadPoolCapacity() + 1;
@@ -55,6 +61,7 @@ class TextFile final : public TableReader::File {
   std::string name_;
   TableLayout layout_;
   TextBlocks blocks_;
+  std::optional<TextEncoding> recognised_;
   std::string block_;  // the next to parse; empty at the end
   std::string group_;  // that it begins in
   std::shared_ptr<TextParser> parser_;
@@ -71,6 +78,8 @@ TableReader::TableReader(const TableConfig& config, Rejects* rejects)
 TableReader::~TableReader() = default;
 
 const std::vector<std::string>& TableReader::columns() const { return file_->columns(); }
+
+int64_t TableReader::records() const { return earlier_records_ + file_->records; }
 
 const std::string& TableReader::file() const { return files_[opened_ - 1]; }
 
@@ -96,11 +105,12 @@ bool TableReader::read_next(TableBatch& batch) {
   ParsedBlock block;
   while (!file_->next(block)) {
     if (opened_ == files_.size()) return false;
+    earlier_records_ += std::exchange(file_->records, 0);
     open_next();
     select(std::exchange(selected_, {}));
   }
   const int64_t first = file_->records + 1;
-  batch = {file(), std::move(block.records), std::move(block.columns), std::move(block.bad)};
+  batch = {file(), std::move(block.records), std::move(block.columns), std::move(block.bad), earlier_records_};
   for (int64_t& row : batch.rows) row += first;
   for (BadRecord& bad : batch.bad) bad.record += first;
   if (rejects_) {
@@ -117,6 +127,10 @@ void TableReader::open_next() {
     file_ = open_parquet(name);
   } else {
     file_ = std::make_unique<TextFile>(name, layout);
+  }
+  const auto recognised = file_->recognised();
+  if (recognised && std::exchange(recognised_, recognised) != recognised) {
+    log_info("{} is read as {}", name, name_of(*recognised));
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,9 @@ class RecordBatch;
 
 namespace sartor::datasets {
 
-// A column to read. As text it arrives as valid UTF-8 (arrow::utf8), whatever the file has. Otherwise text arrives as
-// utf8, numbers as int64 or float64, dates and times as timestamp in seconds.
+// A column to read. As text it arrives as valid UTF-8 (arrow::utf8), whatever the file has. Otherwise Parquet's numbers
+// arrive as int64 or float64, its dates and times as timestamp in seconds; all else as utf8, numbers as they are
+// written.
 struct TableColumn {
   std::string name;
   bool text = true;
@@ -31,15 +33,17 @@ struct BadRecord {
 
 struct TableBatch {
   std::string file;
-  std::vector<int64_t> rows;  // 1-based number of the record in `file`, a header being record 1
+  std::vector<int64_t> rows;  // 1-based number of the record in `file`, headers and blank lines counted
   std::shared_ptr<arrow::RecordBatch> columns;
   std::vector<BadRecord> bad = {};  // of a reader without rejects: broken records beside these rows, numbered like them
+  int64_t earlier = 0;              // records of the files before this one
 };
 
 // Reads the files of config.path one after the other: CSV, TSV, other separators, JSONL, Parquet, Netflix blocks.
 // Text is parsed ahead on Arrow's CPU threads. Memory is some MiB a thread, whatever the file's size.
-// Records that are broken (columns missing or surplus, no JSON, no UTF-8) go to `rejects`, which must outlive this, or,
-// without one, stay in the batch. All functions throw std::invalid_argument for a file that is missing or broken.
+// Records that are broken (blank, columns missing or surplus, no JSON, not in their encoding) go to `rejects`, which
+// must outlive this, or, without one, stay in the batch. All functions throw std::invalid_argument for a file that is
+// missing or broken.
 // next() throws std::runtime_error for one that changed before all was read, which may have made it look broken.
 class TableReader {
  public:
@@ -56,6 +60,9 @@ class TableReader {
   // Must come before next(). Throws if one of the files lacks a column.
   void select(std::vector<TableColumn> columns);
 
+  // Of all files, as far as they were given; headers and blank lines count.
+  int64_t records() const;
+
   // Replaces `batch` by the next rows, whose columns stand in the order of select(); false at the end.
   bool next(TableBatch& batch);
 
@@ -68,7 +75,9 @@ class TableReader {
   Rejects* rejects_;
   std::vector<std::string> files_;
   WatchedFiles watched_;
-  size_t opened_ = 0;  // of files_
+  size_t opened_ = 0;                       // of files_
+  int64_t earlier_records_ = 0;             // of the files before this one
+  std::optional<TextEncoding> recognised_;  // of the last file
   std::vector<TableColumn> selected_;
   std::unique_ptr<File> file_;
 };

@@ -15,6 +15,7 @@
 #include "schema/utf8.h"
 #include "storage/atomic_file.h"
 #include "tables/arrow_status.h"
+#include "tables/table_files.h"
 
 namespace sartor::datasets {
 
@@ -234,7 +235,7 @@ class ParquetForm final : public TableWriter::Form {
 std::unique_ptr<TableWriter::Form> make_form(const std::filesystem::path& path,
                                              const std::vector<ColumnSpec>& columns) {
   check_table_name(path);
-  const std::string ending = path.extension();
+  const std::string ending = ending_of(path);
   if (ending == ".csv") return std::make_unique<DelimitedForm>(path, columns, ',');
   if (ending == ".tsv") return std::make_unique<DelimitedForm>(path, columns, '\t');
   if (ending == ".jsonl") return std::make_unique<JsonForm>(path, columns);
@@ -244,7 +245,7 @@ std::unique_ptr<TableWriter::Form> make_form(const std::filesystem::path& path,
 }  // namespace
 
 void check_table_name(const std::filesystem::path& path) {
-  const std::string ending = path.extension();
+  const std::string ending = ending_of(path);
   const bool known = ending == ".csv" || ending == ".tsv" || ending == ".jsonl" || ending == ".parquet";
   require(known, "{}: a table to write ends in .csv, .tsv, .jsonl or .parquet", path.string());
 }

@@ -5,27 +5,70 @@
 #include <arrow/io/compressed.h>
 #include <arrow/io/file.h>
 #include <arrow/util/compression.h>
+#include <arrow/util/io_util.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <system_error>
 #include <utility>
 
 #include "schema/require.h"
 #include "tables/arrow_status.h"
+#include "tables/printable.h"
+#include "tables/table_files.h"
 
 namespace sartor::datasets {
 namespace {
 
 constexpr size_t block_bytes = 1 << 20, longest_record = 64 << 20;
 
-arrow::Compression::type compression_of(std::string_view file) {
-  if (file.ends_with(".gz")) return arrow::Compression::GZIP;
-  if (file.ends_with(".bz2")) return arrow::Compression::BZ2;
-  if (file.ends_with(".zst")) return arrow::Compression::ZSTD;
+arrow::Compression::type compression_of(const std::string& file) {
+  const std::string ending = ending_of(file);
+  if (ending == ".gz") return arrow::Compression::GZIP;
+  if (ending == ".bz2") return arrow::Compression::BZ2;
+  if (ending == ".zst") return arrow::Compression::ZSTD;
   return arrow::Compression::UNCOMPRESSED;
 }
 
+// What can only be read on: Arrow's files want to know their size.
+class PipeStream final : public arrow::io::InputStream {
+ public:
+  explicit PipeStream(const std::string& file)
+      : file_(file == standard_input ? fdopen(dup(STDIN_FILENO), "rb") : std::fopen(file.c_str(), "rb"), std::fclose) {
+    if (!file_) throw std::system_error(errno, std::generic_category(), file);
+  }
+
+  arrow::Status Close() override { return file_.reset(), arrow::Status::OK(); }
+  bool closed() const override { return !file_; }
+  arrow::Result<int64_t> Tell() const override { return given_; }
+  arrow::Result<int64_t> Read(int64_t bytes, void* out) override {
+    const auto size = static_cast<int64_t>(std::fread(out, 1, bytes, file_.get()));
+    if (std::ferror(file_.get())) return arrow::internal::IOErrorFromErrno(errno, "it cannot be read");
+    given_ += size;
+    return size;
+  }
+  arrow::Result<std::shared_ptr<arrow::Buffer>> Read(int64_t bytes) override {
+    ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::ResizableBuffer> buffer, arrow::AllocateResizableBuffer(bytes));
+    ARROW_ASSIGN_OR_RAISE(const int64_t size, Read(bytes, buffer->mutable_data()));
+    ARROW_RETURN_NOT_OK(buffer->Resize(size));
+    return buffer;
+  }
+
+ private:
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
+  int64_t given_ = 0;
+};
+
 std::shared_ptr<arrow::io::InputStream> open_stream(const std::string& file) {
-  std::shared_ptr<arrow::io::InputStream> stream = value_of(arrow::io::ReadableFile::Open(file), file);
+  std::shared_ptr<arrow::io::InputStream> stream;
+  if (readable_once(file)) {
+    stream = std::make_shared<PipeStream>(file);
+  } else {
+    stream = value_of(arrow::io::ReadableFile::Open(file), file);
+  }
   const auto compression = compression_of(file);
   if (compression == arrow::Compression::UNCOMPRESSED) return stream;
   // The stream uses the codec when it is made, not later.
@@ -35,7 +78,7 @@ std::shared_ptr<arrow::io::InputStream> open_stream(const std::string& file) {
 
 }  // namespace
 
-TextBlocks::TextBlocks(std::string file, const arrow::csv::ParseOptions& form)
+TextBlocks::TextBlocks(std::string file, const TableLayout& layout, const arrow::csv::ParseOptions& form)
     : file_(std::move(file)),
       stream_(open_stream(file_)),
       quote_(form.newlines_in_values ? form.quote_char : '\0'),
@@ -43,11 +86,46 @@ TextBlocks::TextBlocks(std::string file, const arrow::csv::ParseOptions& form)
   auto plain = form;
   plain.newlines_in_values = false;
   lines_ = arrow::csv::MakeChunker(plain);
+  read_beginning(layout);
 }
 
 TextBlocks::~TextBlocks() = default;
 
-int64_t TextBlocks::read(char* to, int64_t bytes) { return value_of(stream_->Read(bytes, to), file_); }
+void TextBlocks::read_beginning(const TableLayout& layout) {
+  const std::string bytes = read(block_bytes);
+  encoding_ = layout.encoding;
+  if (encoding_ == TextEncoding::automatic) {
+    encoding_ = recognised_encoding(file_, bytes, bytes.size() < block_bytes, layout.otherwise);
+  }
+  const bool utf16 = bytes.starts_with("\xff\xfe") || bytes.starts_with("\xfe\xff");
+  require(!utf16 || encoding_ == TextEncoding::utf16, "{}: is UTF-16, {} is expected; give utf-16 or auto as encoding",
+          file_, name_of(encoding_));
+  decoder_ = std::make_unique<Decoder>(encoding_);
+  decoder_->append(bytes, ended_, beginning_);
+  if (beginning_.starts_with("\xef\xbb\xbf")) beginning_.erase(0, 3);
+}
+
+std::string TextBlocks::read(size_t bytes) {
+  std::string text(bytes, '\0');
+  size_t size = 0;
+  while (size < bytes) {
+    const int64_t more = value_of(stream_->Read(static_cast<int64_t>(bytes - size), text.data() + size), file_);
+    if (more == 0) break;
+    size += more;
+  }
+  text.resize(size);
+  ended_ = size == 0;
+  return text;
+}
+
+void TextBlocks::append(size_t bytes, std::string& text) {
+  if (!beginning_.empty()) {
+    text += std::exchange(beginning_, {});
+    return;
+  }
+  const std::string more = read(bytes);
+  decoder_->append(more, ended_, text);
+}
 
 size_t TextBlocks::whole_records(std::string_view text) const {
   const bool has_quotes = quote_ && text.find(quote_) != text.npos;
@@ -59,16 +137,8 @@ size_t TextBlocks::whole_records(std::string_view text) const {
 std::string TextBlocks::next() {
   std::string text = std::exchange(rest_, {});
   while (!ended_) {
-    const size_t had = text.size(), more = std::max(block_bytes, had);
-    text.resize(had + more);
-    text.resize(had + read(text.data() + had, more));
-    ended_ = text.size() == had;
-    for (char c; !ended_ && text.back() == '\r' && read(&c, 1) == 1;) text += c;  // \r\n must not end up in two blocks
-    if (std::exchange(first_, false)) {
-      require(!text.starts_with("\xff\xfe") && !text.starts_with("\xfe\xff"), "{}: is UTF-16; UTF-8 is expected",
-              file_);
-      if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);
-    }
+    append(std::max(block_bytes, text.size()), text);
+    while (!ended_ && text.ends_with('\r')) append(1, text);  // \r\n must not end up in two blocks
     if (ended_) break;
     if (const size_t whole = whole_records(text)) {
       rest_ = text.substr(whole);
@@ -79,9 +149,8 @@ std::string TextBlocks::next() {
     require(text.size() < longest_record, "{}: the record at byte {} has no end within {} MiB; is a quote open?", file_,
             offset_, longest_record >> 20);
   }
-  require(whole_records(text + '\n') > text.size(),
-          "{}: the record at byte {} opens a quote that is never closed: {:.60}", file_, offset_,
-          std::string_view(text).substr(0, text.find_first_of("\r\n")));
+  require(whole_records(text + '\n') > text.size(), "{}: the record at byte {} opens a quote that is never closed: {}",
+          file_, offset_, printable(text.substr(0, text.find_first_of("\r\n")), 60));
   return text;
 }
 

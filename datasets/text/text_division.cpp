@@ -1,7 +1,5 @@
 #include "text/text_division.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <charconv>
 #include <numeric>
@@ -10,12 +8,6 @@
 
 namespace sartor::datasets {
 namespace {
-
-std::string in_words(const std::map<std::string, int64_t, std::less<>>& counts) {
-  std::string text;
-  for (const auto& [reason, count] : counts) text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", reason, count);
-  return text.empty() ? "the tables are empty" : text;
-}
 
 std::array<char, 32> hash_of(int64_t seed, const std::string& text, const std::string& pair) {
   const auto begin = seed == 0 ? text : std::to_string(seed) + text;
@@ -70,8 +62,8 @@ void TextDivision::add(const TextBatch& batch) {
   }
 }
 
-RowCounts TextDivision::divide(TextDuplicates duplicates, const Rejects& rejects) {
-  require(read_ > 0, "no row could be used, {} were rejected: {}", rejects.total(), in_words(rejects.counts()));
+RowCounts TextDivision::divide(TextDuplicates duplicates, Rejects& rejects) {
+  if (read_ == 0) rejects.refuse_all();
   RowCounts counts = {.read = read_};
   if (config_.label.names.empty() && !config_.label.negative_below) order_names();
   if (config_.label.kind == LabelKind::regression) names_ = {"value"};

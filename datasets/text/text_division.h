@@ -84,9 +84,10 @@ class TextDivision {
   // Leaves repeated rows out and divides the others. With `once` a text that was read before is left out, and one with
   // different labels wholly. Of n rows in a class (or in all) that come in the order of their hashes, the first
   // floor(n (1 - test - validation)) are for training, then those up to floor(n (1 - test)) for validation, as far as
-  // doubles tell; rows of a table that is for one part are not counted. `rejects` has what could not be used, for
-  // messages. Throws std::invalid_argument where nothing is left for training, or a class has no row.
-  RowCounts divide(TextDuplicates duplicates, const Rejects& rejects);
+  // doubles tell; rows of a table that is for one part are not counted. `rejects` has what could not be used: where
+  // that is all, it is finished. Throws std::invalid_argument where nothing is left for training, or a class has no
+  // row.
+  RowCounts divide(TextDuplicates duplicates, Rejects& rejects);
 
   // Reads the tables again and calls visit(text) for the texts of training rows, both of a pair. Throws
   // std::invalid_argument where they have another number of rows now.

@@ -5,10 +5,19 @@
 
 #include <algorithm>
 
+#include "text/unicode.h"
+
 namespace sartor::datasets {
 namespace {
 
-bool blank(std::string_view text) { return text.find_first_not_of(" \t\r\n\v\f") == text.npos; }
+// Whether a text, valid UTF-8, shows nothing: it is empty, or spaces of any kind, of no width too, and controls.
+bool blank(std::string_view text) {
+  for (const char *at = text.begin(), *end = text.end(); at < end;) {
+    const auto properties = text::unicode::properties(text::unicode::next_character(at));
+    if (!(properties & (text::unicode::whitespace | text::unicode::control))) return false;
+  }
+  return true;
+}
 
 }  // namespace
 

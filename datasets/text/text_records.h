@@ -18,7 +18,7 @@ namespace sartor::datasets {
 
 struct UnfitRow {
   std::string file;
-  int64_t row;  // 1-based number of the record in `file`
+  int64_t row;  // 1-based number of the record in `file`, headers and blank lines counted
   std::string reason, text;
 };
 
@@ -33,8 +33,14 @@ class TextRecords {
   bool more();  // whether there is a record; reads on if need be
   void skip();
 
-  // Of the record, among all of the table: from 0, headers and blank lines not counted.
+  // Of the record, among all that were read: from 0.
   int64_t place() const { return place_; }
+
+  // Of the record, in the table's files one after the other: from 1, headers and blank lines counted.
+  int64_t row() const { return batch_.earlier + (at_bad() ? batch_.bad[bad_].record : batch_.rows[row_]); }
+
+  // Of all files, once more() is false.
+  int64_t rows() const { return reader_.records(); }
 
   // Appends the record's texts, valid UTF-8 and not only whitespace. Where it is broken or one is missing returns why,
   // and what was appended is to be taken back.

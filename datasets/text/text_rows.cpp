@@ -65,7 +65,7 @@ void TextRows::take(TextWindow& window) const {
     window.unfit.push_back(std::move(*unfit));
     return;
   }
-  window.rows.push_back(records_.place());
+  window.rows.push_back(records_.row());
   window.texts.ends.push_back(std::ssize(window.texts.bytes));
   if (options_.pair) window.pairs.ends.push_back(std::ssize(window.pairs.bytes));
   if (options_.id) window.ids.push_back(id);

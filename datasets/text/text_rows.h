@@ -26,7 +26,7 @@ struct TextRowsOptions {
 struct TextWindow {
   int64_t part = 0;
   bool ends_part = false;
-  std::vector<int64_t> rows;         // each one's place among all records, from 0, headers and blank lines not counted
+  std::vector<int64_t> rows;         // as TextRecords::row()
   StringColumn texts, pairs, ids;    // the last two: none if the options have none
   std::vector<StringColumn> kept;    // a column for each of keep
   std::vector<UnfitRow> unfit = {};  // met beside these
@@ -34,7 +34,7 @@ struct TextWindow {
   int64_t size() const { return std::ssize(rows); }
 };
 
-// Reads a table in parts of rows_per_part records, unfit ones included: part p has the places p * rows_per_part and on.
+// Reads a table in parts of rows_per_part records, unfit ones included.
 class TextRows {
  public:
   // Only parts for which `wanted` holds are looked at. Each of those gives at least one window, in ascending order.

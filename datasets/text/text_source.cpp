@@ -1,11 +1,11 @@
 #include "text/text_source.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <iterator>
 #include <string_view>
 
+#include "tables/decimal.h"
 #include "tables/presets.h"
 #include "text/text_records.h"
 
@@ -13,11 +13,6 @@ namespace sartor::datasets {
 namespace {
 
 constexpr size_t batch_bytes = size_t{1} << 20;  // of texts, at which a batch ends
-
-bool read_number(std::string_view text, double& number) {
-  const auto [end, error] = std::from_chars(text.begin(), text.end(), number);
-  return error == std::errc() && end == text.end() && std::isfinite(number);
-}
 
 std::vector<std::string> parts(std::string_view text, std::string_view separator) {
   std::vector<std::string> found;
@@ -54,10 +49,10 @@ std::vector<std::filesystem::path> files_to_read(const TextConfig& config) {
 
 class TextSource::Rows {
  public:
-  Rows(const TextConfig& config, const TextTableConfig& table, int64_t first_place, Rejects& rejects)
+  Rows(const TextConfig& config, const TextTableConfig& table, int64_t earlier, Rejects& rejects)
       : config_(config),
         table_(table),
-        first_place_(first_place),
+        earlier_(earlier),
         rejects_(rejects),
         records_(table.table, config.text, config.pair, columns_of(config)) {}
 
@@ -76,15 +71,15 @@ class TextSource::Rows {
         continue;
       }
       bytes += text.size() + pair.size();
-      batch.places.push_back(place());
+      batch.rows.push_back(earlier_ + records_.row());
       batch.texts.push_back(std::move(text));
       if (config_.pair) batch.pairs.push_back(std::move(pair));
     }
     return batch.size() > 0;
   }
 
-  // Of the next record, among those of all tables.
-  int64_t place() const { return first_place_ + records_.place(); }
+  // Records of this table and those before, once all were given.
+  int64_t rows() const { return earlier_ + records_.rows(); }
 
  private:
   static std::vector<std::string> columns_of(const TextConfig& config) {
@@ -100,10 +95,12 @@ class TextSource::Rows {
   const char* add_label(std::string_view label, TextBatch& batch) const {
     const auto& config = config_.label;
     if (config.kind == LabelKind::none) return nullptr;
+    if (label.find('\0') != label.npos) return "label holds a zero byte";
     std::vector<std::string> classes;
     if (config.kind == LabelKind::regression || (config.negative_below && config.column)) {
       double number = 0;
-      if (!read_number(label, number)) return label.empty() ? "label is missing" : "label is not a number";
+      const bool finite = parse_decimal(label, table_.table.decimal, number) && std::isfinite(number);
+      if (!finite) return label.empty() ? "label is missing" : "label is not a number";
       if (config.kind == LabelKind::regression) return batch.numbers.push_back(number), nullptr;
       if (number >= *config.negative_below && number < *config.positive_from) return "label is between the classes";
       const size_t positive = number >= *config.positive_from;
@@ -125,7 +122,7 @@ class TextSource::Rows {
 
   const TextConfig& config_;
   const TextTableConfig& table_;
-  int64_t first_place_;
+  int64_t earlier_;  // records of the tables before
   Rejects& rejects_;
   TextRecords records_;
 };
@@ -137,10 +134,10 @@ bool TextSource::next(TextBatch& batch) {
   while (true) {
     if (!rows_) {
       if (opened_ == config_.sources.size()) return batch = {}, false;
-      rows_ = std::make_unique<Rows>(config_, config_.sources[opened_++], place_, rejects_);
+      rows_ = std::make_unique<Rows>(config_, config_.sources[opened_++], rows_before_, rejects_);
     }
     if (rows_->next(batch)) return true;
-    place_ = rows_->place();
+    rows_before_ = rows_->rows();
     rows_.reset();
   }
 }

@@ -91,7 +91,7 @@ std::vector<std::filesystem::path> files_to_read(const TextConfig& config);
 
 // Some rows. Texts are valid UTF-8 and not only whitespace.
 struct TextBatch {
-  std::vector<int64_t> places;                    // among the records of all tables, as TextRecords::place()
+  std::vector<int64_t> rows;                      // as TextRecords::row(), counted on from table to table
   std::vector<std::string> texts, pairs;          // pairs: none if the config has no pair
   std::vector<std::vector<std::string>> classes;  // by name; for single_label one each, for regression none
   std::vector<double> numbers;                    // of regression
@@ -110,15 +110,15 @@ class TextSource {
   // Replaces `batch` by the next rows; false at the end.
   bool next(TextBatch& batch);
 
-  const Rejects& rejects() const { return rejects_; }
+  Rejects& rejects() const { return rejects_; }
 
  private:
   class Rows;
 
   const TextConfig& config_;
   Rejects& rejects_;
-  size_t opened_ = 0;  // of the tables
-  int64_t place_ = 0;  // of the first record of the table that comes next
+  size_t opened_ = 0;        // of the tables
+  int64_t rows_before_ = 0;  // records of the tables before the one that comes next
   std::unique_ptr<Rows> rows_;
 };
 

@@ -59,7 +59,7 @@ struct Tokens {
 struct TokenizedRows {
   std::vector<Tokens> rows;
   std::vector<int64_t> begins = {0};  // text i has the rows begins[i] .. begins[i + 1] - 1
-  std::vector<int64_t> places;        // of the texts
+  std::vector<int64_t> sources;       // the texts' rows in the tables
 };
 
 // The rows of a text that is divided: each has the special tokens that stand around it.
@@ -93,7 +93,7 @@ TokenizedRows tokenize(TextSource& source, const text::Tokenizer& tokenizer, Row
   };
   for (TextBatch batch; source.next(batch);) {
     texts.add(batch);
-    found.places.insert(found.places.end(), batch.places.begin(), batch.places.end());
+    found.sources.insert(found.sources.end(), batch.rows.begin(), batch.rows.end());
     const std::vector<std::string_view> first(batch.texts.begin(), batch.texts.end()),
         pairs(batch.pairs.begin(), batch.pairs.end());
     const auto encoded = tokenizer.encode(first, pairs, options, run);
@@ -136,7 +136,7 @@ int64_t write_part(Hdf5File& file, const std::string& group, const TextDivision&
     for (auto row = tokenized.begins[text.source]; row < tokenized.begins[text.source + 1]; row++) {
       mine.push_back(&tokenized.rows[row]);
       offsets.push_back(offsets.back() + mine.back()->length);
-      sources.push_back(tokenized.places[text.source]);
+      sources.push_back(tokenized.sources[text.source]);
       second.push_back(mine.back()->second);
       labels.resize(labels.size() + classes);
       const auto last = labels.end() - classes;

@@ -21,8 +21,11 @@ void visit_ids(const IdTableConfig& config, const Visit& visit) {
   for (datasets::TableBatch batch; reader.next(batch);) {
     const auto& ids = static_cast<const arrow::StringArray&>(*batch.columns->column(0));
     for (int64_t row = 0; row < ids.length(); row++) {
-      require(!ids.GetView(row).empty(), "{}: row {}: no id in column {}", batch.file, batch.rows[row], config.column);
-      visit(ids.GetView(row), batch.file, batch.rows[row]);
+      const auto id = ids.GetView(row);
+      require(!id.empty(), "{}: row {}: no id in column {}", batch.file, batch.rows[row], config.column);
+      require(id.find('\0') == id.npos, "{}: row {}: the id in column {} holds a zero byte", batch.file,
+              batch.rows[row], config.column);
+      visit(id, batch.file, batch.rows[row]);
     }
   }
 }

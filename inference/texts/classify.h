@@ -26,10 +26,9 @@ struct ClassifyConfig : TextScoringConfig {
           "What logits are divided by. By default that of the model's calibration.json, 1 where it has none.");
     field("threshold", threshold, between(0, 1), "multi_label: a text is of the classes above this probability.");
     field("separator", separator, "multi_label: between the classes of a text.");
-    field.required(
-        "output", output, file_path(),
-        "Table to write, .csv, .tsv, .jsonl or .parquet: row (the record's place in the source, from 0), the "
-        "columns of keep, then label and probability, or value of a regression.");
+    field.required("output", output, file_path(),
+                   "Table to write, .csv, .tsv, .jsonl or .parquet: row (of the source, from 1, a header and "
+                   "blank lines counted), the columns of keep, then label and probability, or value of a regression.");
   }
   void check() const;
 };

@@ -16,12 +16,12 @@ struct EmbedConfig : TextScoringConfig {
 
   template <class Fields> void describe(Fields& field) {
     TextScoringConfig::describe(field);
-    field("id", id,
-          "Column of the texts' ids; by default their places in the source, from 0. similar wants each once.");
+    field("id", id, "Column of the texts' ids; by default their row numbers. similar wants each once.");
     field("pooling", pooling, "Of the last hidden states: their mean over a text's tokens, or that of its first.");
     field("normalize", normalize, "Whether embeddings have length 1.");
     field.required("output", output, file_path(),
-                   "HDF5 file to write: ids, rows (places in the source, from 0), vectors (texts, hidden).");
+                   "HDF5 file to write: ids, rows (of the source, from 1, a header and blank lines counted), vectors "
+                   "(texts, hidden).");
   }
 };
 

@@ -30,6 +30,7 @@ const std::vector<std::string> may_change = {"device", "threads", "batch_tokens"
 
 // All whose contents decide the result: the source's files and the model's.
 std::vector<fs::path> files_of(const TextScoringConfig& config, const fs::path& folder) {
+  require_readable_twice(config.source, "for its SHA-256");
   std::vector<fs::path> files;
   for (const auto& file : datasets::table_files(config.source)) files.emplace_back(file);
   const auto begin = std::ssize(files);

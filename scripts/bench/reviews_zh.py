@@ -65,17 +65,17 @@ def reviews_zh(name: str) -> None:
 
 
 def texts_of(tokenized, part: str) -> tuple[list[str], list[int]]:
-    """Texts and classes of a part: `sources` are places among the lines that are not empty, file after file."""
+    """Texts and classes of a part: `sources` count the lines of both files from 1."""
     names = [name.decode() for name in tokenized["labels"][:]]
     lines, classes = [], []
     for file, label in (("pos", "positive"), ("neg", "negative")):
         text = (ROOT / "data" / "reviews-zh" / f"{file}.txt").read_text("utf-8")
-        mine = [line for line in text.split("\n") if line.strip("\r")]
+        mine = text.removesuffix("\n").split("\n")
         lines += mine
         classes += [names.index(label)] * len(mine)
     if len(lines) != json.loads(tokenized.attrs["provenance"])["rows"]["read"]:
         sys.exit("bench: the tokenized file was made of other texts")
-    rows = tokenized[part]["sources"][:]
+    rows = tokenized[part]["sources"][:] - 1
     found = [classes[row] for row in rows]
     if found != tokenized[part]["labels"][:].argmax(1).tolist():
         sys.exit(f"bench: the labels of {part} are not those of its texts")

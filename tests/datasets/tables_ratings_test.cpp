@@ -122,6 +122,62 @@ TEST_F(Ratings, ConfigOverridesPreset) {
   EXPECT_THAT(read_ratings(config, rejects_), ElementsAre(Rating{2, "1", "2", 3}));
 }
 
+TEST_F(Ratings, IdsOfJsonKeepTheirDigits) {
+  const RatingsConfig config{.table = {.path = write("r.jsonl",
+                                                     "{\"u\": 12345678901234567890, \"i\": 1, \"v\": 4}\n"
+                                                     "{\"u\": 12345678901234567891, \"i\": \"x2\", \"v\": \"good\"}\n"
+                                                     "{\"u\": 12345678901234567891, \"i\": \"x2\", \"v\": 4.5}\n")},
+                             .columns = columns};
+  EXPECT_THAT(read_ratings(config, rejects_),
+              ElementsAre(Rating{1, "12345678901234567890", "1", 4}, Rating{3, "12345678901234567891", "x2", 4.5}));
+  EXPECT_THAT(rejects_.counts(), ElementsAre(Pair("value is not a number", 1)));
+}
+
+TEST_F(Ratings, IdsHaveNoZeroBytes) {
+  const RatingsConfig config = csv(std::string_view("u,i,v\na\0b,x,1\na,x\0,2\na,x,3\n", 27), columns);
+  EXPECT_THAT(read_ratings(config, rejects_), ElementsAre(Rating{4, "a", "x", 3}));
+  EXPECT_THAT(rejects_.counts(), ElementsAre(Pair("item holds a zero byte", 1), Pair("user holds a zero byte", 1)));
+  write("items.csv", std::string_view("id,name\n1\0,a\n2,b\n", 17));
+  Rejects rejects;
+  EXPECT_EQ(ItemTable({.table = {.path = path("items.csv")}, .id = "id", .columns = {"name"}}, rejects).size(), 1);
+  EXPECT_THAT(rejects.counts(), ElementsAre(Pair("item holds a zero byte", 1)));
+}
+
+TEST_F(Ratings, DecimalCommas) {
+  RatingsConfig config =
+      csv("u;i;v;t\n1;a;3,5;1,9\n1;b;4;2005-09-06\n1;c;1.000;0\n1;d;1.000,5;0\n1;e;1,2,3;0\n1;f;,5;0\n", timed);
+  config.table.separator = ";";
+  config.table.decimal = DecimalMark::comma;
+  EXPECT_THAT(
+      read_ratings(config, rejects_),
+      ElementsAre(Rating{2, "1", "a", 3.5, 1}, Rating{3, "1", "b", 4, 1125964800}, Rating{7, "1", "f", 0.5, 0}));
+  EXPECT_THAT(rejects_.counts(), ElementsAre(Pair("value is not a number", 3)));
+  config.table.decimal = DecimalMark::point;
+  EXPECT_THAT(read_ratings(config, rejects_),
+              ElementsAre(Rating{3, "1", "b", 4, 1125964800}, Rating{4, "1", "c", 1, 0}));
+}
+
+TEST_F(Ratings, BlankLinesAreCountedAndNoErrors) {
+  Rejects strict(path("rejects.tsv"), Unfit::error);
+  EXPECT_THAT(read_ratings(csv("u,i,v\n\n1,a,3\n\n", columns), strict), ElementsAre(Rating{3, "1", "a", 3}));
+  strict.finish();
+  EXPECT_EQ(read(path("rejects.tsv")),
+            fmt::format("file\trow\treason\ttext\n{0}\t2\tline is empty\t\n{0}\t4\tline is empty\t\n", path("r.csv")));
+}
+
+TEST_F(Ratings, WhereAllRowsAreRejectedAnExampleOfEachReasonIsGiven) {
+  Rejects rejects(path("rejects.tsv"));
+  read_ratings(csv("u,i,v\n1,a,\xff\n1,b,3\\4\n1,c,good\n\n", columns), rejects);
+  const std::string file = path("r.csv");
+  EXPECT_THAT(
+      [&] { rejects.refuse_all(); },
+      ThrowsMessage<std::invalid_argument>(fmt::format(
+          "no row could be used, 4 were rejected: {0}: row 2: v is not UTF-8, found \\xff (1); {0}: row 5: line is "
+          "empty (1); {0}: row 3: value is not a number, found 3\\\\4 (2); {1} has them",
+          file, path("rejects.tsv"))));
+  EXPECT_THAT(read(path("rejects.tsv")), HasSubstr("\t4\tvalue is not a number\tgood\n"));
+}
+
 TEST_F(Ratings, NumbersOfJsonAreIdsToo) {
   const RatingsConfig config{
       .table = {.path = write("r.jsonl",
@@ -164,15 +220,16 @@ TEST_F(Ratings, UnfitRowsAreRejectedWithReason) {
   };
   EXPECT_EQ(read(path("rejects.tsv")),
             "file\trow\treason\ttext\n" + line(18, "u is not UTF-8", "\\xff") + line(19, "not 4 columns", "1,a,3") +
-                line(3, "user is missing", "") + line(4, "item is missing", "") + line(5, "value is missing", "") +
-                line(6, "value is not a number", "good") + line(7, "value is not a number", "3,5") +
-                line(8, "value is not finite", "nan") + line(9, "value is not finite", "-inf") +
-                line(10, "value is not finite", "1e39") + line(11, "value is not a number", "1e999") +
-                line(12, "value is below the minimum", "0.4") + line(13, "value is above the maximum", "5.1") +
-                line(14, "time is missing", "") + line(15, "time is neither a number nor a date", "noon") +
+                line(20, "line is empty", "") + line(3, "user is missing", "") + line(4, "item is missing", "") +
+                line(5, "value is missing", "") + line(6, "value is not a number", "good") +
+                line(7, "value is not a number", "3,5") + line(8, "value is not finite", "nan") +
+                line(9, "value is not finite", "-inf") + line(10, "value is not finite", "1e39") +
+                line(11, "value is not a number", "1e999") + line(12, "value is below the minimum", "0.4") +
+                line(13, "value is above the maximum", "5.1") + line(14, "time is missing", "") +
+                line(15, "time is neither a number nor a date", "noon") +
                 line(16, "time is neither a number nor a date", "2005-02-30") +
                 line(17, "time is neither a number nor a date", "1e30"));
-  EXPECT_EQ(rejects.total(), 17);
+  EXPECT_EQ(rejects.total(), 18);
 }
 
 TEST_F(Ratings, ValuesBeyondAnyScaleNeedABoundThatAllowsThem) {
@@ -221,7 +278,7 @@ TEST_F(Ratings, MissingValues) {
   config = csv("u,i,v\n1,a,3\n2,b,\n", columns);
   Rejects strict(path("rejects.tsv"), Unfit::error);
   EXPECT_THAT([&] { read_ratings(config, strict); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("r.csv: record 3: value is missing")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("r.csv: row 3: value is missing")));
 }
 
 TEST_F(Ratings, NoRowsIsNoError) {

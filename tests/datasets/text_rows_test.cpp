@@ -45,7 +45,7 @@ TEST_F(TextRowsTest, FillTemplatesAndKeepColumns) {
   const auto windows = all(rows);
   ASSERT_EQ(windows.size(), 1);
   EXPECT_TRUE(windows[0].ends_part);
-  EXPECT_THAT(windows[0].rows, ElementsAre(0, 1, 2));
+  EXPECT_THAT(windows[0].rows, ElementsAre(2, 3, 4));
   EXPECT_THAT(strings(windows[0].texts), ElementsAre("好的: x", "good, 坏: ", "😀: z"));
   EXPECT_THAT(strings(windows[0].pairs), ElementsAre("1{好的", "2{good, 坏", "3{😀"));
   EXPECT_THAT(strings(windows[0].ids), ElementsAre("1", "2", "3"));
@@ -54,22 +54,36 @@ TEST_F(TextRowsTest, FillTemplatesAndKeepColumns) {
   EXPECT_EQ(rows.parts(), 1);
 }
 
-TEST_F(TextRowsTest, UnfitRowsKeepTheirPlaces) {
+TEST_F(TextRowsTest, UnfitRowsAreCounted) {
   auto options = csv("1,a,x\n2, ,x\n\n3,\xff\xfe,x\n4\n,b,x\n5,c,\n6,d,x\n");
   options.pair = "{more}";
   options.id = "id";
   TextRows rows(options, every);
   const auto windows = all(rows);
   ASSERT_EQ(windows.size(), 1);
-  EXPECT_THAT(windows[0].rows, ElementsAre(0, 6));
+  EXPECT_THAT(windows[0].rows, ElementsAre(2, 9));
   EXPECT_THAT(strings(windows[0].texts), ElementsAre("a", "d"));
   EXPECT_THAT(strings(windows[0].pairs), ElementsAre("x", "x"));
   EXPECT_THAT(strings(windows[0].ids), ElementsAre("1", "6"));
   std::vector<std::string> reasons;
   for (const auto& unfit : windows[0].unfit) reasons.push_back(std::to_string(unfit.row) + " " + unfit.reason);
-  EXPECT_THAT(reasons, ElementsAre("3 text is missing", "5 text is not UTF-8", "6 not 3 columns", "7 id is missing",
-                                   "8 second text is missing"));
+  EXPECT_THAT(reasons, ElementsAre("3 text is missing", "4 line is empty", "5 text is not UTF-8", "6 not 3 columns",
+                                   "7 id is missing", "8 second text is missing"));
   EXPECT_EQ(windows[0].unfit[0].file, path("a.csv"));
+}
+
+TEST_F(TextRowsTest, WhitespaceOfAnyKindIsNoText) {
+  std::string lines;
+  for (const char* space :
+       {"", " ", "\t", "\u3000", "\u00a0", "\u200b", "\ufeff", "\u2028", "\u200d", "\u3000 \u200b\u00a0"}) {
+    lines += fmt::format("1,{},x\n", space);
+  }
+  TextRows rows(csv(lines + "1,\u3000。,x\n1,\u200b好,x\n"), every);
+  const auto windows = all(rows);
+  EXPECT_THAT(windows[0].rows, ElementsAre(12, 13));
+  EXPECT_THAT(strings(windows[0].texts), ElementsAre("\u3000。", "\u200b好"));
+  ASSERT_EQ(windows[0].unfit.size(), 10);
+  for (const auto& unfit : windows[0].unfit) EXPECT_EQ(unfit.reason, "text is missing");
 }
 
 TEST_F(TextRowsTest, IdsHaveNoZeroBytes) {
@@ -101,8 +115,8 @@ TEST_F(TextRowsTest, PartsAndWindowsCoverEachRowOnce) {
         ended[each.part] = each.ends_part;
         EXPECT_LE(each.size(), window);
         for (int64_t i = 0; i < each.size(); i++) {
-          EXPECT_EQ(each.rows[i] / per_part, each.part);
-          EXPECT_EQ(each.kept[0][i], std::to_string(each.rows[i]));
+          EXPECT_EQ((each.rows[i] - 2) / per_part, each.part);
+          EXPECT_EQ(each.kept[0][i], std::to_string(each.rows[i] - 2));
           places.push_back(each.rows[i]);
         }
         unfit += std::ssize(each.unfit);
@@ -126,7 +140,7 @@ TEST_F(TextRowsTest, OnlyWantedPartsAreGiven) {
   TextRows rows(options, [](int64_t part) { return part == 1 || part == 5; });
   std::vector<int64_t> places;
   for (const auto& window : all(rows)) places.insert(places.end(), window.rows.begin(), window.rows.end());
-  EXPECT_THAT(places, ElementsAre(4, 5, 6, 7, 20, 21, 22));
+  EXPECT_THAT(places, ElementsAre(6, 7, 8, 9, 22, 23, 24));
   EXPECT_EQ(rows.parts(), 6);
 }
 
@@ -136,11 +150,11 @@ TEST_F(TextRowsTest, FilesFollowEachOther) {
   TextRows rows({.source = {.path = path("b*.jsonl")}, .rows_per_part = 3}, every);
   const auto windows = all(rows);
   ASSERT_EQ(windows.size(), 2);
-  EXPECT_THAT(windows[0].rows, ElementsAre(0, 1, 2));
-  EXPECT_THAT(windows[1].rows, ElementsAre(4));
+  EXPECT_THAT(windows[0].rows, ElementsAre(1, 2, 3));
+  EXPECT_THAT(windows[1].rows, ElementsAre(6));
   EXPECT_THAT(strings(windows[1].texts), ElementsAre("四"));
-  EXPECT_EQ(windows[1].unfit[0].file, path("b2.jsonl"));
-  EXPECT_EQ(windows[1].unfit[0].row, 3);
+  EXPECT_EQ(windows[1].unfit[1].file, path("b2.jsonl"));
+  EXPECT_EQ(windows[1].unfit[1].row, 3);
 }
 
 TEST_F(TextRowsTest, BlocksOfAMebibyteAreNoBoundaries) {
@@ -154,7 +168,7 @@ TEST_F(TextRowsTest, BlocksOfAMebibyteAreNoBoundaries) {
   TextRows rows(options, every);
   int64_t next = 0, windows = 0;
   for (TextWindow window; rows.next(window); windows++) {
-    for (const int64_t place : window.rows) ASSERT_EQ(place, next++);
+    for (const int64_t place : window.rows) ASSERT_EQ(place, 2 + next++);
   }
   EXPECT_EQ(next, 40'000);
   EXPECT_EQ(windows, 4 + 4 + 3);
@@ -168,7 +182,7 @@ TEST_F(TextRowsTest, ParquetGivesTheSame) {
   writer.finish();
   TextRows rows({.source = {.path = path("t.parquet")}, .keep = {"n"}}, every);
   const auto windows = all(rows);
-  EXPECT_THAT(windows[0].rows, ElementsAre(0, 2));
+  EXPECT_THAT(windows[0].rows, ElementsAre(1, 3));
   EXPECT_THAT(strings(windows[0].kept[0]), ElementsAre("7", "9"));
 }
 

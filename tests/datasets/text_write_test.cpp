@@ -43,7 +43,7 @@ class TokenizedFile : public testing::FolderTest {
   Rejects rejects_;
 };
 
-TEST_F(TokenizedFile, HoldsIdsLabelsAndPlaces) {
+TEST_F(TokenizedFile, HoldsIdsLabelsAndRows) {
   const auto report = write_file(csv("goods bad,x\n\"好, 坏\",y\nxyz,x\n"));
   const auto data = read_file();
   EXPECT_EQ(data.label_kind, "single_label");
@@ -56,7 +56,7 @@ TEST_F(TokenizedFile, HoldsIdsLabelsAndPlaces) {
   EXPECT_THAT(data.train.second(), ElementsAre(5, 5, 3));
   EXPECT_THAT(data.train.labels(0), ElementsAre(1, 0));
   EXPECT_THAT(data.train.labels(1), ElementsAre(0, 1));
-  EXPECT_THAT(data.train.sources(), ElementsAre(0, 1, 2));
+  EXPECT_THAT(data.train.sources(), ElementsAre(2, 3, 4));
   EXPECT_EQ(report.tokens, 13);
   EXPECT_EQ(report.unknown, 2);
   EXPECT_EQ(data.test.rows() + data.validation.rows(), 0);
@@ -94,7 +94,7 @@ TEST_F(TokenizedFile, LongTextsAreDivided) {
   EXPECT_THAT(data.train.ids(3), ElementsAre(2, 6, 5, 3));
   EXPECT_THAT(data.train.ids(4), ElementsAre(2, 8, 3));
   EXPECT_THAT(data.train.second(), ElementsAre(3, 4, 4, 4, 3));
-  EXPECT_THAT(data.train.sources(), ElementsAre(0, 0, 0, 1, 2));
+  EXPECT_THAT(data.train.sources(), ElementsAre(2, 2, 2, 3, 4));
   EXPECT_THAT(data.train.labels(2), ElementsAre(1, 0));
   EXPECT_EQ(report.train, 5);
   EXPECT_EQ(report.full, 3);
@@ -144,6 +144,20 @@ TEST_F(TokenizedFile, Regression) {
   EXPECT_THAT(rejects_.counts(), ElementsAre(std::pair("label is not a number", 1)));
 }
 
+TEST_F(TokenizedFile, LabelsMayHaveDecimalCommas) {
+  auto config = csv("good,\"-1,5\"\nbad,1.5\n", {.kind = LabelKind::regression, .column = "label"});
+  config.sources[0].table.decimal = DecimalMark::comma;
+  write_file(config);
+  EXPECT_THAT(read_file().train.labels(0), ElementsAre(-1.5f));
+  EXPECT_THAT(rejects_.counts(), ElementsAre(std::pair("label is not a number", 1)));
+}
+
+TEST_F(TokenizedFile, LabelsHaveNoZeroBytes) {
+  write_file(csv(std::string("good,x\nbad,y\ngood bad,a\0b\n", 26)));
+  EXPECT_THAT(read_file().labels, ElementsAre("x", "y"));
+  EXPECT_THAT(rejects_.counts(), ElementsAre(std::pair("label holds a zero byte", 1)));
+}
+
 TEST_F(TokenizedFile, TextsAlone) {
   auto config = csv("good,\n,x\n \t,x\n", {.kind = LabelKind::none});
   write_file(config);
@@ -163,19 +177,20 @@ TEST_F(TokenizedFile, LabelsOfWholeTables) {
   EXPECT_EQ(data.train.labels(2)[0], 1);
 }
 
-TEST_F(TokenizedFile, PlacesCountEveryRecordOfEveryTable) {
+TEST_F(TokenizedFile, RowsCountEveryRecordOfEveryTable) {
   auto config = csv("good,x\n\n \t,x\nbad,y,z\n\"\xff\",x\n好,\n坏,y\n");
   config.sources.push_back({.table = {.path = write("b.csv", "text,label,more\ngood\nbad,x,\n")}});
   write_file(config);
-  EXPECT_THAT(read_file().train.sources(), ElementsAre(0, 5, 7));
-  EXPECT_THAT(rejects_.counts(), UnorderedElementsAre(std::pair("text is missing", 1), std::pair("not 2 columns", 1),
-                                                      std::pair("not 3 columns", 1), std::pair("text is not UTF-8", 1),
-                                                      std::pair("label is missing", 1)));
+  EXPECT_THAT(read_file().train.sources(), ElementsAre(2, 8, 11));
+  EXPECT_THAT(rejects_.counts(),
+              UnorderedElementsAre(std::pair("line is empty", 1), std::pair("text is missing", 1),
+                                   std::pair("not 2 columns", 1), std::pair("not 3 columns", 1),
+                                   std::pair("text is not UTF-8", 1), std::pair("label is missing", 1)));
 }
 
 TEST_F(TokenizedFile, RepeatedTextsStandOnceAndContradictingOnesNowhere) {
   const auto report = write_file(csv("good,x\nbad,x\ngood,x\nbad,y\n哦,y\ngood,x\n"));
-  EXPECT_THAT(read_file().train.sources(), ElementsAre(0, 4));
+  EXPECT_THAT(read_file().train.sources(), ElementsAre(2, 6));
   EXPECT_EQ(report.repeated, 2);
   EXPECT_EQ(report.contradicting, 2);
   EXPECT_EQ(report.tokens, 6);  // of what was kept
@@ -199,7 +214,7 @@ TEST_F(TokenizedFile, StratifiedSplitKeepsSharesAndIgnoresOrder) {
     const auto data = read_file();
     const auto texts = [&](const StoredTexts& part) {
       std::set<std::string> found;
-      for (const auto row : part.sources()) found.insert(rows[row]);
+      for (const auto row : part.sources()) found.insert(rows[row - 2]);
       return found;
     };
     int64_t of_x = 0;
@@ -220,7 +235,7 @@ TEST_F(TokenizedFile, SplitByRows) {
   for (int i = 0; i < 10; i++) text += "good " + std::to_string(i) + (i % 2 ? ",x\n" : ",y\n");
   write_file(csv(text), {.method = TextSplit::rows, .validation = 0.25, .first_test_row = 2, .test_rows = 2});
   const auto data = read_file();
-  EXPECT_THAT(data.test.sources(), ElementsAre(2, 3));
+  EXPECT_THAT(data.test.sources(), ElementsAre(4, 5));
   EXPECT_EQ(data.validation.rows(), 2);
 }
 
@@ -233,7 +248,7 @@ TEST_F(TokenizedFile, TablesThatAreForOnePart) {
       .label = {.column = "label"}};
   write_file(config, {.test = 0, .validation = 0.1});
   const auto data = read_file();
-  EXPECT_THAT(data.test.sources(), ElementsAre(20, 22));  // 21 is a text to train on
+  EXPECT_THAT(data.test.sources(), ElementsAre(23, 25));  // 24 is a text to train on
   EXPECT_EQ(data.validation.rows(), 2);
   EXPECT_EQ(data.train.rows(), 18);
 }
@@ -242,7 +257,7 @@ TEST_F(TokenizedFile, NamesWhatIsWrong) {
   const auto expect = [&](const TextConfig& config, const std::string& message) {
     EXPECT_THAT([&] { write_file(config); }, ThrowsMessage<std::invalid_argument>(HasSubstr(message)));
   };
-  expect(csv(",x\n \t,y\n"), "no row could be used, 2 were rejected: text is missing (2)");
+  expect(csv(",x\n \t,y\n"), "a.csv: row 2: text is missing (2)");
   expect(csv("good,x\n"), "found 1 classes, expected at least 2");
   expect(csv("good,x\nbad,y\n", {.column = "label", .names = {"x", "y", "z"}}), "no row is of the class z");
   expect(csv("good,x\n", {.column = "lable"}), "lable");

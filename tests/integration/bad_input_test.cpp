@@ -1,4 +1,6 @@
 // What a user may get wrong: one line, status 2, nothing half-written.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <functional>
 #include <regex>
@@ -41,6 +43,14 @@ class BadInput : public Programs {
     EXPECT_THAT(outcome.err, ContainsRegex(said));
     EXPECT_EQ(one_line(outcome.err, program), 1) << outcome.err;
     EXPECT_EQ(files(), before);
+  }
+  // Where no row can be used, a rejects file is all that remains; it is removed again.
+  void refused_with_rejects(const std::string& config, const std::string& rejects, const std::string& said) {
+    const Outcome outcome = run_command(command("sartor-train", config));
+    EXPECT_EQ(outcome.status, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, ContainsRegex(said));
+    EXPECT_EQ(one_line(outcome.err, "sartor-train"), 1) << outcome.err;
+    EXPECT_TRUE(std::filesystem::remove(path(rejects)));
   }
   void train_refused(const std::string& config, const std::string& said, const std::vector<std::string>& more = {}) {
     refused("sartor-train", config, said, more);
@@ -134,16 +144,19 @@ TEST_F(BadInput, Tables) {
   ratings("user,item,rating,time\n");
   train_refused(prepare_config, "no ratings");
   ratings("user,item,rating,time\nu,i,nan,1\nu,i,x,2\nu,i\n");
-  train_refused(prepare_config, "no ratings");
+  refused_with_rejects(prepare_config, "prepared.h5.rejects.tsv",
+                       "no row could be used, 3 were rejected: [^ ]*ratings.csv: row 4: not 4 columns, found u,i .1.; "
+                       "[^ ]*ratings.csv: row 2: value is not finite, found nan .1.; [^ ]*ratings.csv: row 3: value is "
+                       "not a number, found x .1.; [^ ]*prepared.h5.rejects.tsv has them");
   const std::string strict = with(prepare_config, "source: {", "source: {unfit: error, minimum: 1, maximum: 5, ");
   ratings("user,item,rating,time\nu,a,3,1\nu,b,NaN,1\n");
-  train_refused(strict, "ratings.csv: record 3: value is not finite");
+  train_refused(strict, "ratings.csv: row 3: value is not finite");
   ratings("user,item,rating,time\nu,a,3,1\nu,b,6,1\n");
-  train_refused(strict, "ratings.csv: record 3: value is above the maximum");
+  train_refused(strict, "ratings.csv: row 3: value is above the maximum");
   ratings("user,item,rating,time\nu,a,3,1\nu,b,good,1\n");
-  train_refused(strict, "ratings.csv: record 3: value is not a number");
+  train_refused(strict, "ratings.csv: row 3: value is not a number");
   ratings("user,item,rating,time\nu,a,3,1\nu,,4,1\n");
-  train_refused(strict, "ratings.csv: record 3: item is missing");
+  train_refused(strict, "ratings.csv: row 3: item is missing");
   ratings("user,item,rating,time\n用户,商品,3,1\nu,i,4,2\n用户,商品,5,3\n");
   train_refused(with(prepare_config, "split:", "cleaning: {duplicates: error}\nsplit:"), "用户.*商品");
   ratings("user,item,rating,time\nu,a,3,1\n");
@@ -155,6 +168,22 @@ TEST_F(BadInput, Tables) {
   train_refused(with(prepare_config, "ratings.csv", "ratings.parquet"), "ratings.parquet: ");
   write("ratings.csv.gz", "\x1f\x8b\x08 and nothing more");
   train_refused(with(prepare_config, "ratings.csv", "ratings.csv.gz"), "ratings.csv.gz: ");
+}
+
+TEST_F(BadInput, WhatCanBeReadOnceOnly) {
+  const std::string piped = with(prepare_config, "path: FOLDER/ratings.csv", "path: '-', format: csv");
+  train_refused(piped, "- is standard input and can be read once, but would be read again for its SHA-256");
+  ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
+  train_refused(with(prepare_config, "path: FOLDER/ratings.csv", "path: FOLDER/pipe, format: csv"),
+                "pipe is a pipe or device and can be read once");
+}
+
+TEST_F(BadInput, EncodingsThatCannotBeTold) {
+  write("ratings.csv", "user,item,rating,time\n\xe9t,i,3,1\n");
+  train_refused(with(prepare_config, "ratings.csv,", "ratings.csv, encoding: auto,"),
+                "ratings.csv: its encoding cannot be told: .*gb18030 and windows-1252 are possible");
+  write("ratings.csv", "\xd3\xc3\xbb\xa7,item,rating,time\nu,i,3,1\n");
+  train_refused(prepare_config, "ratings.csv: its header is not utf-8: .xd3û.xa7,item");
 }
 
 TEST_F(BadInput, PreparedFiles) {
@@ -191,7 +220,7 @@ TEST_F(BadInput, Inference) {
                 "items.columns: the output would have two columns time");
   write("broken.csv", "id,name\nu0,a\n用户1\n");
   infer_refused(recommend_config + std::string("users: {path: FOLDER/broken.csv, column: id}\n"),
-                "broken.csv: record 3: not 2 columns");
+                "broken.csv: row 3: not 2 columns");
   infer_refused(with(recommend_config, "lists.csv", "lists.txt"), "lists.txt.*csv");
   infer_refused(recommend_config + std::string("users: {path: FOLDER/ratings.csv, column: name}\n"),
                 "ratings.csv: .*name");
@@ -227,7 +256,8 @@ TEST_F(BadInput, LanguageModels) {
       "output: FOLDER/tokenizer\n";
   train_refused(words, "texts.csv: no such file");
   write("texts.csv", "text\n \n");
-  train_refused(words, "no row could be used, 1 were rejected: text is missing");
+  refused_with_rejects(words, "tokenizer.rejects.tsv",
+                       "no row could be used, 1 were rejected: [^ ]*texts.csv: row 2: text is missing");
   write("texts.csv", "text\n很好\n");
   train_refused(words, "vocab_size: found 0", {"--set", "vocab_size=0"});
   expect_done(train(words));

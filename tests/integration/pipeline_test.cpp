@@ -1,10 +1,13 @@
 // From a table of ratings to recommendations, with both programs.
+#include <iconv.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "integration/fixture.h"
 #include "models/factor_model.h"
+#include "storage/prepared.h"
 #include "support/paths.h"
 #include "support/ranks.h"
 
@@ -214,7 +217,7 @@ TEST_F(Pipeline, InvalidRowsOfNewUsersAreWrittenAsideWithTheReason) {
   }
   const Outcome again = infer(config, {"--set", "output=" + path("other.csv"), "--set", "new_users.unfit=error"});
   EXPECT_EQ(again.status, 2);
-  EXPECT_THAT(again.err, HasSubstr("new.csv: record 5: user is not UTF-8"));
+  EXPECT_THAT(again.err, HasSubstr("new.csv: row 5: user is not UTF-8"));
   EXPECT_FALSE(std::filesystem::exists(path("other.csv.rejects.tsv")));
 }
 
@@ -255,6 +258,41 @@ TEST_F(Pipeline, TasksThatShareNoWorkRefuseSeveralProcesses) {
   refused("tokenize", command("sartor-train", "task: tokenize\n"));
   refused("recommend", command("sartor-infer", recommend_config));
   refused("similar", command("sartor-infer", "task: similar\n"));
+}
+
+TEST_F(Pipeline, UsersComeFromStandardInput) {
+  make_run();
+  write("users.csv", "id\nu0\n用户1\n");
+  const std::string config = std::string(recommend_config) + "users: {path: FOLDER/users.csv, column: id}\n";
+  expect_done(infer(config));
+  const auto expected = read("lists.csv");
+  auto words = command("sartor-infer", config, {"--overwrite", "--set", "users={path: '-', format: csv, column: id}"});
+  words.insert(words.begin(), {"/bin/sh", "-c", "cat \"$0\" | \"$@\"", path("users.csv")});
+  expect_done(run_command(words));
+  EXPECT_EQ(read("lists.csv"), expected);
+}
+
+TEST_F(Pipeline, ChineseSpreadsheetsAreRecognised) {
+  write_ratings();
+  expect_done(train(prepare_config));
+  const auto ids = [&] {
+    const auto users = datasets::open_prepared(path("prepared.h5")).read_user_ids();
+    std::vector<std::string> all;
+    for (int64_t user = 0; user < users.size(); user++) all.emplace_back(users[user]);
+    return all;
+  };
+  const auto expected = ids();
+  std::string table = read("ratings.csv"), bytes(2 * table.size(), '\0');
+  const iconv_t converter = iconv_open("GB18030", "UTF-8");
+  char *from = table.data(), *to = bytes.data();
+  size_t left = table.size(), room = bytes.size();
+  ASSERT_EQ(iconv(converter, &from, &left, &to, &room), 0);
+  iconv_close(converter);
+  write("ratings.csv", std::string_view(bytes).substr(0, bytes.size() - room));
+  const Outcome outcome = train(prepare_config, {"--overwrite", "--set", "source.encoding=auto"});
+  expect_done(outcome);
+  EXPECT_THAT(outcome.err, HasSubstr("ratings.csv is read as gb18030\n"));
+  EXPECT_EQ(ids(), expected);
 }
 
 TEST_F(Pipeline, DryRunTouchesNothing) {

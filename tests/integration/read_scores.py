@@ -23,7 +23,7 @@ for other in (tsv, jsonl, parquet):
 for row in parquet:
     classes = {name: row[f"probability_{name}"] for name in ("负面", "正面")}
     assert np.isclose(sum(classes.values()), 1, atol=1e-6) and row["label"] == max(classes, key=classes.get)
-    assert row["probability"] == max(classes.values()) and row["id"] == f"编号{row['row']}"
+    assert row["probability"] == max(classes.values()) and row["id"] == f"编号{row['row'] - 2}"
 
 with h5py.File(folder / "out.h5") as file:
     vectors, ids, rows = file["vectors"][:], file["ids"].asstr()[:], file["rows"][:]

@@ -96,12 +96,12 @@ TEST_F(Scoring, GivesEachRowOnceInOrder) {
   std::vector<int64_t> rows;
   while (std::getline(lines, line)) {
     rows.push_back(std::stoll(line));
-    EXPECT_THAT(line, ContainsRegex("^" + std::to_string(rows.back()) + ",编号" + std::to_string(rows.back()) +
+    EXPECT_THAT(line, ContainsRegex("^" + std::to_string(rows.back()) + ",编号" + std::to_string(rows.back() - 2) +
                                     ",(负面|正面),0[.]"));
   }
   std::vector<int64_t> expected;
   for (int64_t row = 0; row < 97; row++) {
-    if (row % 10 != 3 && row % 20 != 7 && row != 50) expected.push_back(row);
+    if (row % 10 != 3 && row % 20 != 7 && row != 50) expected.push_back(row + 2);
   }
   EXPECT_EQ(rows, expected);
   const auto rejects = read("out.csv.rejects.tsv");
@@ -126,6 +126,12 @@ TEST_F(Scoring, IsTheSameForAnyWindowBatchThreadsAndRanks) {
 }
 
 TEST_F(Scoring, EveryTableGoesInAndOut) {
+  const auto without_rows = [&](const char* name) {
+    std::istringstream lines(read(name));
+    std::string all;
+    for (std::string line; std::getline(lines, line);) all += line.substr(line.find(',')) + "\n";
+    return all;
+  };
   write_texts();
   expect_done(infer(classify_config));
   expect_done(infer(classify_config, {"--set", "output=" + path("out.tsv")}));
@@ -135,7 +141,8 @@ TEST_F(Scoring, EveryTableGoesInAndOut) {
   score_again("out.tsv", "again2.csv");
   score_again("out.jsonl", "again3.csv");
   score_again("out.parquet", "again4.csv");
-  for (const char* other : {"again2.csv", "again3.csv"}) EXPECT_EQ(read(other), read("again1.csv"));
+  EXPECT_EQ(read("again2.csv"), read("again1.csv"));
+  EXPECT_EQ(without_rows("again3.csv"), without_rows("again1.csv"));  // JSON Lines have no header that counts
   expect_done(infer(embed_config));
   expect_done(run_command({sartor::testing::venv_program("python"),
                            sartor::testing::source_path("tests/integration/read_scores.py"), folder_.string()}));

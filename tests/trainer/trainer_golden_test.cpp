@@ -126,8 +126,8 @@ TEST_F(TrainerGolden, TwentyStepsOfMiniLm) {
     tensor.detach().copy_(at::tensor(start).view_as(tensor));
   }
 
-  std::map<int64_t, int64_t> row_of;  // by the row's place in the table
-  for (const auto place : data.train.sources()) row_of.emplace(place, std::ssize(row_of));
+  std::map<int64_t, int64_t> row_of;  // by the row's place in the table, from 0
+  for (const auto row : data.train.sources()) row_of.emplace(row - 1, std::ssize(row_of));
   std::vector<int64_t> order;
   for (const int64_t place : expected["rows"]) order.push_back(row_of.at(place));
 

@@ -17,21 +17,24 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Shows how far reading has come, and stops it at a signal.
+// Shows how far reading has come, stops it at a signal, and refuses a source without any rating.
 class WatchedSource final : public datasets::RatingSource {
  public:
-  explicit WatchedSource(std::unique_ptr<datasets::RatingSource> source) : source_(std::move(source)) {}
+  WatchedSource(std::unique_ptr<datasets::RatingSource> source, datasets::Rejects& rejects)
+      : source_(std::move(source)), rejects_(rejects) {}
 
   bool next(datasets::RatingBatch& batch) override {
     if (const int signal = stop_signal()) throw Stopped(signal, "stopped, nothing written");
     const bool more = source_->next(batch);
     progress_.update(rows_ += batch.size());
+    if (!more && rows_ == 0 && rejects_.total() > 0) rejects_.refuse_all();
     return more;
   }
   bool has_times() const override { return source_->has_times(); }
 
  private:
   std::unique_ptr<datasets::RatingSource> source_;
+  datasets::Rejects& rejects_;
   Progress progress_{"row", 0};
   int64_t rows_ = 0;
 };
@@ -46,12 +49,13 @@ std::string treatment(const PrepareConfig& config) {
 }  // namespace
 
 void prepare(const PrepareConfig& config, Runtime&) {
+  require_readable_twice(config.source.table, "for its SHA-256");
   const auto files = datasets::table_files(config.source.table);
   const datasets::WatchedFiles watched(files);
   auto hashing = std::async(std::launch::async, describe_files, files);
 
   datasets::Rejects rejects(config.rejects_path(), config.source.unfit);
-  WatchedSource source(datasets::open_ratings(config.source, rejects));
+  WatchedSource source(datasets::open_ratings(config.source, rejects), rejects);
   const auto scratch = std::filesystem::absolute(config.output).parent_path();
   auto data = datasets::collect(source, config.cleaning, scratch);
 

@@ -31,6 +31,7 @@ void tokenize(const TokenizeConfig& config, Runtime& runtime) {
   const auto tokenizer_hash = hash_of(tokenizer.spec());
   std::vector<std::string> files;
   for (const auto& source : config.data.sources) {
+    require_readable_twice(source.table, "for its SHA-256");
     for (const auto& file : datasets::table_files(source.table)) files.push_back(file);
   }
 

@@ -4,6 +4,7 @@
 #include "engine/run_files.h"
 #include "runtime/log.h"
 #include "storage/watched_files.h"
+#include "tables/table_files.h"
 #include "text/tokenizer_files.h"
 #include "text/wordpiece_trainer.h"
 
@@ -18,6 +19,7 @@ void vocabulary(const VocabularyConfig& config, Runtime&) {
                                                  .strip_accents = chosen.strip_accents,
                                                  .lowercase = chosen.lowercase}});
   // Read twice: which rows are for training is known only when all were seen.
+  for (const auto& source : config.data.sources) require_readable_twice(source.table, "for its words");
   const datasets::WatchedFiles watched(config.reads());
   datasets::Rejects rejects(config.rejects_path(), config.data.unfit), again;
   datasets::TextDivision division(config.data, config.split);

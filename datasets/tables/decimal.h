@@ -1,0 +1,27 @@
+// Numbers in text.
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+#include <string_view>
+
+#include "tables/table_config.h"
+
+namespace sartor::datasets {
+
+// Whether all of `text` is a number whose fraction stands behind `mark`; one that holds the other mark is none, as that
+// may divide thousands.
+inline bool parse_decimal(std::string_view text, DecimalMark mark, double& number) {
+  std::string with_point;
+  if (mark == DecimalMark::comma) {
+    if (text.find('.') != text.npos) return false;
+    with_point = text;
+    std::ranges::replace(with_point, ',', '.');
+    text = with_point;
+  }
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+}  // namespace sartor::datasets
