@@ -10,14 +10,15 @@ void tokenizer_json(std::string_view input, bool use);
 void bert_tokenizer(std::string_view input, bool use);  // vocab.txt, a byte 0, tokenizer_config.json
 void safetensors(std::string_view input, bool use);     // two bytes of the data's size, the header's JSON
 void bert_config(std::string_view input, bool use);     // config.json, and model.safetensors.index.json
+void json_object(std::string_view input, bool use);     // a line of JSON Lines
+void encoded_text(std::string_view input, bool use);    // a byte that says where to cut, text of any encoding
 
 struct Target {
   std::string_view name;  // of its folder in corpus/
   void (*run)(std::string_view input, bool use);
 };
-constexpr Target targets[] = {{"tokenizer_json", tokenizer_json},
-                              {"bert_tokenizer", bert_tokenizer},
-                              {"safetensors", safetensors},
-                              {"bert_config", bert_config}};
+constexpr Target targets[] = {{"tokenizer_json", tokenizer_json}, {"bert_tokenizer", bert_tokenizer},
+                              {"safetensors", safetensors},       {"bert_config", bert_config},
+                              {"json_object", json_object},       {"encoded_text", encoded_text}};
 
 }  // namespace sartor::fuzz

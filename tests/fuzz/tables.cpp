@@ -1,0 +1,47 @@
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+
+#include "fuzz/targets.h"
+#include "schema/utf8.h"
+#include "tables/encoding.h"
+#include "tables/json_scanner.h"
+
+namespace sartor::fuzz {
+
+// What is taken is an object to another parser too, which wants valid UTF-8.
+void json_object(std::string_view input, bool) {
+  size_t bytes = 0;
+  const bool taken = datasets::scan_json_object(
+      input,
+      [&](std::string_view name, datasets::JsonKind, std::string_view text) { bytes += name.size() + text.size(); });
+  if (bytes > 2 * input.size()) std::abort();
+  if (!taken || valid_utf8(input) != input.size()) return;
+  try {
+    if (!nlohmann::json::parse(input).is_object()) std::abort();
+  } catch (const nlohmann::json::out_of_range&) {  // 1e999
+  }
+}
+
+// Text is the same however it is cut.
+void encoded_text(std::string_view input, bool) {
+  using enum datasets::TextEncoding;
+  if (input.empty()) return;
+  const auto cut = static_cast<unsigned char>(input[0]) % input.size();
+  input.remove_prefix(1);
+  for (const auto encoding : {utf8, utf16, gb18030, latin1, windows_1252}) {
+    std::string whole, pieces;
+    datasets::Decoder(encoding).append(input, true, whole);
+    datasets::Decoder decoder(encoding);
+    decoder.append(input.substr(0, cut), false, pieces);
+    decoder.append(input.substr(cut), true, pieces);
+    if (whole != pieces) std::abort();
+  }
+  try {
+    datasets::recognised_encoding("fuzz", input, cut % 2 == 0, {});
+  } catch (const std::invalid_argument&) {
+  }
+}
+
+}  // namespace sartor::fuzz
