@@ -31,7 +31,7 @@ class TokenizedFile : public testing::FolderTest {
 
   TextReport write_file(const TextConfig& config, TextSplitConfig split = {.test = 0, .validation = 0},
                         TextDuplicates duplicates = TextDuplicates::once, RowLength length = {16}) {
-    rejects_ = {};
+    rejects_ = Rejects();
     TextSource source(config, rejects_);
     const auto describe = [](const TextReport&) { return Provenance{"{}", "hash"}; };
     return write_texts(path("a.h5"), source, config, tokenizer_, length, duplicates, split, {"tokenizer", describe});
