@@ -168,7 +168,7 @@ TEST(Split, SaysWhatIsImpossible) {
   };
   refused(Data(1), config_of(SplitMethod::random),
           "of 1 ratings, 1 for test and 0 for validation leave none for training");
-  refused(Data(3), config_of(SplitMethod::stratified, 0.5, 0.5),
+  refused(Data(3), config_of(SplitMethod::stratified, 0.4, 0.4),
           "of 3 ratings, 2 for test and 2 for validation leave none");
   refused(Data(3, 3), config_of(SplitMethod::user_disjoint, 0.9), "of 2 users, 2 for test");
   refused(Data(9, 3, false), config_of(SplitMethod::temporal), "temporal needs ratings with a time column");

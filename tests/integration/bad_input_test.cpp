@@ -163,7 +163,7 @@ TEST_F(BadInput, Tables) {
   train_refused(prepare_config, "nothing.*training|training");
   train_refused(with(prepare_config, "FOLDER/prepared.h5", "FOLDER/none/deep/prepared.h5"), "training");
   train_refused(with(prepare_config, "FOLDER/prepared.h5", "FOLDER/ratings.csv/prepared.h5"),
-                "cannot make the folder .*ratings.csv");
+                "would be written into .*ratings.csv, which is read");
   write("ratings.parquet", "PAR1 this is no Parquet file PAR1");
   train_refused(with(prepare_config, "ratings.csv", "ratings.parquet"), "ratings.parquet: ");
   write("ratings.csv.gz", "\x1f\x8b\x08 and nothing more");
@@ -310,7 +310,7 @@ TEST_F(BadInput, Scoring) {
   infer_refused(config + "rejects: FOLDER/scores.csv\n", "scores.csv would be written twice");
   infer_refused(with(config, "scores.csv", "texts.csv"), "texts.csv is both read and written", {"--overwrite"});
   infer_refused(with(config, "scores.csv", "scores.txt"), "scores.txt.*ends in .csv, .tsv, .jsonl or .parquet");
-  infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/texts.csv/scores.csv"), "cannot make the folder .*texts.csv");
+  infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/texts.csv/scores.csv"), "would be written into .*texts.csv, which is read");
   infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/model"), "ends in|is a folder");
   infer_refused(config, "there is no job to resume", {"--resume"});
   gpu_refused("sartor-infer", config);
