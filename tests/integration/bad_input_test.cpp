@@ -310,7 +310,8 @@ TEST_F(BadInput, Scoring) {
   infer_refused(config + "rejects: FOLDER/scores.csv\n", "scores.csv would be written twice");
   infer_refused(with(config, "scores.csv", "texts.csv"), "texts.csv is both read and written", {"--overwrite"});
   infer_refused(with(config, "scores.csv", "scores.txt"), "scores.txt.*ends in .csv, .tsv, .jsonl or .parquet");
-  infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/texts.csv/scores.csv"), "would be written into .*texts.csv, which is read");
+  infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/texts.csv/scores.csv"),
+                "would be written into .*texts.csv, which is read");
   infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/model"), "ends in|is a folder");
   infer_refused(config, "there is no job to resume", {"--resume"});
   gpu_refused("sartor-infer", config);

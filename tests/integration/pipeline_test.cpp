@@ -82,7 +82,7 @@ TEST_F(Pipeline, AModelThatIsNotFiniteIsNotFinished) {
   EXPECT_EQ(refused.status, 2);
   EXPECT_FALSE(std::filesystem::exists(path("prepared.h5")));
 
-  expect_done(train(prepare_config, {"--set", "source.minimum=-1e38", "--set", "source.maximum=1e38"}));
+  expect_done(train(prepare_config, {"--overwrite", "--set", "source.minimum=-1e38", "--set", "source.maximum=1e38"}));
   for (const char* every : {"1", "99"}) {
     const Outcome stopped = train(factorize_config, {"--set", std::string("checkpoint.every=") + every, "--overwrite"});
     EXPECT_EQ(stopped.status, 1);
