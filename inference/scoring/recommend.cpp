@@ -171,7 +171,7 @@ void recommend(const RecommendConfig& config, Runtime& runtime) {
   flush();
   table.finish();
   const int64_t rejected = rejects ? rejects->total() : 0;
-  if (rejected > 0) rejects->finish();
+  if (rejects) rejects->finish();
   log_info(
       "{}: {} recommendations for {} users, {} of them unknown or without training ratings ({:.1f}%) and given the "
       "most popular items",
