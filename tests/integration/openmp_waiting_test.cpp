@@ -20,13 +20,13 @@ TEST(OpenmpWaiting, IsShort) {
     const Outcome outcome = shown(name);
     EXPECT_EQ(outcome.status, 0);
     EXPECT_THAT(outcome.out, HasSubstr(name));
-    EXPECT_THAT(outcome.err, HasSubstr("GOMP_SPINCOUNT = '1000'"));
+    EXPECT_THAT(outcome.err, HasSubstr("GOMP_SPINCOUNT = '2000'"));
   }
 }
 
 TEST(OpenmpWaiting, IsTheUsersToSet) {
   EXPECT_THAT(shown("sartor-train", {"GOMP_SPINCOUNT=77"}).err, HasSubstr("GOMP_SPINCOUNT = '77'"));
-  EXPECT_THAT(shown("sartor-infer", {"OMP_WAIT_POLICY=ACTIVE"}).err, Not(HasSubstr("GOMP_SPINCOUNT = '1000'")));
+  EXPECT_THAT(shown("sartor-infer", {"OMP_WAIT_POLICY=ACTIVE"}).err, Not(HasSubstr("GOMP_SPINCOUNT = '2000'")));
 }
 
 }  // namespace

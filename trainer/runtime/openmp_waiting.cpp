@@ -15,7 +15,7 @@ namespace sartor {
 namespace {
 
 // Some microseconds: as fast as spinning for a program alone (docs/benchmarks.md, speed/two-trainings).
-char spin_count[] = "GOMP_SPINCOUNT=1000";
+char spin_count[] = "GOMP_SPINCOUNT=2000";
 
 // The C library is not initialised yet: system calls alone, and no sanitizer.
 __attribute__((no_sanitize("address", "undefined", "thread"))) void limit_spinning(int, char** argv,
