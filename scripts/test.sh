@@ -7,5 +7,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh tests
 scripts/build.sh
-build/venv/bin/python scripts/fetch_data.py minilm reviews-en reviews-zh >/dev/null || echo "test: tests on data that could not be fetched are skipped" >&2
+build/venv/bin/python scripts/fetch_data.py ml-100k minilm reviews-en reviews-zh >/dev/null || echo "test: tests on data that could not be fetched are skipped" >&2
 exec build/venv/bin/ctest --preset "${PRESET:-release}" "$@"

@@ -29,8 +29,10 @@ struct RuntimeConfig {
   template <class Fields> void describe(Fields& field) {
     field.required("task", task, "What to do; --help lists the tasks.");
     field("device", device, "auto takes a GPU where there is one.");
-    field("threads", threads, between(0, 4096),
-          "CPU threads; 0: the processors of this machine, shared among its processes.");
+    field(
+        "threads", threads, between(0, 4096),
+        "CPU threads; 0: the processors that affinity and the quota of the container allow, shared among the processes "
+        "of this machine.");
   }
 };
 
