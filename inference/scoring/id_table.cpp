@@ -4,7 +4,7 @@
 #include <arrow/record_batch.h>
 
 #include "interactions/id_map.h"
-#include "runtime/log.h"
+#include "schema/log.h"
 #include "tables/table_reader.h"
 
 namespace sartor::inference {

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/log.h"
+#include "schema/log.h"
 #include "tables/item_table.h"
 #include "tables/table_writer.h"
 

@@ -4,9 +4,9 @@
 #include <functional>
 #include <iterator>
 
-#include "runtime/log.h"
 #include "runtime/progress.h"
 #include "runtime/signals.h"
+#include "schema/log.h"
 #include "scoring/item_columns.h"
 #include "scoring/pair_blocks.h"
 #include "scoring/recommender.h"

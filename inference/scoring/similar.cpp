@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <iterator>
 
-#include "runtime/log.h"
 #include "runtime/progress.h"
 #include "runtime/signals.h"
+#include "schema/log.h"
 #include "scoring/item_columns.h"
 #include "scoring/neighbours.h"
 #include "scoring/pair_blocks.h"

@@ -12,9 +12,9 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "runtime/log.h"
 #include "schema/config.h"
 #include "schema/document.h"
+#include "schema/log.h"
 #include "schema/require.h"
 #include "storage/atomic_file.h"
 #include "storage/descriptor.h"

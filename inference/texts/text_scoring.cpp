@@ -6,10 +6,10 @@
 
 #include "core/parallel_for.h"
 #include "models/hf/text_input.h"
-#include "runtime/log.h"
 #include "runtime/process_group.h"
 #include "runtime/progress.h"
 #include "runtime/signals.h"
+#include "schema/log.h"
 #include "storage/watched_files.h"
 #include "tables/presets.h"
 #include "tables/rejects.h"

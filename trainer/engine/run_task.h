@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "engine/run.h"
-#include "runtime/log.h"
 #include "runtime/program.h"
+#include "schema/log.h"
 
 namespace sartor {
 

@@ -8,7 +8,7 @@
 #include "models/bert/families.h"
 #include "models/bert/folder.h"
 #include "models/hf/text_input.h"
-#include "runtime/log.h"
+#include "schema/log.h"
 #include "schema/require.h"
 #include "tasks/sources.h"
 #include "text/tokenizer_files.h"

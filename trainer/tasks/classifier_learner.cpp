@@ -13,7 +13,7 @@
 #include "models/bert/families.h"
 #include "models/bert/flops.h"
 #include "models/bert/folder.h"
-#include "runtime/log.h"
+#include "schema/log.h"
 #include "schema/require.h"
 #include "tasks/bert_texts.h"
 

@@ -6,8 +6,8 @@
 
 #include "models/hf/calibration_file.h"
 #include "optimization/training.h"
-#include "runtime/log.h"
 #include "schema/config.h"
+#include "schema/log.h"
 #include "tasks/classifier_learner.h"
 #include "tasks/results_table.h"
 #include "tasks/sources.h"

@@ -10,8 +10,8 @@
 #include "models/bert/flops.h"
 #include "models/bert/folder.h"
 #include "models/bert/loss.h"
-#include "runtime/log.h"
 #include "runtime/random.h"
+#include "schema/log.h"
 #include "schema/require.h"
 #include "tasks/bert_texts.h"
 

@@ -4,10 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "interactions/write_prepared.h"
-#include "runtime/log.h"
 #include "runtime/progress.h"
 #include "runtime/signals.h"
 #include "schema/config.h"
+#include "schema/log.h"
 #include "storage/watched_files.h"
 #include "tables/presets.h"
 #include "tasks/sources.h"

@@ -1,8 +1,8 @@
 #include "tasks/pretrain.h"
 
 #include "optimization/training.h"
-#include "runtime/log.h"
 #include "schema/config.h"
+#include "schema/log.h"
 #include "tasks/masked_lm_learner.h"
 
 namespace sartor {

@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/parallel_for.h"
-#include "runtime/log.h"
 #include "schema/config.h"
+#include "schema/log.h"
 #include "storage/watched_files.h"
 #include "tables/presets.h"
 #include "tasks/sources.h"

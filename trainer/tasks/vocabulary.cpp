@@ -2,7 +2,7 @@
 
 #include "engine/checkpoints.h"
 #include "engine/run_files.h"
-#include "runtime/log.h"
+#include "schema/log.h"
 #include "storage/watched_files.h"
 #include "tables/table_files.h"
 #include "text/tokenizer_files.h"

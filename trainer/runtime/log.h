@@ -1,4 +1,0 @@
-// The log, which datasets/ uses too.
-#pragma once
-
-#include "schema/log.h"
