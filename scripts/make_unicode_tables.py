@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes datasets/text/unicode_tables.cpp: what Hugging Face's tokenizers does with each code point.
+"""Writes datasets/encodings/unicode_tables.cpp: what Hugging Face's tokenizers does with each code point.
 
     python3 -m venv build/golden && build/golden/bin/pip install tokenizers==0.23.3
     build/golden/bin/python scripts/make_unicode_tables.py
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
-OUTPUT = Path(__file__).resolve().parent.parent / "datasets" / "text" / "unicode_tables.cpp"
+OUTPUT = Path(__file__).resolve().parent.parent / "datasets" / "encodings" / "unicode_tables.cpp"
 CODES = [code for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 CONTROL, WHITESPACE, PUNCTUATION, MARK, WORD, IDEOGRAPH = 1, 2, 4, 8, 16, 32
 HANGUL = range(0xAC00, 0xD7A4)
@@ -156,7 +156,7 @@ def main() -> None:
     ]
     OUTPUT.write_text(
         "// Made by scripts/make_unicode_tables.py from tokenizers 0.23.3: do not edit.\n"
-        '#include "text/unicode_tables.h"\n\n'
+        '#include "encodings/unicode_tables.h"\n\n'
         "namespace sartor::text::unicode {\nnamespace {\n\n// clang-format off\n"
         + array("properties", runs(bits))
         + "\n"

@@ -1,10 +1,10 @@
 #include "engine/run_task.h"
-#include "tasks/classify.h"
-#include "tasks/factorize.h"
-#include "tasks/prepare.h"
-#include "tasks/pretrain.h"
-#include "tasks/tokenize.h"
-#include "tasks/vocabulary.h"
+#include "tasks/data/prepare.h"
+#include "tasks/data/tokenize.h"
+#include "tasks/data/vocabulary.h"
+#include "tasks/factors/factorize.h"
+#include "tasks/texts/classify.h"
+#include "tasks/texts/pretrain.h"
 
 int main(int argc, char** argv) {
   using namespace sartor;

@@ -9,9 +9,9 @@
 #include <cstring>
 #include <memory>
 
+#include "base/require.h"
+#include "base/utf8.h"
 #include "schema/messages.h"
-#include "schema/require.h"
-#include "schema/utf8.h"
 
 namespace sartor {
 namespace {

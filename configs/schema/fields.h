@@ -28,7 +28,7 @@
 #include <utility>
 #include <vector>
 
-#include "schema/require.h"
+#include "base/require.h"
 
 namespace sartor {
 

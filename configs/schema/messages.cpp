@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "schema/utf8.h"
+#include "base/utf8.h"
 #include "schema/yaml.h"
 
 namespace sartor {

@@ -9,9 +9,9 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/require.h"
+#include "base/utf8.h"
 #include "schema/messages.h"
-#include "schema/require.h"
-#include "schema/utf8.h"
 #include "schema/yaml.h"
 
 namespace sartor {

@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdint>
 
-#include "schema/utf8.h"
+#include "base/utf8.h"
 #include "schema/yaml.h"
 
 namespace sartor {

@@ -8,9 +8,9 @@
 #include <cstring>
 #include <new>
 
+#include "base/require.h"
 #include "core/processors.h"
 #include "factorization/als_cpu.h"
-#include "schema/require.h"
 #include "similarity/topk_cpu.h"
 
 namespace sartor::cuda {

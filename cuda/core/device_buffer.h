@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/require.h"
 #include "core/context.h"
-#include "schema/require.h"
 
 namespace sartor::cuda {
 

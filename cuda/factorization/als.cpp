@@ -1,6 +1,6 @@
 #include "factorization/als.h"
 
-#include "schema/require.h"
+#include "base/require.h"
 
 namespace sartor::cuda {
 

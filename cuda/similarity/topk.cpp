@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "schema/require.h"
+#include "base/require.h"
 
 namespace sartor::cuda {
 

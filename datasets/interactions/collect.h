@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <vector>
 
-#include "interactions/id_map.h"
 #include "interactions/split.h"
+#include "records/ratings.h"
 #include "schema/fields.h"
-#include "tables/ratings.h"
+#include "storage/id_map.h"
 
 namespace sartor::datasets {
 

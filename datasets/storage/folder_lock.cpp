@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <string>
 
-#include "schema/require.h"
+#include "base/require.h"
 
 namespace sartor::datasets {
 

@@ -7,7 +7,7 @@
 #include <charconv>
 #include <system_error>
 
-#include "schema/require.h"
+#include "base/require.h"
 #include "storage/hdf5_heap.h"
 
 namespace sartor::datasets {

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "schema/require.h"
+#include "base/require.h"
 
 namespace sartor::datasets {
 namespace {

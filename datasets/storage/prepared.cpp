@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "schema/require.h"
+#include "base/require.h"
 #include "storage/stored_ids.h"
 
 namespace sartor::datasets {

@@ -17,8 +17,8 @@
 #include <string>
 #include <vector>
 
-#include "interactions/id_map.h"
 #include "storage/hdf5_file.h"
+#include "storage/id_map.h"
 
 namespace sartor::datasets {
 

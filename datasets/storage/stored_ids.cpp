@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "schema/require.h"
+#include "base/require.h"
 
 namespace sartor::datasets {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "schema/require.h"
+#include "base/require.h"
 
 namespace sartor::datasets {
 

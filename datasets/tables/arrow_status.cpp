@@ -7,7 +7,7 @@
 #include <string>
 #include <system_error>
 
-#include "schema/require.h"
+#include "base/require.h"
 
 namespace sartor::datasets {
 

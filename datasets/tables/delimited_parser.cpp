@@ -10,9 +10,9 @@
 #include <cassert>
 #include <tuple>
 
-#include "schema/utf8.h"
+#include "base/utf8.h"
+#include "encodings/printable.h"
 #include "tables/arrow_status.h"
-#include "tables/printable.h"
 #include "tables/text_parser.h"
 
 namespace sartor::datasets {

@@ -7,9 +7,9 @@
 #include <optional>
 #include <string_view>
 
+#include "encodings/printable.h"
 #include "tables/arrow_status.h"
 #include "tables/json_scanner.h"
-#include "tables/printable.h"
 #include "tables/text_parser.h"
 
 namespace sartor::datasets {

@@ -3,7 +3,7 @@
 #include <charconv>
 #include <string>
 
-#include "text/unicode.h"
+#include "encodings/unicode.h"
 
 namespace sartor::datasets {
 namespace {

@@ -6,8 +6,8 @@
 #include <array>
 #include <filesystem>
 
+#include "encodings/printable.h"
 #include "schema/messages.h"
-#include "tables/printable.h"
 
 namespace sartor::datasets {
 namespace {

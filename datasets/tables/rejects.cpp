@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "tables/printable.h"
+#include "encodings/printable.h"
 
 namespace sartor::datasets {
 namespace {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "encodings/text_encoding.h"
 #include "schema/fields.h"
 
 namespace sartor::datasets {
@@ -32,19 +33,6 @@ constexpr auto choices(TablePreset) {
                                              {"recbole", TablePreset::recbole},
                                              {"netflix", TablePreset::netflix},
                                              {"amazon_reviews", TablePreset::amazon_reviews}});
-}
-
-enum class TextEncoding { utf8, utf16, gb18030, latin1, windows_1252, automatic };
-
-constexpr auto choices(TextEncoding) {
-  return std::to_array<Choice<TextEncoding>>({{"utf-8", TextEncoding::utf8},
-                                              {"utf-16", TextEncoding::utf16},
-                                              {"gb18030", TextEncoding::gb18030},
-                                              {"gbk", TextEncoding::gb18030},  // parts of it
-                                              {"gb2312", TextEncoding::gb18030},
-                                              {"latin-1", TextEncoding::latin1},
-                                              {"windows-1252", TextEncoding::windows_1252},
-                                              {"auto", TextEncoding::automatic}});
 }
 
 enum class DecimalMark { point, comma };

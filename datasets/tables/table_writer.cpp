@@ -11,8 +11,8 @@
 #include <charconv>
 #include <cmath>
 
-#include "schema/require.h"
-#include "schema/utf8.h"
+#include "base/require.h"
+#include "base/utf8.h"
 #include "storage/atomic_file.h"
 #include "tables/arrow_status.h"
 #include "tables/table_files.h"

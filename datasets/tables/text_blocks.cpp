@@ -15,9 +15,9 @@
 #include <system_error>
 #include <utility>
 
-#include "schema/require.h"
+#include "base/require.h"
+#include "encodings/printable.h"
 #include "tables/arrow_status.h"
-#include "tables/printable.h"
 #include "tables/table_files.h"
 
 namespace sartor::datasets {

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "tables/encoding.h"
+#include "encodings/encoding.h"
 #include "tables/presets.h"
 
 namespace arrow {

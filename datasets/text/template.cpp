@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "schema/require.h"
+#include "base/require.h"
 
 namespace sartor::text {
 

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "text/unicode.h"
+#include "encodings/unicode.h"
 
 namespace sartor::datasets {
 namespace {

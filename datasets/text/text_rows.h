@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "tables/string_column.h"
+#include "records/string_column.h"
 #include "tables/table_config.h"
 #include "text/text_records.h"
 

@@ -5,7 +5,7 @@
 #include <iterator>
 #include <string_view>
 
-#include "tables/decimal.h"
+#include "records/decimal.h"
 #include "tables/presets.h"
 #include "text/text_records.h"
 

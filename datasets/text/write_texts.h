@@ -9,7 +9,7 @@
 
 #include "interactions/write_prepared.h"
 #include "text/text_division.h"
-#include "text/tokenizer.h"
+#include "text/tokenizers/tokenizer.h"
 
 namespace sartor::datasets {
 

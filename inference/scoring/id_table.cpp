@@ -3,8 +3,8 @@
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 
-#include "interactions/id_map.h"
 #include "schema/log.h"
+#include "storage/id_map.h"
 #include "tables/table_reader.h"
 
 namespace sartor::inference {

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "records/item_table.h"
 #include "schema/log.h"
-#include "tables/item_table.h"
 #include "tables/table_writer.h"
 
 namespace sartor::inference {

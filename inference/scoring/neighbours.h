@@ -4,7 +4,7 @@
 #include <span>
 
 #include "core/device_buffer.h"
-#include "models/factor_ranker.h"
+#include "models/factorization/factor_ranker.h"
 
 namespace sartor::inference {
 

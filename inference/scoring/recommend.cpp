@@ -4,6 +4,7 @@
 #include <functional>
 #include <iterator>
 
+#include "records/ratings.h"
 #include "runtime/progress.h"
 #include "runtime/signals.h"
 #include "schema/log.h"
@@ -11,7 +12,6 @@
 #include "scoring/pair_blocks.h"
 #include "scoring/recommender.h"
 #include "tables/presets.h"
-#include "tables/ratings.h"
 #include "tables/table_writer.h"
 
 namespace sartor::inference {

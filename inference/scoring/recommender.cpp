@@ -5,8 +5,8 @@
 #include <iterator>
 #include <numeric>
 
+#include "base/require.h"
 #include "factorization/als.h"
-#include "schema/require.h"
 
 namespace sartor::inference {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/context.h"
-#include "interactions/id_map.h"
-#include "models/factor_ranker.h"
+#include "models/factorization/factor_ranker.h"
+#include "storage/id_map.h"
 
 namespace sartor::inference {
 

@@ -7,9 +7,9 @@
 #include <cmath>
 #include <utility>
 
+#include "base/require.h"
 #include "models/bert/cpu_encoder.h"
 #include "models/bert/folder.h"
-#include "schema/require.h"
 
 namespace sartor::inference {
 namespace {

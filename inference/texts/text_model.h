@@ -10,7 +10,7 @@
 
 #include "models/bert/config.h"
 #include "schema/fields.h"
-#include "text/tokenizer.h"
+#include "text/tokenizers/tokenizer.h"
 
 namespace sartor::inference {
 

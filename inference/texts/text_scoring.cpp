@@ -5,6 +5,7 @@
 #include <future>
 
 #include "core/parallel_for.h"
+#include "jobs/job_parts.h"
 #include "models/hf/text_input.h"
 #include "runtime/process_group.h"
 #include "runtime/progress.h"
@@ -14,8 +15,7 @@
 #include "tables/presets.h"
 #include "tables/rejects.h"
 #include "text/template.h"
-#include "text/tokenizer_files.h"
-#include "texts/job_parts.h"
+#include "text/tokenizers/tokenizer_files.h"
 
 namespace sartor::inference {
 namespace {

@@ -20,8 +20,8 @@
 #include "models/bert/cpu_encoder.h"
 #include "models/bert/folder.h"
 #include "runtime/memory.h"
-#include "text/tokenizer.h"
-#include "text/tokenizer_files.h"
+#include "text/tokenizers/tokenizer.h"
+#include "text/tokenizers/tokenizer_files.h"
 
 namespace {
 

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "core/parallel_for.h"
-#include "text/tokenizer.h"
-#include "text/tokenizer_files.h"
+#include "text/tokenizers/tokenizer.h"
+#include "text/tokenizers/tokenizer_files.h"
 
 int main(int argc, char** argv) {
   using namespace sartor;

@@ -6,8 +6,8 @@
 #include <codecvt>
 #include <locale>
 
-#include "schema/require.h"
-#include "schema/utf8.h"
+#include "base/require.h"
+#include "base/utf8.h"
 
 namespace sartor {
 namespace {

@@ -1,4 +1,4 @@
-#include "interactions/id_map.h"
+#include "storage/id_map.h"
 
 #include <map>
 

@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "records/ratings.h"
 #include "support/folder_test.h"
-#include "tables/ratings.h"
 
 namespace sartor::datasets {
 

@@ -1,5 +1,5 @@
 // Encodings that are given, recognised and refused.
-#include "tables/encoding.h"
+#include "encodings/encoding.h"
 
 #include <array>
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "schema/utf8.h"
+#include "base/utf8.h"
 
 namespace sartor::datasets {
 namespace {

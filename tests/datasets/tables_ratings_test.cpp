@@ -1,10 +1,10 @@
 // Ratings out of every kind of source; what is unfit, and where it goes.
-#include "tables/ratings.h"
+#include "records/ratings.h"
 
 #include <limits>
 
 #include "datasets/tables_support.h"
-#include "tables/item_table.h"
+#include "records/item_table.h"
 #include "tables/table_writer.h"
 
 namespace sartor::datasets {

@@ -1,4 +1,4 @@
-#include "text/tokenizer_files.h"
+#include "text/tokenizers/tokenizer_files.h"
 
 #include "datasets/text_support.h"
 #include "support/folder_test.h"

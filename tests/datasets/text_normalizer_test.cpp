@@ -1,7 +1,7 @@
-#include "text/bert_normalizer.h"
+#include "text/tokenizers/bert_normalizer.h"
 
 #include "datasets/text_support.h"
-#include "text/bert_scan.h"
+#include "text/tokenizers/bert_scan.h"
 
 namespace sartor::text {
 namespace {

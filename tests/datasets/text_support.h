@@ -13,11 +13,11 @@
 #include <string>
 #include <vector>
 
+#include "encodings/unicode.h"
 #include "storage/sha256.h"
 #include "support/paths.h"
-#include "text/tokenizer.h"
-#include "text/tokenizer_files.h"
-#include "text/unicode.h"
+#include "text/tokenizers/tokenizer.h"
+#include "text/tokenizers/tokenizer_files.h"
 
 namespace sartor::text {
 

@@ -1,5 +1,5 @@
 // Against Hugging Face's tokenizers, by the files of scripts/make_text_golden.py.
-#include "text/tokenizer.h"
+#include "text/tokenizers/tokenizer.h"
 
 #include <thread>
 

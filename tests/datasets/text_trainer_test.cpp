@@ -1,4 +1,4 @@
-#include "text/wordpiece_trainer.h"
+#include "text/tokenizers/wordpiece_trainer.h"
 
 #include "datasets/text_support.h"
 

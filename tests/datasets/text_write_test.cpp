@@ -7,7 +7,7 @@
 
 #include "storage/stored_texts.h"
 #include "support/folder_test.h"
-#include "text/tokenizer_files.h"
+#include "text/tokenizers/tokenizer_files.h"
 #include "text/write_texts.h"
 
 namespace sartor::datasets {

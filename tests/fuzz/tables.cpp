@@ -3,9 +3,9 @@
 #include <stdexcept>
 #include <string>
 
+#include "base/utf8.h"
+#include "encodings/encoding.h"
 #include "fuzz/targets.h"
-#include "schema/utf8.h"
-#include "tables/encoding.h"
 #include "tables/json_scanner.h"
 
 namespace sartor::fuzz {

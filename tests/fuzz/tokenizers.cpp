@@ -2,8 +2,8 @@
 #include <stdexcept>
 
 #include "fuzz/targets.h"
-#include "text/tokenizer.h"
-#include "text/tokenizer_files.h"
+#include "text/tokenizers/tokenizer.h"
+#include "text/tokenizers/tokenizer_files.h"
 
 namespace sartor::fuzz {
 namespace {

@@ -1,5 +1,5 @@
 // Parts of a job: who does which, what may be resumed, and what is left behind.
-#include "texts/job_parts.h"
+#include "jobs/job_parts.h"
 
 #include <gmock/gmock.h>
 

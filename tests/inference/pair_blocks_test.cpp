@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "models/factor_ranker.h"
+#include "models/factorization/factor_ranker.h"
 
 namespace sartor::inference {
 namespace {

@@ -4,10 +4,10 @@
 #include <fstream>
 #include <string>
 
+#include "jobs/job_parts.h"
 #include "storage/atomic_file.h"
 #include "tables/rejects.h"
 #include "tables/table_writer.h"
-#include "texts/job_parts.h"
 
 namespace sartor::inference {
 namespace {

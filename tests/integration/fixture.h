@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/random.h"
+#include "base/random.h"
 #include "support/faults/faults.h"
 #include "support/folder_test.h"
 #include "support/paths.h"

@@ -10,7 +10,7 @@
 #include "storage/stored_texts.h"
 #include "support/metrics_log.h"
 #include "support/ranks.h"
-#include "text/tokenizer_files.h"
+#include "text/tokenizers/tokenizer_files.h"
 
 namespace sartor::testing {
 namespace {

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "integration/fixture.h"
-#include "models/factor_model.h"
+#include "models/factorization/factor_model.h"
 #include "storage/prepared.h"
 #include "support/paths.h"
 #include "support/ranks.h"

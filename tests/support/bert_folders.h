@@ -11,7 +11,7 @@
 #include "models/bert/families.h"
 #include "models/hf/safetensors.h"
 #include "storage/atomic_file.h"
-#include "text/tokenizer_files.h"
+#include "text/tokenizers/tokenizer_files.h"
 
 namespace sartor::testing {
 

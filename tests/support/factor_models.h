@@ -1,8 +1,8 @@
 // Small factor models for tests.
 #pragma once
 
-#include "models/factor_model.h"
-#include "runtime/random.h"
+#include "base/random.h"
+#include "models/factorization/factor_model.h"
 
 namespace sartor {
 

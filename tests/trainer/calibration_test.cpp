@@ -8,7 +8,7 @@
 #include <functional>
 #include <stdexcept>
 
-#include "runtime/random.h"
+#include "base/random.h"
 
 namespace sartor {
 namespace {

@@ -1,5 +1,5 @@
 // What a classifier said, judged and written, against values worked out by hand.
-#include "tasks/classifier_evaluation.h"
+#include "tasks/texts/classifier_evaluation.h"
 
 #include <gmock/gmock.h>
 

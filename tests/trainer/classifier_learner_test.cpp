@@ -6,10 +6,10 @@
 #include "models/bert/folder.h"
 #include "support/bert_folders.h"
 #include "support/folder_test.h"
-#include "tasks/classifier_learner.h"
-#include "tasks/sources.h"
-#include "text/tokenizer.h"
-#include "text/tokenizer_files.h"
+#include "tasks/data/sources.h"
+#include "tasks/texts/classifier_learner.h"
+#include "text/tokenizers/tokenizer.h"
+#include "text/tokenizers/tokenizer_files.h"
 #include "text/write_texts.h"
 
 namespace sartor {

@@ -4,13 +4,13 @@
 
 #include <cmath>
 
+#include "base/random.h"
 #include "models/bert/folder.h"
-#include "runtime/random.h"
 #include "support/folder_test.h"
-#include "tasks/masked_lm_learner.h"
-#include "tasks/sources.h"
-#include "text/tokenizer.h"
-#include "text/tokenizer_files.h"
+#include "tasks/data/sources.h"
+#include "tasks/texts/masked_lm_learner.h"
+#include "text/tokenizers/tokenizer.h"
+#include "text/tokenizers/tokenizer_files.h"
 #include "text/write_texts.h"
 
 namespace sartor {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/factor_model.h"
-#include "models/factor_ranker.h"
+#include "models/factorization/factor_model.h"
+#include "models/factorization/factor_ranker.h"
 #include "storage/hdf5_file.h"
 #include "support/factor_models.h"
 #include "support/folder_test.h"

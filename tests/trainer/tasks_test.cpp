@@ -7,12 +7,12 @@
 #include <cmath>
 #include <map>
 
+#include "base/random.h"
 #include "core/cpu_backend.h"
 #include "interactions/write_prepared.h"
-#include "models/als.h"
-#include "runtime/random.h"
+#include "models/factorization/als.h"
 #include "support/folder_test.h"
-#include "tasks/evaluation.h"
+#include "tasks/factors/evaluation.h"
 
 namespace sartor {
 namespace {

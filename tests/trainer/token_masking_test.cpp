@@ -1,5 +1,5 @@
 // Masks of language modelling: what may be hidden, how much of it, and how evenly.
-#include "tasks/token_masking.h"
+#include "tasks/texts/token_masking.h"
 
 #include <gmock/gmock.h>
 
@@ -7,8 +7,8 @@
 #include <map>
 #include <numeric>
 
-#include "text/tokenizer.h"
-#include "text/tokenizer_files.h"
+#include "text/tokenizers/tokenizer.h"
+#include "text/tokenizers/tokenizer_files.h"
 
 namespace sartor {
 namespace {

@@ -8,17 +8,17 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/random.h"
 #include "models/bert/folder.h"
-#include "models/bert/loss.h"
+#include "models/transformer/loss.h"
 #include "optimization/training.h"
-#include "runtime/random.h"
 #include "schema/config.h"
 #include "schema/document.h"
 #include "support/folder_test.h"
 #include "support/metrics_log.h"
 #include "support/paths.h"
-#include "tasks/classifier_learner.h"
-#include "tasks/tokenize.h"
+#include "tasks/data/tokenize.h"
+#include "tasks/texts/classifier_learner.h"
 
 namespace sartor {
 namespace {

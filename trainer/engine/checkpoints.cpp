@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "schema/require.h"
+#include "base/require.h"
 #include "storage/atomic_file.h"
 
 namespace sartor {

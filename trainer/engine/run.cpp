@@ -16,12 +16,12 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "base/require.h"
 #include "runtime/runtime.h"
 #include "runtime/signals.h"
 #include "schema/config.h"
 #include "schema/document.h"
 #include "schema/log.h"
-#include "schema/require.h"
 #include "storage/atomic_file.h"
 
 namespace sartor {

@@ -9,7 +9,7 @@
 #include <string>
 #include <system_error>
 
-#include "schema/require.h"
+#include "base/require.h"
 #include "storage/atomic_file.h"
 
 namespace sartor {

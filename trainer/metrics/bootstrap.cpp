@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "runtime/random.h"
+#include "base/random.h"
 
 namespace sartor {
 namespace {

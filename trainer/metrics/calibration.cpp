@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "schema/require.h"
+#include "base/require.h"
 
 namespace sartor {
 namespace {

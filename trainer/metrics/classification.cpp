@@ -7,7 +7,7 @@
 #include <numeric>
 #include <string>
 
-#include "schema/require.h"
+#include "base/require.h"
 
 namespace sartor {
 namespace {

@@ -7,7 +7,7 @@
 #include <numeric>
 #include <utility>
 
-#include "schema/require.h"
+#include "base/require.h"
 
 namespace sartor {
 namespace {

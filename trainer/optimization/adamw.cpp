@@ -15,7 +15,7 @@
 #include <cmath>
 #include <map>
 
-#include "schema/require.h"
+#include "base/require.h"
 
 namespace sartor {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
-#include "runtime/random.h"
-#include "schema/require.h"
+#include "base/random.h"
+#include "base/require.h"
 
 namespace sartor {
 namespace {

@@ -12,6 +12,8 @@
 #include <numeric>
 #include <optional>
 
+#include "base/random.h"
+#include "base/require.h"
 #include "models/tensors/tensor_file.h"
 #include "optimization/adamw.h"
 #include "optimization/gradient_reducer.h"
@@ -20,8 +22,6 @@
 #include "optimization/spikes.h"
 #include "optimization/utilisation.h"
 #include "runtime/memory.h"
-#include "runtime/random.h"
-#include "schema/require.h"
 #include "storage/atomic_file.h"
 
 namespace sartor {

@@ -13,8 +13,8 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "base/require.h"
 #include "runtime/torch_module.h"
-#include "schema/require.h"
 
 namespace sartor {
 namespace {

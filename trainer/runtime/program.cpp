@@ -7,10 +7,10 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "base/require.h"
 #include "core/version.h"
 #include "runtime/signals.h"
 #include "schema/document.h"
-#include "schema/require.h"
 
 namespace sartor {
 namespace {

@@ -10,11 +10,11 @@
 #include <sstream>
 #include <string_view>
 
+#include "base/require.h"
 #include "core/gpu_module.h"
 #include "core/processors.h"
 #include "runtime/memory.h"
 #include "runtime/torch_module.h"
-#include "schema/require.h"
 
 namespace sartor {
 namespace {

@@ -8,7 +8,7 @@
 #include <system_error>
 #include <unordered_map>
 
-#include "schema/require.h"
+#include "base/require.h"
 
 namespace sartor {
 namespace {

@@ -1,4 +1,4 @@
-#include "models/bert/batch.h"
+#include "models/transformer/batch.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
 // Adapters against peft's numbers and against the plain model that they add up to.
-#include "models/bert/lora.h"
+#include "models/transformer/lora.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -9,7 +9,7 @@
 
 #include "models/bert/cpu_encoder.h"
 #include "models/bert/folder.h"
-#include "models/bert/loss.h"
+#include "models/transformer/loss.h"
 #include "support/folder_test.h"
 #include "trainer/models/bert_support.h"
 

@@ -5,7 +5,7 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
-#include "models/bert/loss.h"
+#include "models/transformer/loss.h"
 #include "trainer/models/bert_support.h"
 
 namespace sartor::bert {

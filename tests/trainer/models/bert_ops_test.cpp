@@ -1,5 +1,5 @@
 // Operations on every instruction set of this CPU against compositions of libtorch's, values and gradients.
-#include "models/bert/ops.h"
+#include "models/transformer/ops.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "core/isa.h"
-#include "models/bert/kernels.h"
-#include "models/bert/product_kernels.h"
 #include "trainer/models/bert_support.h"
+#include "transformer/kernels.h"
+#include "transformer/product_kernels.h"
 
 namespace sartor::bert {
 namespace {

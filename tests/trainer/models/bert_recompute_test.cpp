@@ -1,5 +1,5 @@
 // Gradient checkpointing changes when activations are computed, and nothing else.
-#include "models/bert/recompute.h"
+#include "models/transformer/recompute.h"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <map>
 
-#include "models/bert/loss.h"
+#include "models/transformer/loss.h"
 #include "trainer/models/bert_support.h"
 
 namespace sartor::bert {

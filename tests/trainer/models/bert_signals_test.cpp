@@ -9,9 +9,9 @@
 #include <thread>
 #include <vector>
 
-#include "models/bert/ops.h"
-#include "models/bert/product.h"
 #include "models/tensors/onednn.h"
+#include "models/transformer/ops.h"
+#include "models/transformer/product.h"
 #include "runtime/signals.h"
 
 namespace sartor::bert {

@@ -14,7 +14,7 @@
 
 #include "core/isa.h"
 #include "models/bert/model.h"
-#include "models/bert/product.h"
+#include "models/transformer/product.h"
 #include "support/paths.h"
 
 namespace sartor::bert::testing {

@@ -14,7 +14,7 @@
 #include "support/faults/faults.h"
 #include "support/folder_test.h"
 #include "support/paths.h"
-#include "text/tokenizer.h"
+#include "text/tokenizers/tokenizer.h"
 #include "trainer/models/bert_support.h"
 
 namespace sartor::bert {

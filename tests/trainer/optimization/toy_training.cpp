@@ -6,10 +6,10 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "base/random.h"
 #include "models/tensors/tensor_file.h"
 #include "optimization/training.h"
 #include "runtime/program.h"
-#include "runtime/random.h"
 
 namespace sartor {
 namespace {

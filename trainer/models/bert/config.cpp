@@ -9,8 +9,8 @@
 #include <set>
 #include <utility>
 
+#include "base/require.h"
 #include "models/bert/families.h"
-#include "schema/require.h"
 
 namespace sartor::bert {
 namespace {

@@ -11,11 +11,11 @@
 #include <map>
 #include <string>
 
+#include "base/require.h"
 #include "core/parallel_for.h"
 #include "models/bert/families.h"
 #include "models/bert/folder.h"
-#include "models/bert/kernels.h"
-#include "schema/require.h"
+#include "transformer/kernels.h"
 
 namespace sartor::bert {
 

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "models/bert/model.h"
-#include "models/bert/product.h"
 #include "models/hf/weights.h"
+#include "models/transformer/product.h"
 
 namespace sartor::bert {
 

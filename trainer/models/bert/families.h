@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "models/bert/config.h"
-#include "models/bert/lora_config.h"
+#include "models/transformer/lora_config.h"
 
 namespace sartor::bert {
 

@@ -12,8 +12,8 @@
 #include <numeric>
 #include <set>
 
+#include "base/require.h"
 #include "models/bert/families.h"
-#include "schema/require.h"
 #include "storage/atomic_file.h"
 
 namespace sartor::bert {

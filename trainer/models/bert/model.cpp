@@ -12,9 +12,9 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "base/require.h"
 #include "models/bert/families.h"
-#include "models/bert/recompute.h"
-#include "schema/require.h"
+#include "models/transformer/recompute.h"
 
 namespace sartor::bert {
 namespace {

@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "models/bert/batch.h"
 #include "models/bert/config.h"
-#include "models/bert/lora.h"
-#include "models/bert/ops.h"
 #include "models/tensors/tensor_file.h"
+#include "models/transformer/batch.h"
+#include "models/transformer/lora.h"
+#include "models/transformer/ops.h"
 
 namespace sartor::bert {
 

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "base/require.h"
 #include "models/hf/json.h"
-#include "schema/require.h"
 #include "storage/atomic_file.h"
 
 namespace sartor::hf {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "schema/require.h"
+#include "base/require.h"
 
 namespace sartor::hf {
 namespace {

@@ -14,7 +14,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "schema/require.h"
+#include "base/require.h"
 #include "storage/atomic_file.h"
 #include "storage/descriptor.h"
 

@@ -1,7 +1,7 @@
 #include "models/hf/text_input.h"
 
+#include "base/require.h"
 #include "models/hf/json.h"
-#include "schema/require.h"
 #include "storage/atomic_file.h"
 
 namespace sartor::hf {

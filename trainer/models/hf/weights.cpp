@@ -2,8 +2,8 @@
 
 #include <set>
 
+#include "base/require.h"
 #include "models/hf/json.h"
-#include "schema/require.h"
 
 namespace sartor::hf {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <cstring>
 
+#include "base/require.h"
 #include "models/hf/safetensors.h"
-#include "schema/require.h"
 
 namespace sartor {
 

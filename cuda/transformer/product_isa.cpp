@@ -1,0 +1,231 @@
+// Compiled once an instruction set (SARTOR_ISA): all but the tables at the end is local to the object.
+#include <immintrin.h>
+
+#include "core/vectors_isa.h"
+#include "transformer/product_kernels.h"
+
+namespace sartor::bert::SARTOR_ISA {
+namespace {
+
+#ifdef __AVX512F__
+constexpr int64_t fp32_rows = 12, group_rows = 12;  // 24 sums of 32 registers
+#else
+constexpr int64_t fp32_rows = 6, group_rows = 3;  // 12 sums of 16 registers
+#endif
+constexpr int64_t fp32_columns = 2 * width;
+constexpr int64_t panel_vectors = product_panel / width;
+
+// Calls tile(integral constant of rows, first row): as many as `most` at once, then fewer.
+template <int64_t rows> struct Rows {};
+template <int64_t most, class Tile> void each_tile(int64_t rows, const Tile& tile) {
+  int64_t row = 0;
+  for (; row + most <= rows; row += most) tile(Rows<most>(), row);
+  if constexpr (most > 4) {
+    for (; row + 4 <= rows; row += 4) tile(Rows<4>(), row);
+  }
+  for (; row + 2 <= rows; row += 2) tile(Rows<2>(), row);
+  for (; row < rows; row++) tile(Rows<1>(), row);
+}
+
+// A vector of outputs to y, from `column` of the row.
+template <class T> void put(Vector value, bool with_gelu, int64_t outputs, int64_t column, T* row) {
+  if (with_gelu) value = gelu(value);
+  const int64_t left = outputs - column;
+  if (left >= width) {
+    store(row + column, value);
+  } else if (left > 0) {
+    store_part(row + column, value, left);
+  }
+}
+
+// ---- fp32 ----
+
+template <int64_t rows> [[gnu::always_inline]] inline void fp32_tile(const float* x, const Fp32Weights& w,
+                                                                     const float* panel, int64_t column, bool with_gelu,
+                                                                     float* y) {
+  const float* next = width < fp32_panel ? panel + width : panel + w.inputs * fp32_panel;
+  Vector sums[rows][2] = {};
+  for (int64_t k = 0; k < w.inputs; k++) {
+    const Vector b0 = load(panel + k * fp32_panel), b1 = load(next + k * fp32_panel);
+#pragma GCC unroll 16
+    for (int64_t r = 0; r < rows; r++) {
+      const Vector left = broadcast(x[r * w.inputs + k]);
+      sums[r][0] += left * b0;
+      sums[r][1] += left * b1;
+    }
+  }
+#pragma GCC unroll 16
+  for (int64_t r = 0; r < rows; r++) {
+    put(sums[r][0] + load(w.bias + column), with_gelu, w.outputs, column, y + r * w.outputs);
+    put(sums[r][1] + load(w.bias + column + width), with_gelu, w.outputs, column + width, y + r * w.outputs);
+  }
+}
+
+void fp32(const float* x, int64_t rows, const Fp32Weights& w, int64_t first, int64_t count, bool with_gelu, float* y) {
+  for (int64_t column = first; column < first + count; column += fp32_columns) {
+    const float* panel = w.panels + column * w.inputs;
+    each_tile<fp32_rows>(rows, [&]<int64_t some>(Rows<some>, int64_t row) {
+      fp32_tile<some>(x + row * w.inputs, w, panel, column, with_gelu, y + row * w.outputs);
+    });
+  }
+}
+
+// ---- sums over groups of inputs, 4 bytes of a row with the same of an output in each lane ----
+
+int32_t group_at(const void* values) {
+  int32_t group;
+  __builtin_memcpy(&group, values, sizeof group);
+  return group;
+}
+
+// Adds Products::add(sum, a row's group, an output's) over the `groups` groups of each row.
+template <class Products, int64_t rows>
+[[gnu::always_inline]] inline void sum_groups(const char* left, int64_t groups, const int32_t* panel,
+                                              typename Products::Sum (&results)[rows][panel_vectors]) {
+  typename Products::Sum sums[rows][panel_vectors] = {};  // not in `results`: GCC would store each sum each time
+  for (int64_t g = 0; g < groups; g++) {
+#pragma GCC unroll 16
+    for (int64_t r = 0; r < rows; r++) {
+      const Integers group = Integers{} + group_at(left + 4 * (r * groups + g));
+#pragma GCC unroll 4
+      for (int64_t v = 0; v < panel_vectors; v++) {
+        sums[r][v] = Products::add(sums[r][v], group, load(panel + g * product_panel + v * width));
+#ifndef __AVX512F__
+        asm volatile("" : "+x"(sums[r][v])::"memory");  // one after the other, or GCC runs out of registers
+#endif
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int64_t r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+    for (int64_t v = 0; v < panel_vectors; v++) results[r][v] = sums[r][v];
+  }
+}
+
+// Calls finish(row, column, its panel of sums) for all rows and for the outputs first .. first + count - 1.
+template <class Products, class Finish> void each_sum(const void* left, int64_t rows, int64_t groups,
+                                                      const void* panels, int64_t first, int64_t count,
+                                                      const Finish& finish) {
+  const auto* values = static_cast<const char*>(left);
+  for (int64_t column = first; column < first + count; column += product_panel) {
+    const int32_t* panel = static_cast<const int32_t*>(panels) + column * groups;
+    each_tile<group_rows>(rows, [&]<int64_t some>(Rows<some>, int64_t row) {
+      typename Products::Sum sums[some][panel_vectors];
+      sum_groups<Products, some>(values + 4 * row * groups, groups, panel, sums);
+      for (int64_t r = 0; r < some; r++) finish(row + r, column, sums[r]);
+    });
+  }
+}
+
+// ---- int8 ----
+
+// A vector's values, rounded and shifted, as bytes.
+void put_bytes(Vector scaled, int32_t zero, uint8_t* to) {
+#ifdef __AVX512F__
+  const __m512i shifted = _mm512_add_epi32(_mm512_cvtps_epi32(scaled), _mm512_set1_epi32(zero));
+  const __m128i bytes = _mm512_cvtusepi32_epi8(_mm512_max_epi32(shifted, _mm512_setzero_si512()));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+#else
+  const __m256i shifted = _mm256_add_epi32(_mm256_cvtps_epi32(scaled), _mm256_set1_epi32(zero));
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(shifted), _mm256_extracti128_si256(shifted, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(words, words));
+#endif
+}
+
+void round_rows(const float* x, int64_t rows, int64_t columns, uint8_t* values, float* inverse_scales, int32_t* zeros) {
+  const int64_t wide = int8_inputs(columns);
+  for (int64_t r = 0; r < rows; r++) {
+    const float* row = x + r * columns;
+    uint8_t* to = values + r * wide;
+    Vector lows = {}, highs = {};  // 0 is within, so that it is exact
+    int64_t c = 0;
+    for (; c + width <= columns; c += width) {
+      const Vector v = load(row + c);
+      lows = v < lows ? v : lows;
+      highs = v > highs ? v : highs;
+    }
+    float low = -largest(-lows), high = largest(highs);
+    for (; c < columns; c++) {
+      low = row[c] < low ? row[c] : low;
+      high = row[c] > high ? row[c] : high;
+    }
+    const float scale = high > low ? 255 / (high - low) : 1;
+    const auto zero = static_cast<int32_t>(__builtin_rintf(-low * scale));
+    inverse_scales[r] = 1 / scale;
+    zeros[r] = zero;
+    c = 0;
+    for (; c + width <= columns; c += width) put_bytes(load(row + c) * broadcast(scale), zero, to + c);
+    for (; c < columns; c++) {
+      const auto v = static_cast<int32_t>(__builtin_rintf(row[c] * scale)) + zero;
+      to[c] = static_cast<uint8_t>(v < 0 ? 0 : v > 255 ? 255 : v);
+    }
+    for (; c < wide; c++) to[c] = 0;
+  }
+}
+
+// Adds to each lane the products of four bytes: unsigned ones of a row, signed ones of an output.
+struct Int8Products {
+  using Sum = Integers;
+  [[gnu::always_inline]] static Sum add(Sum sum, Integers left, Integers right) {
+#if defined(__AVX512VNNI__)
+    return reinterpret_cast<Sum>(_mm512_dpbusd_epi32(reinterpret_cast<__m512i>(sum), reinterpret_cast<__m512i>(left),
+                                                     reinterpret_cast<__m512i>(right)));
+#elif defined(__AVX512F__)
+    const __m512i pairs = _mm512_maddubs_epi16(reinterpret_cast<__m512i>(left), reinterpret_cast<__m512i>(right));
+    return sum + reinterpret_cast<Sum>(_mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+#else
+    const __m256i pairs = _mm256_maddubs_epi16(reinterpret_cast<__m256i>(left), reinterpret_cast<__m256i>(right));
+    return sum + reinterpret_cast<Sum>(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#endif
+  }
+};
+
+void int8(const Int8Rows& a, const Int8Weights& w, int64_t first, int64_t count, bool with_gelu, float* y) {
+  const auto finish = [&](int64_t row, int64_t column, const Integers* sums) {
+    const Vector inverse = broadcast(a.inverse_scales[row]);
+    for (int64_t v = 0; v < panel_vectors; v++) {
+      const int64_t j = column + v * width;
+      const Integers sum = sums[v] - a.zeros[row] * load(w.sums + j);
+      const Vector value = __builtin_convertvector(sum, Vector) * (load(w.scales + j) * inverse);
+      put(value + load(w.bias + j), with_gelu, w.outputs, j, y + row * w.outputs);
+    }
+  };
+  each_sum<Int8Products>(a.values, a.rows, int8_inputs(w.inputs) / int8_group, w.panels, first, count, finish);
+}
+
+// ---- bf16 ----
+
+#ifdef __AVX512BF16__
+struct Bf16Products {
+  using Sum = Vector;
+  [[gnu::always_inline]] static Sum add(Sum sum, Integers left, Integers right) {
+    return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(left), reinterpret_cast<__m512bh>(right));
+  }
+};
+
+void bf16(const uint16_t* x, int64_t rows, const Bf16Weights& w, int64_t first, int64_t count, bool with_gelu,
+          uint16_t* y) {
+  const auto finish = [&](int64_t row, int64_t column, const Vector* sums) {
+    for (int64_t v = 0; v < panel_vectors; v++) {
+      const int64_t j = column + v * width;
+      put(sums[v] + load(w.bias + j), with_gelu, w.outputs, j, y + row * w.outputs);
+    }
+  };
+  each_sum<Bf16Products>(x, rows, bf16_inputs(w.inputs) / bf16_group, w.panels, first, count, finish);
+}
+#else
+constexpr decltype(ProductKernels::bf16) bf16 = nullptr;
+#endif
+
+#ifdef __AVX512VNNI__
+constexpr int32_t largest_weight = 127;
+#else
+constexpr int32_t largest_weight = 63;
+#endif
+
+}  // namespace
+
+extern const ProductKernels product_kernels = {fp32, int8, bf16, round_rows, largest_weight};
+
+}  // namespace sartor::bert::SARTOR_ISA

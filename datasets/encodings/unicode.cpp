@@ -1,0 +1,103 @@
+#include "encodings/unicode.h"
+
+#include <algorithm>
+
+#include "base/utf8.h"
+
+namespace sartor::text::unicode {
+namespace {
+
+constexpr char32_t leading_first = 0x1100, vowel_first = 0x1161, trailing_before = 0x11A7;
+constexpr char32_t vowels = 21, trailings = 28;  // of a syllable block, no trailing consonant being one of them
+
+uint8_t value_at(std::span<const uint32_t> runs, char32_t code) {
+  const auto behind = std::ranges::upper_bound(runs, code, {}, [](uint32_t run) { return run >> 8; });
+  return behind == runs.begin() ? 0 : static_cast<uint8_t>(behind[-1]);
+}
+
+// Sequences differ in length: the bisection steps back from where it lands to a head, whose top byte is not 0.
+std::span<const uint32_t> sequence_of(std::span<const uint32_t> sequences, char32_t code) {
+  size_t low = 0, high = sequences.size();
+  while (low < high) {
+    size_t head = (low + high) / 2;
+    while (sequences[head] >> 24 == 0) head--;
+    const char32_t found = sequences[head] & 0xFFFFFF;
+    const size_t behind = head + 1 + (sequences[head] >> 24);
+    if (found == code) return sequences.subspan(head + 1, sequences[head] >> 24);
+    found < code ? low = behind : high = head;
+  }
+  return {};
+}
+
+Codes copy(std::span<const uint32_t> codes) {
+  Codes copied = {{}, static_cast<int>(codes.size())};
+  std::ranges::copy(codes, copied.codes);
+  return copied;
+}
+
+}  // namespace
+
+uint8_t properties(char32_t code) { return value_at(property_runs(), code); }
+uint8_t combining_class(char32_t code) { return value_at(combining_class_runs(), code); }
+
+std::string_view without_whitespace_at_end(std::string_view text) {
+  while (!text.empty()) {
+    size_t last = text.size() - 1;
+    while (last > 0 && (text[last] & 0xC0) == 0x80) last--;
+    const char* at = text.data() + last;
+    if (!(properties(next_character(at)) & whitespace)) break;
+    text.remove_suffix(text.size() - last);
+  }
+  return text;
+}
+
+Codes decomposition(char32_t code) {
+  if (code >= hangul_first && code <= hangul_last) {
+    const char32_t index = code - hangul_first, trailing = index % trailings;
+    const char32_t leading = leading_first + index / (vowels * trailings);
+    const char32_t vowel = vowel_first + index / trailings % vowels;
+    return {{leading, vowel, trailing_before + trailing}, trailing == 0 ? 2 : 3};
+  }
+  const auto found = sequence_of(decompositions(), code);
+  return found.empty() ? Codes{{code}, 1} : copy(found);
+}
+
+Codes lowercase(char32_t code) {
+  const auto runs = lowercase_runs();
+  const auto run = std::ranges::lower_bound(runs, code, {}, [](const LowercaseRun& each) { return each.last; });
+  if (run != runs.end() && run->first <= code && (code - run->first) % run->step == 0) {
+    return {{static_cast<char32_t>(static_cast<int64_t>(code) + run->difference)}, 1};
+  }
+  const auto found = sequence_of(lowercase_sequences(), code);
+  return found.empty() ? Codes{{code}, 1} : copy(found);
+}
+
+std::string replace_broken(std::string_view text) {
+  std::string whole;
+  whole.reserve(text.size() + 16);
+  for (;;) {
+    const size_t valid = valid_utf8(text);
+    whole += text.substr(0, valid);
+    text.remove_prefix(valid);
+    if (text.empty()) return whole;
+    // What may follow the first byte, by the table of well-formed sequences in the Unicode Standard (3-7).
+    const auto first = static_cast<uint8_t>(text[0]);
+    const int bytes = first >= 0xC2 && first < 0xE0   ? 2
+                      : first >= 0xE0 && first < 0xF0 ? 3
+                      : first >= 0xF0 && first < 0xF5 ? 4
+                                                      : 1;
+    uint8_t least = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+    uint8_t most = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+    int broken = 1;
+    while (broken < bytes && broken < std::ssize(text)) {
+      const auto byte = static_cast<uint8_t>(text[broken]);
+      if (byte < least || byte > most) break;
+      least = 0x80, most = 0xBF;
+      broken++;
+    }
+    text.remove_prefix(broken);
+    whole += "\xEF\xBF\xBD";
+  }
+}
+
+}  // namespace sartor::text::unicode

@@ -1,0 +1,72 @@
+// Questions about one code point, answered from unicode_tables.h by bisection. CharacterMap answers them fast.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "encodings/unicode_tables.h"
+
+namespace sartor::text::unicode {
+
+uint8_t properties(char32_t code);
+uint8_t combining_class(char32_t code);  // 0: a starter
+
+// Syllables, whose decomposition is computed.
+constexpr char32_t hangul_first = 0xAC00, hangul_last = 0xD7A3;
+
+// Code points of a canonical decomposition or a lower case, without memory of their own.
+struct Codes {
+  char32_t codes[4];
+  int size;
+  std::span<const char32_t> span() const { return {codes, static_cast<size_t>(size)}; }
+};
+Codes decomposition(char32_t code);  // NFD, the code point itself where it has none
+Codes lowercase(char32_t code);
+
+// The character that begins at `at`, in text that is valid UTF-8. Moves `at` behind it.
+inline char32_t next_character(const char*& at) {
+  const auto byte = [&](int i) { return static_cast<char32_t>(static_cast<uint8_t>(at[i])); };
+  const char32_t first = byte(0);
+  if (first < 0x80) return at += 1, first;
+  // behind the character: its last byte is byte(-1)
+  if (first < 0xE0) return at += 2, (first & 0x1F) << 6 | (byte(-1) & 0x3F);
+  if (first < 0xF0) return at += 3, (first & 0x0F) << 12 | (byte(-2) & 0x3F) << 6 | (byte(-1) & 0x3F);
+  return at += 4, (first & 0x07) << 18 | (byte(-3) & 0x3F) << 12 | (byte(-2) & 0x3F) << 6 | (byte(-1) & 0x3F);
+}
+
+// Writes 1 to 4 bytes and returns how many.
+inline int write_character(char32_t code, char* bytes) {
+  if (code < 0x80) return bytes[0] = static_cast<char>(code), 1;
+  if (code < 0x800) return bytes[0] = char(0xC0 | code >> 6), bytes[1] = char(0x80 | (code & 0x3F)), 2;
+  if (code < 0x10000) {
+    bytes[0] = char(0xE0 | code >> 12), bytes[1] = char(0x80 | (code >> 6 & 0x3F)),
+    bytes[2] = char(0x80 | (code & 0x3F));
+    return 3;
+  }
+  bytes[0] = char(0xF0 | code >> 18), bytes[1] = char(0x80 | (code >> 12 & 0x3F));
+  bytes[2] = char(0x80 | (code >> 6 & 0x3F)), bytes[3] = char(0x80 | (code & 0x3F));
+  return 4;
+}
+
+inline void append_character(std::string& text, char32_t code) {
+  char bytes[4];
+  text.append(bytes, write_character(code, bytes));
+}
+
+// Of text that is valid UTF-8.
+std::string_view without_whitespace_at_end(std::string_view text);
+
+// In text that is valid UTF-8.
+inline int64_t count_characters(std::string_view text) {
+  int64_t count = 0;
+  for (const char byte : text) count += static_cast<signed char>(byte) >= -64;
+  return count;
+}
+
+// `text` with each maximal part that begins no character replaced by U+FFFD, as Python's bytes.decode("utf-8",
+// "replace") does. A part is the longest that could have been continued to a character, or one byte.
+std::string replace_broken(std::string_view text);
+
+}  // namespace sartor::text::unicode

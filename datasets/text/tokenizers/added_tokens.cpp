@@ -1,0 +1,70 @@
+#include "text/tokenizers/added_tokens.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "encodings/unicode.h"
+
+namespace sartor::text {
+namespace {
+
+std::vector<ByteTrie::Entry> entries(const std::vector<std::string>& patterns) {
+  std::vector<ByteTrie::Entry> made;
+  for (const auto& pattern : patterns) made.push_back({pattern, static_cast<int32_t>(made.size())});
+  return made;
+}
+
+bool has(char32_t code, unicode::Property property) { return unicode::properties(code) & property; }
+
+// The character that ends at `end`, which is not 0; `end` becomes where it begins.
+char32_t previous_character(std::string_view text, size_t& end) {
+  do end--;
+  while ((text[end] & 0xC0) == 0x80);
+  const char* at = text.data() + end;
+  return unicode::next_character(at);
+}
+
+char32_t character_at(std::string_view text, size_t& begin) {
+  const char* at = text.data() + begin;
+  const char32_t code = unicode::next_character(at);
+  begin = at - text.data();
+  return code;
+}
+
+}  // namespace
+
+AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> tokens, const std::vector<std::string>& patterns)
+    : tokens_(std::move(tokens)), trie_(entries(patterns)) {
+  for (const auto& pattern : patterns) begins_[static_cast<uint8_t>(pattern[0])] = true;
+  if (std::ranges::count(begins_, true) == 1)
+    only_ = static_cast<int>(std::ranges::find(begins_, true) - begins_.begin());
+}
+
+size_t AddedTokenFinder::candidate(std::string_view text, size_t at) const {
+  if (only_ >= 0 && at < text.size()) {
+    const void* found = std::memchr(text.data() + at, only_, text.size() - at);
+    return found ? static_cast<const char*>(found) - text.data() : text.size();
+  }
+  while (at < text.size() && !begins_[static_cast<uint8_t>(text[at])]) at++;
+  return at;
+}
+
+bool AddedTokenFinder::fits(const AddedToken& token, std::string_view text, size_t begin, size_t end) {
+  if (!token.single_word) return true;
+  return (begin == 0 || !has(previous_character(text, begin), unicode::word)) &&
+         (end == text.size() || !has(character_at(text, end), unicode::word));
+}
+
+void AddedTokenFinder::extend(const AddedToken& token, std::string_view text, size_t taken, size_t& begin,
+                              size_t& end) {
+  if (token.lstrip) {
+    size_t space = begin;
+    for (size_t at = space; at > 0 && has(previous_character(text, at), unicode::whitespace);) space = at;
+    begin = std::max(space, taken);
+  }
+  if (token.rstrip) {
+    for (size_t at = end; at < text.size() && has(character_at(text, at), unicode::whitespace);) end = at;
+  }
+}
+
+}  // namespace sartor::text

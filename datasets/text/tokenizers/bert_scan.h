@@ -1,0 +1,120 @@
+// One pass over a text through a CharacterMap, into a sink. A template, so that each sink's loop is compiled whole.
+#pragma once
+
+#include <algorithm>
+
+#include "text/tokenizers/bert_normalizer.h"
+
+namespace sartor::text {
+
+// A sink is told what the normalised text has, in order, each with the index of the character that it comes from:
+//   letters(at, end, table, position)    takes letters of words, table[byte], up to an ASCII byte that is none, and
+//                                        returns how many bytes it took, at least one
+//   letter(bytes, size, position)        one character of a word
+//   punctuation(bytes, size, position)   a word of its own
+//   ideograph(bytes, size, position)     the same, between spaces
+//   space(code, position)
+//   full()                               whether to stop
+
+template <class Sink> void put(const CharacterMap::Part& part, uint32_t position, Sink& sink) {
+  char bytes[4];
+  const int size = unicode::write_character(part.code, bytes);
+  if (part.kind == CharacterMap::letter) sink.letter(bytes, size, position);
+  if (part.kind == CharacterMap::punctuation) sink.punctuation(bytes, size, position);
+  if (part.kind == CharacterMap::space) sink.space(part.code, position);
+}
+
+// A run of combining characters, in canonical order without its marks. NFD sorts what the characters decompose into by
+// class; the first of each decomposition takes its origin from the next character in the order of the text, whichever
+// that is, and the others take that of what stands before them. Moves `at` behind the run; returns its characters.
+template <class Sink>
+uint32_t scan_combining(const CharacterMap& map, const char*& at, const char* end, uint32_t position, Sink& sink) {
+  bool stays = false;
+  uint32_t count = 0;
+  const char* ahead = at;
+  while (ahead < end && !stays) {
+    const char* behind = ahead;
+    const auto entry = map[unicode::next_character(behind)];
+    const bool of_run =
+        entry.kind() == CharacterMap::combining || (entry.kind() == CharacterMap::dropped && !entry.payload());
+    if (!of_run) break;
+    stays = entry.kind() == CharacterMap::combining && entry.payload() == 1;
+    ahead = behind, count++;
+  }
+  if (!stays) return at = ahead, count;  // nearly always
+
+  struct Element {
+    char32_t code;
+    uint8_t combining_class;
+    bool first;
+  };
+  std::vector<Element> elements;
+  std::vector<uint32_t> origins;
+  std::vector<CharacterMap::Part> parts;
+  count = 0;
+  for (const char* behind = at; at < end; at = behind, count++) {
+    const char32_t code = unicode::next_character(behind);
+    if (map.cleans(code)) continue;
+    const auto decomposed = unicode::decomposition(code);
+    if (!origins.empty() && unicode::combining_class(decomposed.codes[0]) == 0) break;
+    for (int i = 0; i < decomposed.size; i++) {
+      elements.push_back({decomposed.codes[i], unicode::combining_class(decomposed.codes[i]), i == 0});
+    }
+    origins.push_back(position + count);
+  }
+  std::ranges::stable_sort(elements, {}, &Element::combining_class);
+  size_t taken = 0;
+  for (const auto& [code, combining_class, first] : elements) {
+    taken += first;
+    if (unicode::properties(code) & unicode::mark) continue;
+    parts.clear();
+    map.append_parts(code, parts);
+    for (const auto& part : parts) put(part, origins[taken - 1], sink);
+  }
+  return count;
+}
+
+// `text` must be valid UTF-8. Its first character has the index `position`; returns that of the first not scanned.
+template <class Sink> uint32_t scan(const CharacterMap& map, std::string_view text, uint32_t position, Sink& sink) {
+  const char *at = text.data(), *const end = at + text.size(), *const letters = map.letters();
+  while (at < end && !sink.full()) {
+    if (letters[static_cast<uint8_t>(*at)]) {
+      const uint32_t taken = sink.letters(at, end, letters, position);
+      at += taken, position += taken;
+      continue;
+    }
+    const char* const begin = at;
+    const auto entry = map[unicode::next_character(at)];
+    const auto size = static_cast<int>(at - begin);
+    switch (entry.kind()) {
+      case CharacterMap::letter:
+        sink.letter(begin, size, position);
+        break;
+      case CharacterMap::replaced:
+        put({entry.payload(), CharacterMap::letter}, position, sink);
+        break;
+      case CharacterMap::dropped:
+        break;
+      case CharacterMap::space:
+        sink.space(entry.payload(), position);
+        break;
+      case CharacterMap::punctuation:
+        sink.punctuation(begin, size, position);
+        break;
+      case CharacterMap::ideograph:
+        sink.ideograph(begin, size, position);
+        break;
+      case CharacterMap::sequence:
+        for (const auto& part : map.sequence_at(entry.payload())) put(part, position, sink);
+        break;
+      case CharacterMap::combining:
+        at = begin;
+        position += scan_combining(map, at, end, position, sink) - 1;
+        break;
+    }
+    position++;
+  }
+  return position;
+}
+
+}  // namespace sartor::text

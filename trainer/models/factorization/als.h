@@ -1,0 +1,76 @@
+// Explicit alternating least squares as a model that trains: ratings and factors on the context's device.
+#pragma once
+
+#include <optional>
+
+#include "core/device_buffer.h"
+#include "models/factorization/factor_model.h"
+#include "schema/fields.h"
+#include "storage/prepared.h"
+
+namespace sartor {
+
+struct AlsConfig {
+  int64_t factors = 64;
+  float regularization = 1.2f;
+  std::optional<float> bias_regularization;
+  float regularization_power = 0.5f;
+  bool biases = true;
+  float init_scale = 0.1f;
+  int64_t seed = 42;
+
+  template <class Fields> void describe(Fields& field) {
+    field("factors", factors, between(1, 65536), "Latent dimensions of users and items.");
+    field("regularization", regularization, at_least(0), "Weight of the squared factors in the loss.");
+    field("bias_regularization", bias_regularization, at_least(0),
+          "Weight of the squared biases; that of the factors if absent.");
+    field("regularization_power", regularization_power, between(0, 1),
+          "Regularization grows with a row's number of ratings n as n^power: 0 plain, 1 weighted-lambda (Zhou et al. "
+          "2008).");
+    field("biases", biases, "Fit a user and an item bias beside the global mean.");
+    field("init_scale", init_scale, above(0), "Standard deviation of the item factors before the first epoch.");
+    field("seed", seed, at_least(0), "Of the item factors before the first epoch.");
+  }
+
+  cuda::AlsParams params() const {
+    return {regularization, bias_regularization.value_or(regularization), regularization_power};
+  }
+};
+
+class Als {
+ public:
+  // Reads the training ratings to the context's memory, by user and by item. Throws std::invalid_argument where there
+  // are none.
+  Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context& context);
+
+  // Users for fixed items, then items for fixed users (als_update); done on return, on a GPU too.
+  void train_epoch();
+
+  // A copy on the host, without ids and seen items. Throws std::runtime_error where a factor or a bias is not finite.
+  FactorModel factors() const;
+
+  // FOLDER/state.h5: factors and biases. save() throws as factors() does, load() std::invalid_argument on the state of
+  // another shape.
+  void save(const std::filesystem::path& folder) const;
+  void load(const std::filesystem::path& folder);
+
+ private:
+  struct Side {
+    int64_t rows;
+    cuda::DeviceBuffer<int64_t> offsets;
+    cuda::DeviceBuffer<int32_t> columns;
+    cuda::DeviceBuffer<float> values;
+    cuda::DeviceBuffer<float> factors, bias;
+
+    cuda::Csr<const float> ratings() const { return {rows, offsets.data(), columns.data(), values.data()}; }
+  };
+  static Side read_side(cuda::Context& context, const datasets::StoredRatings& ratings, const AlsConfig& config);
+  void update(const Side& fixed, Side& solved);
+
+  AlsConfig config_;
+  cuda::Context& context_;
+  double mean_, rating_min_, rating_max_;
+  Side users_, items_;
+};
+
+}  // namespace sartor

@@ -1,0 +1,93 @@
+#include "models/transformer/recompute.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/custom_class.h>
+
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace sartor::bert {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// The state of the generators that a computation on `device` may draw from.
+class RandomState {
+ public:
+  explicit RandomState(at::Device device) : generators_{at::detail::getDefaultCPUGenerator()} {
+    if (!device.is_cpu()) generators_.push_back(at::globalContext().defaultGenerator(device));
+    for (auto& generator : generators_) {
+      const std::lock_guard lock(generator.mutex());
+      states_.push_back(generator.get_state());
+    }
+  }
+  void restore() {
+    for (size_t i = 0; i < generators_.size(); i++) {
+      const std::lock_guard lock(generators_[i].mutex());
+      generators_[i].set_state(states_[i]);
+    }
+  }
+
+ private:
+  std::vector<at::Generator> generators_;
+  std::vector<at::Tensor> states_;
+};
+
+struct Part : torch::CustomClassHolder {
+  Part(std::function<at::Tensor(const at::Tensor&)> run, at::TensorList parameters, at::Device device)
+      : run(std::move(run)), parameters(parameters.vec()), random(device) {}
+  std::function<at::Tensor(const at::Tensor&)> run;
+  variable_list parameters;
+  RandomState random;
+};
+
+struct Recomputed : torch::autograd::Function<Recomputed> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, at::TensorList,
+                            const c10::intrusive_ptr<Part>& part) {
+    ctx->save_for_backward({x});
+    ctx->saved_data["part"] = c10::IValue::make_capsule(part);
+    return part->run(x);
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto capsule = ctx->saved_data["part"].toCapsule();
+    auto& part = static_cast<Part&>(*capsule);
+    const auto x = ctx->get_saved_variables()[0].detach();
+    x.set_requires_grad(ctx->needs_input_grad(0));
+
+    at::Tensor y;
+    RandomState before(x.device());
+    part.random.restore();
+    {
+      const c10::AutoGradMode gradients(true);
+      y = part.run(x);
+    }
+    before.restore();
+
+    variable_list wanted, found(1 + part.parameters.size() + 1);
+    std::vector<size_t> places;
+    for (size_t i = 0; i <= part.parameters.size(); i++) {
+      const auto& tensor = i == 0 ? x : part.parameters[i - 1];
+      if (!tensor.requires_grad()) continue;
+      wanted.push_back(tensor);
+      places.push_back(i);
+    }
+    const auto gradients = torch::autograd::grad({y}, wanted, {grads[0]});
+    for (size_t i = 0; i < places.size(); i++) found[places[i]] = gradients[i];
+    return found;
+  }
+};
+
+}  // namespace
+
+at::Tensor recomputed(std::function<at::Tensor(const at::Tensor&)> part, const at::Tensor& x,
+                      at::TensorList parameters) {
+  return Recomputed::apply(x, parameters, c10::make_intrusive<Part>(std::move(part), parameters, x.device()));
+}
+
+}  // namespace sartor::bert

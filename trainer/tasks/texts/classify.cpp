@@ -1,0 +1,80 @@
+#include "tasks/texts/classify.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "engine/results_table.h"
+#include "models/hf/calibration_file.h"
+#include "optimization/training.h"
+#include "schema/config.h"
+#include "schema/log.h"
+#include "tasks/data/sources.h"
+#include "tasks/texts/classifier_learner.h"
+
+namespace sartor {
+namespace {
+
+// Of the weights in a Hugging Face folder: checkpoints of adapters do not hold them.
+std::string weights_hash(const std::filesystem::path& folder) {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+  }
+  std::ranges::sort(files);
+  return data_hash(describe_files(files), "");
+}
+
+// Below so many rows a fitted temperature says more about them than about the model.
+constexpr int64_t few_rows = 50;
+
+// What the temperature does to the rows that it was fitted on.
+void log_calibration(const Predictions& validation) {
+  if (validation.rows() == 0 || validation.problem == bert::Problem::regression) return;
+  if (!validation.temperature) {
+    log_warning("no temperature is best for the {} validation rows: probabilities stay as they are", validation.rows());
+    return;
+  }
+  const auto metrics = metrics_of(validation);
+  const auto value = [&](std::string_view name) { return std::ranges::find(metrics, name, &Metric::name)->value; };
+  log_info("temperature {:.3f} by {} validation rows: calibration error {:.4f} to {:.4f}, log loss {:.4f} to {:.4f}",
+           *validation.temperature, validation.rows(), value("calibration_error"),
+           value("calibration_error_calibrated"), value("log_loss"), value("log_loss_calibrated"));
+  if (validation.rows() < few_rows) {
+    log_warning(
+        "{} validation rows are few to fit a temperature on, {} or more are better: do not rely on the probabilities",
+        validation.rows(), few_rows);
+  }
+}
+
+}  // namespace
+
+void classify(const ClassifyConfig& config, const Invocation& invocation) {
+  const auto runtime = make_runtime(config, Compute::libtorch);
+  auto ranks = join_ranks(config, runtime);
+  Run run(run_request(config, to_yaml(config), runtime, ranks, invocation, {"bootstrap_draws"}));
+  if (run.complete()) return log_info("{} is already complete", config.output);
+
+  const auto data = datasets::open_texts(config.data.path);
+  run.record("data_hash", data.data_hash);
+  ClassifierLearner learner(config, data, ranks, runtime.gpu);
+  if (config.model.lora) run.record("base_model_hash", weights_hash(config.model.path));
+  train(config.training, learner, ranks, run);
+
+  auto validation = learner.predict(data.validation), test = learner.predict(data.test);
+  validation.temperature = test.temperature = fitted_temperature(validation);
+  if (ranks.first()) log_calibration(validation);
+  Scores baselines;
+  if (test.rows() > 0) baselines = {{"prior", metrics_of(prior_baseline(test, data.train))}};
+  run.keep_evaluation([&](const auto& folder) {
+    write_evaluation(folder, {{"validation", &validation}, {"test", &test}}, {.draws = config.bootstrap_draws});
+  });
+  const auto write_model = [&](const auto& folder) {
+    learner.write_model(folder);
+    if (test.temperature) hf::write_calibration(folder, *test.temperature, validation.rows());
+  };
+  run.finish(write_model, {{"validation", metrics_of(validation)}, {"test", metrics_of(test)}}, baselines);
+  if (ranks.first()) print_results(metrics_of(test), baselines);
+}
+
+}  // namespace sartor

@@ -1,0 +1,23 @@
+#include "tasks/texts/pretrain.h"
+
+#include "optimization/training.h"
+#include "schema/config.h"
+#include "schema/log.h"
+#include "tasks/texts/masked_lm_learner.h"
+
+namespace sartor {
+
+void pretrain(const PretrainConfig& config, const Invocation& invocation) {
+  const auto runtime = make_runtime(config, Compute::libtorch);
+  auto ranks = join_ranks(config, runtime);
+  Run run(run_request(config, to_yaml(config), runtime, ranks, invocation));
+  if (run.complete()) return log_info("{} is already complete", config.output);
+
+  const auto data = datasets::open_texts(config.data.path);
+  run.record("data_hash", data.data_hash);
+  MaskedLmLearner learner(config, data, ranks, runtime.gpu);
+  train(config.training, learner, ranks, run);
+  run.finish(learner, {{"validation", learner.evaluate()}});
+}
+
+}  // namespace sartor
