@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace sartor::bert::SARTOR_ISA {
+namespace sartor::cuda::SARTOR_ISA {
 namespace {
 
 #ifdef __AVX512F__
@@ -106,4 +106,4 @@ inline Vector gelu(Vector x) {
 }
 
 }  // namespace
-}  // namespace sartor::bert::SARTOR_ISA
+}  // namespace sartor::cuda::SARTOR_ISA

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace sartor::bert {
+namespace sartor::cuda {
 
 enum class Store : uint8_t { fp32, bf16 };  // of the elements behind a void pointer
 
@@ -73,7 +73,7 @@ struct EmbeddingRows {
   void* normalised;
 };
 
-struct BertKernels {
+struct TransformerKernels {
   int64_t (*attention_scratch)(int64_t k_rows, int64_t d, bool gradient);  // floats
   void (*attention)(const AttentionHead&);
   void (*attention_backward)(const AttentionHead&, const AttentionGradient&);
@@ -82,13 +82,13 @@ struct BertKernels {
   void (*embed)(const EmbeddingRows&);
 };
 
-const BertKernels& bert_kernels();  // of this CPU's best instruction set
+const TransformerKernels& transformer_kernels();  // of this CPU's best instruction set
 
 namespace v3 {
-extern const BertKernels bert_kernels;
+extern const TransformerKernels transformer_kernels;
 }
 namespace v4 {
-extern const BertKernels bert_kernels;
+extern const TransformerKernels transformer_kernels;
 }
 
-}  // namespace sartor::bert
+}  // namespace sartor::cuda

@@ -2,7 +2,7 @@
 #include "core/vectors_isa.h"
 #include "transformer/kernels.h"
 
-namespace sartor::bert::SARTOR_ISA {
+namespace sartor::cuda::SARTOR_ISA {
 namespace {
 
 #ifdef __AVX512F__
@@ -380,7 +380,7 @@ void embed_any(const EmbeddingRows& rows) { rows.store == Store::fp32 ? embed<fl
 
 }  // namespace
 
-extern const BertKernels bert_kernels = {attention_scratch, attention_any,          attention_backward_any,
-                                         normalise_any,     normalise_backward_any, embed_any};
+extern const TransformerKernels transformer_kernels = {
+    attention_scratch, attention_any, attention_backward_any, normalise_any, normalise_backward_any, embed_any};
 
-}  // namespace sartor::bert::SARTOR_ISA
+}  // namespace sartor::cuda::SARTOR_ISA

@@ -4,7 +4,7 @@
 #include "core/vectors_isa.h"
 #include "transformer/product_kernels.h"
 
-namespace sartor::bert::SARTOR_ISA {
+namespace sartor::cuda::SARTOR_ISA {
 namespace {
 
 #ifdef __AVX512F__
@@ -228,4 +228,4 @@ constexpr int32_t largest_weight = 63;
 
 extern const ProductKernels product_kernels = {fp32, int8, bf16, round_rows, largest_weight};
 
-}  // namespace sartor::bert::SARTOR_ISA
+}  // namespace sartor::cuda::SARTOR_ISA

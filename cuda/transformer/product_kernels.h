@@ -11,7 +11,7 @@
 
 #include <cstdint>
 
-namespace sartor::bert {
+namespace sartor::cuda {
 
 // Outputs stand side by side in panels, of int8 and of fp32; their number is filled up to whole ones of the former.
 constexpr int64_t product_panel = 32;
@@ -83,4 +83,4 @@ namespace v4_bf16 {
 extern const ProductKernels product_kernels;
 }
 
-}  // namespace sartor::bert
+}  // namespace sartor::cuda

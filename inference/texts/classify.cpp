@@ -62,7 +62,7 @@ class ClassTable : public TextOutput {
       : config_(config), classes_(model.labels), problem_(model.problem_or_default()), temperature_(temperature) {
     columns_.push_back({"row", ColumnType::int64});
     for (const auto& name : config.keep) columns_.push_back({name, ColumnType::text});
-    problem_ == bert::Problem::regression ? add_values() : add_classes();
+    problem_ == transformer::Problem::regression ? add_values() : add_classes();
     std::set<std::string> names;
     for (const auto& [name, type] : columns_) {
       require(names.insert(name).second, "the output would have two columns {}: one of the model's and one of keep",
@@ -76,12 +76,12 @@ class ClassTable : public TextOutput {
     Columns columns;
     columns.add(window.rows);
     for (const auto& column : window.kept) columns.add(column.views());
-    if (problem_ == bert::Problem::regression) {
+    if (problem_ == transformer::Problem::regression) {
       add_each(logits, columns);
       return writer_->append(columns.values());
     }
     const auto classes = std::ssize(classes_);
-    const bool one = problem_ == bert::Problem::single_label;
+    const bool one = problem_ == transformer::Problem::single_label;
     const auto probabilities = one ? softmax(logits, classes, temperature_) : sigmoid(logits, temperature_);
     datasets::StringColumn labels;
     std::vector<float> highest;
@@ -144,7 +144,7 @@ class ClassTable : public TextOutput {
     columns_.push_back({"label", ColumnType::text});
     columns_.push_back({"probability", ColumnType::float32});
     for (const auto& name : classes_) {
-      require(problem_ == bert::Problem::single_label || name.find(config_.separator) == name.npos,
+      require(problem_ == transformer::Problem::single_label || name.find(config_.separator) == name.npos,
               "the class {} holds the separator {}: choose another separator", name, config_.separator);
       if (config_.probabilities) columns_.push_back({"probability_" + name, ColumnType::float32});
     }
@@ -162,7 +162,7 @@ class ClassTable : public TextOutput {
 
   const ClassifyConfig& config_;
   const std::vector<std::string> classes_;
-  const bert::Problem problem_;
+  const transformer::Problem problem_;
   const double temperature_;
   std::vector<datasets::ColumnSpec> columns_;
   std::optional<datasets::TableWriter> writer_;  // of the open part

@@ -16,14 +16,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bert::InferencePrecision on_cpu(Precision precision) {
+transformer::InferencePrecision on_cpu(Precision precision) {
   switch (precision) {
     case Precision::bf16:
-      return bert::InferencePrecision::bf16;
+      return transformer::InferencePrecision::bf16;
     case Precision::int8:
-      return bert::InferencePrecision::int8;
+      return transformer::InferencePrecision::int8;
     default:
-      return bert::InferencePrecision::fp32;
+      return transformer::InferencePrecision::fp32;
   }
 }
 
@@ -52,7 +52,7 @@ struct TextModel::Opened {
   bert::BertConfig config;
   int64_t columns;
   at::Device device;
-  std::function<at::Tensor(const bert::Packed&)> values;  // (B, columns)
+  std::function<at::Tensor(const transformer::Packed&)> values;  // (B, columns)
   std::vector<std::string> ignored;
 
   // Here alone the CPU and a GPU differ; ask(model, batch) gives what both kinds of model give.
@@ -62,7 +62,7 @@ struct TextModel::Opened {
       const auto shared = std::make_shared<const decltype(model)>(std::move(model));
       const auto& config = shared->config();
       const int64_t columns = head == bert::Head::classification ? config.num_labels() : config.hidden_size;
-      const auto values = [shared, ask](const bert::Packed& batch) { return ask(*shared, batch); };
+      const auto values = [shared, ask](const transformer::Packed& batch) { return ask(*shared, batch); };
       return TextModel(
           std::unique_ptr<Opened>(new Opened{config, columns, device, values, bert::ignored(folder, head)}));
     };
@@ -74,13 +74,14 @@ struct TextModel::Opened {
 
 TextModel TextModel::classifier(const fs::path& folder, Precision precision, int gpu) {
   return Opened::open(folder, bert::Head::classification, precision, gpu,
-                      [](const auto& model, const bert::Packed& batch) { return model.classify(batch); });
+                      [](const auto& model, const transformer::Packed& batch) { return model.classify(batch); });
 }
 
 TextModel TextModel::embedder(const fs::path& folder, Precision precision, int gpu, Pooling pooling, bool normalize) {
   const auto by = pooling == Pooling::mean ? bert::Pooling::mean : bert::Pooling::cls;
-  return Opened::open(folder, bert::Head::none, precision, gpu,
-                      [=](const auto& model, const bert::Packed& batch) { return model.embed(batch, by, normalize); });
+  return Opened::open(
+      folder, bert::Head::none, precision, gpu,
+      [=](const auto& model, const transformer::Packed& batch) { return model.embed(batch, by, normalize); });
 }
 
 TextModel::TextModel(std::unique_ptr<Opened> opened) : opened_(std::move(opened)) {}
@@ -101,10 +102,11 @@ std::vector<float> TextModel::score(const text::Encodings& rows, int64_t batch_t
   const int64_t columns = this->columns();
   std::vector<float> values(rows.size() * columns);
   int64_t done = 0;
-  for (const auto& batch : bert::token_budget_batches(lengths, batch_tokens)) {
+  for (const auto& batch : transformer::token_budget_batches(lengths, batch_tokens)) {
     if (before_batch) before_batch(done);
     done += std::ssize(batch);
-    const auto packed = bert::pack(opened_->config, {rows.rows, rows.ids, rows.type_ids}, batch, opened_->device);
+    const auto packed =
+        transformer::pack(opened_->config, {rows.rows, rows.ids, rows.type_ids}, batch, opened_->device);
     const auto found = opened_->values(packed).to(at::kCPU, at::kFloat).contiguous();
     for (size_t i = 0; i < batch.size(); i++) {
       std::copy_n(found.const_data_ptr<float>() + i * columns, columns, values.data() + batch[i] * columns);

@@ -67,10 +67,10 @@ std::vector<float> classify(const bert::CpuEncoder& encoder, const Ids& texts, i
   for (const auto& ids : texts) lengths.push_back(std::ssize(ids));
   const auto labels = encoder.config().num_labels();
   std::vector<float> logits(texts.size() * labels);
-  for (const auto& rows : bert::token_budget_batches(lengths, budget)) {
+  for (const auto& rows : transformer::token_budget_batches(lengths, budget)) {
     Ids batch;
     for (const auto row : rows) batch.push_back(texts[row]);
-    const auto found = encoder.classify(bert::pack(encoder.config(), batch));
+    const auto found = encoder.classify(transformer::pack(encoder.config(), batch));
     for (size_t i = 0; i < rows.size(); i++) {
       std::copy_n(found.const_data_ptr<float>() + i * labels, labels, logits.begin() + rows[i] * labels);
     }
@@ -97,9 +97,9 @@ int main(int argc, char** argv) {
     return 2;
   }
   const std::string name = argv[2], kind = argv[3];
-  const auto precision = kind == "int8"   ? bert::InferencePrecision::int8
-                         : kind == "bf16" ? bert::InferencePrecision::bf16
-                                          : bert::InferencePrecision::fp32;
+  const auto precision = kind == "int8"   ? transformer::InferencePrecision::int8
+                         : kind == "bf16" ? transformer::InferencePrecision::bf16
+                                          : transformer::InferencePrecision::fp32;
   const int threads = std::atoi(argv[4]);
   const int64_t budget = std::atoll(argv[5]), passes = std::atoll(argv[6]);
   at::set_num_threads(threads);

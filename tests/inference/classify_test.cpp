@@ -53,7 +53,7 @@ TEST_F(ClassTableTest, OneClassOfEach) {
 
 TEST_F(ClassTableTest, SeveralClasses) {
   ClassifyConfig config;
-  const auto model = small_bert({"a", "b"}, bert::Problem::multi_label);
+  const auto model = small_bert({"a", "b"}, transformer::Problem::multi_label);
   const std::vector<float> logits = {ln3, ln3, -ln3, ln3, -ln3, -ln3};
   EXPECT_EQ(written(config, model, 1, logits), "row,label,probability\n0,a|b,0.75\n2,b,0.75\n5,\"\",0.25\n");
   config.threshold = 0.2;
@@ -65,9 +65,9 @@ TEST_F(ClassTableTest, SeveralClasses) {
 }
 
 TEST_F(ClassTableTest, Numbers) {
-  EXPECT_EQ(written({}, small_bert({"LABEL_0"}, bert::Problem::regression), 1, {1.5, -2, 0}),
+  EXPECT_EQ(written({}, small_bert({"LABEL_0"}, transformer::Problem::regression), 1, {1.5, -2, 0}),
             "row,value\n0,1.5\n2,-2\n5,0\n");
-  EXPECT_EQ(written({}, small_bert({"x", "y"}, bert::Problem::regression), 1, {1, 2, 3, 4, 5, 6}),
+  EXPECT_EQ(written({}, small_bert({"x", "y"}, transformer::Problem::regression), 1, {1, 2, 3, 4, 5, 6}),
             "row,value_x,value_y\n0,1,2\n2,3,4\n5,5,6\n");
 }
 
@@ -75,7 +75,7 @@ TEST_F(ClassTableTest, WhatDoesNotFitIsNamed) {
   const auto refused = [](const ClassifyConfig& config, const bert::BertConfig& model, const std::string& said) {
     EXPECT_THAT([&] { make_class_table(config, model, 1); }, ThrowsMessage<std::invalid_argument>(HasSubstr(said)));
   };
-  const auto number = small_bert({"LABEL_0"}, bert::Problem::regression);
+  const auto number = small_bert({"LABEL_0"}, transformer::Problem::regression);
   ClassifyConfig config;
   config.temperature = 2;
   refused(config, number, "temperature is given, but the model gives numbers");
@@ -86,7 +86,7 @@ TEST_F(ClassTableTest, WhatDoesNotFitIsNamed) {
   config.keep = {"label"};
   refused(config, small_bert(), "two columns label");
   config = {};
-  refused(config, small_bert({"a|b", "c"}, bert::Problem::multi_label), "the class a|b holds the separator |");
+  refused(config, small_bert({"a|b", "c"}, transformer::Problem::multi_label), "the class a|b holds the separator |");
   make_class_table(config, small_bert({"a|b", "c"}), 1);
 }
 

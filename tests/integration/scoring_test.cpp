@@ -150,7 +150,7 @@ TEST_F(Scoring, EveryTableGoesInAndOut) {
 
 TEST_F(Scoring, EveryKindOfModelHasItsColumns) {
   write("texts.csv", "text,more\ngood,坏\n很好,very\n");
-  const auto header = [&](std::vector<std::string> labels, bert::Problem problem, const std::string& more = "") {
+  const auto header = [&](std::vector<std::string> labels, transformer::Problem problem, const std::string& more = "") {
     write_bert_folder(path("model"), small_bert(std::move(labels), problem));
     expect_done(
         infer("task: classify\ndevice: cpu\nmodel: FOLDER/model\nsource: {path: FOLDER/texts.csv}\n"
@@ -160,7 +160,7 @@ TEST_F(Scoring, EveryKindOfModelHasItsColumns) {
     EXPECT_EQ(std::ranges::count(table, '\n'), 3);
     return table.substr(0, table.find('\n'));
   };
-  using enum bert::Problem;
+  using enum transformer::Problem;
   EXPECT_EQ(header({"a", "b", "c"}, single_label), "row,label,probability");
   EXPECT_EQ(header({"a", "b"}, multi_label, "probabilities: true\n"),
             "row,label,probability,probability_a,probability_b");

@@ -21,7 +21,7 @@ inline const std::vector<std::string> small_vocabulary = {
     "##s",   "##a",   "##b",   "!",     ".",      "好",   "坏",  "很",   "不",  "的", "😀", "7"};
 
 inline bert::BertConfig small_bert(std::vector<std::string> labels = {"负面", "正面"},
-                                   bert::Problem problem = bert::Problem::single_label) {
+                                   transformer::Problem problem = transformer::Problem::single_label) {
   bert::BertConfig config;
   config.vocab_size = std::ssize(small_vocabulary);
   config.hidden_size = 24;

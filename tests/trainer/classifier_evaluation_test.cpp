@@ -13,10 +13,10 @@
 namespace sartor {
 namespace {
 
-using bert::Problem;
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using transformer::Problem;
 
 class ClassifierEvaluation : public testing::FolderTest {
  protected:

@@ -69,8 +69,8 @@ TEST_F(ClassifierLearning, RDropAddsWhatTwoDrawsOfDropoutDifferBy) {
   std::vector<std::vector<int32_t>> ids;
   for (const auto row : twice) ids.push_back(data.train.ids(row));
   at::manual_seed(7);
-  const auto answers = model.classify(bert::pack(shape, ids)).chunk(2);
-  const double apart = bert::disagreement(answers[0], answers[1]).item<double>();
+  const auto answers = model.classify(transformer::pack(shape, ids)).chunk(2);
+  const double apart = transformer::disagreement(answers[0], answers[1]).item<double>();
   EXPECT_GT(apart, 0);
   EXPECT_NEAR(found, both / 2 + 2 * apart, 1e-5);
   EXPECT_EQ(learner.labels(rows_), 4);

@@ -191,8 +191,8 @@ class MaskedTokens : public Learner {
       }
       begin += std::ssize(ids.emplace_back(ids_[row]));
     }
-    const auto logits = model_.predict_tokens(bert::pack(model_.config(), ids), at::tensor(places, at::kLong));
-    return bert::masked_lm_loss(logits, at::tensor(tokens, at::kLong)).sum;
+    const auto logits = model_.predict_tokens(transformer::pack(model_.config(), ids), at::tensor(places, at::kLong));
+    return transformer::masked_lm_loss(logits, at::tensor(tokens, at::kLong)).sum;
   }
   std::vector<Metric> evaluate() override {
     for (size_t i = 0; i < start_.size(); i++) {

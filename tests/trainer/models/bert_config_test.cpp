@@ -32,13 +32,13 @@ TEST(BertConfig, HasTransformersDefaults) {
   EXPECT_EQ(bert.pad_token_id, 0);
   EXPECT_EQ(bert.longest_sequence(), 512);
   EXPECT_THAT(bert.labels, ElementsAre("LABEL_0", "LABEL_1"));
-  EXPECT_EQ(bert.problem_or_default(), Problem::single_label);
+  EXPECT_EQ(bert.problem_or_default(), transformer::Problem::single_label);
   const auto roberta = parse("\"max_position_embeddings\": 514", "roberta");
   EXPECT_EQ(roberta.vocab_size, 50265);
   EXPECT_EQ(roberta.pad_token_id, 1);
   EXPECT_EQ(roberta.first_position(), 2);
   EXPECT_EQ(roberta.longest_sequence(), 512);
-  EXPECT_EQ(parse("\"num_labels\": 1").problem_or_default(), Problem::regression);
+  EXPECT_EQ(parse("\"num_labels\": 1").problem_or_default(), transformer::Problem::regression);
 }
 
 TEST(BertConfig, TakesEveryFieldThatMatters) {
@@ -54,7 +54,7 @@ TEST(BertConfig, TakesEveryFieldThatMatters) {
   EXPECT_EQ(config.intermediate_size, 13);
   EXPECT_EQ(config.max_position_embeddings, 14);
   EXPECT_EQ(config.type_vocab_size, 5);
-  EXPECT_EQ(config.hidden_act, Activation::gelu_tanh);
+  EXPECT_EQ(config.hidden_act, transformer::Activation::gelu_tanh);
   EXPECT_EQ(config.hidden_dropout_prob, 0);
   EXPECT_EQ(config.attention_probs_dropout_prob, 0.25);
   EXPECT_EQ(config.classifier_dropout, 0.5);
@@ -62,7 +62,7 @@ TEST(BertConfig, TakesEveryFieldThatMatters) {
   EXPECT_EQ(config.layer_norm_eps, 1e-5);
   EXPECT_EQ(config.pad_token_id, std::nullopt);
   EXPECT_FALSE(config.tie_word_embeddings);
-  EXPECT_EQ(config.problem, Problem::multi_label);
+  EXPECT_EQ(config.problem, transformer::Problem::multi_label);
   EXPECT_THAT(config.labels, ElementsAre("坏", "好", "x"));
   EXPECT_THAT(config.architectures, ElementsAre("BertModel"));
   EXPECT_THAT(config.unknown, IsEmpty());
@@ -132,7 +132,7 @@ TEST(BertConfig, KnowsTheFieldsOfEachFamily) {
   EXPECT_EQ(distilbert.hidden_dropout_prob, 0.25);
   EXPECT_EQ(distilbert.attention_probs_dropout_prob, 0.5);
   EXPECT_EQ(distilbert.classifier_dropout, 0.125);
-  EXPECT_EQ(distilbert.hidden_act, Activation::relu);
+  EXPECT_EQ(distilbert.hidden_act, transformer::Activation::relu);
   EXPECT_EQ(distilbert.layer_norm_eps, 1e-12) << "always";
   EXPECT_THAT(distilbert.unknown, ElementsAre("layer_norm_eps", "tie_weights_"));
   const auto json = to_json(distilbert, Head::classification);
@@ -160,21 +160,22 @@ TEST(BertConfig, ComesBackFromWhatItWrites) {
   auto config =
       parse(R"("hidden_size": 12, "num_attention_heads": 4, "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-7,
     "id2label": {"0": "坏", "1": "好", "2": "中"}, "pad_token_id": null, "tie_word_embeddings": false, "classifier_dropout": 0.1)");
-  config.problem = Problem::multi_label;
+  config.problem = transformer::Problem::multi_label;
   const auto json = to_json(config, Head::classification);
   EXPECT_EQ(json["architectures"], Json::parse(R"(["BertForSequenceClassification"])"));
   EXPECT_EQ(json["label2id"]["好"], 1);
   const auto again = parse_config(json, "x");
   EXPECT_EQ(to_json(again, Head::classification), json);
   EXPECT_EQ(again.labels, config.labels);
-  EXPECT_EQ(again.problem, Problem::multi_label);
+  EXPECT_EQ(again.problem, transformer::Problem::multi_label);
   EXPECT_EQ(again.pad_token_id, std::nullopt);
-  EXPECT_EQ(again.hidden_act, Activation::gelu_tanh);
+  EXPECT_EQ(again.hidden_act, transformer::Activation::gelu_tanh);
   EXPECT_EQ(to_json(parse("", "xlm-roberta"), Head::masked_lm)["architectures"][0], "XLMRobertaForMaskedLM");
 }
 
 TEST(BertLabels, AreMatchedByName) {
-  const auto labelled = [](const std::vector<std::string>& labels, Problem problem = Problem::single_label) {
+  const auto labelled = [](const std::vector<std::string>& labels,
+                           transformer::Problem problem = transformer::Problem::single_label) {
     BertConfig config;
     config.labels = labels;
     config.problem = problem;
@@ -182,13 +183,14 @@ TEST(BertLabels, AreMatchedByName) {
   };
   const auto base = labelled({"正面", "neg", "中"});
   EXPECT_EQ(output_rows(base, labelled({"neg", "中", "正面"})), (std::vector<int64_t>{1, 2, 0}));
-  EXPECT_EQ(output_rows(base, labelled({"neg", "中", "正面"}, Problem::multi_label)), (std::vector<int64_t>{1, 2, 0}));
+  EXPECT_EQ(output_rows(base, labelled({"neg", "中", "正面"}, transformer::Problem::multi_label)),
+            (std::vector<int64_t>{1, 2, 0}));
   EXPECT_EQ(output_rows(base, labelled({"neg", "中", "pos"})), std::nullopt);
   EXPECT_EQ(output_rows(base, labelled({"neg", "正面"})), std::nullopt);
   EXPECT_EQ(output_rows(labelled({"a", "a"}), labelled({"a", "b"})), std::nullopt);
-  const auto number = labelled({"LABEL_0"}, Problem::regression);
-  EXPECT_EQ(output_rows(labelled({"score"}, Problem::regression), number), (std::vector<int64_t>{0}));
-  EXPECT_EQ(output_rows(labelled({"score"}, Problem::multi_label), number), std::nullopt);
+  const auto number = labelled({"LABEL_0"}, transformer::Problem::regression);
+  EXPECT_EQ(output_rows(labelled({"score"}, transformer::Problem::regression), number), (std::vector<int64_t>{0}));
+  EXPECT_EQ(output_rows(labelled({"score"}, transformer::Problem::multi_label), number), std::nullopt);
 }
 
 TEST(BertNames, AreThoseOfTheFamily) {

@@ -22,7 +22,7 @@ namespace {
 
 using namespace testing;
 
-BertConfig config_of(const std::string& family, Activation activation) {
+BertConfig config_of(const std::string& family, transformer::Activation activation) {
   auto config = small_config();
   config.model_type = family;
   config.hidden_act = activation;
@@ -31,12 +31,12 @@ BertConfig config_of(const std::string& family, Activation activation) {
   return config;
 }
 
-std::string name(InferencePrecision precision) {
+std::string name(transformer::InferencePrecision precision) {
   static const char* const names[] = {"Fp32", "Bf16", "Int8"};
   return names[static_cast<int>(precision)];
 }
 
-class Encoder : public ::testing::TestWithParam<InferencePrecision> {};
+class Encoder : public ::testing::TestWithParam<transformer::InferencePrecision> {};
 INSTANTIATE_TEST_SUITE_P(Precisions, Encoder, ::testing::ValuesIn(precisions()),
                          [](const auto& test) { return name(test.param); });
 
@@ -45,9 +45,10 @@ TEST_P(Encoder, GivesTheModelsNumbers) {
   const double tolerance = std::array{1e-5, 0.05, 0.05}[int(GetParam())];
   const auto rows = random_rows({5, 1, 17, 130, 9});
   for (const auto* family : {"bert", "roberta", "distilbert", "electra"}) {
-    for (const auto activation : {Activation::gelu, Activation::gelu_tanh, Activation::relu, Activation::silu}) {
+    for (const auto activation : {transformer::Activation::gelu, transformer::Activation::gelu_tanh,
+                                  transformer::Activation::relu, transformer::Activation::silu}) {
       const auto config = config_of(family, activation);
-      const auto batch = pack(config, rows);
+      const auto batch = transformer::pack(config, rows);
       const auto close = [&](const at::Tensor& found, const at::Tensor& expected) {
         EXPECT_EQ(found.scalar_type(), at::kFloat);
         EXPECT_LT(largest_difference(found, expected), tolerance * expected.abs().max().item<double>())
@@ -67,20 +68,20 @@ TEST_P(Encoder, GivesATextTheSameBitsInAnyBatch) {
   const auto config = small_config();
   const CpuEncoder encoder(made_model(config, Head::classification), GetParam());
   const auto rows = random_rows({5, 1, 17, 130, 9, 40, 2, 64});
-  const auto together = encoder.classify(pack(config, rows));
+  const auto together = encoder.classify(transformer::pack(config, rows));
   for (size_t b = 0; b < rows.size(); b++) {
     const Rows alone = {rows[b]};
-    EXPECT_TRUE(encoder.classify(pack(config, alone))[0].equal(together[static_cast<int64_t>(b)])) << b;
+    EXPECT_TRUE(encoder.classify(transformer::pack(config, alone))[0].equal(together[static_cast<int64_t>(b)])) << b;
   }
   const Rows two = {rows[6], rows[3]};
-  const auto other = encoder.classify(pack(config, two));
+  const auto other = encoder.classify(transformer::pack(config, two));
   EXPECT_TRUE(other[0].equal(together[6]));
   EXPECT_TRUE(other[1].equal(together[3]));
 }
 
 TEST_P(Encoder, OutlivesItsModelAndItsThreads) {
   const auto config = small_config();
-  const auto batch = pack(config, random_rows({5, 1, 17, 130, 9, 200}));
+  const auto batch = transformer::pack(config, random_rows({5, 1, 17, 130, 9, 200}));
   auto model = std::make_unique<Bert>(made_model(config, Head::classification));
   const CpuEncoder encoder(*model, GetParam());
   const auto before = encoder.classify(batch);
@@ -107,14 +108,14 @@ TEST_P(Encoder, GivesATextTheSameBitsInAnyWindow) {
   std::vector<int64_t> lengths;
   for (int64_t i = 0; i < 40; i++) lengths.push_back(1 + i * i % 53);
   const auto rows = random_rows(lengths);
-  const auto logits = classifier.classify(pack(config, rows));
-  const auto embeddings = embedder.embed(pack(config, rows), Pooling::mean, true);
+  const auto logits = classifier.classify(transformer::pack(config, rows));
+  const auto embeddings = embedder.embed(transformer::pack(config, rows), Pooling::mean, true);
   for (const int64_t window : {1, 3, 7, 40}) {
     for (int64_t first = 0; first < std::ssize(rows); first += window) {
       const int64_t count = std::min(window, std::ssize(rows) - first);
       Rows some(rows.begin() + first, rows.begin() + first + count);
       std::ranges::reverse(some);
-      const auto batch = pack(config, some);
+      const auto batch = transformer::pack(config, some);
       EXPECT_TRUE(classifier.classify(batch).flip(0).equal(logits.narrow(0, first, count))) << window << ", " << first;
       EXPECT_TRUE(embedder.embed(batch, Pooling::mean, true).flip(0).equal(embeddings.narrow(0, first, count)))
           << window << ", " << first;
@@ -126,21 +127,22 @@ TEST_P(Encoder, GivesATextTheSameBitsInAnyWindow) {
 TEST(Products, GiveARowTheSameBitsInAnyBatchAndOnAnyThreads) {
   const int threads = at::get_num_threads();
   for (const auto precision : precisions()) {
-    for (const auto by : {Product::By::kernels, Product::By::onednn}) {
-      if (by == Product::By::onednn && precision != InferencePrecision::bf16) continue;
-      const auto type = precision == InferencePrecision::bf16 ? at::kBFloat16 : at::kFloat;
+    for (const auto by : {transformer::Product::By::kernels, transformer::Product::By::onednn}) {
+      if (by == transformer::Product::By::onednn && precision != transformer::InferencePrecision::bf16) continue;
+      const auto type = precision == transformer::InferencePrecision::bf16 ? at::kBFloat16 : at::kFloat;
       for (const auto& [inputs, outputs] : {std::pair{384, 1536}, {1536, 384}, {101, 33}}) {
         const auto weight = at::randn({outputs, inputs}) / std::sqrt(inputs), bias = at::randn({outputs});
-        const Product product(weight, bias, precision, by);
+        const transformer::Product product(weight, bias, precision, by);
         const auto x = at::randn({261, inputs}).to(type);
-        const auto together = product.activated(x, Activation::gelu);
+        const auto together = product.activated(x, transformer::Activation::gelu);
         const auto expected = at::gelu(at::linear(x.to(at::kFloat), weight, bias));
         const double tolerance = std::array{1e-5, 0.03, 0.08}[static_cast<int>(precision)];
         EXPECT_LT(largest_difference(together, expected), tolerance) << name(precision);
         for (const int team : {1, 2, 5}) {
           at::set_num_threads(team);
           for (const int64_t rows : {1, 2, 15, 16, 17, 63, 64, 65, 120, 121, 200}) {
-            const auto some = product.activated(x.narrow(0, 261 - rows, rows).contiguous(), Activation::gelu);
+            const auto some =
+                product.activated(x.narrow(0, 261 - rows, rows).contiguous(), transformer::Activation::gelu);
             EXPECT_TRUE(some.equal(together.narrow(0, 261 - rows, rows)))
                 << name(precision) << ", " << inputs << ", " << rows << " rows on " << team << " threads";
           }
@@ -157,13 +159,13 @@ TEST_F(EncoderFolder, IsReadWithoutAModelBetween) {
   const auto config = small_config();
   const auto model = made_model(config, Head::classification);
   save_bert(model, folder_);
-  const auto batch = pack(config, random_rows({5, 1, 17}));
+  const auto batch = transformer::pack(config, random_rows({5, 1, 17}));
   for (const auto precision : precisions()) {
     const auto encoder = CpuEncoder::open(folder_, Head::classification, precision);
     EXPECT_TRUE(encoder.classify(batch).equal(CpuEncoder(model, precision).classify(batch)));
   }
   save_bert(made_model(config, Head::none), folder_);
-  EXPECT_THAT([&] { CpuEncoder::open(folder_, Head::classification, InferencePrecision::fp32); },
+  EXPECT_THAT([&] { CpuEncoder::open(folder_, Head::classification, transformer::InferencePrecision::fp32); },
               ::testing::ThrowsMessage<std::invalid_argument>(::testing::HasSubstr("has no tensor classifier.weight")));
 }
 
@@ -171,9 +173,9 @@ TEST_F(EncoderFolder, EmbedsWithoutAPooler) {
   const auto config = small_config();
   const auto model = made_model(config, Head::masked_lm);  // has none
   save_bert(model, folder_);
-  const auto encoder = CpuEncoder::open(folder_, Head::none, InferencePrecision::fp32);
+  const auto encoder = CpuEncoder::open(folder_, Head::none, transformer::InferencePrecision::fp32);
   const auto base = load_bert(folder_, Head::none);
-  const auto batch = pack(config, random_rows({5, 1, 17}));
+  const auto batch = transformer::pack(config, random_rows({5, 1, 17}));
   for (const auto pooling : {Pooling::mean, Pooling::cls}) {
     EXPECT_LT(largest_difference(encoder.embed(batch, pooling, true), base.model.embed(batch, pooling, true)), 1e-5);
   }
@@ -184,24 +186,26 @@ TEST_P(Encoder, EmbedsATextToTheSameBitsInAnyBatch) {
   const CpuEncoder encoder(made_model(config, Head::none), GetParam());
   const auto rows = random_rows({5, 1, 17, 130, 9, 40, 2, 64});
   for (const auto pooling : {Pooling::mean, Pooling::cls}) {
-    const auto together = encoder.embed(pack(config, rows), pooling, true);
+    const auto together = encoder.embed(transformer::pack(config, rows), pooling, true);
     for (size_t b = 0; b < rows.size(); b++) {
       const Rows alone = {rows[b]};
-      EXPECT_TRUE(encoder.embed(pack(config, alone), pooling, true)[0].equal(together[static_cast<int64_t>(b)])) << b;
+      EXPECT_TRUE(
+          encoder.embed(transformer::pack(config, alone), pooling, true)[0].equal(together[static_cast<int64_t>(b)]))
+          << b;
     }
   }
 }
 
 TEST(EncoderErrors, SaysThatTheCpuHasNoBf16) {
   if (cuda::best_isa() == cuda::Isa::v4) GTEST_SKIP() << "this CPU has bf16";
-  EXPECT_THAT([] { CpuEncoder(made_model(small_config(), Head::none), InferencePrecision::bf16); },
+  EXPECT_THAT([] { CpuEncoder(made_model(small_config(), Head::none), transformer::InferencePrecision::bf16); },
               ::testing::ThrowsMessage<std::invalid_argument>(::testing::HasSubstr("needs a CPU with AVX-512")));
 }
 
 TEST(EncoderErrors, SaysThatThereIsNoClassifier) {
   const auto config = small_config();
-  const CpuEncoder encoder(made_model(config, Head::none), InferencePrecision::fp32);
-  EXPECT_THROW(encoder.classify(pack(config, random_rows({3}))), std::invalid_argument);
+  const CpuEncoder encoder(made_model(config, Head::none), transformer::InferencePrecision::fp32);
+  EXPECT_THROW(encoder.classify(transformer::pack(config, random_rows({3}))), std::invalid_argument);
 }
 
 }  // namespace

@@ -21,10 +21,10 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-const LoraConfig everywhere = {.rank = 4, .alpha = 6, .modules = {"query", "key", "value", "dense"}};
+const transformer::LoraConfig everywhere = {.rank = 4, .alpha = 6, .modules = {"query", "key", "value", "dense"}};
 
 // The model with adapters on all linears, whose values are not those of a new one.
-Bert adapted_model(const BertConfig& config = small_config(), const LoraConfig& lora = everywhere,
+Bert adapted_model(const BertConfig& config = small_config(), const transformer::LoraConfig& lora = everywhere,
                    int64_t first_layer = 0) {
   auto model = made_model(config, Head::classification);
   model.add_adapters(lora, first_layer);
@@ -51,16 +51,16 @@ TEST(Lora, GivesTheNumbersOfPeft) {
     SCOPED_TRACE(each["name"].get<std::string>());
     const auto config = parse_config(each["config"], "config.json");
     const auto& adapters = each["adapters"];
-    const LoraConfig lora = {.rank = adapters["r"],
-                             .alpha = adapters["lora_alpha"],
-                             .modules = adapters["target_modules"].get<std::vector<std::string>>()};
+    const transformer::LoraConfig lora = {.rank = adapters["r"],
+                                          .alpha = adapters["lora_alpha"],
+                                          .modules = adapters["target_modules"].get<std::vector<std::string>>()};
     const auto model = adapted_model(config, lora, adapters["layers_to_transform"][0]);
-    const auto batch = pack(config, each["ids"].get<Rows>(), each["types"].get<Rows>());
+    const auto batch = transformer::pack(config, each["ids"].get<Rows>(), each["types"].get<Rows>());
     const auto logits = model.classify(batch);
     EXPECT_LT(largest_difference(logits, tensor(each["logits"], logits.sizes())), 1e-5);
 
     const auto labels = at::tensor(each["labels"].get<std::vector<int64_t>>(), at::kLong);
-    const auto loss = classification_loss(logits, labels, Problem::single_label);
+    const auto loss = transformer::classification_loss(logits, labels, transformer::Problem::single_label);
     const auto mean = loss.sum / loss.weight;
     EXPECT_NEAR(mean.item<double>(), each["loss"].get<double>(), 1e-5);
     mean.backward();
@@ -86,7 +86,7 @@ TEST(Lora, GivesTheNumbersOfPeft) {
 TEST(Lora, NewAdaptersChangeNothing) {
   const auto config = small_config();
   auto model = made_model(config, Head::classification);
-  const auto batch = pack(config, random_rows({9, 30, 1}));
+  const auto batch = transformer::pack(config, random_rows({9, 30, 1}));
   const auto before = model.classify(batch);
   model.add_adapters(everywhere);
   EXPECT_TRUE(model.classify(batch).equal(before));
@@ -99,7 +99,7 @@ TEST(Lora, NewAdaptersChangeNothing) {
 TEST(Lora, ANewAdapterIsDrawnAsPeftDoes) {
   const auto weight = at::zeros({50, 400});
   at::manual_seed(3);
-  const auto adapter = new_adapter({.rank = 16, .alpha = 8}, weight);
+  const auto adapter = transformer::new_adapter({.rank = 16, .alpha = 8}, weight);
   EXPECT_EQ(adapter.a.sizes(), at::IntArrayRef({16, 400}));
   EXPECT_EQ(adapter.b.sizes(), at::IntArrayRef({50, 16}));
   EXPECT_EQ(adapter.scale, 0.5);
@@ -110,7 +110,7 @@ TEST(Lora, ANewAdapterIsDrawnAsPeftDoes) {
   EXPECT_GT(most, 0.99 * bound);
   EXPECT_NEAR(adapter.a.std().item<double>(), bound / std::sqrt(3.0), 0.03 * bound);
   at::manual_seed(3);
-  EXPECT_TRUE(new_adapter({.rank = 16}, weight).a.equal(adapter.a));
+  EXPECT_TRUE(transformer::new_adapter({.rank = 16}, weight).a.equal(adapter.a));
 }
 
 // y + s (x A^T) B^T and its gradients, element by element.
@@ -120,7 +120,7 @@ TEST(Lora, EqualsTheFormula) {
   const auto a = at::randn({rank, in}).requires_grad_(), b = at::randn({out, rank}).requires_grad_();
   const auto x = at::randn({rows, in}).requires_grad_(), start = at::randn({rows, out}).requires_grad_();
   const auto by_y = at::randn({rows, out});
-  const auto y = adapted({a, b, scale, 0}, start * 1, x, true);
+  const auto y = transformer::adapted({a, b, scale, 0}, start * 1, x, true);
   (y * by_y).sum().backward();
   const auto value = [](const at::Tensor& tensor, int64_t i, int64_t j) { return tensor[i][j].item<double>(); };
   auto by_a = at::zeros({rank, in}, at::kDouble), by_b = at::zeros({out, rank}, at::kDouble),
@@ -151,11 +151,11 @@ TEST(Lora, EqualsTheFormula) {
 
 TEST(Lora, MergedIsTheSameModel) {
   const auto model = adapted_model();
-  const auto batch = pack(model.config(), random_rows({9, 30, 1, 17}));
+  const auto batch = transformer::pack(model.config(), random_rows({9, 30, 1, 17}));
   const auto expected = model.classify(batch);
   EXPECT_LT(largest_difference(merged_model(model).classify(batch), expected), 1e-5);
   EXPECT_GT(largest_difference(made_model(model.config(), Head::classification).classify(batch), expected), 0.1);
-  const CpuEncoder encoder(model, InferencePrecision::fp32);
+  const CpuEncoder encoder(model, transformer::InferencePrecision::fp32);
   EXPECT_LT(largest_difference(encoder.classify(batch), expected), 1e-5);
 }
 
@@ -165,7 +165,7 @@ TEST(Lora, DropoutIsOfAdaptersAloneAndOfTraining) {
   auto lora = everywhere;
   lora.dropout = 0.5;
   auto model = adapted_model(config, lora);
-  const auto batch = pack(config, random_rows({9, 30}));
+  const auto batch = transformer::pack(config, random_rows({9, 30}));
   const auto calm = model.classify(batch);
   model.train();
   at::manual_seed(5);
@@ -204,7 +204,9 @@ TEST(Lora, NamesAreThoseOfTheFamily) {
 }
 
 TEST(Lora, RefusesUnknownModules) {
-  const auto check = [](std::vector<std::string> modules) { LoraConfig{.modules = std::move(modules)}.check(); };
+  const auto check = [](std::vector<std::string> modules) {
+    transformer::LoraConfig{.modules = std::move(modules)}.check();
+  };
   check({"query", "self.key", "attention.self.value", "dense", "output.dense", "intermediate.dense"});
   EXPECT_THAT(
       [&] {
@@ -223,7 +225,7 @@ class LoraFolder : public sartor::testing::FolderTest {};
 
 TEST_F(LoraFolder, IsAPlainModel) {
   const auto model = adapted_model();
-  const auto batch = pack(model.config(), random_rows({9, 30, 1, 17}));
+  const auto batch = transformer::pack(model.config(), random_rows({9, 30, 1, 17}));
   save_bert(model, folder_);
   EXPECT_THAT(files(), ElementsAre("config.json", "model.safetensors"));
   const auto loaded = load_bert(folder_, Head::classification);

@@ -28,13 +28,13 @@ std::vector<Case> cases(const std::string& file, bool with_labels_only = false) 
   return cases;
 }
 
-std::string name_of(AttentionKind kind) {
+std::string name_of(transformer::AttentionKind kind) {
   static const char* const names[] = {"Packed", "Sdpa", "Eager"};
   return names[static_cast<int>(kind)];
 }
 
 // Every kind of model by every kind of attention.
-class GoldenBert : public ::testing::TestWithParam<std::tuple<Case, AttentionKind>> {
+class GoldenBert : public ::testing::TestWithParam<std::tuple<Case, transformer::AttentionKind>> {
  protected:
   GoldenBert()
       : golden_(std::get<0>(GetParam()).golden),
@@ -43,7 +43,7 @@ class GoldenBert : public ::testing::TestWithParam<std::tuple<Case, AttentionKin
               : golden_["name"].get<std::string>().find("masked lm") != std::string::npos ? Head::masked_lm
                                                                                           : Head::classification),
         model_(made_model(config_, head_)),
-        batch_(pack(config_, golden_["ids"].get<Rows>(), golden_["types"].get<Rows>())) {
+        batch_(transformer::pack(config_, golden_["ids"].get<Rows>(), golden_["types"].get<Rows>())) {
     model_.attention_by(std::get<1>(GetParam()));
   }
 
@@ -57,13 +57,14 @@ class GoldenBert : public ::testing::TestWithParam<std::tuple<Case, AttentionKin
   BertConfig config_;
   Head head_;
   Bert model_;
-  Packed batch_;
+  transformer::Packed batch_;
 };
 
 class GoldenLoss : public GoldenBert {};
 
-const auto kinds = ::testing::Values(AttentionKind::packed, AttentionKind::sdpa, AttentionKind::eager);
-std::string test_name(const ::testing::TestParamInfo<std::tuple<Case, AttentionKind>>& test) {
+const auto kinds = ::testing::Values(transformer::AttentionKind::packed, transformer::AttentionKind::sdpa,
+                                     transformer::AttentionKind::eager);
+std::string test_name(const ::testing::TestParamInfo<std::tuple<Case, transformer::AttentionKind>>& test) {
   std::string name = std::get<0>(test.param).name;
   std::erase_if(name, [](unsigned char letter) { return !std::isalnum(letter); });
   return name + name_of(std::get<1>(test.param));
@@ -98,24 +99,24 @@ TEST_P(GoldenBert, GivesTheSameNumbers) {
 }
 
 TEST_P(GoldenLoss, AndGradientsAreTheSame) {
-  Loss loss;
+  transformer::Loss loss;
   if (head_ == Head::masked_lm) {
     std::vector<int64_t> tokens;
     for (const auto& row : golden_["labels"]) tokens.insert(tokens.end(), row.begin(), row.end());
-    loss = masked_lm_loss(model_.predict_tokens(batch_, all_rows()), at::tensor(tokens, at::kLong));
+    loss = transformer::masked_lm_loss(model_.predict_tokens(batch_, all_rows()), at::tensor(tokens, at::kLong));
   } else {
     const auto problem = config_.problem_or_default();
     at::Tensor labels;
-    if (problem == Problem::multi_label) {
+    if (problem == transformer::Problem::multi_label) {
       std::vector<float> flat;
       for (const auto& row : golden_["labels"]) flat.insert(flat.end(), row.begin(), row.end());
       labels = at::tensor(flat, at::kFloat).view({batch_.batch(), -1});
-    } else if (problem == Problem::regression) {
+    } else if (problem == transformer::Problem::regression) {
       labels = at::tensor(golden_["labels"].get<std::vector<float>>(), at::kFloat);
     } else {
       labels = at::tensor(golden_["labels"].get<std::vector<int64_t>>(), at::kLong);
     }
-    loss = classification_loss(model_.classify(batch_), labels, problem);
+    loss = transformer::classification_loss(model_.classify(batch_), labels, problem);
   }
   const auto mean = loss.sum / loss.weight;
   EXPECT_NEAR(mean.item<double>(), golden_["loss"].get<double>(),
@@ -154,17 +155,19 @@ TEST(Bert, PaddingAndNeighboursChangeNothing) {
   const auto config = small_config();
   const auto model = made_model(config, Head::classification);
   const auto rows = random_rows({3, 1, 40, 16, 7});
-  const auto together = model.classify(pack(config, rows));
+  const auto together = model.classify(transformer::pack(config, rows));
   for (const int64_t more : {0, 1, 30}) {
     const auto batch = pad(rows, {}, 5, more);  // the padding's id does not matter
-    EXPECT_LT(largest_difference(model.classify(pack(config, batch.ids, batch.mask)), together), 1e-5);
+    EXPECT_LT(largest_difference(model.classify(transformer::pack(config, batch.ids, batch.mask)), together), 1e-5);
   }
   for (size_t b = 0; b < rows.size(); b++) {
     const Rows alone = {rows[b]};
-    EXPECT_LT(largest_difference(model.classify(pack(config, alone))[0], together[static_cast<int64_t>(b)]), 1e-5);
+    EXPECT_LT(
+        largest_difference(model.classify(transformer::pack(config, alone))[0], together[static_cast<int64_t>(b)]),
+        1e-5);
   }
   const Rows other = {rows[3], rows[0]};
-  const auto swapped = model.classify(pack(config, other));
+  const auto swapped = model.classify(transformer::pack(config, other));
   EXPECT_LT(largest_difference(swapped[0], together[3]), 1e-5);
   EXPECT_LT(largest_difference(swapped[1], together[0]), 1e-5);
 }
@@ -175,20 +178,20 @@ TEST(Bert, AMaskMayHideTokensAnywhere) {
   const auto batch = pad(random_rows({6}), {}, 0);
   auto mask = at::ones({1, 6}, at::kLong);
   mask[0][2] = 0;
-  const auto packed = pack(config, batch.ids, mask);
+  const auto packed = transformer::pack(config, batch.ids, mask);
   const auto seen = model.hidden(packed);
   EXPECT_EQ(seen.size(0), 5);
   auto other_ids = batch.ids.clone();
   other_ids[0][2] = 60;
-  EXPECT_TRUE(model.hidden(pack(config, other_ids, mask)).equal(seen));
-  const auto restored = unpack(seen, packed);
+  EXPECT_TRUE(model.hidden(transformer::pack(config, other_ids, mask)).equal(seen));
+  const auto restored = transformer::unpack(seen, packed);
   EXPECT_TRUE(restored[0][3].equal(seen[2])) << "positions stay those of the columns";
   EXPECT_EQ(restored[0][2].abs().max().item<double>(), 0);
 }
 
 // Where dropout stands, and how much of it: the golden file has mean and deviation of a row's logits over 200,000 draws
 // of transformers'. One dropout forgotten, or one too many, moves them by more than the tolerance.
-class GoldenDropout : public ::testing::TestWithParam<std::tuple<Case, AttentionKind>> {};
+class GoldenDropout : public ::testing::TestWithParam<std::tuple<Case, transformer::AttentionKind>> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, GoldenDropout, ::testing::Combine(::testing::ValuesIn(cases("dropout.json")), kinds),
                          test_name);
 
@@ -199,7 +202,7 @@ TEST_P(GoldenDropout, SpreadsTheLogitsAsMuch) {
   model.attention_by(std::get<1>(GetParam()));
   model.train();
   constexpr int64_t rounds = 16, copies = 500, draws = rounds * copies;
-  const auto batch = pack(config, Rows(copies, golden["ids"].get<std::vector<int32_t>>()));
+  const auto batch = transformer::pack(config, Rows(copies, golden["ids"].get<std::vector<int32_t>>()));
   const c10::NoGradGuard no_gradients;
   std::vector<at::Tensor> all;
   for (int i = 0; i < rounds; i++) all.push_back(model.classify(batch).to(at::kDouble));
@@ -216,7 +219,7 @@ TEST(Bert, DropoutFollowsTheGeneratorAlone) {
   auto config = small_config();
   config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.3;
   auto model = made_model(config, Head::classification);
-  const auto batch = pack(config, random_rows({9, 30}));
+  const auto batch = transformer::pack(config, random_rows({9, 30}));
   const auto calm = model.classify(batch);
   EXPECT_TRUE(model.classify(batch).equal(calm));
   model.train();
@@ -233,7 +236,7 @@ TEST(Bert, DropoutFollowsTheGeneratorAlone) {
 TEST(Bert, Bf16StaysNearFp32) {
   const auto config = small_config();
   auto model = made_model(config, Head::classification);
-  const auto batch = pack(config, random_rows({9, 30, 4}));
+  const auto batch = transformer::pack(config, random_rows({9, 30, 4}));
   const auto exact = model.classify(batch);
   model.compute_in(at::kBFloat16);
   const auto rounded = model.classify(batch);
@@ -250,33 +253,40 @@ TEST(Bert, Bf16StaysNearFp32) {
 
 TEST(Bert, LossesCountWhatHasALabel) {
   const auto logits = at::tensor({1.0f, 2.0f, 0.5f, -1.0f, 0.0f, 3.0f}).view({2, 3});
-  const auto both = classification_loss(logits, at::tensor({1, 2}, at::kLong), Problem::single_label);
+  const auto both =
+      transformer::classification_loss(logits, at::tensor({1, 2}, at::kLong), transformer::Problem::single_label);
   EXPECT_EQ(both.weight, 2);
   EXPECT_NEAR(both.sum.item<double>(), -(logits.log_softmax(1)[0][1] + logits.log_softmax(1)[1][2]).item<double>(),
               1e-6);
-  const auto one = classification_loss(logits, at::tensor({-100, 2}, at::kLong), Problem::single_label);
+  const auto one =
+      transformer::classification_loss(logits, at::tensor({-100, 2}, at::kLong), transformer::Problem::single_label);
   EXPECT_EQ(one.weight, 1);
   EXPECT_NEAR(one.sum.item<double>(), -logits.log_softmax(1)[1][2].item<double>(), 1e-6);
-  EXPECT_EQ(classification_loss(logits, at::tensor({-1, -1}, at::kLong), Problem::single_label).weight, 0);
-  const auto weighted = classification_loss(logits, at::tensor({1, 2}, at::kLong), Problem::single_label,
-                                            {.class_weights = at::tensor({1.0f, 3.0f, 0.5f})});
+  EXPECT_EQ(
+      transformer::classification_loss(logits, at::tensor({-1, -1}, at::kLong), transformer::Problem::single_label)
+          .weight,
+      0);
+  const auto weighted =
+      transformer::classification_loss(logits, at::tensor({1, 2}, at::kLong), transformer::Problem::single_label,
+                                       {.class_weights = at::tensor({1.0f, 3.0f, 0.5f})});
   EXPECT_DOUBLE_EQ(weighted.weight, 3.5);
   const auto logs = logits.log_softmax(1);
   EXPECT_NEAR(weighted.sum.item<double>(), -(3 * logs[0][1] + 0.5 * logs[1][2]).item<double>(), 1e-5);
-  const auto smooth =
-      classification_loss(logits, at::tensor({1, 2}, at::kLong), Problem::single_label, {.label_smoothing = 0.1});
+  const auto smooth = transformer::classification_loss(logits, at::tensor({1, 2}, at::kLong),
+                                                       transformer::Problem::single_label, {.label_smoothing = 0.1});
   EXPECT_NEAR(smooth.sum.item<double>(), (0.9 * both.sum - 0.1 * logs.mean(1).sum()).item<double>(), 1e-5);
 
   EXPECT_THAT(
       [&] {
-        classification_loss(logits, at::tensor({1, 3}, at::kLong), Problem::single_label);
+        transformer::classification_loss(logits, at::tensor({1, 3}, at::kLong), transformer::Problem::single_label);
       },
       ThrowsMessage<std::invalid_argument>(HasSubstr("label 3, the model has 3")));
-  EXPECT_THAT([&] { classification_loss(logits, at::tensor({1}, at::kLong), Problem::single_label); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("expected (2) of int64, found (1)")));
+  EXPECT_THAT(
+      [&] { transformer::classification_loss(logits, at::tensor({1}, at::kLong), transformer::Problem::single_label); },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("expected (2) of int64, found (1)")));
   EXPECT_THAT(
       [&] {
-        classification_loss(logits, at::zeros({2, 2}), Problem::multi_label);
+        transformer::classification_loss(logits, at::zeros({2, 2}), transformer::Problem::multi_label);
       },
       ThrowsMessage<std::invalid_argument>(HasSubstr("expected (2, 3) of float, found (2, 2)")));
 }
@@ -289,9 +299,9 @@ TEST(Bert, DisagreementIsTheMeanOfBothDivergences) {
     const auto p = logits[row].to(at::kDouble).softmax(0), q = others[row].to(at::kDouble).softmax(0);
     expected += ((p * (p / q).log()).sum() + (q * (q / p).log()).sum()).item<double>() / 2;
   }
-  EXPECT_NEAR(disagreement(logits, others).item<double>(), expected, 1e-6);
-  EXPECT_NEAR(disagreement(others, logits).item<double>(), expected, 1e-6);
-  EXPECT_EQ(disagreement(logits, logits + 0).item<double>(), 0);
+  EXPECT_NEAR(transformer::disagreement(logits, others).item<double>(), expected, 1e-6);
+  EXPECT_NEAR(transformer::disagreement(others, logits).item<double>(), expected, 1e-6);
+  EXPECT_EQ(transformer::disagreement(logits, logits + 0).item<double>(), 0);
 }
 
 }  // namespace

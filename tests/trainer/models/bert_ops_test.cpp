@@ -11,10 +11,12 @@
 #include "transformer/kernels.h"
 #include "transformer/product_kernels.h"
 
-namespace sartor::bert {
+namespace sartor::transformer {
 namespace {
 
-using testing::largest_difference;
+using namespace cuda;  // the inner loops
+
+using bert::testing::largest_difference;
 
 at::Tensor random(at::IntArrayRef shape) { return at::randn(shape).requires_grad_(); }
 
@@ -22,7 +24,7 @@ at::Tensor random(at::IntArrayRef shape) { return at::randn(shape).requires_grad
 template <class F> std::vector<at::Tensor> gradients(const std::vector<at::Tensor>& inputs, const F& f) {
   for (const auto& input : inputs) input.mutable_grad().reset();
   const auto out = f();
-  (out * testing::wave("probe", out.numel(), 0.9).view_as(out).to(out.scalar_type())).sum().backward();
+  (out * bert::testing::wave("probe", out.numel(), 0.9).view_as(out).to(out.scalar_type())).sum().backward();
   std::vector<at::Tensor> found = {out.detach()};
   for (const auto& input : inputs) found.push_back(input.grad().clone());
   return found;
@@ -205,13 +207,13 @@ TEST(AddNorm, DropsEachElementByItself) {
 
 // ---- the kernels of each instruction set, against each other and a plain loop ----
 
-std::vector<const BertKernels*> bert_tables() {
-  std::vector<const BertKernels*> tables = {&v3::bert_kernels};
-  if (cuda::supported(cuda::Isa::v4)) tables.push_back(&v4::bert_kernels);
+std::vector<const TransformerKernels*> bert_tables() {
+  std::vector<const TransformerKernels*> tables = {&v3::transformer_kernels};
+  if (cuda::supported(cuda::Isa::v4)) tables.push_back(&v4::transformer_kernels);
   return tables;
 }
 
-TEST(BertKernels, AttentionOfEachInstructionSet) {
+TEST(TransformerKernels, AttentionOfEachInstructionSet) {
   at::manual_seed(6);
   for (const auto* kernels : bert_tables()) {
     for (const auto& [q_rows, k_rows, d] : {std::tuple{1, 1, 1}, {7, 9, 5}, {65, 17, 16}, {70, 130, 33}, {5, 64, 64}}) {
@@ -239,7 +241,7 @@ TEST(BertKernels, AttentionOfEachInstructionSet) {
   }
 }
 
-TEST(BertKernels, Bf16RoundsToTheNearest) {
+TEST(TransformerKernels, Bf16RoundsToTheNearest) {
   at::manual_seed(7);
   const auto x = at::randn({9, 50}).to(at::kBFloat16), weight = at::randn({50}), bias = at::randn({50});
   const auto expected = at::layer_norm(x.to(at::kFloat), {50}, weight, bias, 1e-5);
@@ -435,4 +437,4 @@ TEST(ProductKernels, RowsComeBackWithinHalfAStep) {
 }
 
 }  // namespace
-}  // namespace sartor::bert
+}  // namespace sartor::transformer

@@ -42,7 +42,7 @@ struct Case {
   BertConfig config = small_config();
   bool adapters = false, frozen_embeddings = false;
   at::ScalarType compute = at::kFloat;
-  AttentionKind attention = AttentionKind::packed;
+  transformer::AttentionKind attention = transformer::AttentionKind::packed;
 };
 
 std::vector<Case> cases() {
@@ -56,7 +56,7 @@ std::vector<Case> cases() {
           {"Adapters", drops, true, true},
           {"FrozenEmbeddings", drops, false, true},
           {"Bf16", drops, false, false, at::kBFloat16},
-          {"Sdpa", drops, false, false, at::kFloat, AttentionKind::sdpa}};
+          {"Sdpa", drops, false, false, at::kFloat, transformer::AttentionKind::sdpa}};
 }
 
 // Loss and gradients of two batches whose gradients add up.
@@ -77,8 +77,10 @@ std::map<std::string, at::Tensor> trained(const Case& each, bool recomputes) {
   at::manual_seed(11);
   std::map<std::string, at::Tensor> found;
   for (const uint64_t seed : {1, 2}) {
-    const auto logits = model.classify(pack(each.config, random_rows({5, 33, 1}, 61, seed)));
-    const auto loss = classification_loss(logits, at::tensor({0, 1, 1}, at::kLong), Problem::single_label).sum;
+    const auto logits = model.classify(transformer::pack(each.config, random_rows({5, 33, 1}, 61, seed)));
+    const auto loss =
+        transformer::classification_loss(logits, at::tensor({0, 1, 1}, at::kLong), transformer::Problem::single_label)
+            .sum;
     loss.backward();
     found["loss " + std::to_string(seed)] = loss.detach();
   }
@@ -107,7 +109,7 @@ TEST(Recomputing, TakesLessMemory) {
   config.num_hidden_layers = 12;
   auto model = made_model(config, Head::classification);
   model.train();
-  const auto batch = pack(config, random_rows(std::vector<int64_t>(20, 100)));
+  const auto batch = transformer::pack(config, random_rows(std::vector<int64_t>(20, 100)));
   const auto most = [&](bool recomputes) {
     model.checkpoint_gradients(recomputes);
     for (const auto& parameter : model.parameters()) parameter.tensor.mutable_grad().reset();
@@ -124,7 +126,7 @@ TEST(Recomputing, NothingIsKeptWithoutGradients) {
   int64_t runs = 0;
   const c10::NoGradGuard no_gradients;
   const auto weight = at::ones({3}).requires_grad_();
-  const auto y = recomputed(
+  const auto y = transformer::recomputed(
       [&](const at::Tensor& x) {
         runs++;
         return x * weight;
@@ -140,7 +142,7 @@ TEST(Recomputing, PassesGradientsToWhatWantsThem) {
     const auto x = at::full({3}, 3.0).set_requires_grad(wants);
     weight.mutable_grad().reset();
     int64_t runs = 0;
-    const auto y = recomputed(
+    const auto y = transformer::recomputed(
         [&](const at::Tensor& value) {
           runs++;
           return value * weight * fixed;

@@ -27,7 +27,8 @@ int products_among_signals() {
   };
   const auto products = [](const at::Tensor& x, const at::Tensor& weight) {
     const auto bias = weight.select(1, 0).contiguous();
-    return std::vector{linear(x, weight, bias, at::kFloat), Product(weight, bias, InferencePrecision::fp32)(x),
+    return std::vector{transformer::linear(x, weight, bias, at::kFloat),
+                       transformer::Product(weight, bias, transformer::InferencePrecision::fp32)(x),
                        onednn_linear(x, onednn_weight(weight), bias)};
   };
   std::vector<Case> cases;

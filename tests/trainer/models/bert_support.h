@@ -26,11 +26,12 @@ class Seeded : public ::testing::Environment {
 inline const auto* const seeded = ::testing::AddGlobalTestEnvironment(new Seeded);
 
 // Without AVX-512 there is none of bf16.
-inline std::vector<InferencePrecision> precisions() {
+inline std::vector<transformer::InferencePrecision> precisions() {
   if (cuda::best_isa() == cuda::Isa::v4) {
-    return {InferencePrecision::fp32, InferencePrecision::bf16, InferencePrecision::int8};
+    return {transformer::InferencePrecision::fp32, transformer::InferencePrecision::bf16,
+            transformer::InferencePrecision::int8};
   }
-  return {InferencePrecision::fp32, InferencePrecision::int8};
+  return {transformer::InferencePrecision::fp32, transformer::InferencePrecision::int8};
 }
 
 inline at::Tensor wave(const std::string& name, int64_t size, double step) {

@@ -22,22 +22,22 @@ using hf::kind_of;
 // taken.
 constexpr int64_t most = int64_t{1} << 24;
 
-constexpr std::array<std::pair<std::string_view, Activation>, 10> activations = {{
-    {"gelu", Activation::gelu},
-    {"gelu_python", Activation::gelu},
-    {"gelu_new", Activation::gelu_tanh},
-    {"gelu_pytorch_tanh", Activation::gelu_tanh},
-    {"gelu_fast", Activation::gelu_tanh},
-    {"gelu_accurate", Activation::gelu_tanh},
-    {"relu", Activation::relu},
-    {"silu", Activation::silu},
-    {"swish", Activation::silu},
-    {"tanh", Activation::tanh},
+constexpr std::array<std::pair<std::string_view, transformer::Activation>, 10> activations = {{
+    {"gelu", transformer::Activation::gelu},
+    {"gelu_python", transformer::Activation::gelu},
+    {"gelu_new", transformer::Activation::gelu_tanh},
+    {"gelu_pytorch_tanh", transformer::Activation::gelu_tanh},
+    {"gelu_fast", transformer::Activation::gelu_tanh},
+    {"gelu_accurate", transformer::Activation::gelu_tanh},
+    {"relu", transformer::Activation::relu},
+    {"silu", transformer::Activation::silu},
+    {"swish", transformer::Activation::silu},
+    {"tanh", transformer::Activation::tanh},
 }};
-constexpr std::array<std::pair<std::string_view, Problem>, 3> problems = {{
-    {"single_label_classification", Problem::single_label},
-    {"multi_label_classification", Problem::multi_label},
-    {"regression", Problem::regression},
+constexpr std::array<std::pair<std::string_view, transformer::Problem>, 3> problems = {{
+    {"single_label_classification", transformer::Problem::single_label},
+    {"multi_label_classification", transformer::Problem::multi_label},
+    {"regression", transformer::Problem::regression},
 }};
 
 // A field that must have one value, or be absent or null: another would change the model.
@@ -221,8 +221,8 @@ const Family& family_of(const Json& json, const std::string& source) {
 
 }  // namespace
 
-Problem BertConfig::problem_or_default() const {
-  return problem.value_or(num_labels() == 1 ? Problem::regression : Problem::single_label);
+transformer::Problem BertConfig::problem_or_default() const {
+  return problem.value_or(num_labels() == 1 ? transformer::Problem::regression : transformer::Problem::single_label);
 }
 
 const Family& BertConfig::family() const {
@@ -255,8 +255,8 @@ BertConfig parse_config(const Json& json, const std::string& source) {
           config.num_attention_heads);
 
   if (const auto name = fields.text("hidden_act")) {
-    const auto found =
-        std::ranges::find(activations, std::string_view(*name), &std::pair<std::string_view, Activation>::first);
+    const auto found = std::ranges::find(activations, std::string_view(*name),
+                                         &std::pair<std::string_view, transformer::Activation>::first);
     std::vector<std::string_view> known;
     for (const auto& [each, activation] : activations) known.push_back(each);
     require(found != activations.end(), "{}: {} is {}, expected one of {}", source, family.field("hidden_act"), *name,
@@ -283,7 +283,7 @@ BertConfig parse_config(const Json& json, const std::string& source) {
   config.labels = read_labels(fields, source);
   if (const auto name = fields.text("problem_type")) {
     const auto found =
-        std::ranges::find(problems, std::string_view(*name), &std::pair<std::string_view, Problem>::first);
+        std::ranges::find(problems, std::string_view(*name), &std::pair<std::string_view, transformer::Problem>::first);
     require(found != problems.end(),
             "{}: problem_type is {}, expected single_label_classification, multi_label_classification or regression",
             source, *name);
@@ -417,7 +417,7 @@ std::string canonical_name(std::string_view name, const BertConfig& config, Head
 
 std::optional<std::vector<int64_t>> output_rows(const BertConfig& base, const BertConfig& wanted) {
   const auto is_number = [](const BertConfig& config) {
-    return config.num_labels() == 1 && config.problem_or_default() == Problem::regression;
+    return config.num_labels() == 1 && config.problem_or_default() == transformer::Problem::regression;
   };
   if (is_number(base) && is_number(wanted)) return std::vector<int64_t>{0};
   if (!std::ranges::is_permutation(base.labels, wanted.labels)) return {};

@@ -9,11 +9,10 @@
 #include <vector>
 
 #include "models/hf/json.h"
+#include "models/transformer/activation.h"
+#include "models/transformer/problem.h"
 
 namespace sartor::bert {
-
-enum class Activation { gelu, gelu_tanh, relu, silu, tanh };
-enum class Problem { single_label, multi_label, regression };
 
 struct Family;  // models/bert/families.h
 
@@ -34,7 +33,7 @@ struct BertConfig {
   int64_t intermediate_size = 3072;
   int64_t max_position_embeddings = 512;
   int64_t type_vocab_size = 2;
-  Activation hidden_act = Activation::gelu;
+  transformer::Activation hidden_act = transformer::Activation::gelu;
   std::string hidden_act_name = "gelu";
   double hidden_dropout_prob = 0.1;
   double attention_probs_dropout_prob = 0.1;
@@ -44,7 +43,7 @@ struct BertConfig {
   std::optional<int64_t> pad_token_id = 0;
   bool tie_word_embeddings = true;
   std::vector<std::string> labels = {"LABEL_0", "LABEL_1"};  // id2label, by id
-  std::optional<Problem> problem;                            // problem_type
+  std::optional<transformer::Problem> problem;               // problem_type
   std::vector<std::string> architectures;
 
   // Fields without a meaning here, and those that no version of transformers we know has; written back as they came.
@@ -55,7 +54,7 @@ struct BertConfig {
   int64_t embedding_width() const { return embedding_size.value_or(hidden_size); }
   int64_t head_size() const { return hidden_size / num_attention_heads; }
   int64_t num_labels() const { return std::ssize(labels); }
-  Problem problem_or_default() const;  // as transformers takes an absent one: regression for one label
+  transformer::Problem problem_or_default() const;  // as transformers takes an absent one: regression for one label
   // Positions count from here: padding_idx + 1 for RoBERTa.
   int64_t first_position() const;
   int64_t longest_sequence() const { return max_position_embeddings - first_position(); }

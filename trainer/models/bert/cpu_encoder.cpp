@@ -19,11 +19,11 @@
 
 namespace sartor::bert {
 
-CpuEncoder::CpuEncoder(const Bert& model, InferencePrecision precision)
+CpuEncoder::CpuEncoder(const Bert& model, transformer::InferencePrecision precision)
     : CpuEncoder(model.config(), model.head(), precision,
                  [&](const std::string& name) { return model.merged(name).to(at::kCPU); }) {}
 
-CpuEncoder CpuEncoder::open(const std::filesystem::path& folder, Head head, InferencePrecision precision) {
+CpuEncoder CpuEncoder::open(const std::filesystem::path& folder, Head head, transformer::InferencePrecision precision) {
   auto config = read_config(folder);
   const auto weights = std::make_shared<const hf::Weights>(folder);
   std::map<std::string, const hf::TensorView*> views;
@@ -46,13 +46,13 @@ CpuEncoder CpuEncoder::open(const std::filesystem::path& folder, Head head, Infe
   return encoder;
 }
 
-CpuEncoder::CpuEncoder(BertConfig config, Head head, InferencePrecision precision, const Source& parameter)
+CpuEncoder::CpuEncoder(BertConfig config, Head head, transformer::InferencePrecision precision, const Source& parameter)
     : config_(std::move(config)), precision_(precision) {
   const c10::InferenceMode inference;
   const Family& family = config_.family();
   const std::string base(head == Head::none ? "" : family.prefix);
-  const auto product = [&](const std::string& name, InferencePrecision kind) {
-    return Product(parameter(name + ".weight"), parameter(name + ".bias"), kind);
+  const auto product = [&](const std::string& name, transformer::InferencePrecision kind) {
+    return transformer::Product(parameter(name + ".weight"), parameter(name + ".bias"), kind);
   };
   const auto norm = [&](const std::string& name) {
     return Norm{parameter(name + ".weight"), parameter(name + ".bias")};
@@ -80,16 +80,16 @@ CpuEncoder::CpuEncoder(BertConfig config, Head head, InferencePrecision precisio
   }
   if (head == Head::classification) {
     for (const auto name : {family.classifier.dense, family.classifier.output}) {
-      head_.push_back(product(std::string(name), InferencePrecision::fp32));
+      head_.push_back(product(std::string(name), transformer::InferencePrecision::fp32));
     }
   }
 }
 
-at::Tensor CpuEncoder::embeddings(const Packed& batch) const {
+at::Tensor CpuEncoder::embeddings(const transformer::Packed& batch) const {
   const int64_t columns = config_.embedding_width(), rows = batch.tokens();
-  const auto store = precision_ == InferencePrecision::bf16 ? Store::bf16 : Store::fp32;
-  auto x = at::empty({rows, columns}, store == Store::bf16 ? at::kBFloat16 : at::kFloat);
-  const auto& kernels = bert_kernels();
+  const auto store = precision_ == transformer::InferencePrecision::bf16 ? cuda::Store::bf16 : cuda::Store::fp32;
+  auto x = at::empty({rows, columns}, store == cuda::Store::bf16 ? at::kBFloat16 : at::kFloat);
+  const auto& kernels = cuda::transformer_kernels();
   cuda::parallel_for(at::get_num_threads(), rows, 64, [&](int64_t begin, int64_t end, int) {
     kernels.embed({.rows = end - begin,
                    .columns = columns,
@@ -108,36 +108,36 @@ at::Tensor CpuEncoder::embeddings(const Packed& batch) const {
   return projection_ ? (*projection_)(x) : x;
 }
 
-at::Tensor CpuEncoder::run_layer(const Layer& layer, const at::Tensor& x_TH, const Packed& batch,
+at::Tensor CpuEncoder::run_layer(const Layer& layer, const at::Tensor& x_TH, const transformer::Packed& batch,
                                  bool first_only) const {
-  AttentionRows rows = {batch.offsets, batch.offsets};
+  transformer::AttentionRows rows = {batch.offsets, batch.offsets};
   at::Tensor queries = x_TH;
   if (first_only) {
     queries = x_TH.index_select(0, at::tensor(at::ArrayRef<int64_t>(batch.offsets.data(), batch.batch()), at::kLong));
     for (size_t b = 0; b < rows.q_offsets.size(); b++) rows.q_offsets[b] = static_cast<int64_t>(b);
   }
   const auto key_value = layer.key_value(x_TH).chunk(2, 1);
-  const auto attended = attend(layer.query(queries), key_value[0], key_value[1], rows, config_.num_attention_heads, 0,
-                               AttentionKind::packed);
-  const auto x = add_norm(layer.attention_output(attended.out), queries, layer.attention_norm.weight,
-                          layer.attention_norm.bias, config_.layer_norm_eps, 0);
-  return add_norm(layer.output(layer.intermediate.activated(x, config_.hidden_act)), x, layer.norm.weight,
-                  layer.norm.bias, config_.layer_norm_eps, 0);
+  const auto attended = transformer::attend(layer.query(queries), key_value[0], key_value[1], rows,
+                                            config_.num_attention_heads, 0, transformer::AttentionKind::packed);
+  const auto x = transformer::add_norm(layer.attention_output(attended.out), queries, layer.attention_norm.weight,
+                                       layer.attention_norm.bias, config_.layer_norm_eps, 0);
+  return transformer::add_norm(layer.output(layer.intermediate.activated(x, config_.hidden_act)), x, layer.norm.weight,
+                               layer.norm.bias, config_.layer_norm_eps, 0);
 }
 
-at::Tensor CpuEncoder::encode(const Packed& batch, bool first_only) const {
+at::Tensor CpuEncoder::encode(const transformer::Packed& batch, bool first_only) const {
   auto x = embeddings(batch);
   for (const auto& layer : layers_) x = run_layer(layer, x, batch, first_only && &layer == &layers_.back());
   return x.to(at::kFloat);
 }
 
-at::Tensor CpuEncoder::classify(const Packed& batch) const {
+at::Tensor CpuEncoder::classify(const transformer::Packed& batch) const {
   require(!head_.empty(), "the model has no classifier");
   const c10::InferenceMode inference;
   return head_[1](head_[0].activated(encode(batch, true), config_.family().classifier.activation));
 }
 
-at::Tensor CpuEncoder::embed(const Packed& batch, Pooling pooling, bool normalised) const {
+at::Tensor CpuEncoder::embed(const transformer::Packed& batch, Pooling pooling, bool normalised) const {
   const c10::InferenceMode inference;
   return pool(encode(batch, pooling == Pooling::cls), batch, pooling, normalised);
 }

@@ -20,43 +20,44 @@ namespace sartor::bert {
 class CpuEncoder {
  public:
   // The model may be destroyed afterwards.
-  CpuEncoder(const Bert& model, InferencePrecision precision);
+  CpuEncoder(const Bert& model, transformer::InferencePrecision precision);
 
   // The same from a folder, without a model between: a weight is in memory once, and word embeddings of fp32 stay in
   // the file's pages. Nothing that is used may be missing. Throws std::invalid_argument as load_bert does.
-  static CpuEncoder open(const std::filesystem::path& folder, Head head, InferencePrecision precision);
+  static CpuEncoder open(const std::filesystem::path& folder, Head head, transformer::InferencePrecision precision);
 
   const BertConfig& config() const { return config_; }
 
   // As Bert's functions of those names, fp32.
-  at::Tensor classify(const Packed& batch) const;                                 // (B, labels)
-  at::Tensor embed(const Packed& batch, Pooling pooling, bool normalised) const;  // (B, H)
+  at::Tensor classify(const transformer::Packed& batch) const;                                 // (B, labels)
+  at::Tensor embed(const transformer::Packed& batch, Pooling pooling, bool normalised) const;  // (B, H)
 
  private:
   struct Norm {
     at::Tensor weight, bias;
   };
   struct Layer {
-    Product query, key_value;  // (H), (2 H)
-    Product attention_output, intermediate, output;
+    transformer::Product query, key_value;  // (H), (2 H)
+    transformer::Product attention_output, intermediate, output;
     Norm attention_norm, norm;
   };
   // `parameter` gives the value of each of parameters(config, head), in fp32.
   using Source = std::function<at::Tensor(const std::string& name)>;
-  CpuEncoder(BertConfig config, Head head, InferencePrecision precision, const Source& parameter);
+  CpuEncoder(BertConfig config, Head head, transformer::InferencePrecision precision, const Source& parameter);
 
-  at::Tensor embeddings(const Packed& batch) const;
-  at::Tensor run_layer(const Layer& layer, const at::Tensor& x_TH, const Packed& batch, bool first_only) const;
-  at::Tensor encode(const Packed& batch, bool first_only) const;  // (T, H), or (B, H) of the first tokens
+  at::Tensor embeddings(const transformer::Packed& batch) const;
+  at::Tensor run_layer(const Layer& layer, const at::Tensor& x_TH, const transformer::Packed& batch,
+                       bool first_only) const;
+  at::Tensor encode(const transformer::Packed& batch, bool first_only) const;  // (T, H), or (B, H) of the first tokens
 
   std::shared_ptr<const hf::Weights> weights_;  // of words_, if they stay there
   BertConfig config_;
-  InferencePrecision precision_;
+  transformer::InferencePrecision precision_;
   at::Tensor words_, positions_, types_;
   Norm embedding_norm_;
-  std::optional<Product> projection_;  // of embeddings that are narrower than the layers
+  std::optional<transformer::Product> projection_;  // of embeddings that are narrower than the layers
   std::vector<Layer> layers_;
-  std::vector<Product> head_;  // the classifier's dense layer, then its output
+  std::vector<transformer::Product> head_;  // the classifier's dense layer, then its output
 };
 
 }  // namespace sartor::bert

@@ -15,7 +15,7 @@ constexpr Family bert = {
     .tokenizer_class = "BertTokenizer",
     .prefix = "bert.",
     .layers = "encoder.layer.",
-    .modules = layer_modules,
+    .modules = transformer::layer_modules,
     .attention_norm = "attention.output.LayerNorm",
     .norm = "output.LayerNorm",
     .classifier = {.dense = "bert.pooler.dense", .output = "classifier"},
@@ -37,7 +37,7 @@ constexpr Family roberta_like(std::string_view model_type, std::array<std::strin
                       .norm = "lm_head.layer_norm",
                       .decoder = "lm_head.decoder",
                       .bias = "lm_head.bias",
-                      .activation = Activation::gelu};
+                      .activation = transformer::Activation::gelu};
   family.defaults = {.vocab_size = 50265, .pad_token_id = 1};
   return family;
 }
@@ -65,7 +65,7 @@ constexpr Family distilbert = {
     .norm = "output_layer_norm",
     .has_pooler = false,
     .has_token_types = false,
-    .classifier = {.dense = "pre_classifier", .output = "classifier", .activation = Activation::relu},
+    .classifier = {.dense = "pre_classifier", .output = "classifier", .activation = transformer::Activation::relu},
     .masked_lm = {.dense = "vocab_transform",
                   .norm = "vocab_layer_norm",
                   .decoder = "vocab_projector",
@@ -80,19 +80,19 @@ constexpr Family electra = {
     .tokenizer_class = "ElectraTokenizer",
     .prefix = "electra.",
     .layers = "encoder.layer.",
-    .modules = layer_modules,
+    .modules = transformer::layer_modules,
     .attention_norm = "attention.output.LayerNorm",
     .norm = "output.LayerNorm",
     .has_pooler = false,
     .classifier = {.dense = "classifier.dense",
                    .output = "classifier.out_proj",
-                   .activation = Activation::gelu,
+                   .activation = transformer::Activation::gelu,
                    .drops_before = true},
     .masked_lm = {.dense = "generator_predictions.dense",
                   .norm = "generator_predictions.LayerNorm",
                   .decoder = "generator_lm_head",
                   .bias = "generator_lm_head.bias",
-                  .activation = Activation::gelu},
+                  .activation = transformer::Activation::gelu},
     .defaults = {.hidden_size = 256, .num_attention_heads = 4, .intermediate_size = 1024, .embedding_size = 128},
 };
 

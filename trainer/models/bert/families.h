@@ -15,7 +15,7 @@ namespace sartor::bert {
 // Logits of the first token's hidden state x: output(dropout(activation(dense(x)))).
 struct ClassifierHead {
   std::string_view dense, output;  // linear layers
-  Activation activation = Activation::tanh;
+  transformer::Activation activation = transformer::Activation::tanh;
   bool drops_before = false;  // whether x goes through dropout, too
 };
 
@@ -23,7 +23,7 @@ struct ClassifierHead {
 // tied.
 struct MaskedLmHead {
   std::string_view dense, norm, decoder, bias;
-  std::optional<Activation> activation = {};  // the layers' if absent
+  std::optional<transformer::Activation> activation = {};  // the layers' if absent
 };
 
 // A field of config.json under another name than BERT's; empty where the family has no such field.

@@ -163,15 +163,15 @@ void save_bert(const Bert& model, const fs::path& folder) {
   datasets::write_file(folder / "config.json", to_json(model.config(), model.head()).dump(2) + "\n");
 }
 
-void save_adapters(const Bert& model, const LoraConfig& config, int64_t first_layer, const std::string& base,
-                   const fs::path& folder) {
+void save_adapters(const Bert& model, const transformer::LoraConfig& config, int64_t first_layer,
+                   const std::string& base, const fs::path& folder) {
   auto tensors = adapters_and_head(model);
   for (auto& [name, tensor] : tensors) name = peft_prefix + name;
   write_tensors(folder / "adapter_model.safetensors", tensors);
   const Family& family = model.config().family();
   std::vector<std::string_view> modules;
-  for (size_t i = 0; i < layer_modules.size(); i++) {
-    if (config.adapts(layer_modules[i])) modules.push_back(family.modules[i]);
+  for (size_t i = 0; i < transformer::layer_modules.size(); i++) {
+    if (config.adapts(transformer::layer_modules[i])) modules.push_back(family.modules[i]);
   }
   std::vector<int64_t> layers(model.config().num_hidden_layers - first_layer);
   std::iota(layers.begin(), layers.end(), first_layer);

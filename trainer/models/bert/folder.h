@@ -39,8 +39,8 @@ void save_bert(const Bert& model, const std::filesystem::path& folder);
 
 // The adapters and the head alone, into a folder that exists, as peft does: adapter_model.safetensors, and
 // adapter_config.json with the folder of the base model. `config` and `first_layer` are those of add_adapters().
-void save_adapters(const Bert& model, const LoraConfig& config, int64_t first_layer, const std::string& base,
-                   const std::filesystem::path& folder);
+void save_adapters(const Bert& model, const transformer::LoraConfig& config, int64_t first_layer,
+                   const std::string& base, const std::filesystem::path& folder);
 // Throws std::invalid_argument where a tensor is missing or of another shape.
 void load_adapters(Bert& model, const std::filesystem::path& folder);
 

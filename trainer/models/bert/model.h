@@ -22,7 +22,7 @@ namespace sartor::bert {
 enum class Pooling { mean, cls };  // of the last hidden states: over a sequence's tokens, or its first
 
 // (B, H) from the last hidden states of fp32: (T, H) for the mean, (B, H) of the first tokens for cls.
-at::Tensor pool(const at::Tensor& hidden, const Packed& batch, Pooling pooling, bool normalised);
+at::Tensor pool(const at::Tensor& hidden, const transformer::Packed& batch, Pooling pooling, bool normalised);
 
 // Shapes: T tokens in all, B sequences, H hidden size, V vocabulary.
 class Bert {
@@ -40,7 +40,7 @@ class Bert {
 
   // Puts adapters on the linear layers that `config` names, in layers first_layer and above (which does not check
   // itself: see LoraConfig::check). They are trained beside parameters(), which stay what they are.
-  void add_adapters(const LoraConfig& config, int64_t first_layer = 0);
+  void add_adapters(const transformer::LoraConfig& config, int64_t first_layer = 0);
   // Both matrices of each, "bert.encoder.layer.0.attention.self.query.lora_A.weight" and lora_B, as peft names them.
   const NamedTensors& adapters() const { return adapters_; }
   // The parameter with what its adapter adds to it: what a model without adapters would need.
@@ -52,7 +52,7 @@ class Bert {
 
   // fp32 or bf16 for activations and products; parameters, their gradients, norms' statistics and losses stay fp32.
   void compute_in(at::ScalarType dtype);
-  void attention_by(AttentionKind kind) { attention_kind_ = kind; }
+  void attention_by(transformer::AttentionKind kind) { attention_kind_ = kind; }
 
   // Whether each layer's activations are computed once more in the backward pass instead of being kept, with the same
   // results to the bit. The model must stay as it is, and where it is, until that pass.
@@ -60,43 +60,43 @@ class Bert {
 
   // Hidden states of the last layer, (T, H). `attentions` gets each layer's weights (B, heads, L, L) if it is not null;
   // then attention is eager.
-  at::Tensor hidden(const Packed& batch, std::vector<at::Tensor>* attentions = nullptr) const;
+  at::Tensor hidden(const transformer::Packed& batch, std::vector<at::Tensor>* attentions = nullptr) const;
 
   // The same for each sequence's first token alone, (B, H). The last layer computes nothing but its keys and values for
   // the others: 1/6 of its products.
-  at::Tensor first_hidden(const Packed& batch) const;
+  at::Tensor first_hidden(const transformer::Packed& batch) const;
 
-  at::Tensor pooler_output(const Packed& batch) const;  // (B, H); Head::none of a family with a pooler
-  at::Tensor classify(const Packed& batch) const;       // logits (B, labels) of fp32; Head::classification
+  at::Tensor pooler_output(const transformer::Packed& batch) const;  // (B, H); Head::none of a family with a pooler
+  at::Tensor classify(const transformer::Packed& batch) const;       // logits (B, labels) of fp32; Head::classification
   // Logits (R, V) of fp32 for the given rows (R) of the packed tokens, int64; Head::masked_lm.
-  at::Tensor predict_tokens(const Packed& batch, const at::Tensor& rows_R) const;
+  at::Tensor predict_tokens(const transformer::Packed& batch, const at::Tensor& rows_R) const;
 
   // (B, H) of fp32; normalised to length 1 as sentence-transformers does it, if asked for.
-  at::Tensor embed(const Packed& batch, Pooling pooling, bool normalised) const;
+  at::Tensor embed(const transformer::Packed& batch, Pooling pooling, bool normalised) const;
 
  private:
   struct Linear {
     at::Tensor weight, bias;
-    std::optional<Adapter> adapter = {};
+    std::optional<transformer::Adapter> adapter = {};
   };
   struct Layer {
     Linear query, key, value, attention_output, intermediate, output;
     Linear attention_norm, norm;
   };
   // As layer_modules names them.
-  static constexpr std::array<Linear Layer::*, layer_modules.size()> modules_ = {
+  static constexpr std::array<Linear Layer::*, transformer::layer_modules.size()> modules_ = {
       &Layer::query, &Layer::key, &Layer::value, &Layer::attention_output, &Layer::intermediate, &Layer::output};
 
   std::string prefix() const;               // of the encoder's parameters
   std::string prefix(int64_t layer) const;  // of a layer's
   Linear take(const std::string& name) const;
   at::Tensor apply(const Linear& linear, const at::Tensor& x) const;
-  at::Tensor embeddings(const Packed& batch) const;
-  at::Tensor run_layer(const Layer& layer, const at::Tensor& x_TH, const Packed& batch, bool first_only,
+  at::Tensor embeddings(const transformer::Packed& batch) const;
+  at::Tensor run_layer(const Layer& layer, const at::Tensor& x_TH, const transformer::Packed& batch, bool first_only,
                        std::vector<at::Tensor>* attentions) const;
-  at::Tensor run_recomputed(const Layer& layer, const at::Tensor& x_TH, const std::shared_ptr<const Packed>& batch,
-                            bool first_only) const;
-  at::Tensor encode(const Packed& batch, bool first_only, std::vector<at::Tensor>* attentions) const;
+  at::Tensor run_recomputed(const Layer& layer, const at::Tensor& x_TH,
+                            const std::shared_ptr<const transformer::Packed>& batch, bool first_only) const;
+  at::Tensor encode(const transformer::Packed& batch, bool first_only, std::vector<at::Tensor>* attentions) const;
   double dropout_now(double probability) const { return training_ ? probability : 0; }
 
   BertConfig config_;
@@ -108,7 +108,7 @@ class Bert {
   std::vector<Layer> layers_;
   bool training_ = false, recomputes_ = false;
   at::ScalarType compute_ = at::kFloat;
-  AttentionKind attention_kind_ = AttentionKind::packed;
+  transformer::AttentionKind attention_kind_ = transformer::AttentionKind::packed;
 };
 
 }  // namespace sartor::bert

@@ -9,13 +9,13 @@
 #include "base/require.h"
 #include "models/bert/families.h"
 
-namespace sartor::bert {
+namespace sartor::transformer {
 namespace {
 
 // The parts of a batch as they are collected, one token after the other.
 class Packing {
  public:
-  Packing(const BertConfig& config, int64_t tokens)
+  Packing(const bert::BertConfig& config, int64_t tokens)
       : config_(config), from_padding_(config.family().counts_from_padding) {
     for (auto* part : {&ids_, &positions_, &types_, &places_}) part->reserve(tokens);
   }
@@ -55,7 +55,7 @@ class Packing {
   }
 
  private:
-  const BertConfig& config_;
+  const bert::BertConfig& config_;
   const bool from_padding_;
   std::vector<int64_t> ids_, positions_, types_, places_, offsets_ = {0};
   int64_t longest_ = 0, counted_ = 0;
@@ -63,7 +63,7 @@ class Packing {
 
 }  // namespace
 
-Packed pack(const BertConfig& config, std::span<const std::vector<int32_t>> sequences,
+Packed pack(const bert::BertConfig& config, std::span<const std::vector<int32_t>> sequences,
             std::span<const std::vector<int32_t>> token_types, at::Device device) {
   require(token_types.empty() || token_types.size() == sequences.size(), "{} sequences, {} of token types",
           sequences.size(), token_types.size());
@@ -85,7 +85,7 @@ Packed pack(const BertConfig& config, std::span<const std::vector<int32_t>> sequ
   return packing.finish(longest, device);
 }
 
-Packed pack(const BertConfig& config, const TokenRows& tokens, std::span<const int64_t> rows, at::Device device) {
+Packed pack(const bert::BertConfig& config, const TokenRows& tokens, std::span<const int64_t> rows, at::Device device) {
   const auto length_of = [&](int64_t row) { return tokens.offsets[row + 1] - tokens.offsets[row]; };
   int64_t longest = 0, total = 0;
   for (const auto row : rows) {
@@ -103,7 +103,7 @@ Packed pack(const BertConfig& config, const TokenRows& tokens, std::span<const i
   return packing.finish(longest, device);
 }
 
-Packed pack(const BertConfig& config, const at::Tensor& input_ids_BL, const at::Tensor& attention_mask_BL,
+Packed pack(const bert::BertConfig& config, const at::Tensor& input_ids_BL, const at::Tensor& attention_mask_BL,
             const at::Tensor& token_type_ids_BL) {
   require(input_ids_BL.dim() == 2 && input_ids_BL.scalar_type() == at::kLong, "input_ids: expected (B, L) of int64");
   const auto on_host = [&](const at::Tensor& values) {
@@ -151,4 +151,4 @@ std::vector<std::vector<int64_t>> token_budget_batches(std::span<const int64_t> 
   return batches;
 }
 
-}  // namespace sartor::bert
+}  // namespace sartor::transformer

@@ -10,7 +10,7 @@
 
 #include "models/bert/config.h"
 
-namespace sartor::bert {
+namespace sartor::transformer {
 
 // B sequences of T tokens in all. Sequence b has the tokens offsets[b] .. offsets[b + 1] - 1.
 struct Packed {
@@ -27,7 +27,7 @@ struct Packed {
 
 // Lays sequences end to end. `token_types` is empty (all 0) or has a sequence for each. Throws std::invalid_argument
 // on an empty sequence or one longer than the model's positions, and on ids that the model has not.
-Packed pack(const BertConfig& config, std::span<const std::vector<int32_t>> sequences,
+Packed pack(const bert::BertConfig& config, std::span<const std::vector<int32_t>> sequences,
             std::span<const std::vector<int32_t>> token_types = {}, at::Device device = at::kCPU);
 
 // Rows of tokens one behind the other, as tokenizers give them: row r has the elements offsets[r] .. offsets[r + 1]
@@ -39,13 +39,13 @@ struct TokenRows {
 };
 
 // The same of some of the rows, in the order of `rows`.
-Packed pack(const BertConfig& config, const TokenRows& tokens, std::span<const int64_t> rows,
+Packed pack(const bert::BertConfig& config, const TokenRows& tokens, std::span<const int64_t> rows,
             at::Device device = at::kCPU);
 
 // Takes the padding out of input_ids_BL (B, L) of int64, where attention_mask_BL is 0; a mask or types that are not
 // defined are all ones and all zeros. The mask may have any form, as long as each row keeps a token; a token's position
 // is its column. Throws like the above.
-Packed pack(const BertConfig& config, const at::Tensor& input_ids_BL, const at::Tensor& attention_mask_BL = {},
+Packed pack(const bert::BertConfig& config, const at::Tensor& input_ids_BL, const at::Tensor& attention_mask_BL = {},
             const at::Tensor& token_type_ids_BL = {});
 
 // (T, H) back to (B, padded_length, H), 0 where there is padding. Gradients pass.
@@ -56,4 +56,4 @@ at::Tensor unpack(const at::Tensor& hidden_TH, const Packed& packed);
 // meets equal lengths.
 std::vector<std::vector<int64_t>> token_budget_batches(std::span<const int64_t> lengths, int64_t token_budget);
 
-}  // namespace sartor::bert
+}  // namespace sartor::transformer

@@ -11,7 +11,7 @@
 
 #include "models/transformer/ops.h"
 
-namespace sartor::bert {
+namespace sartor::transformer {
 
 Adapter new_adapter(const LoraConfig& config, const at::Tensor& weight) {
   const c10::NoGradGuard no_gradients;
@@ -32,4 +32,4 @@ at::Tensor merged(const Adapter& adapter, const at::Tensor& weight) {
   return at::addmm(weight.detach(), adapter.b.detach(), adapter.a.detach(), 1, adapter.scale);
 }
 
-}  // namespace sartor::bert
+}  // namespace sartor::transformer

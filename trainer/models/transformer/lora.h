@@ -9,7 +9,7 @@
 
 #include "models/transformer/lora_config.h"
 
-namespace sartor::bert {
+namespace sartor::transformer {
 
 struct Adapter {
   at::Tensor a, b;  // (rank, in), (out, rank) of fp32: leaves that require gradients
@@ -26,4 +26,4 @@ at::Tensor adapted(const Adapter& adapter, at::Tensor y, const at::Tensor& x, bo
 // weight + alpha / rank B A
 at::Tensor merged(const Adapter& adapter, const at::Tensor& weight);
 
-}  // namespace sartor::bert
+}  // namespace sartor::transformer

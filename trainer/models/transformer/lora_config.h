@@ -12,7 +12,7 @@
 
 #include "schema/fields.h"
 
-namespace sartor::bert {
+namespace sartor::transformer {
 
 // The linear layers of an encoder layer.
 constexpr std::array<std::string_view, 6> layer_modules = {"attention.self.query", "attention.self.key",
@@ -53,4 +53,4 @@ struct LoraConfig {
   }
 };
 
-}  // namespace sartor::bert
+}  // namespace sartor::transformer

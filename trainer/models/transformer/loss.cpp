@@ -9,7 +9,7 @@
 #include "base/require.h"
 #include "models/hf/safetensors.h"
 
-namespace sartor::bert {
+namespace sartor::transformer {
 namespace {
 
 constexpr int64_t ignored = -100;
@@ -59,4 +59,4 @@ at::Tensor disagreement(const at::Tensor& logits, const at::Tensor& others) {
 
 Loss masked_lm_loss(const at::Tensor& logits, const at::Tensor& tokens) { return cross_entropy(logits, tokens, {}); }
 
-}  // namespace sartor::bert
+}  // namespace sartor::transformer

@@ -4,9 +4,9 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "models/bert/config.h"
+#include "models/transformer/problem.h"
 
-namespace sartor::bert {
+namespace sartor::transformer {
 
 struct Loss {
   at::Tensor sum;     // scalar of fp32, with a gradient
@@ -31,4 +31,4 @@ at::Tensor disagreement(const at::Tensor& logits, const at::Tensor& others);
 // logits (R, V) of fp32 and the tokens that stand there, int64 (R), negative ones not counted.
 Loss masked_lm_loss(const at::Tensor& logits, const at::Tensor& tokens);
 
-}  // namespace sartor::bert
+}  // namespace sartor::transformer

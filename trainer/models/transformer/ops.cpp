@@ -33,9 +33,10 @@
 #include "models/tensors/onednn.h"
 #include "transformer/kernels.h"
 
-namespace sartor::bert {
+namespace sartor::transformer {
 namespace {
 
+using namespace cuda;  // the inner loops
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
@@ -99,7 +100,7 @@ struct AddNorm : torch::autograd::Function<AddNorm> {
       rstd = at::empty_like(mean);
     }
     const Dropout dropout = draw(probability);
-    const auto& kernels = bert_kernels();
+    const auto& kernels = transformer_kernels();
     cuda::parallel_for(at::get_num_threads(), rows, norm_grain, [&](int64_t begin, int64_t end, int) {
       const auto part = [&](const at::Tensor& all) {
         return all.defined() ? static_cast<char*>(all.data_ptr()) + begin * columns * bytes : nullptr;
@@ -137,7 +138,7 @@ struct AddNorm : torch::autograd::Function<AddNorm> {
     // Partial sums by ranges, not by threads: the same bits whichever thread takes a range.
     const int64_t range = std::max<int64_t>(norm_grain, (rows + 31) / 32), ranges = (rows + range - 1) / range;
     auto partial = at::zeros({ranges, 2, columns}, weight.options());
-    const auto& kernels = bert_kernels();
+    const auto& kernels = transformer_kernels();
     cuda::parallel_for(at::get_num_threads(), rows, range, [&](int64_t begin, int64_t end, int) {
       const auto part = [&](const at::Tensor& all) {
         return all.defined() ? static_cast<char*>(all.data_ptr()) + begin * columns * bytes : nullptr;
@@ -183,7 +184,7 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
   template <class Use> static void each_head(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                              const AttentionRows& rows, int64_t heads, const Dropout& dropout,
                                              bool gradient, const Use& use) {
-    const auto& kernels = bert_kernels();
+    const auto& kernels = transformer_kernels();
     const int64_t hidden = q.size(1), d = hidden / heads, batch = std::ssize(rows.q_offsets) - 1;
     const int threads = at::get_num_threads();
     int64_t longest = 0;
@@ -226,7 +227,7 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     const auto k = as_they_lie ? k_in : k_in.contiguous(), v = as_they_lie ? v_in : v_in.contiguous();
     const Dropout dropout = draw(probability);
     auto out = at::empty(q.sizes(), q.options());
-    const auto& kernels = bert_kernels();
+    const auto& kernels = transformer_kernels();
     each_head(q, k, v, rows, heads, dropout, false, [&](AttentionHead head, int64_t row, int64_t, int64_t column) {
       head.out = place(out, row, column);
       kernels.attention(head);
@@ -248,7 +249,7 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     const auto dout = grads[0].contiguous();
     auto dq = at::empty(q.sizes(), q.options()), dk = at::empty(k.sizes(), k.options()),
          dv = at::empty(v.sizes(), v.options());
-    const auto& kernels = bert_kernels();
+    const auto& kernels = transformer_kernels();
     const int64_t hidden = q.size(1);
     each_head(q, k, v, rows, ctx->saved_data["heads"].toInt(), dropout, true,
               [&](const AttentionHead& head, int64_t q_row, int64_t k_row, int64_t column) {
@@ -316,11 +317,6 @@ Attended attend_padded(const at::Tensor& q, const at::Tensor& k, const at::Tenso
 
 }  // namespace
 
-const BertKernels& bert_kernels() {
-  static const BertKernels& best = cuda::best_isa() == cuda::Isa::v4 ? v4::bert_kernels : v3::bert_kernels;
-  return best;
-}
-
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::ScalarType compute) {
   if (compute == at::kFloat && x.is_cpu() && x.size(0) > 0 && faster_by_onednn())
     return OneDnnLinear::apply(x, weight, bias);
@@ -368,4 +364,4 @@ Attended attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, c
   return attend_padded(q, k, v, rows, heads, probability, kind == AttentionKind::eager);
 }
 
-}  // namespace sartor::bert
+}  // namespace sartor::transformer

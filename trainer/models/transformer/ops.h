@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "models/bert/config.h"
+#include "models/transformer/activation.h"
 
-namespace sartor::bert {
+namespace sartor::transformer {
 
 // How a model computes attention. All give the same numbers to rounding, dropout aside.
 enum class AttentionKind {
@@ -51,4 +51,4 @@ struct Attended {
 Attended attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionRows& rows, int64_t heads,
                 double dropout, AttentionKind kind);
 
-}  // namespace sartor::bert
+}  // namespace sartor::transformer

@@ -16,8 +16,10 @@
 #include "models/transformer/ops.h"
 #include "transformer/product_kernels.h"
 
-namespace sartor::bert {
+namespace sartor::transformer {
 namespace {
+
+using namespace cuda;  // the inner loops
 
 constexpr int64_t block_rows = 120;  // of a product's input that stay in the second cache while all outputs go by
 
@@ -56,22 +58,6 @@ void each_block(int64_t rows, int64_t outputs, const Prepare& prepare, const Mul
 }
 
 }  // namespace
-
-const ProductKernels& product_kernels() {
-  static const ProductKernels& best = []() -> const ProductKernels& {
-    switch (cuda::best_isa(cuda::Isa::v4_bf16)) {
-      case cuda::Isa::v3:
-        return v3::product_kernels;
-      case cuda::Isa::v4:
-        return v4::product_kernels;
-      case cuda::Isa::v4_vnni:
-        return v4_vnni::product_kernels;
-      default:
-        return v4_bf16::product_kernels;
-    }
-  }();
-  return best;
-}
 
 Product::By Product::fastest(InferencePrecision precision) {
   static const bool amx = has_amx();
@@ -220,4 +206,4 @@ at::Tensor Product::activated(const at::Tensor& x, Activation kind) const {
   return activation((*this)(x), kind);
 }
 
-}  // namespace sartor::bert
+}  // namespace sartor::transformer

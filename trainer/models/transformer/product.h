@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "models/bert/config.h"
+#include "models/transformer/activation.h"
 
-namespace sartor::bert {
+namespace sartor::transformer {
 
 enum class InferencePrecision { fp32, bf16, int8 };
 
@@ -43,4 +43,4 @@ class Product {
   std::vector<int32_t> sums_;  // int8
 };
 
-}  // namespace sartor::bert
+}  // namespace sartor::transformer

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace sartor::bert {
+namespace sartor::transformer {
 namespace {
 
 using torch::autograd::AutogradContext;
@@ -90,4 +90,4 @@ at::Tensor recomputed(std::function<at::Tensor(const at::Tensor&)> part, const a
   return Recomputed::apply(x, parameters, c10::make_intrusive<Part>(std::move(part), parameters, x.device()));
 }
 
-}  // namespace sartor::bert
+}  // namespace sartor::transformer

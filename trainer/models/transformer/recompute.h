@@ -6,7 +6,7 @@
 
 #include <functional>
 
-namespace sartor::bert {
+namespace sartor::transformer {
 
 // part(x), of which only x is kept for the backward pass. There the part runs again, with the random numbers that it
 // drew the first time from libtorch's default generators of the CPU and of x's device; they are left as they were
@@ -15,4 +15,4 @@ namespace sartor::bert {
 at::Tensor recomputed(std::function<at::Tensor(const at::Tensor&)> part, const at::Tensor& x,
                       at::TensorList parameters);
 
-}  // namespace sartor::bert
+}  // namespace sartor::transformer

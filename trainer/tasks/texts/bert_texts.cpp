@@ -37,14 +37,15 @@ std::vector<std::vector<int32_t>> ids_of(const datasets::StoredTexts& part, std:
   return ids;
 }
 
-bert::Packed packed(const bert::BertConfig& config, const datasets::StoredTexts& part, std::span<const int64_t> rows,
-                    const std::vector<std::vector<int32_t>>& ids, at::Device device) {
+transformer::Packed packed(const bert::BertConfig& config, const datasets::StoredTexts& part,
+                           std::span<const int64_t> rows, const std::vector<std::vector<int32_t>>& ids,
+                           at::Device device) {
   std::vector<std::vector<int32_t>> types;
   for (size_t i = 0; i < rows.size(); i++) {
     types.emplace_back(ids[i].size());
     std::fill(types.back().begin() + part.second()[rows[i]], types.back().end(), 1);
   }
-  return bert::pack(config, ids, types, device);
+  return transformer::pack(config, ids, types, device);
 }
 
 void save_model(const bert::Bert& model, const text::TokenizerSpec& tokenizer, const datasets::TokenizedTexts& data,

@@ -27,8 +27,9 @@ void log_taken(const std::string& folder, bert::Head head, const std::vector<std
 std::vector<std::vector<int32_t>> ids_of(const datasets::StoredTexts& part, std::span<const int64_t> rows);
 
 // Those rows with the ids given for them; token types are 1 from a row's second text on.
-bert::Packed packed(const bert::BertConfig& config, const datasets::StoredTexts& part, std::span<const int64_t> rows,
-                    const std::vector<std::vector<int32_t>>& ids, at::Device device);
+transformer::Packed packed(const bert::BertConfig& config, const datasets::StoredTexts& part,
+                           std::span<const int64_t> rows, const std::vector<std::vector<int32_t>>& ids,
+                           at::Device device);
 
 // A folder of Hugging Face with config.json, model.safetensors and the tokenizer's files, and with an input.json of how
 // the texts of `data` were made.

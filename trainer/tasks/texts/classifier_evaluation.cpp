@@ -14,8 +14,8 @@ namespace sartor {
 namespace {
 
 namespace fs = std::filesystem;
-using bert::Problem;
 using datasets::ColumnType;
+using transformer::Problem;
 using Json = nlohmann::ordered_json;
 
 int64_t width(const Predictions& of) { return std::ssize(of.classes); }

@@ -18,7 +18,7 @@ namespace sartor {
 
 // Of one part of the data, row after row. C classes; a regression has one, which stands for the number.
 struct Predictions {
-  bert::Problem problem = bert::Problem::single_label;
+  transformer::Problem problem = transformer::Problem::single_label;
   std::vector<std::string> classes;   // (C)
   std::vector<int64_t> sources;       // (rows): each row's place among the records of the tables
   std::vector<float> labels;          // (rows, C): 1 for a row's classes and 0 for others, or the number
@@ -31,11 +31,12 @@ struct Predictions {
 };
 
 // The rows, their labels and no scores.
-Predictions without_scores(bert::Problem problem, std::vector<std::string> classes, const datasets::StoredTexts& part);
+Predictions without_scores(transformer::Problem problem, std::vector<std::string> classes,
+                           const datasets::StoredTexts& part);
 
 // Scores of logits (rows, classes): for one label the softmax of a row, for several the logistic function of each, both
 // of what the temperature divides; for a regression the number itself.
-std::vector<float> scores_of(bert::Problem problem, std::span<const float> logits, int64_t classes,
+std::vector<float> scores_of(transformer::Problem problem, std::span<const float> logits, int64_t classes,
                              double temperature = 1);
 
 // The temperature of least log loss (metrics/calibration.h); none of a regression, without rows, or where none is

@@ -23,9 +23,9 @@ namespace {
 namespace fs = std::filesystem;
 using datasets::StoredTexts;
 
-bert::Problem problem_of(const std::string& label_kind) {
-  if (label_kind == "multi_label") return bert::Problem::multi_label;
-  return label_kind == "regression" ? bert::Problem::regression : bert::Problem::single_label;
+transformer::Problem problem_of(const std::string& label_kind) {
+  if (label_kind == "multi_label") return transformer::Problem::multi_label;
+  return label_kind == "regression" ? transformer::Problem::regression : transformer::Problem::single_label;
 }
 
 bert::BertConfig config_for(const ClassifyConfig& config, const datasets::TokenizedTexts& data) {
@@ -34,7 +34,7 @@ bert::BertConfig config_for(const ClassifyConfig& config, const datasets::Tokeni
   require(data.max_length <= model.longest_sequence(), "{} has rows of up to {} tokens, {} takes {}", config.data.path,
           data.max_length, config.model.path, model.longest_sequence());
   model.problem = problem_of(data.label_kind);
-  model.labels = model.problem == bert::Problem::regression ? std::vector<std::string>{"LABEL_0"} : data.labels;
+  model.labels = model.problem == transformer::Problem::regression ? std::vector<std::string>{"LABEL_0"} : data.labels;
   if (config.model.dropout) model.hidden_dropout_prob = model.attention_probs_dropout_prob = *config.model.dropout;
   if (config.model.classifier_dropout) model.classifier_dropout = *config.model.classifier_dropout;
   return model;
@@ -110,7 +110,7 @@ ClassifierLearner::ClassifierLearner(const ClassifyConfig& config, const dataset
   model_.compute_in(compute_type());
   loss_.label_smoothing = config.model.label_smoothing_factor;
   const auto& weights = config.model.class_weights;
-  require(problem_ == bert::Problem::single_label ||
+  require(problem_ == transformer::Problem::single_label ||
               (weights.empty() && loss_.label_smoothing == 0 && config.model.r_drop == 0),
           "model.class_weights, model.label_smoothing_factor and model.r_drop are for single_label, {} is {}",
           config.data.path, data.label_kind);
@@ -141,7 +141,7 @@ std::vector<Parameter> ClassifierLearner::parameters() {
 }
 
 double ClassifierLearner::labels(std::span<const int64_t> rows) {
-  if (problem_ != bert::Problem::single_label) return static_cast<double>(rows.size() * data_.labels.size());
+  if (problem_ != transformer::Problem::single_label) return static_cast<double>(rows.size() * data_.labels.size());
   if (!loss_.class_weights.defined()) return static_cast<double>(rows.size());
   double sum = 0;
   for (const auto row : rows) sum += config_.model.class_weights[class_of(data_.train, row)];
@@ -152,10 +152,10 @@ at::Tensor ClassifierLearner::loss(std::span<const int64_t> rows) {
   model_.train(true);
   const auto drawn = draws(rows);
   const auto logits = model_.classify(packed(data_.train, drawn));
-  auto sum = bert::classification_loss(logits, targets(data_.train, drawn).to(device_), problem_, loss_).sum;
+  auto sum = transformer::classification_loss(logits, targets(data_.train, drawn).to(device_), problem_, loss_).sum;
   if (config_.model.r_drop == 0) return sum;
   const auto answers = logits.chunk(2);
-  return sum / 2 + bert::disagreement(answers[0], answers[1]) * config_.model.r_drop;
+  return sum / 2 + transformer::disagreement(answers[0], answers[1]) * config_.model.r_drop;
 }
 
 double ClassifierLearner::flops(std::span<const int64_t> rows) {
@@ -177,12 +177,12 @@ Predictions ClassifierLearner::predict(const StoredTexts& part) {
   model_.train(false);
   const int64_t classes = model_.config().num_labels();
   const std::vector<int64_t> lengths(part.lengths().begin(), part.lengths().end());
-  const auto batches = bert::token_budget_batches(lengths, config_.per_device_eval_tokens);
+  const auto batches = transformer::token_budget_batches(lengths, config_.per_device_eval_tokens);
   std::vector<double> found(part.rows() * classes);  // logits
   double loss = 0, weight = 0;
   for (size_t i = ranks_.rank(); i < batches.size(); i += ranks_.size()) {
     const auto logits = model_.classify(packed(part, batches[i])).to(at::kCPU, at::kFloat).contiguous();
-    const auto batch = bert::classification_loss(logits, targets(part, batches[i]), problem_);
+    const auto batch = transformer::classification_loss(logits, targets(part, batches[i]), problem_);
     loss += batch.sum.item<double>();
     weight += batch.weight;
     for (size_t k = 0; k < batches[i].size(); k++) {
@@ -221,13 +221,13 @@ int32_t ClassifierLearner::class_of(const StoredTexts& part, int64_t row) const 
   return static_cast<int32_t>(std::ranges::max_element(labels) - labels.begin());
 }
 
-bert::Packed ClassifierLearner::packed(const StoredTexts& part, std::span<const int64_t> rows) const {
+transformer::Packed ClassifierLearner::packed(const StoredTexts& part, std::span<const int64_t> rows) const {
   return sartor::packed(model_.config(), part, rows, ids_of(part, rows), device_);
 }
 
 at::Tensor ClassifierLearner::targets(const StoredTexts& part, std::span<const int64_t> rows) const {
   const auto count = static_cast<int64_t>(rows.size());
-  if (problem_ == bert::Problem::single_label) {
+  if (problem_ == transformer::Problem::single_label) {
     auto classes = at::empty({count}, at::kLong);
     for (int64_t i = 0; i < count; i++) classes.mutable_data_ptr<int64_t>()[i] = class_of(part, rows[i]);
     return classes;

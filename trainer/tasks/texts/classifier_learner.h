@@ -44,7 +44,7 @@ class ClassifierLearner : public Learner {
  private:
   std::vector<int64_t> draws(std::span<const int64_t> rows) const;  // of dropout: R-Drop takes two for each row
   int32_t class_of(const datasets::StoredTexts& part, int64_t row) const;
-  bert::Packed packed(const datasets::StoredTexts& part, std::span<const int64_t> rows) const;
+  transformer::Packed packed(const datasets::StoredTexts& part, std::span<const int64_t> rows) const;
   at::Tensor targets(const datasets::StoredTexts& part, std::span<const int64_t> rows) const;
 
   const ClassifyConfig& config_;
@@ -53,8 +53,8 @@ class ClassifierLearner : public Learner {
   const at::Device device_;
   const text::TokenizerSpec tokenizer_;
   bert::Bert model_;
-  const bert::Problem problem_;
-  bert::LossOptions loss_;
+  const transformer::Problem problem_;
+  transformer::LossOptions loss_;
 };
 
 }  // namespace sartor

@@ -30,7 +30,7 @@ constexpr int64_t few_rows = 50;
 
 // What the temperature does to the rows that it was fitted on.
 void log_calibration(const Predictions& validation) {
-  if (validation.rows() == 0 || validation.problem == bert::Problem::regression) return;
+  if (validation.rows() == 0 || validation.problem == transformer::Problem::regression) return;
   if (!validation.temperature) {
     log_warning("no temperature is best for the {} validation rows: probabilities stay as they are", validation.rows());
     return;

@@ -27,7 +27,7 @@ struct ClassifierModelConfig {
   double layer_decay = 1;
   double label_smoothing_factor = 0, r_drop = 0;
   std::vector<double> class_weights;
-  std::optional<bert::LoraConfig> lora;
+  std::optional<transformer::LoraConfig> lora;
 
   template <class Fields> void describe(Fields& field) {
     field.required("path", path, file_path(),

@@ -94,7 +94,7 @@ double MaskedLmLearner::labels(std::span<const int64_t> rows) {
 at::Tensor MaskedLmLearner::loss(std::span<const int64_t> rows) {
   model_.train(true);
   const auto [batch, places_R, tokens_R] = masked(data_.train, rows, step_seed_);
-  return bert::masked_lm_loss(model_.predict_tokens(batch, places_R), tokens_R).sum;
+  return transformer::masked_lm_loss(model_.predict_tokens(batch, places_R), tokens_R).sum;
 }
 
 double MaskedLmLearner::flops(std::span<const int64_t> rows) {
@@ -118,12 +118,12 @@ std::vector<Metric> MaskedLmLearner::evaluate() {
   const c10::InferenceMode inference;
   model_.train(false);
   const std::vector<int64_t> lengths(part.lengths().begin(), part.lengths().end());
-  const auto batches = bert::token_budget_batches(lengths, config_.per_device_eval_tokens);
+  const auto batches = transformer::token_budget_batches(lengths, config_.per_device_eval_tokens);
   double loss = 0, count = 0, right = 0;
   for (size_t i = ranks_.rank(); i < batches.size(); i += ranks_.size()) {
     const auto [batch, places_R, tokens_R] = masked(part, batches[i], evaluation_seed);
     const auto logits_RV = model_.predict_tokens(batch, places_R);
-    loss += bert::masked_lm_loss(logits_RV, tokens_R).sum.item<double>();
+    loss += transformer::masked_lm_loss(logits_RV, tokens_R).sum.item<double>();
     right += logits_RV.argmax(1).eq(tokens_R).sum().item<double>();
     count += static_cast<double>(tokens_R.numel());
   }

@@ -39,7 +39,7 @@ class MaskedLmLearner : public Learner {
 
  private:
   struct Masked {
-    bert::Packed batch;
+    transformer::Packed batch;
     at::Tensor places_R, tokens_R;  // what is predicted, among the packed tokens; int64
   };
   Masked masked(const datasets::StoredTexts& part, std::span<const int64_t> rows, uint64_t seed) const;
