@@ -1,4 +1,4 @@
-// The texts and the digests of scripts/make_text_golden.py, made again.
+// The texts and the digests of scripts/golden/wordpiece.py, made again.
 #pragma once
 
 #include <gmock/gmock.h>

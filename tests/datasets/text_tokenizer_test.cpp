@@ -1,4 +1,4 @@
-// Against Hugging Face's tokenizers, by the files of scripts/make_text_golden.py.
+// Against Hugging Face's tokenizers, by the files of scripts/golden/wordpiece.py.
 #include "text/tokenizers/tokenizer.h"
 
 #include <thread>

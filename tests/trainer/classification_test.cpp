@@ -1,4 +1,5 @@
-// Against golden/classification.json of scripts/make_golden.py, which asks scikit-learn.
+// Classification metrics against scikit-learn's: tests/golden/classification.json
+// (scripts/golden/metrics_optimization.py).
 #include "metrics/classification.h"
 #include "support/paths.h"
 

@@ -1,4 +1,5 @@
-// Rating metrics against hand-worked values, ranking metrics against golden/ranking.json of scripts/make_golden.py.
+// Rating metrics against values worked out by hand, ranking metrics against tests/golden/ranking.json
+// (scripts/golden/metrics_optimization.py).
 #include <gmock/gmock.h>
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// The loop against transformers' Trainer: golden/trainer_*.json of scripts/make_trainer_golden.py.
+// The loop against transformers' Trainer: golden/trainer_*.json of scripts/golden/trainer.py.
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
@@ -270,7 +270,7 @@ TEST_F(TwoHundredSteps, OfASmallModel) { expect_golden(small_, "small"); }
 TEST_F(TwoHundredSteps, OfMiniLm) {
   const std::filesystem::path made = "build/trainer_minilm.json";
   if (!std::filesystem::exists(source / made) || !std::filesystem::exists(minilm / "model.safetensors")) {
-    GTEST_SKIP() << made << " is made by hand: scripts/make_trainer_golden.py minilm";
+    GTEST_SKIP() << made << " is made by hand: scripts/golden/trainer.py minilm";
   }
   expect_golden(golden(made), "minilm");
 }

@@ -1,4 +1,4 @@
-// Models whose weights follow from their names, as scripts/make_bert_golden.py makes them.
+// Models whose weights follow from their names, as scripts/golden/bert.py makes them.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -1,4 +1,5 @@
-// Against golden/adamw.json of scripts/make_golden.py: torch.optim.AdamW and clip_grad_norm_ in double precision.
+// AdamW and gradient clipping against torch.optim.AdamW and clip_grad_norm_ in double precision:
+// tests/golden/adamw.json (scripts/golden/metrics_optimization.py).
 #include "optimization/adamw.h"
 #include "support/paths.h"
 

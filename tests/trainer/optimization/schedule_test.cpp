@@ -1,4 +1,4 @@
-// Against golden/schedules.json of scripts/make_golden.py, which asks transformers.
+// Learning rates against those of transformers: tests/golden/schedules.json (scripts/golden/metrics_optimization.py).
 #include "optimization/schedule.h"
 #include "support/paths.h"
 

@@ -4,9 +4,9 @@
     python3 -m venv build/golden-trainer
     build/golden-trainer/bin/pip install -r scripts/bench/requirements-peers-text.txt
     scripts/fetch_data.py minilm reviews-en
-    build/golden-trainer/bin/python scripts/make_trainer_golden.py finetune   20 steps of MiniLM on product reviews
-    build/golden-trainer/bin/python scripts/make_trainer_golden.py small      200 steps of a BERT of 2 layers
-    build/golden-trainer/bin/python scripts/make_trainer_golden.py minilm     200 steps of MiniLM, into build/ for a test by hand
+    build/golden-trainer/bin/python scripts/golden/trainer.py finetune   20 steps of MiniLM on product reviews
+    build/golden-trainer/bin/python scripts/golden/trainer.py small      200 steps of a BERT of 2 layers
+    build/golden-trainer/bin/python scripts/golden/trainer.py minilm     200 steps of MiniLM, into build/ for a test by hand
 
 The 200 steps are of masked language modelling: rate 5e-4, 20 steps of warm-up, weight decay 0.1, two micro-batches a step with
 unequal numbers of masked tokens. They give how far each parameter has moved, and a tolerance for that, from how far three engines
@@ -27,7 +27,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 MINILM = ROOT / "data" / "minilm"
 STEPS, MICRO_BATCH, ACCUMULATION = 200, 4, 2
@@ -152,7 +152,7 @@ def finetune() -> dict:
 
 
 def random_bits(seed: int, index: np.ndarray) -> np.ndarray:
-    """As trainer/runtime/random.h."""
+    """As configs/base/random.h."""
     with np.errstate(over="ignore"):
         x = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + index * np.uint64(0xBF58476D1CE4E5B9)
         x += np.uint64(0x94D049BB133111EB)

@@ -2,7 +2,7 @@
 """Writes the golden files of the tests, tests/golden/NAME.json, from implementations that are not ours.
 
     python3 -m venv build/golden && build/golden/bin/pip install numpy==2.4.6 scikit-learn==1.9.1
-    build/golden/bin/python scripts/make_golden.py ranking
+    build/golden/bin/python scripts/golden/metrics_optimization.py ranking
 
 schedules and adamw need torch==2.11.0 and transformers==5.23.0 besides.
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden"
+GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden"
 
 
 def ranking():

@@ -6,10 +6,10 @@ kind, for some with adapters of peft, for some under many draws of dropout, and 
     python3 -m venv build/golden-bert
     build/golden-bert/bin/pip install torch==2.11.0 transformers==5.23.0 tokenizers==0.23.3 peft==0.21.2
     scripts/fetch_data.py minilm reviews-en reviews-zh
-    build/golden-bert/bin/python scripts/make_bert_golden.py bert
-    build/golden-bert/bin/python scripts/make_bert_golden.py lora
-    build/golden-bert/bin/python scripts/make_bert_golden.py dropout
-    build/golden-bert/bin/python scripts/make_bert_golden.py minilm
+    build/golden-bert/bin/python scripts/golden/bert.py bert
+    build/golden-bert/bin/python scripts/golden/bert.py lora
+    build/golden-bert/bin/python scripts/golden/bert.py dropout
+    build/golden-bert/bin/python scripts/golden/bert.py minilm
 
 Weights of small models and of heads follow from a parameter's name (see `formula`), so that the tests make them again.
 """
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import transformers
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 torch.set_grad_enabled(True)
 
 

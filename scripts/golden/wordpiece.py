@@ -3,7 +3,7 @@
 
     python3 -m venv build/golden && build/golden/bin/pip install tokenizers==0.23.3
     scripts/fetch_data.py minilm reviews-en reviews-zh
-    build/golden/bin/python scripts/make_text_golden.py
+    build/golden/bin/python scripts/golden/wordpiece.py
 
     vocab.txt, tokenizer.json   a vocabulary of 3,000 pieces that the reference's trainer finds in both review corpora
     cases.json                  texts with their ids, offsets and so on, for many variants of tokenizer.json
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "text"
 MASK = (1 << 64) - 1
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
