@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Every accuracy and speed claim of this project, made again: ours and the public peer on the same data, in turn, threads equal.
+# Reproduces the accuracy and speed figures of docs/benchmarks.md: Sartor and public peers in turn, same data, same number of threads.
 #   scripts/bench.sh --list
-#   scripts/bench.sh speed/cosine-topk accuracy        all names that begin so
-# Prints one line of JSON a comparison and renews that row of docs/benchmarks.md. Peers go into a virtual environment under build/.
-# The environment is cleaned: a shell's OPENBLAS_CORETYPE or OMP settings would measure something else.
+#   scripts/bench.sh speed/cosine-topk accuracy        all benchmarks whose names begin with one of the arguments
+# Prints one line of JSON per benchmark and updates its row of docs/benchmarks.md. Peers are installed under build/.
+# Runs in a clean environment, so that variables such as OPENBLAS_CORETYPE or OMP_* do not affect the results.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/build.sh --target sartor-train topk_bench wordpiece_bench bert_classify_bench >/dev/null

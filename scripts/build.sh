@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Sets up and builds a preset of CMakePresets.json: PRESET=release (default), debug, asan, tsan. Further words go to cmake --build.
+# Sets up the environment and builds a preset of CMakePresets.json.
+#   scripts/build.sh [ARGUMENTS]     arguments go to cmake --build
+#   PRESET=debug scripts/build.sh    release (default), debug, asan or tsan
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=${PRESET:-release}

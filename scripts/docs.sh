@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Renews docs/config.md, every field of every task, from the programs' own description: scripts/docs.sh [BUILD]
+# Regenerates docs/config.md, the reference of all config fields, from the programs: scripts/docs.sh [BUILD FOLDER]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=${1:-build/release}/bin

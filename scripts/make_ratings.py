@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Makes a ratings table of any size: userId,movieId,rating,timestamp in half stars, few users and items having most ratings.
+"""Generates a synthetic ratings table (userId,movieId,rating,timestamp) with half-star ratings and long-tailed popularity.
 
     scripts/make_ratings.py ROWS FILE.csv [--users N] [--items N] [--seed N]
 
-The same arguments make the same bytes. Pairs are distinct; rows come in order of time.
+The output is a function of the arguments. (user, item) pairs are distinct; rows are sorted by time.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import pyarrow.csv
 
 
 def pairs(random: np.random.Generator, rows: int, users: int, items: int) -> np.ndarray:
-    """`rows` distinct user * items + item, popularity falling as a power of the rank."""
+    """`rows` distinct values of user * items + item; popularity decays as a power of the rank."""
 
     def drawn(count: int, size: int) -> np.ndarray:
         weight = (np.arange(size) + size / 50) ** -0.9
@@ -33,8 +33,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=int)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--users", type=int, help="default: about one for 145 ratings")
-    parser.add_argument("--items", type=int, help="default: about one for 740 ratings")
+    parser.add_argument("--users", type=int, help="number of users; default: about one per 145 ratings")
+    parser.add_argument("--items", type=int, help="number of items; default: about one per 740 ratings")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     rows = arguments.rows

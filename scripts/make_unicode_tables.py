@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes datasets/encodings/unicode_tables.cpp: what Hugging Face's tokenizers does with each code point.
+"""Writes datasets/encodings/unicode_tables.cpp: the properties that Hugging Face's tokenizers assigns to each code point.
 
     python3 -m venv build/golden && build/golden/bin/pip install tokenizers==0.23.3
     build/golden/bin/python scripts/make_unicode_tables.py
 
-Nothing is taken from a Unicode database: every code point but the surrogates goes through the reference library, one step
-of BertNormalizer at a time and then BertPreTokenizer, so that our tables have the Unicode version of each of its parts.
-What follows from the steps together is checked at the end.
+The tables are measured, not taken from a Unicode database, because the reference's components use different Unicode
+versions: every code point except surrogates goes through each step of BertNormalizer and through BertPreTokenizer. The
+script ends by checking the assumptions that the C++ code makes about the combined steps.
 """
 
 from pathlib import Path
@@ -30,7 +30,8 @@ tokenizer.add_tokens([AddedToken("[A]", single_word=True, normalized=False)])
 
 
 def properties(code: int) -> int:
-    """Each in a context that shows it: between letters, or before an added token that must stand alone."""
+    """Property bits of a code point, each probed in a context that reveals it: between letters, or before a single_word
+    added token."""
     text, found = chr(code), 0
     cleaned = clean(f"a{text}b")
     pieces = [piece for piece, _ in split(f"a{text}b")]
@@ -60,9 +61,9 @@ def properties(code: int) -> int:
 
 
 def combining_classes(decomposed: set[int]) -> dict[int, int]:
-    """Canonical combining classes, found by which of two characters NFD puts first.
+    """Canonical combining classes, found by comparing the order of two characters after NFD.
 
-    The classes of the probes are Unicode's own (they never change); a class without a probe would be found and refused.
+    The classes of the probe characters are fixed by the Unicode standard. Raises if a character has a class without a probe.
     """
     probes = {1: 0x334, 6: 0x16FF0, 7: 0x93C, 8: 0x3099, 9: 0x94D, 10: 0x5B0, 11: 0x5B1, 12: 0x5B2, 13: 0x5B3}
     probes |= {14: 0x5B4, 15: 0x5B5, 16: 0x5B6, 17: 0x5B7, 18: 0x5B8, 19: 0x5B9, 20: 0x5BB, 21: 0x5BC, 22: 0x5BD}
@@ -88,7 +89,7 @@ def combining_classes(decomposed: set[int]) -> dict[int, int]:
 
 
 def runs(values: dict[int, int]) -> list[int]:
-    """Where the value changes: first code point << 8 | value. The surrogates go with what stands before them."""
+    """Run-length encoding: first code point << 8 | value for each run. Surrogates extend the run before them."""
     found, last = [], None
     for code in CODES:
         value = values.get(code, 0)
@@ -99,7 +100,7 @@ def runs(values: dict[int, int]) -> list[int]:
 
 
 def lowercase_runs(lower: dict[int, int]) -> list[tuple[int, int, int, int]]:
-    """(first, last, step, difference): runs of one distance between a letter and its lower case."""
+    """(first, last, step, difference): runs of code points with the same difference to their lower case."""
     found = []
     for code, target in sorted(lower.items()):
         difference = target - code
@@ -114,7 +115,7 @@ def lowercase_runs(lower: dict[int, int]) -> list[tuple[int, int, int, int]]:
 
 
 def sequences(strings: dict[int, str]) -> list[int]:
-    """length << 24 | code point, then as many code points."""
+    """For each entry: length << 24 | code point, followed by `length` code points."""
     return [value for code, text in sorted(strings.items()) for value in (len(text) << 24 | code, *map(ord, text))]
 
 
@@ -136,7 +137,7 @@ def main() -> None:
     lower = {code: text for code in CODES if (text := lowercase(chr(code))) != chr(code)}
     classes = combining_classes(set(decomposed))
 
-    # What the C++ relies on.
+    # Assumptions of the C++ code.
     for code, text in decomposed.items():
         kept = "".join(each for each in text if not bits[ord(each)] & MARK)
         assert strip(chr(code)) == kept, f"U+{code:04X} is stripped to {strip(chr(code))!r}"

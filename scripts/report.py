@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Draws a run, or several beside each other, as one HTML file that any browser shows, without a network.
+"""Writes a report on one run, or a comparison of several, as one self-contained HTML file.
 
     scripts/report.py runs/reviews-en                        writes runs/reviews-en/report.html
     scripts/report.py runs/small runs/large --output both.html
-    scripts/report.py runs/reviews-en --tensorboard events   and the curves as TensorBoard reads them
+    scripts/report.py runs/reviews-en --tensorboard events   also writes TensorBoard event files
 
-A run may still be under way. Needs build/venv/bin/python (pyarrow), for the predictions of regressions alone.
+Runs may still be in progress. Plots of regression predictions need pyarrow: use build/venv/bin/python.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from reporting.tensorboard import write_events
 
 
 def write(path: Path, text: str) -> None:
-    """Whole or not at all."""
+    """Writes the file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.partial-{os.getpid()}")
     aside.write_text(text, encoding="utf-8")
@@ -29,12 +29,15 @@ def write(path: Path, text: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders")
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="default: report.html, in RUN or beside the first of several"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="HTML file to write; default: report.html in RUN, or next to the first of several runs",
     )
     parser.add_argument(
-        "--tensorboard", type=Path, metavar="DIR", help="write DIR/NAME/events.out.tfevents... of each run"
+        "--tensorboard", type=Path, metavar="DIR", help="also write DIR/NAME/events.out.tfevents... for each run"
     )
     arguments = parser.parse_args()
     try:

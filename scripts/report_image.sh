@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The report of a run as a picture, by Debian's chromium: scripts/report_image.sh RUN IMAGE [HEIGHT]
-# README's: scripts/report_image.sh runs/reviews-en docs/report.png, after the commands below its "Texts".
+# Renders the report of a run as an image with Debian's chromium: scripts/report_image.sh RUN IMAGE [HEIGHT]
+# docs/report.png: scripts/report_image.sh runs/reviews-en docs/report.png, after training configs/reviews-en-classify.yaml.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 report=$(realpath "$(build/venv/bin/python scripts/report.py "$1")")

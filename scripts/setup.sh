@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what the build needs, once; a second run takes a second.
-#   scripts/setup.sh            Debian packages, Python packages, and a CUDA toolkit where there is none
-#   SARTOR_CUDA=OFF scripts/setup.sh   the same without the toolkit
-#   scripts/setup.sh tests      the same, and transformers, which tests compare with, into build/transformers
-# Python packages go to a virtual environment in the user's cache, named by the hash of the pinned lists, which every clone shares.
+# Installs what the build needs. Takes a second if everything is installed.
+#   scripts/setup.sh                   Debian packages, Python packages, and a CUDA toolkit if none is installed
+#   SARTOR_CUDA=OFF scripts/setup.sh   without the CUDA toolkit
+#   scripts/setup.sh tests             also installs transformers, a reference for the tests, as build/transformers
+# All clones share one virtual environment in the user's cache, named by the hash of the pinned requirements.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,7 +17,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   echo "setup: installing Debian packages: ${missing[*]}"
   as_root=()
   if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null || { echo "setup: needs root to run: apt-get install ${missing[*]}" >&2; exit 1; }
+    command -v sudo >/dev/null || { echo "setup: run as root: apt-get install ${missing[*]}" >&2; exit 1; }
     as_root=(sudo)
   fi
   export DEBIAN_FRONTEND=noninteractive
@@ -27,11 +27,11 @@ fi
 
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' ||
-  { echo "setup: Python 3.10 to 3.13 is needed, $("$python" --version) found; name another with PYTHON=" >&2; exit 1; }
+  { echo "setup: found $("$python" --version), expected Python 3.10 to 3.13; set PYTHON to another interpreter" >&2; exit 1; }
 
 lists=(requirements.txt)
 nvcc=$(PATH=$PATH:/usr/local/cuda/bin; command -v nvcc) || nvcc=
-if [ "${SARTOR_CUDA:-ON}" = ON ]; then  # a toolkit of another major version cannot share a process with the torch wheel's CUDA 13
+if [ "${SARTOR_CUDA:-ON}" = ON ]; then  # must be the major version of the torch wheel's CUDA: both are loaded into one process
   if [ -n "$nvcc" ] && "$nvcc" --version | grep -q 'release 13\.'; then
     toolkit=$(cd "$(dirname "$(readlink -f "$nvcc")")/.." && pwd)
   else
@@ -42,7 +42,7 @@ key=$( (cat "${lists[@]}"; "$python" -c 'import sys; print(sys.version_info[:2],
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/sartor/venv-$key
 mkdir -p "$(dirname "$venv")" build
 exec 9>"$venv.lock"
-flock 9  # two clones may be set up at once
+flock 9  # other clones may run this script at the same time
 if [ ! -e "$venv/complete" ]; then
   echo "setup: installing Python packages into $venv (about 3 GB to download, 7 GB on disk)"
   rm -rf "$venv"
@@ -54,7 +54,7 @@ if [ ! -e "$venv/complete" ]; then
 fi
 ln -sfn "$venv" build/venv
 
-if [ "${1:-}" = tests ]; then  # beside the environment, whose torch and numpy it uses: in it, every build would need it
+if [ "${1:-}" = tests ]; then  # in a folder of its own, because builds do not need it; uses torch and numpy of the environment
   key=$( (cat requirements-test.txt; echo "$venv") | sha256sum | cut -c1-16)
   transformers=$(dirname "$venv")/transformers-$key
   if [ ! -e "$transformers/complete" ]; then
@@ -66,7 +66,7 @@ if [ "${1:-}" = tests ]; then  # beside the environment, whose torch and numpy i
   ln -sfn "$transformers" build/transformers
 fi
 
-# The wheels' CUDA files under one prefix, with the names that CMake and the linker look for.
+# Links the CUDA files of the wheels into one prefix, with the names that CMake and the linker look for.
 if [ "${SARTOR_CUDA:-ON}" = ON ] && [ -z "${toolkit:-}" ]; then
   toolkit=$venv/toolkit
   if [ ! -e "$toolkit/complete" ]; then

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints a CSV table in aligned columns, wide characters counted as two: scripts/show_table.py FILE.csv"""
+"""Prints a CSV file in aligned columns; wide (CJK) characters take two cells: scripts/show_table.py FILE.csv"""
 
 import csv
 import sys

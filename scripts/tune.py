@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Chooses hyper-parameters of a factorisation on a validation part of the training rows, and shows every figure it chose by.
+"""Selects hyperparameters of a factorization by grid search on validation rows, and prints every result.
 
     scripts/tune.py ml-100k        the grid behind configs/ml-100k-als.yaml
 
-For each of the five official folds 10% of its training rows become the validation rows; its test rows are not looked at. A setting's
-figure is the mean over the folds. Rating settings are chosen by RMSE, then the weight of popularity in the ranking by NDCG@10.
+In each of the five official folds 10% of the training rows become validation rows; test rows are never used. Settings are compared
+by their mean over the folds: rating parameters by RMSE, then popularity_weight by NDCG@10.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def prepare(fold: int) -> Path:
 
 
 def figure(data: list[Path], settings: dict[str, object], metric: str) -> float:
-    """Mean over the folds of the last epoch's validation metric."""
+    """Validation metric after the last epoch, averaged over the folds."""
     found = []
     for path in data:
         run = WORK / "run"

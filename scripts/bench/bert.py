@@ -1,4 +1,4 @@
-"""Comparisons of BERT classifiers: fine-tuning against transformers' Trainer, scoring against three engines."""
+"""Benchmarks of BERT classifiers: fine-tuning against transformers' Trainer, inference against three engines."""
 
 import csv
 import hashlib
@@ -33,13 +33,13 @@ from common import (
 
 MINILM = ROOT / "data" / "minilm"
 TRAINER = "transformers 5.23.0 Trainer"
-SEEDS = range(42, 52)  # five leave an interval about a point to each side
-STUDENT = 2.101  # 97.5% of Student's t with 2 x 10 - 2 degrees of freedom
+SEEDS = range(42, 52)  # with only five seeds the 95% interval is about +-1 point
+STUDENT = 2.101  # 97.5% quantile of Student's t with 2 x 10 - 2 degrees of freedom
 STEPS = 45  # a quarter of an epoch
 
 
 def tokenized(name: str) -> Path:
-    """What configs/NAME-tokenize.yaml makes of the public reviews."""
+    """The public reviews, tokenized by configs/NAME-tokenize.yaml."""
     fetch("minilm", "reviews-en")
     path = WORK / f"{name}.h5"
     train(f"{name}-tokenize", path)
@@ -51,7 +51,7 @@ def text_peer(script: str, *words: object, threads: int = PROCESSORS) -> dict:
 
 
 def rows_of(data: Path) -> str:
-    """A short name of a tokenized file's rows."""
+    """Short hash of the rows of a tokenized file."""
     import h5py
 
     digest = hashlib.sha256()
@@ -63,7 +63,7 @@ def rows_of(data: Path) -> str:
 
 
 def scored(run_folder: Path, data: Path, precision: str) -> float:
-    """Accuracy, in %, of what sartor-infer says of the film reviews that are test rows."""
+    """Accuracy of sartor-infer on the test rows of the film reviews, in percent."""
     import h5py
 
     output = run_folder / f"{precision}.csv"
@@ -76,12 +76,13 @@ def scored(run_folder: Path, data: Path, precision: str) -> float:
         test = [rows[place] for place in file["test/sources"][:]]
         positive = (file["test/labels"][:, [*file["labels"][:]].index(b"positive")] > 0).tolist()
     if [float(row["sentiment"]) > 0 for row in test] != positive:
-        sys.exit("bench: the film reviews are not those of the tokenized file")
+        sys.exit("bench: the film reviews do not match the tokenized file")
     return 100 * statistics.mean((row["label"] == "positive") == label for row, label in zip(test, positive))
 
 
 def accuracy_reviews(name: str) -> None:
-    """Film reviews, ten seeds of both. What the Trainer reached on these rows is kept; ours while the program is no newer."""
+    """Accuracy on film reviews, ten seeds each. Results of the Trainer are cached by the rows' hash, ours until sartor-train
+    or the config is newer."""
     data = tokenized("movies-en")
     folder = WORK / f"movies-en-{rows_of(data)}"
     folder.mkdir(exist_ok=True)
@@ -104,7 +105,7 @@ def accuracy_reviews(name: str) -> None:
     mine, theirs = ([100 * side(seed) for seed in SEEDS] for side in (ours, trainer))
     int8 = [rounded(seed) for seed in SEEDS]
     difference = statistics.mean(mine) - statistics.mean(theirs)
-    # Of two samples of seeds with one variance; the test rows are the same for all.
+    # Two-sample t interval over seeds, equal variances. All runs share the test rows, whose sampling error is not included.
     half = STUDENT * ((statistics.variance(mine) + statistics.variance(theirs)) / len(SEEDS)) ** 0.5
     publish(
         {
@@ -112,9 +113,9 @@ def accuracy_reviews(name: str) -> None:
             "metric": "accuracy, %",
             "value": round(statistics.mean(mine), 2),
             "seeds": [round(each, 2) for each in mine],
-            f"in int8 ({ISA})": round(statistics.mean(int8), 2),
+            f"int8 ({ISA})": round(statistics.mean(int8), 2),
             TRAINER: round(statistics.mean(theirs), 2),
-            "its seeds": [round(each, 2) for each in theirs],
+            "Trainer seeds": [round(each, 2) for each in theirs],
             "difference": round(difference, 2),
             "95% interval": [round(difference - half, 2), round(difference + half, 2)],
         }
@@ -122,7 +123,7 @@ def accuracy_reviews(name: str) -> None:
 
 
 def gemm_gflops(precision: str, threads: int) -> float:
-    """The fastest of a product of 2048^3."""
+    """GFLOP/s of the fastest available 2048^3 matrix product."""
     found = [peer("torch-gemm", precision, threads=threads, python=Path(sys.executable))]
     if precision == "fp32":
         found += [peer("gemm", threads=threads), peer("gemm", threads=threads, **SKYLAKE)]
@@ -130,7 +131,7 @@ def gemm_gflops(precision: str, threads: int) -> float:
 
 
 def training_gflop(lengths: np.ndarray) -> float:
-    """Of a row on average: products of MiniLM's layers and of attention, forward and twice that backward; no padding."""
+    """Mean GFLOP per row: MiniLM's linear layers and attention, forward plus backward (twice the forward), no padding."""
     layers, hidden, inner = 6, 384, 1536
     linear = 2 * layers * (4 * hidden**2 + 2 * hidden * inner)
     attention = 4 * layers * hidden
@@ -138,10 +139,10 @@ def training_gflop(lengths: np.ndarray) -> float:
 
 
 def bert_train(name: str, precision: str, threads: int) -> None:
-    """Milliseconds a row of a quarter of an epoch on product reviews, from tokens to the optimizer's step.
+    """Milliseconds per row over a quarter of an epoch on product reviews, optimizer step included.
 
-    The rows of a quarter are drawn, and longer ones take longer; so time is counted by tokens, and a row has as many as all
-    training rows have on average.
+    The quarter is a random sample and longer rows take longer, so the time is measured per token and multiplied by the mean
+    number of tokens of all training rows.
     """
     import h5py
 
@@ -180,9 +181,9 @@ def bert_train(name: str, precision: str, threads: int) -> None:
 
 
 def bert_classify(name: str, precision: str, peers: dict[str, tuple[str, str]], threads: int) -> None:
-    """2,000 reviews, given unsorted as token ids. `peers`: names for people to engine and precision.
+    """Classification of 2,000 unsorted, tokenized reviews. `peers`: display name -> (engine, precision).
 
-    Each peer gets the batches that are best for it, of those that text_peers.py tries.
+    Each peer runs with the fastest of the batch sizes that text_peers.py tries.
     """
     folder = WORK / "bert-classify"
     fetch("minilm", "reviews-en")

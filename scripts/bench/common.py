@@ -1,4 +1,4 @@
-"""What every comparison needs: processes run in turn, medians, one line of JSON, one row of docs/benchmarks.md."""
+"""Shared by all benchmarks: runs both sides in turn, reports medians as JSON, updates a row of docs/benchmarks.md."""
 
 import json
 import os
@@ -16,7 +16,7 @@ INFER = BUILD / "bin" / "sartor-infer"
 REPORT = ROOT / "docs" / "benchmarks.md"
 ROUNDS = 5
 PROCESSORS = len(os.sched_getaffinity(0))
-# faiss-cpu's and numpy's OpenBLAS takes new AMD processors for old ones
+# The OpenBLAS of faiss-cpu and numpy does not recognize new AMD processors; SKYLAKE selects its AVX-512 kernels.
 FLAGS = Path("/proc/cpuinfo").read_text().split()
 AVX512 = "avx512f" in FLAGS
 SKYLAKE = {"OPENBLAS_CORETYPE": "SkylakeX"} if AVX512 else {}
@@ -25,7 +25,7 @@ ISA = " ".join(["AVX-512", *(name for flag, name in EXTENSIONS.items() if flag i
 
 
 def run(*command: object, threads: int | None = None, **environment: str) -> str:
-    """Standard output of a program that must succeed, held to `threads` processors and threads."""
+    """Standard output of a program, pinned to `threads` processors and threads. Exits if the program fails."""
     words = [str(word) for word in command]
     if threads:
         words = ["taskset", "-c", ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0))[:threads]), *words]
@@ -39,7 +39,7 @@ def run(*command: object, threads: int | None = None, **environment: str) -> str
 
 
 def train(config: str, output: Path, threads: int = PROCESSORS, **settings: object) -> None:
-    """Runs configs/CONFIG.yaml into `output`; a setting model__path is the field model.path."""
+    """Runs configs/CONFIG.yaml with the given output. Keyword model__path sets the field model.path."""
     settings |= {"threads": threads}
     words = [f"output={output}", *(f"{name.replace('__', '.')}={value}" for name, value in settings.items())]
     changes = [word for each in words for word in ("--set", each)]
@@ -47,7 +47,7 @@ def train(config: str, output: Path, threads: int = PROCESSORS, **settings: obje
 
 
 def train_once(config: str, folder: Path, **settings: object) -> None:
-    """Unless its results are there already, of a program and a config that are no newer."""
+    """As train(), but does nothing if `folder` has results newer than the program and the config."""
     results = folder / "results.json"
     newest = max(file.stat().st_mtime for file in (TRAIN, ROOT / "configs" / f"{config}.yaml"))
     if not results.exists() or results.stat().st_mtime < newest:
@@ -56,12 +56,12 @@ def train_once(config: str, folder: Path, **settings: object) -> None:
 
 
 def fetch(*names: str) -> None:
-    """Public data, where it is not there yet."""
+    """Downloads public data sets that are missing."""
     run(sys.executable, ROOT / "scripts" / "fetch_data.py", *names)
 
 
 def peak_mib(*command: object) -> float:
-    """Greatest resident memory of a program that must succeed."""
+    """Peak resident memory of a program, in MiB. Exits if the program fails."""
     words = [str(word) for word in command]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
@@ -72,12 +72,12 @@ def peak_mib(*command: object) -> float:
 
 
 def last_json(output: str) -> dict:
-    """The last line of a program's output."""
+    """Parses the last line of a program's output."""
     return json.loads(output.strip().splitlines()[-1])
 
 
 def peer_python(name: str = "peers") -> Path:
-    """The interpreter that has the peers of requirements-NAME.txt, installed on first use."""
+    """Python of a virtual environment with requirements-NAME.txt, which is created on first use."""
     requirements = Path(__file__).with_name(f"requirements-{name}.txt")
     venv = ROOT / "build" / name
     done = venv / "complete"
@@ -91,14 +91,14 @@ def peer_python(name: str = "peers") -> Path:
 
 
 def peer(*words: object, threads: int, python: Path | None = None, **environment: str) -> dict:
-    """What peers.py prints."""
+    """Result of a peers.py run."""
     return last_json(
         run(python or peer_python(), Path(__file__).with_name("peers.py"), *words, threads=threads, **environment)
     )
 
 
 def in_turn(*sides, rounds: int = ROUNDS) -> list[list[float]]:
-    """Calls the sides A B A B …, so that a drift of the machine meets all alike; the first round, for warming, does not count."""
+    """Calls the sides in the order A B A B … so that drift of the machine affects all alike. Drops the first, warm-up round."""
     figures = [[] for _ in sides]
     for _ in range(rounds + 1):
         for side, found in zip(sides, figures):
@@ -107,7 +107,7 @@ def in_turn(*sides, rounds: int = ROUNDS) -> list[list[float]]:
 
 
 def compare(name: str, ours: list[float], peers: dict[str, list[float]], threads: int, unit: str = "s", **more) -> None:
-    """Reports ours against the fastest peer. `speedup` is how many times faster ours is."""
+    """Reports our median against that of the fastest peer. `speedup` is peer time / our time."""
     peer = min(peers, key=lambda each: statistics.median(peers[each]))
     mine, theirs = statistics.median(ours), statistics.median(peers[peer])
     publish(
@@ -142,7 +142,7 @@ def publish(line: dict) -> None:
 
 
 def columns(line: dict) -> dict[str, list]:
-    """Cells of a row after its name, for each table of docs/benchmarks.md."""
+    """The row's cells after its name, for each table of docs/benchmarks.md."""
     known = {"name", "ours", "peer", "peer_name", "unit", "speedup", "threads", "ours_spread", "peer_spread"}
     rest = ", ".join(f"{key} {value}" for key, value in line.items() if key not in known)
     spread = line.get("ours_spread", []), line.get("peer_spread", [])

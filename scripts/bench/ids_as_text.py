@@ -1,4 +1,4 @@
-"""Who likes which film, by three roads on one fold of ml-100k: ids as text, popularity, least squares."""
+"""Predicts whether a user likes a film on one fold of ml-100k: BERT on ids as text, popularity, and least squares."""
 
 import json
 from collections import Counter
@@ -8,7 +8,7 @@ from common import ROOT, WORK, fetch, publish, train
 
 
 def roc_auc(liked: np.ndarray, scores: np.ndarray) -> float:
-    """Chance that something liked has a higher score than something that is not, ties half."""
+    """Area under the ROC curve from rank sums; ties count half."""
     _, group, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[group]
     inside, outside = liked.sum(), (~liked).sum()
@@ -16,7 +16,7 @@ def roc_auc(liked: np.ndarray, scores: np.ndarray) -> float:
 
 
 def factor_scores(folder, users: list[str], items: list[str]) -> np.ndarray:
-    """Ratings that a factor model expects; unknown users and items are average."""
+    """Predicted ratings of a factor model. Unknown users and items have zero bias and factors."""
     import h5py
 
     with h5py.File(folder / "model" / "factors.h5") as file:

@@ -1,4 +1,4 @@
-"""scripts/bench.sh calls this: the table of comparisons, and which of them to run."""
+"""The table of benchmarks; runs those whose names begin with an argument (see scripts/bench.sh)."""
 
 import json
 import shutil
@@ -64,7 +64,7 @@ def prepared_made() -> Path:
 
 
 def als_run(path: Path, factors: int, epochs: int, threads: int) -> list:
-    """The command of a run in a folder that is not there yet."""
+    """Command line of a training run, after deleting its output folder."""
     folder = WORK / "als"
     shutil.rmtree(folder, ignore_errors=True)
     settings = [
@@ -78,7 +78,7 @@ def als_run(path: Path, factors: int, epochs: int, threads: int) -> list:
 
 
 def sizes(path: Path) -> tuple[int, int, int]:
-    """Users, items and training ratings of a prepared file."""
+    """Numbers of users, items and training ratings of a prepared file."""
     import h5py
 
     with h5py.File(path) as file:
@@ -94,7 +94,7 @@ def als_explicit(name: str, data, factors: int, threads: int) -> None:
         return statistics.median([line["train"]["seconds"] for line in lines[1:]])
 
     def theirs() -> float:
-        one = {"OPENBLAS_NUM_THREADS": "1"}  # as it asks: its own threads call OpenBLAS
+        one = {"OPENBLAS_NUM_THREADS": "1"}  # as implicit recommends: its own threads call OpenBLAS
         return peer("implicit", path, factors, epochs, threads=threads, **one)["seconds"]
 
     mine, implicit = in_turn(ours, theirs, rounds=rounds)
@@ -118,10 +118,12 @@ def als_explicit(name: str, data, factors: int, threads: int) -> None:
 
 
 def als_memory(name: str, factors: int) -> None:
-    """Peak of a whole run, evaluation and saving included, above what the program takes to read its config."""
+    """Peak memory of a whole run, evaluation and saving included, above that of the program after reading its config."""
     path = prepared_made()
     users, items, ratings = sizes(path)
-    data = (2 * 8 * ratings + (users + items) * (8 + 4 * (factors + 1))) / 2**20  # both CSR, factors, biases
+    data = (
+        2 * 8 * ratings + (users + items) * (8 + 4 * (factors + 1))
+    ) / 2**20  # ratings in both CSR orientations, factors, biases
     command = als_run(path, factors, 2, 2)
     above = peak_mib(*command) - peak_mib(*command, "--dry-run")
     publish({"name": name, "value": round(above / data, 2), "peak_mib": round(above), "data_mib": round(data)})
@@ -156,7 +158,7 @@ def prepare(name: str) -> None:
 
 
 def distinct_lines(language: str) -> Path:
-    """The lines of the public reviews, each once."""
+    """Writes the distinct lines of the public reviews to a file."""
     path = WORK / f"lines-{language}.txt"
     if not path.exists():
         fetch(f"reviews-{language}", "minilm")
@@ -188,7 +190,7 @@ def wordpiece(name: str, language: str, offsets: bool, threads: int) -> None:
 
     mine, peers = in_turn(ours, theirs)
     if found["ours"]["tokens"] != found["theirs"]["tokens"]:
-        sys.exit(f"bench: {name}: {found['ours']['tokens']} tokens, the peer has {found['theirs']['tokens']}")
+        sys.exit(f"bench: {name}: we find {found['ours']['tokens']} tokens, the peer {found['theirs']['tokens']}")
     call = "encode_batch" if offsets else "encode_batch_fast"
     megabytes = found["ours"]["bytes"] / 1e6
     compare(
@@ -304,7 +306,7 @@ def main() -> None:
     for name in names:
         chosen = [each for each in sorted(BENCHES) if each.startswith(name)]
         if not chosen:
-            sys.exit(f"bench: no comparison begins with {name}; scripts/bench.sh --list names them")
+            sys.exit(f"bench: no benchmark begins with {name}; scripts/bench.sh --list prints the names")
         for each in chosen:
             BENCHES[each](each)
 

@@ -1,10 +1,10 @@
-"""One measurement of a public peer, a process each: peers.py faiss|torch|gemm|implicit|tokenizers ARGUMENTS. Prints one line of JSON.
+"""Runs one measurement of a public peer and prints one line of JSON: peers.py faiss|torch|gemm|implicit|tokenizers ARGUMENTS
 
-faiss|torch QUERIES ITEMS COLUMNS K REPEATS     seconds of one exact search over normalised rows
+faiss|torch QUERIES ITEMS COLUMNS K REPEATS     seconds per exact search over normalized rows
 gemm                                    GFLOP/s of a 2048^3 fp32 product in numpy (OpenBLAS)
-torch-gemm fp32|bf16                    the same in torch: the better of its own road and oneDNN
-implicit PREPARED FACTORS EPOCHS        seconds an epoch of implicit's ALS with Cholesky on a prepared file's training rows
-tokenizers TOKENIZER LINES ids|offsets  seconds of Hugging Face's tokenizers over the lines of a file, 1,000 a call
+torch-gemm fp32|bf16                    the same in torch: the faster of its default backend and oneDNN
+implicit PREPARED FACTORS EPOCHS        seconds per epoch of implicit's Cholesky ALS on the training rows of a prepared file
+tokenizers TOKENIZER LINES ids|offsets  seconds for the lines of a file with Hugging Face's tokenizers, 1,000 lines per call
 """
 
 import itertools

@@ -1,7 +1,7 @@
-"""Sentiment of Chinese reviews, learnt from the training rows alone: the published chain beside character n-grams.
+"""Sentiment of Chinese reviews, learned from the training rows only: the published configs against character n-grams.
 
-reviews_zh.py TOKENIZED_FILE    the peer, in a process of its own: TF-IDF of 1 to 3 characters and logistic regression on the same
-                                training rows, C chosen on the validation rows; prints one line of JSON
+reviews_zh.py TOKENIZED_FILE    runs the peer and prints one line of JSON: logistic regression on TF-IDF of character 1- to 3-grams,
+                                trained on the same rows, C chosen on the validation rows
 """
 
 import json
@@ -15,7 +15,7 @@ SEEDS = (1, 2, 3)
 
 
 def minutes_of(run: Path) -> float:
-    """What a training took, evaluations included."""
+    """Duration of a training run in minutes, evaluations included."""
     lines = (run / "metrics.jsonl").read_text().splitlines()
     return sum(json.loads(line)["seconds"] for line in lines) / 60
 
@@ -51,7 +51,7 @@ def reviews_zh(name: str) -> None:
             "character n-grams": peer["test"],
             "validation": mean("validation"),
             "character n-grams, validation": peer["validation"],
-            "their C": peer["c"],
+            "character n-grams, C": peer["c"],
             "test rows": peer["rows"],
             f"minutes ({PROCESSORS} threads)": " + ".join(
                 f"{minutes:.0f}"
@@ -65,7 +65,7 @@ def reviews_zh(name: str) -> None:
 
 
 def texts_of(tokenized, part: str) -> tuple[list[str], list[int]]:
-    """Texts and classes of a part: `sources` count the lines of both files from 1."""
+    """Texts and classes of a split. The dataset `sources` numbers the lines of both files from 1."""
     names = [name.decode() for name in tokenized["labels"][:]]
     lines, classes = [], []
     for file, label in (("pos", "positive"), ("neg", "negative")):
@@ -74,11 +74,11 @@ def texts_of(tokenized, part: str) -> tuple[list[str], list[int]]:
         lines += mine
         classes += [names.index(label)] * len(mine)
     if len(lines) != json.loads(tokenized.attrs["provenance"])["rows"]["read"]:
-        sys.exit("bench: the tokenized file was made of other texts")
+        sys.exit("bench: the tokenized file was made from different texts")
     rows = tokenized[part]["sources"][:] - 1
     found = [classes[row] for row in rows]
     if found != tokenized[part]["labels"][:].argmax(1).tolist():
-        sys.exit(f"bench: the labels of {part} are not those of its texts")
+        sys.exit(f"bench: the labels of {part} do not match its texts")
     return [lines[row] for row in rows], found
 
 

@@ -1,15 +1,15 @@
-"""One measurement of a public peer on a BERT classifier, a process each. Prints one line of JSON.
+"""Runs one measurement of a public peer on a BERT classifier and prints one line of JSON.
 
-text_peers.py prepare FOLDER                    makes what the others read: texts.txt and texts.ids (2,000 English reviews, and
-                                                their token ids, as they stand in the data), classifier/ (MiniLM with a head drawn
-                                                from a seed, a Hugging Face folder), onnx/ and ctranslate2/ of it
+text_peers.py prepare FOLDER                    writes the inputs: texts.txt and texts.ids (2,000 English reviews in their original
+                                                order, and their token ids), classifier/ (MiniLM with a random head, a Hugging
+                                                Face folder), and that model as onnx/ and ctranslate2/
 text_peers.py best FOLDER ENGINE PRECISION THREADS      the fastest of BATCHES on every fourth text
-text_peers.py classify FOLDER ENGINE PRECISION THREADS BATCH PASSES     seconds of classifying texts.ids, sorting and padding
-                                                included, and of texts.txt, tokenizing included too; medians of PASSES after some
-                                                texts for warming. With PASSES 0 it stops before the model is loaded, for its memory.
+text_peers.py classify FOLDER ENGINE PRECISION THREADS BATCH PASSES     seconds to classify texts.ids (sorting and padding included)
+                                                and texts.txt (tokenization included too); medians of PASSES after a warm-up.
+                                                With PASSES 0 it exits before loading the model, to measure base memory.
 
 ENGINE and PRECISION: transformers fp32|bf16, onnxruntime fp32|int8, ctranslate2 fp32|int8. Every engine gets the texts sorted by
-length, in batches of some rows ("32 rows") or of some tokens with padding ("1024 tokens").
+length, in batches of a number of rows ("32 rows") or of tokens including padding ("1024 tokens").
 """
 
 import importlib
@@ -153,7 +153,7 @@ def ctranslate2(folder: Path, precision: str, threads: int):
 
 
 def batches(rows: list, size: str) -> list[list[int]]:
-    """Places of rows, sorted by length."""
+    """Indices of the rows, sorted by length."""
     most, unit = size.split()
     made = [[]]
     for i in sorted(range(len(rows)), key=lambda i: len(rows[i])):
@@ -193,7 +193,7 @@ def ids_of(folder: Path) -> list[list[int]]:
 
 def best(folder: Path, engine: str, precision: str, threads: int) -> dict:
     logits, rows = engine_of(folder, engine, precision, threads), ids_of(folder)[::4]
-    all_logits(logits, rows, BATCHES[0])  # warm
+    all_logits(logits, rows, BATCHES[0])  # warm-up
     found = {size: seconds(partial(all_logits, logits, rows, size), 1) for size in BATCHES}
     return {"batches": min(found, key=found.get), "seconds": {size: round(each, 3) for size, each in found.items()}}
 
@@ -213,7 +213,7 @@ def classify(folder: Path, engine: str, precision: str, threads: int, size: str,
     def from_text():
         return all_logits(logits, [encoding.ids for encoding in tokenizer.encode_batch(texts)], size)
 
-    all_logits(logits, rows[::8], size)  # warm
+    all_logits(logits, rows[::8], size)  # warm-up
     return {
         "seconds": seconds(lambda: all_logits(logits, rows, size), passes),
         "seconds_from_text": seconds(from_text, passes),

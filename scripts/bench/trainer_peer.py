@@ -1,9 +1,9 @@
-"""Fine-tuning of a classifier by transformers' Trainer, a process each. Prints one line of JSON.
+"""Fine-tunes a classifier with transformers' Trainer and prints one line of JSON.
 
 trainer_peer.py accuracy DATA MODEL SEED               accuracy on the test rows after three epochs
-trainer_peer.py speed DATA MODEL STEPS STRATEGY PRECISION   rows and tokens a second over the first STEPS steps, optimizer included
+trainer_peer.py speed DATA MODEL STEPS STRATEGY PRECISION   rows and tokens per second over the first STEPS steps, optimizer included
 
-DATA is the tokenized file that ours reads, MODEL a Hugging Face folder. STRATEGY: group_by_length or random, the Trainer's own
+DATA is a tokenized file written by sartor-train, MODEL a Hugging Face folder. STRATEGY: group_by_length, or random, the Trainer's
 default; PRECISION: fp32 or bf16. All other settings are those of configs/reviews-en-classify.yaml.
 """
 
@@ -37,7 +37,7 @@ def padded(rows: list[dict]) -> dict[str, torch.Tensor]:
 
 
 def trainer(model: str, train: list[dict], folder: str, seed: int = 42, **more) -> transformers.Trainer:
-    transformers.set_seed(seed)  # of the new head too
+    transformers.set_seed(seed)  # also seeds the new head
     arguments = {
         "output_dir": folder,
         "seed": seed,
@@ -94,7 +94,7 @@ def speed(data: str, model: str, steps: str, strategy: str, precision: str, fold
     made.data_collator = noted
     made.add_callback(stamps)
     loss = made.train().training_loss
-    taken = taken[: 16 * int(steps)]  # the loader is a batch ahead
+    taken = taken[: 16 * int(steps)]  # drops the batch that the loader prefetched
     seconds = stamps.end - stamps.begin
     return {"seconds": seconds, "rows": len(taken), "tokens": sum(taken), "loss": loss}
 

@@ -1,4 +1,4 @@
-"""Two trainings on the same processors: how much each slows the other, and what limited spinning costs one alone."""
+"""Two concurrent trainings on the same processors: their slowdown, and the cost of limited spinning to one alone."""
 
 import json
 import shutil
@@ -9,11 +9,11 @@ from bert import tokenized
 from common import PROCESSORS, TRAIN, WORK, compare, in_turn, run
 
 STEPS, ROWS = 30, 16
-UNLIMITED = {"GOMP_SPINCOUNT": "300000"}  # libgomp's own default
+UNLIMITED = {"GOMP_SPINCOUNT": "300000"}  # libgomp's default
 
 
 def seconds_a_step(number: int, environment: dict[str, str]) -> float:
-    """Of a fine-tuning of MiniLM on product reviews, after the first steps."""
+    """Seconds per step of fine-tuning MiniLM on product reviews, without the first steps."""
     folder = WORK / f"two-trainings-{number}"
     shutil.rmtree(folder, ignore_errors=True)
     settings = {
@@ -46,7 +46,7 @@ def two_trainings(name: str) -> None:
         lambda: seconds_a_step(1, UNLIMITED),
         rounds=3,
     )
-    # The fastest of each: the machine's own noise is greater than what is asked of a training alone.
+    # The minimum, because the noise of the machine exceeds the difference between the two trainings that run alone.
     best, best_spinning = min(alone), min(alone_spinning)
     compare(
         name,

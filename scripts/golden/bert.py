@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/bert.json, lora.json, dropout.json and minilm.json: what transformers computes for small models of every
-kind, for some with adapters of peft, for some under many draws of dropout, and for the MiniLM folder of scripts/fetch_data.py on
-200 reviews, as token ids.
+"""Writes reference values computed with transformers and peft to tests/golden/NAME.json.
+
+    bert      small models of every supported architecture and head: outputs, loss, gradients
+    lora      small models with peft's LoRA adapters
+    dropout   mean and deviation of the logits over 200,000 dropout masks
+    minilm    logits and embeddings of 200 tokenized reviews by the MiniLM folder of scripts/fetch_data.py
 
     python3 -m venv build/golden-bert
     build/golden-bert/bin/pip install torch==2.11.0 transformers==5.23.0 tokenizers==0.23.3 peft==0.21.2
     scripts/fetch_data.py minilm reviews-en reviews-zh
-    build/golden-bert/bin/python scripts/golden/bert.py bert
-    build/golden-bert/bin/python scripts/golden/bert.py lora
-    build/golden-bert/bin/python scripts/golden/bert.py dropout
-    build/golden-bert/bin/python scripts/golden/bert.py minilm
+    build/golden-bert/bin/python scripts/golden/bert.py NAME
 
-Weights of small models and of heads follow from a parameter's name (see `formula`), so that the tests make them again.
+The weights of small models and of heads are a function of the parameter's name (see `formula`), so that the tests can
+compute the same weights.
 """
 
 import argparse
@@ -46,7 +47,7 @@ def padded(rows: list[list[int]], value: int) -> torch.Tensor:
     return torch.tensor([row + [value] * (longest - len(row)) for row in rows])
 
 
-# What DistilBertConfig calls its fields.
+# BERT's config fields under the names that DistilBertConfig uses.
 DISTILBERT = {
     "hidden_size": "dim",
     "num_hidden_layers": "n_layers",
@@ -101,7 +102,7 @@ def padded_words(made, ids: list, types: list) -> dict:
 
 
 def probed(gradients: dict) -> dict:
-    """Of each gradient its product with a wave, and its norm."""
+    """For each gradient: its dot product with a fixed wave, and its norm."""
     return {
         name: [
             float(f"{value:.9g}")
@@ -118,9 +119,9 @@ def small(name: str, kind: type, config: dict, labels=None) -> dict:
     model = small_model(kind, config)
     made = model.config
     with torch.no_grad():
-        if labels == "tokens" and not made.tie_word_embeddings:  # one bias there, as everywhere else
+        if labels == "tokens" and not made.tie_word_embeddings:  # transformers keeps two biases here; we have one
             model.cls.predictions.decoder.bias.copy_(model.cls.predictions.bias)
-    ids, types = small_rows(name, getattr(made, "type_vocab_size", 2))  # DistilBERT has types of no meaning
+    ids, types = small_rows(name, getattr(made, "type_vocab_size", 2))  # DistilBERT ignores token types
     words = padded_words(made, ids, types)
     mask = words["attention_mask"]
     case = {"name": name, "config": json.loads(made.to_json_string(use_diff=False)), "ids": ids, "types": types}
@@ -240,7 +241,7 @@ def lora() -> list[dict]:
 def dropped(
     name: str, hidden: float, attention: float, classifier: float, kind=None, config: dict | None = None
 ) -> dict:
-    """Mean and standard deviation of the logits of one row over draws of dropout."""
+    """Mean and standard deviation of one row's logits over 200,000 dropout masks."""
     kind = kind or transformers.BertForSequenceClassification
     probabilities = {
         "hidden_dropout_prob": hidden,

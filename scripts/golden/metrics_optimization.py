@@ -1,12 +1,10 @@
 #!/usr/bin/env python3
-"""Writes the golden files of the tests, tests/golden/NAME.json, from implementations that are not ours.
+"""Writes reference values of metrics, learning rate schedules and AdamW to tests/golden/NAME.json.
 
     python3 -m venv build/golden && build/golden/bin/pip install numpy==2.4.6 scikit-learn==1.9.1
-    build/golden/bin/python scripts/golden/metrics_optimization.py ranking
+    build/golden/bin/python scripts/golden/metrics_optimization.py NAME
 
-schedules and adamw need torch==2.11.0 and transformers==5.23.0 besides.
-
-One function a file. Seeded: a second run writes the same bytes. The tests read only the files.
+schedules and adamw also need torch==2.11.0 and transformers==5.23.0. Deterministic: a second run writes the same bytes.
 """
 
 import argparse
@@ -19,11 +17,11 @@ GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden"
 
 
 def ranking():
-    """Ranking metrics, naively or by scikit-learn: one case a data set, with the metrics expected at its cutoffs."""
+    """Ranking metrics, computed naively or by scikit-learn: one case per data set, with the expected metrics per cutoff."""
     from sklearn.metrics import average_precision_score, ndcg_score
 
     def ndcg(shown, relevant, items, k):
-        # k irrelevant items stand below a short list, and the items not shown below those
+        # Pads a short list with k irrelevant items; items that were not recommended rank below those.
         truth, score = np.zeros(items + k), np.zeros(items + k)
         truth[relevant] = 1
         score[:items] = -1
@@ -33,7 +31,7 @@ def ranking():
     def user_metrics(shown, relevant, items, k):
         labels = [item in relevant for item in shown[:k]]
         hits = sum(labels)
-        # scikit-learn divides by the hits in the list
+        # scikit-learn divides by the number of hits, we by min(k, relevant items)
         ap = average_precision_score(labels, -np.arange(len(labels))) * hits / min(k, len(relevant)) if hits else 0
         return {
             "precision": hits / k,
@@ -97,7 +95,7 @@ def ranking():
 
 
 def classification():
-    """Classification metrics by scikit-learn, calibration error naively; probabilities are single precision."""
+    """Classification metrics by scikit-learn, calibration error computed naively; probabilities are fp32."""
     from sklearn import metrics
 
     def calibration_error(labels, probabilities):
@@ -158,7 +156,7 @@ def classification():
 
 
 def schedules():
-    """Learning rates of the schedules of transformers, as shares of the greatest."""
+    """Learning rates of the schedules of transformers, relative to the peak learning rate."""
     import torch
     from transformers import get_scheduler
 
@@ -191,7 +189,7 @@ def schedules():
 
 
 def adamw():
-    """Weights of torch.optim.AdamW and clipped gradients' norms over some steps, in double precision."""
+    """Weights and gradient norms of torch.optim.AdamW with gradient clipping over a few steps, in double precision."""
     import torch
 
     rows = []

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/trainer_*.json: what transformers' Trainer does with fixed rows and no dropout.
+"""Writes tests/golden/trainer_*.json: losses and weights of transformers' Trainer on fixed rows without dropout.
 
     python3 -m venv build/golden-trainer
     build/golden-trainer/bin/pip install -r scripts/bench/requirements-peers-text.txt
     scripts/fetch_data.py minilm reviews-en
     build/golden-trainer/bin/python scripts/golden/trainer.py finetune   20 steps of MiniLM on product reviews
     build/golden-trainer/bin/python scripts/golden/trainer.py small      200 steps of a BERT of 2 layers
-    build/golden-trainer/bin/python scripts/golden/trainer.py minilm     200 steps of MiniLM, into build/ for a test by hand
+    build/golden-trainer/bin/python scripts/golden/trainer.py minilm     200 steps of MiniLM; written to build/, too large to commit
 
-The 200 steps are of masked language modelling: rate 5e-4, 20 steps of warm-up, weight decay 0.1, two micro-batches a step with
-unequal numbers of masked tokens. They give how far each parameter has moved, and a tolerance for that, from how far three engines
-differ: MKL as it chooses, MKL by its code for any processor, and double precision.
+The 200 steps are masked language modelling with learning rate 5e-4, 20 warm-up steps, weight decay 0.1 and two micro-batches per
+step with different numbers of masked tokens. For each parameter the file has the distance from its initial value after some
+steps, and a tolerance: a multiple of the largest difference between MKL, MKL in compatible mode, and double precision.
 """
 
 import argparse
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 MINILM = ROOT / "data" / "minilm"
 STEPS, MICRO_BATCH, ACCUMULATION = 200, 4, 2
-LOOKS = (50, 100, 200)  # steps after which the parameters are looked at
+LOOKS = (50, 100, 200)  # steps after which the parameters are compared
 ENGINES = {"mkl": {}, "mkl-any": {"MKL_CBWR": "COMPATIBLE"}, "double": {}}
 MARGIN = 4
 transformers.logging.set_verbosity_error()
@@ -42,8 +42,8 @@ def numbers(values) -> list[float]:
 
 
 def reviews() -> list[tuple[int, int, str]]:
-    """2,880 product reviews that have a sentiment: place among all, label, text. Of each label the first 8 of 10 by the
-    SHA-256 of the text, all in the order of the SHA-256 of "order" and the text."""
+    """The 2,880 training reviews of configs/reviews-en-tokenize.yaml as (index, label, text): for each label the first 80%
+    in the order of the text's SHA-256, then all sorted by the SHA-256 of "order" + text."""
     lines = (ROOT / "data/reviews-en/amazonReviewSnippets_GroundTruth.txt").read_text("utf-8").splitlines()
     scored = [(float(line.split("\t")[1]), " ".join(line.split("\t")[2].split())) for line in lines]
     usable = [(place, int(score > 0), text) for place, (score, text) in enumerate(scored) if score != 0]
@@ -70,7 +70,7 @@ def tokenized(texts: list[str], tokenizer: Path) -> list[list[int]]:
 
 
 def padded(rows: list[dict]) -> dict[str, torch.Tensor]:
-    """A batch; labels of one number a row or one a token."""
+    """Collates rows into a batch. Labels are one number per row or one per token."""
     longest = max(len(row["ids"]) for row in rows)
 
     def filled(lists: list[list[int]], value: int) -> torch.Tensor:
@@ -85,7 +85,7 @@ def padded(rows: list[dict]) -> dict[str, torch.Tensor]:
 
 
 class AtSteps(transformers.TrainerCallback):
-    """Calls look(step) after some steps and ends the training after the last of them."""
+    """Calls look(step) after each of `steps` and stops training after the last of them."""
 
     def __init__(self, steps, look):
         self.steps, self.look = steps, look
@@ -98,7 +98,7 @@ class AtSteps(transformers.TrainerCallback):
 
 
 def train(model, rows: list[dict], at: AtSteps, loss=None, **settings) -> list[dict]:
-    """What the Trainer logs of each step. The rows come in their order."""
+    """Trains on the rows in the given order and returns the Trainer's log of each step."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = transformers.TrainingArguments(
             output_dir=folder,
@@ -125,7 +125,7 @@ def train(model, rows: list[dict], at: AtSteps, loss=None, **settings) -> list[d
 
 
 def finetune() -> dict:
-    """Batches of 16 in the order of the rows, the first 20 of 540 steps, the rest as configs/reviews-en-classify.yaml."""
+    """The first 20 of 540 steps with the settings of configs/reviews-en-classify.yaml, in batches of 16 without shuffling."""
     rows = reviews()
     ids = tokenized([text for _, _, text in rows], MINILM / "tokenizer.json")
     torch.manual_seed(42)
@@ -145,14 +145,14 @@ def finetune() -> dict:
     )
     names = {"loss": "losses", "grad_norm": "grad_norms", "learning_rate": "learning_rates"}
     return {
-        "rows": [place for place, _, _ in rows[:320]],  # "sources" of a tokenized file, less 1
+        "rows": [place for place, _, _ in rows[:320]],  # the dataset "sources" of the tokenized file, minus 1
         "start": start,
         **{plural: [float(f"{float(line[name]):.9g}") for line in log] for name, plural in names.items()},
     }
 
 
 def random_bits(seed: int, index: np.ndarray) -> np.ndarray:
-    """As configs/base/random.h."""
+    """random_bits of configs/base/random.h."""
     with np.errstate(over="ignore"):
         x = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + index * np.uint64(0xBF58476D1CE4E5B9)
         x += np.uint64(0x94D049BB133111EB)
@@ -164,7 +164,7 @@ def random_bits(seed: int, index: np.ndarray) -> np.ndarray:
 
 
 def drawn(name: str, parameter: torch.Tensor) -> torch.Tensor:
-    """Start of a parameter by its name: normal of deviation 0.05, around 1 for the weights of a LayerNorm."""
+    """Initial value of a parameter, seeded by its name: normal, standard deviation 0.05, mean 1 for LayerNorm weights."""
     index, seed = np.arange(parameter.numel(), dtype=np.uint64), sum(name.encode())
     radius = ((random_bits(seed, 2 * index) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     angle = (random_bits(seed, 2 * index + np.uint64(1)) >> np.uint64(11)).astype(np.float64) * 2.0**-53
@@ -173,7 +173,7 @@ def drawn(name: str, parameter: torch.Tensor) -> torch.Tensor:
 
 
 def masked_lm_model(kind: str) -> transformers.BertForMaskedLM:
-    """MiniLM with a head that is drawn, or a small model that is."""
+    """MiniLM with a random head, or a small model with random weights."""
     none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     if kind == "minilm":
         model = transformers.BertForMaskedLM.from_pretrained(MINILM, **none)
@@ -189,8 +189,8 @@ def masked_lm_model(kind: str) -> transformers.BertForMaskedLM:
 
 
 def masked_rows(kind: str) -> tuple[list[dict], list[int]]:
-    """256 reviews, about a fifth of their tokens masked, and the order of the steps: the shorter rows of each are its first
-    micro-batch."""
+    """256 reviews with about a fifth of their tokens masked, and the order in which the steps use them. Each step's shorter
+    rows form its first micro-batch."""
     tokenizer = MINILM / "tokenizer.json" if kind == "minilm" else GOLDEN / "text" / "tokenizer.json"
     mask = Tokenizer.from_file(str(tokenizer)).token_to_id("[MASK]")
     random, rows = np.random.default_rng(1), []
@@ -206,13 +206,13 @@ def masked_rows(kind: str) -> tuple[list[dict], list[int]]:
 
 
 def mean_of_the_step(outputs, labels, num_items_in_batch):
-    """BertForMaskedLM's own loss is the mean of a micro-batch, whatever the others hold."""
+    """Mean over all masked tokens of the step. (BertForMaskedLM's own loss is the mean over one micro-batch.)"""
     logits = outputs.logits.flatten(0, 1)
     return torch.nn.functional.cross_entropy(logits, labels.flatten(), reduction="sum") / num_items_in_batch
 
 
 def run(kind: str, engine: str) -> dict:
-    """Losses, and by parameter the norm of its way from the start after each of LOOKS."""
+    """Losses, and for each parameter its distance from the initial value after each of LOOKS."""
     torch.set_num_threads(2 if engine == "mkl-any" else 1)
     rows, order = masked_rows(kind)
     model = masked_lm_model(kind)
@@ -250,10 +250,10 @@ def masked_lm(kind: str) -> dict:
     moved = {engine: np.array([each["moved"][name] for name in names]) for engine, each in found.items()}
     apart = np.max([np.abs(each - moved["mkl"]) for each in moved.values()], axis=0)
     common = np.quantile(apart / moved["mkl"], 0.9)
-    # The keys' biases have no gradient but rounding: what they may differ by is all of their way.
+    # The gradient of the key biases is zero up to rounding, so their tolerance may be as large as the distance itself.
     tolerances = MARGIN * np.maximum(apart, common * moved["mkl"])
     print(
-        f"nine of ten ways differ by less than {common:.1e} between engines, the tolerance is {MARGIN} times that at least"
+        f"90% of the distances differ by less than {common:.1e} between engines; the tolerance is at least {MARGIN} times that"
     )
     for name, mine in zip(names, tolerances / moved["mkl"]):
         if mine.max() > MARGIN * common:
@@ -280,7 +280,7 @@ def masked_lm(kind: str) -> dict:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=["finetune", "small", "minilm"])
-    parser.add_argument("--engine", choices=ENGINES, help="print the figures of this engine alone")
+    parser.add_argument("--engine", choices=ENGINES, help="compute with this engine only and print the result")
     words = parser.parse_args()
     if words.engine:
         print(json.dumps(run(words.name, words.engine)))

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/text/: what Hugging Face's tokenizers makes of texts. tests/datasets/text_*_test.cpp read it.
+"""Writes tests/golden/text/: reference encodings by Hugging Face's tokenizers, for tests/datasets/text_*_test.cpp.
 
     python3 -m venv build/golden && build/golden/bin/pip install tokenizers==0.23.3
     scripts/fetch_data.py minilm reviews-en reviews-zh
     build/golden/bin/python scripts/golden/wordpiece.py
 
-    vocab.txt, tokenizer.json   a vocabulary of 3,000 pieces that the reference's trainer finds in both review corpora
-    cases.json                  texts with their ids, offsets and so on, for many variants of tokenizer.json
-    trainer.json                what the reference's trainer makes of words that are never equally frequent
-    digests.json                SHA-256 over the encodings of what is too much to commit; the tests make the same texts
+    vocab.txt, tokenizer.json   a vocabulary of 3,000 pieces, trained by the reference on both review corpora
+    cases.json                  texts with ids, offsets, type ids and masks, for many variants of tokenizer.json
+    trainer.json                vocabularies that the reference trains on words with distinct counts
+    digests.json                SHA-256 of encodings too large to commit; the tests generate the same texts
 
-A digest is over blocks of 1,000 rows: the SHA-256 of the blocks' hexadecimal SHA-256, one behind the other. A row is its
-number of tokens, ids, offsets (begin, end), each 4 bytes little endian, then type ids and special tokens mask, a byte each.
+A digest is the SHA-256 of the concatenated hexadecimal SHA-256 digests of blocks of 1,000 rows. A row is its number of
+tokens, ids and offsets (begin, end), 4 bytes each, little endian, then type ids and special tokens mask, 1 byte each.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ GOLDEN = ROOT / "tests" / "golden" / "text"
 MASK = (1 << 64) - 1
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
-# Characters with which something happens: marks out of order, marks that stay, decompositions, case, controls, spaces.
+# Characters that a normalizer or pre-tokenizer treats specially: combining marks, decompositions, case, controls, spaces.
 ODD = [0x300, 0x301, 0x316, 0x1D15E, 0x1D15F, 0x1D164, 0x1D165, 0x1D16D, 0x1D172, 0x302E, 0x8D4, 0x8DA, 0x344, 0x340]
 ODD += [0xF73, 0xF75, 0xF81, 0x1B44, 0x16FF0, 0x130, 0x131, 0x1E9E, 0xDF, 0x3A3, 0x3C2, 0x4E2D, 0xF900, 0x2F800, 0xAC00]
 ODD += [0xAC01, 0xD7A3, 0x200D, 0xAD, 0xFFFD, 0xFE0F, 0x1F600, 0x85, 0xB, 0x1C, 0xA0, 0x3000, 0x2028, 0x37E, 0x1FEF]
@@ -35,7 +35,7 @@ ODD += [0x378, 0xE01EF, 0x903, 0x93A, 0x93C, 0x94D, 0x5B, 0x5D, 0xC9, 0xE9]
 
 
 class Random:
-    """SplitMix64, as tests/datasets/text_support.h has it."""
+    """SplitMix64, the same as in tests/datasets/text_support.h."""
 
     def __init__(self, seed: int):
         self.state = seed
@@ -49,7 +49,7 @@ class Random:
 
 
 def random_text(random: Random, broken: bool) -> bytes:
-    """Up to 23 characters; if `broken`, one in eight is a byte of any value instead."""
+    """Up to 23 random characters; if `broken`, one in eight is replaced by a random byte."""
     text = b""
     for _ in range(random.below(24)):
         kind = random.below(8)
@@ -72,14 +72,14 @@ def random_text(random: Random, broken: bool) -> bytes:
 
 
 def sweep_texts():
-    """Every code point but the surrogates between letters, under marks and behind a note that keeps its marks."""
+    """Every code point except surrogates: between letters, followed by marks, and after a note that keeps its marks."""
     for block in range(0, 0x110000, 64):
         if not 0xD800 <= block < 0xE000:
             yield " ".join(f"a{chr(c)}b{chr(c)} é{chr(c)}́{chr(c)}\U0001d165{chr(c)}̖" for c in range(block, block + 64))
 
 
 def lines(data: bytes, field: int | None) -> list[bytes]:
-    """The lines of a file, or of each line the field between tabs, where there are so many."""
+    """The lines of a file; with `field`, that tab-separated field of each line that has it."""
     rows = data.split(b"\n")
     return rows if field is None else [row.split(b"\t")[field] for row in rows if row.count(b"\t") >= field]
 
@@ -96,7 +96,7 @@ def chinese() -> list[bytes]:
 
 
 def mixed(en: list[bytes], zh: list[bytes]) -> list[bytes]:
-    """20 MB of lines: English, Chinese and odd characters, some broken."""
+    """20 MB of lines with English, Chinese and special characters, some of them invalid UTF-8."""
     random, size, texts = Random(20), 0, []
     while size < 20_000_000:
         first, second = en[random.below(len(en))], zh[random.below(len(zh))]
@@ -129,7 +129,7 @@ def encode_all(tokenizer: Tokenizer, texts, pairs=None, special=True):
 
 
 def patched(base: dict, patch: dict) -> dict:
-    """RFC 7396."""
+    """JSON merge patch (RFC 7396)."""
     made = dict(base)
     for key, value in patch.items():
         if value is None and key in ("type",):
@@ -307,7 +307,7 @@ def cases(base: dict) -> list[dict]:
                     "decoded": tokenizer.decode(encoding.ids, False),
                     "without_special": tokenizer.decode(encoding.ids, True),
                 }
-            except Exception as error:  # noqa: BLE001 - its only class; for truncations that leave nothing
+            except Exception as error:  # noqa: BLE001 - the only class that tokenizers raises, here for truncation to no tokens
                 case["error"] = str(error)
             tokenizer.no_truncation()
             rows.append(case)
@@ -347,8 +347,8 @@ def digests(base: dict) -> dict:
 
 
 def trainer() -> dict:
-    """Equally frequent pairs fall by their ids, and those as the reference's hash tables lie. So of each case the largest
-    size counts at which nothing changes when the letters change their places."""
+    """The reference breaks ties between equally frequent pairs by ids that depend on hash table order. Each case therefore
+    uses the largest vocabulary size at which permuting the letters does not change the result."""
     random, words = Random(9), {}
     letters = "abcdefgh"
     while len(words) < 150:
@@ -385,7 +385,7 @@ def trainer() -> dict:
 def main() -> None:
     GOLDEN.mkdir(parents=True, exist_ok=True)
     vocab = GOLDEN / "vocab.txt"
-    if not vocab.exists():  # ties in the trainer fall as its hash tables lie, so a second run may find other pieces
+    if not vocab.exists():  # the trainer's ties depend on hash table order, so a second run may find other pieces
         found = make_vocabulary()
         vocab.write_text("".join(f"{token}\n" for token in sorted(found, key=found.get)), encoding="utf-8")
     vocabulary = {token: i for i, token in enumerate(vocab.read_text(encoding="utf-8").split("\n")[:-1])}

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Makes a BERT of random weights, a Hugging Face folder, with PyTorch alone: bert_folder.py FOLDER [--small] [--texts FILE]
+"""Writes a BERT with random weights as a Hugging Face folder; needs only PyTorch: bert_folder.py FOLDER [--small] [--texts FILE]
 
-Its vocabulary: characters, and the most frequent words of FILE. By default the size of MiniLM, 6 layers of 384. The same
-arguments make the same weights.
+The vocabulary is characters and the most frequent words of FILE. The default size is that of MiniLM: 6 layers, hidden size
+384. The weights are a function of the arguments.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def write_safetensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for tensor in tensors.values():
-            file.write(ctypes.string_at(tensor.data_ptr(), 4 * tensor.numel()))  # numpy may be missing
+            file.write(ctypes.string_at(tensor.data_ptr(), 4 * tensor.numel()))  # without numpy, which may be missing
 
 
 def write_folder(folder: Path, texts: str, labels: list[str], small: bool = False, regression: bool = False) -> None:
@@ -109,8 +109,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--texts", type=Path)
-    parser.add_argument("--small", action="store_true", help="2 layers of 24")
-    parser.add_argument("--regression", action="store_true", help="numbers, not classes: logits as they are")
+    parser.add_argument("--small", action="store_true", help="2 layers, hidden size 24")
+    parser.add_argument(
+        "--regression", action="store_true", help="a regression head, whose logits are returned unchanged"
+    )
     arguments = parser.parse_args()
     texts = arguments.texts.read_text(encoding="utf-8", errors="replace") if arguments.texts else "good bad very not"
     labels = [f"n{i}" for i in range(8)] if arguments.regression else ["negative", "positive"]

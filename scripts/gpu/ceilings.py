@@ -1,4 +1,4 @@
-"""What this machine's memory and products of matrices reach, by PyTorch: one line of JSON. ceilings.py DEVICE [--quick]"""
+"""Measures memory bandwidth and matrix product throughput with PyTorch; prints one line of JSON: ceilings.py DEVICE [--quick]"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 def best_seconds(work, device: str, tries: int) -> float:
-    """Of the shortest of some tries, after two that warm up."""
+    """Shortest of `tries` runs, after two warm-up runs."""
     best = float("inf")
     for i in range(tries + 2):
         if device == "cuda":
@@ -71,7 +71,7 @@ def main() -> None:
     for part, size in ((copies, 2048 if large else 64), (products, 8192 if large else 512)):
         try:
             found |= part(device, size, tries)
-        except RuntimeError as error:  # the other is worth knowing
+        except RuntimeError as error:  # still measure the others
             faults.append(f"{part.__name__}: {str(error).splitlines()[0]}")
     print(json.dumps({"found": found, "faults": faults}))
 

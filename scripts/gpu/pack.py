@@ -1,4 +1,4 @@
-"""Everything that the target needs, in one file: programs, modules, their libraries but libtorch's and CUDA's, scripts, data."""
+"""Packs programs, GPU modules, scripts, data and libraries (except libtorch and CUDA) into one archive for the target machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FILES = [
 
 
 def newest_symbol(files: list[Path], name: str) -> str:
-    """The newest version of a library's symbols that files ask for: of GLIBC, "2.36"."""
+    """The newest symbol version that the files require of a library, such as "2.36" for GLIBC."""
     versions = {
         found for file in files for found in re.findall(rb"\b%s_([0-9.]+)\0" % name.encode(), file.read_bytes())
     }
@@ -35,7 +35,7 @@ def newest_symbol(files: list[Path], name: str) -> str:
 
 
 def fill(folder: Path, build: Path) -> list[str]:
-    """Fills the folder, and returns what it should hold and does not."""
+    """Fills the folder. Returns the names of files that were not found."""
     cmake = next(
         (
             path
@@ -56,7 +56,7 @@ def fill(folder: Path, build: Path) -> list[str]:
             shutil.copy2(source, to)
         else:
             missing.append(name)
-    # what installing does not strip: libraries that come with others
+    # --strip above does not strip the bundled third-party libraries
     libraries = sorted(path for path in (folder / "lib").iterdir() if not path.is_symlink())
     subprocess.run(["strip", "--strip-unneeded", *map(str, libraries)], check=False)
     programs = sorted((folder / "bin").iterdir())
@@ -94,7 +94,7 @@ def largest(folder: Path) -> str:
 def check_size(size: int, folder: Path, most: int = MOST_BYTES) -> None:
     if size > most:
         sys.exit(
-            f"gpu_check: the pack has {size / (1 << 20):.1f} MiB, at most {most >> 20} may travel; largest before compression: {largest(folder)}"
+            f"gpu_check: the archive has {size / (1 << 20):.1f} MiB, at most {most >> 20} are allowed; largest files before compression: {largest(folder)}"
         )
 
 
@@ -110,7 +110,7 @@ def pack(file: Path, build: Path, as_folder: bool) -> int:
             compress(folder, file)
             size = file.stat().st_size
             check_size(size, folder)
-            print(f"{file}: {size / (1 << 20):.1f} MiB; largest before compression: {largest(folder)}")
+            print(f"{file}: {size / (1 << 20):.1f} MiB; largest files before compression: {largest(folder)}")
     for name in missing:
-        print(f"gpu_check: {name} is missing: the checks that need it will fail", file=sys.stderr)
+        print(f"gpu_check: {name} is missing; checks that need it will fail", file=sys.stderr)
     return 1 if missing else 0

@@ -1,4 +1,4 @@
-"""Runs the checks one after the other, each on its own clock, and keeps what they say."""
+"""Runs the checks in order, each with its own time limit, and saves their results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def one_check(session: Session, step: Step, seconds: float) -> dict:
         status, reason = "failed", str(error)
     except Missing as error:
         status, reason = "skipped", str(error)
-    except Exception as error:  # noqa: BLE001 — a fault of the check itself must not end the others
+    except Exception as error:  # noqa: BLE001 — a bug in one check must not stop the others
         status, reason = "failed", f"{type(error).__name__}: {error}"
         with session.log.open("a") as log:
             traceback.print_exc(file=log)
@@ -58,7 +58,7 @@ def interrupted(number: int, _frame: object) -> None:
 
 
 def all_checks(session: Session, chosen: list[Step], end: float, results: dict) -> None:
-    """Fills results, which are written after each check."""
+    """Appends each check's outcome to `results`, which is written to disk after every check."""
     for step in chosen:
         left = end - time.monotonic()
         seconds = max(min(step.seconds * session.patience, left), 0)
@@ -77,11 +77,11 @@ def all_checks(session: Session, chosen: list[Step], end: float, results: dict) 
         if check["status"] == "failed":
             print(log_end(session.out, step.name), flush=True)
             if not session.cpu:
-                print(command_output("nvidia-smi", seconds=10), flush=True)  # is the GPU still there?
+                print(command_output("nvidia-smi", seconds=10), flush=True)  # shows whether the GPU is still reachable
 
 
 def keep(out: Path, results: dict) -> str:
-    """The results as files; of the logs one that is easily carried, too. Returns the table."""
+    """Writes results.json, table.txt and an archive of the logs. Returns the table."""
     write_results(out, results)
     text = table(results)
     (out / "table.txt").write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a check works with: programs that end in time, what they said, and the two ways not to pass."""
+"""Session: what a check uses to run programs under its time limit. Failed and Missing end a check."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from target import Target
 
 
 class Failed(Exception):
-    """Why a check failed, in one line."""
+    """The check failed; the message is the reason in one line."""
 
 
 class Missing(Exception):
-    """Why a check cannot be done here."""
+    """The check cannot run on this machine and is skipped; the message is the reason."""
 
 
-# What says most in the output of a program that failed, best first: its own words, an exception, anything that sounds like one.
+# Patterns for the most informative line of a failed program's output, best first: our error line, an exception, anything similar.
 TELLING = [
     re.compile(r"^(sartor-\w+|compare_devices): "),
     re.compile(r"^(?!subprocess\.)[\w.]*(Error|Exception): "),
@@ -43,7 +43,7 @@ def telling_line(output: str) -> str:
 
 
 def end_group(process: subprocess.Popen) -> None:
-    """Ends a program and all that it started. One that a driver holds does not end: it is left behind."""
+    """Kills a program and its children. Gives up after 5 seconds on a process that hangs in a driver call."""
     with contextlib.suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -51,7 +51,7 @@ def end_group(process: subprocess.Popen) -> None:
 
 
 class Session:
-    """What a check works with: the unpacked files, a folder of its own, and programs that cannot outlive it."""
+    """Gives a check the unpacked files, a scratch folder of its own, and programs that are killed at its time limit."""
 
     def __init__(self, root: Path, out: Path, scratch: Path, target: Target, arguments: argparse.Namespace):
         self.root, self.out, self.scratch, self.target = root, out, scratch, target
@@ -63,12 +63,12 @@ class Session:
 
     @property
     def device(self) -> str:
-        """Of tasks that libtorch computes."""
+        """Device for tasks that use libtorch."""
         return "cpu" if self.cpu else "cuda"
 
     @property
     def kernel_device(self) -> str:
-        """Of tasks that our kernels compute: a launcher may simulate them."""
+        """Device for tasks that use only our kernels, which a launcher may simulate."""
         return "cpu" if self.cpu and not self.launcher else "cuda"
 
     def begin(self, name: str, seconds: float) -> None:
@@ -80,7 +80,7 @@ class Session:
         self.end = time.monotonic() + seconds
 
     def program(self, name: str) -> str:
-        """A build tree and a pack have them in the same place below their roots."""
+        """Path of a program, in the unpacked archive or in a build tree."""
         for folder in (self.root, self.root / "build" / "release"):
             if (folder / "bin" / name).exists():
                 return str(folder / "bin" / name)
@@ -93,7 +93,7 @@ class Session:
         return path
 
     def run(self, *words: object, accept: tuple[int, ...] = (0,), **environment: str) -> str:
-        """Output of a program, which must end in time and with one of these statuses."""
+        """Output of a program. Raises Failed if it exceeds the time limit or exits with a status not in `accept`."""
         command = [str(word) for word in words]
         begin = self.say(f"\n$ {shlex.join(command)}\n")
         start = time.monotonic()
@@ -110,7 +110,7 @@ class Session:
         raise Failed(f"{name}: {ended}: {telling_line(output)}")
 
     def status_of(self, command: list[str], environment: dict[str, str]) -> int | None:
-        """None: it was out of time."""
+        """Exit status, or None if the program was killed at the time limit."""
         with self.log.open("ab") as log:
             try:
                 process = subprocess.Popen(
@@ -132,7 +132,7 @@ class Session:
                 end_group(process)
 
     def say(self, text: str) -> int:
-        """Appends to the log, and returns its size."""
+        """Appends to the log. Returns the size of the log."""
         with self.log.open("ab") as log:
             log.write(text.encode())
             return log.tell()
@@ -141,7 +141,7 @@ class Session:
         return self.run(sys.executable, self.root / "scripts" / "gpu" / script, *words)
 
     def task(self, program: str, config: Path | str, launched: bool = False, **settings: object) -> str:
-        """Runs a task; a setting model__path is the field model.path."""
+        """Runs a task and returns its output. Keyword model__path sets the field model.path."""
         changes = [word for name, value in settings.items() for word in ("--set", f"{name.replace('__', '.')}={value}")]
         before = self.launcher if launched and settings.get("device") == "cuda" else []
         return self.run(*before, self.program(program), "--config", config, "--overwrite", *changes)

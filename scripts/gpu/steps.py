@@ -1,4 +1,4 @@
-"""The checks, in the order in which they run. A check raises Failed or Missing, and leaves its figures with the session."""
+"""The checks, in the order in which they run. A check stores its results in session.figures and raises Failed or Missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from session import Failed, Missing, Session
 
 GPU_TESTS = "*gpu*:*Gpu*"
-# Each kernel once, in seconds, where every access is watched.
+# A fast selection that runs each kernel once, for compute-sanitizer and simulators.
 SMALL_TESTS = (
     "DeviceBuffer.gpu:*Topk*gpu_1x1x1_k1:*Topk*gpu_7x33x17_k4:*Topk*gpu_15x31x401_k7:*Topk*CosinesOfFourUsers*gpu"
     ":*Als*gpu*:-*Large*:*9001*:*20011*:*530x8200*"
@@ -26,20 +26,20 @@ SMALL_TESTS = (
 @dataclass
 class Step:
     name: str
-    seconds: float  # at most
+    seconds: float  # time limit
     check: Callable[[Session], None]
 
 
 def close(found: float, expected: float, relative: float, absolute: float) -> bool:
-    """False for what is not finite."""
+    """|found - expected| <= absolute + relative |expected|. False for NaN."""
     return abs(found - expected) <= absolute + relative * abs(expected)
 
 
-# ---- what is there ----
+# ---- environment ----
 
 
 def libraries(session: Session) -> None:
-    """Every program and module finds its libraries, and starts."""
+    """All programs and modules find their libraries; the programs start."""
     files = [Path(session.program("sartor-train")), Path(session.program("sartor-infer"))]
     modules = sorted((files[0].parents[1] / "lib").glob("libsartor_*.so"))
     if len(modules) != 2:
@@ -70,13 +70,13 @@ def ceilings(session: Session) -> None:
 
 
 def skip_reason(output: str) -> str:
-    """Of the first test that was skipped: it is on the line after its place in the source."""
+    """Reason of the first skipped test, which GoogleTest prints on the line after its source location."""
     found = re.search(r"^\S+:\d+: Skipped\n(.*)", output, re.MULTILINE)
     return found[1] if found else ""
 
 
 def run_tests(session: Session, program: str, chosen: str, launched: bool) -> None:
-    """Some must pass, and on a GPU none may be skipped."""
+    """Runs tests. Fails if none passes or, on a GPU, if any is skipped."""
     before = session.launcher if launched else []
     try:
         session.run(*before, session.program(program), f"--gtest_filter={chosen}", "--gtest_brief=0")
@@ -85,7 +85,7 @@ def run_tests(session: Session, program: str, chosen: str, launched: bool) -> No
         for name, mark in (("passed", "       OK "), ("failed", "  FAILED  "), ("skipped", "  SKIPPED ")):
             names = list(dict.fromkeys(re.findall(rf"^\[{mark}\] (\S+?)(?:,| \()", output, re.MULTILINE)))
             session.figures[name] = len(names)
-            if name == "failed" and names:  # the first may have broken the others
+            if name == "failed" and names:  # later failures may be consequences of the first
                 session.figures["first to fail"] = " ".join(names[:5])
     passed, skipped = session.figures["passed"], session.figures["skipped"]
     if passed == 0 or (skipped and not session.cpu):
@@ -100,7 +100,7 @@ def kernel_tests(session: Session) -> None:
     except Failed as error:
         if session.cpu:
             raise
-        # once more, so that the log names the kernel whose fault it is
+        # Run again with synchronous launches, so that the log names the kernel at fault.
         try:
             session.run(
                 session.program("cuda_tests"),
@@ -124,14 +124,14 @@ def find_sanitizer() -> str:
     places = [path for folder in ("bin", name) for path in sorted(Path("/usr/local").glob(f"cuda*/{folder}/{name}"))]
     found = shutil.which(name) or next(map(str, places), "")
     if not found:
-        raise Missing("this machine has no compute-sanitizer")
+        raise Missing("compute-sanitizer is not installed on this machine")
     return found
 
 
 def sanitizer(session: Session) -> None:
     command = [find_sanitizer(), "--error-exitcode", 99, "--print-limit", 20]
     if session.cpu:
-        raise Missing("a rehearsal has no GPU that it could watch")
+        raise Missing("a rehearsal has no GPU for compute-sanitizer to check")
     faults = []
     for tool in ("memcheck", "racecheck", "initcheck", "synccheck"):
         try:
@@ -141,7 +141,7 @@ def sanitizer(session: Session) -> None:
             session.figures[tool] = "faults"
             faults.append(f"{tool}: {error}")
             if "Device not supported" in session.log.read_text(errors="replace"):
-                raise Missing("compute-sanitizer refuses this device") from error
+                raise Missing("compute-sanitizer does not support this device") from error
     if faults:
         raise Failed("; ".join(faults))
 
@@ -150,7 +150,7 @@ def sanitizer(session: Session) -> None:
 
 
 def factors(session: Session) -> None:
-    """A small model, factor by factor."""
+    """Compares all factors of a small model between the GPU and the CPU."""
     session.data("ml-100k")
     build = Path(session.program("sartor-train")).parents[1]
     script = session.root / "tests" / "integration" / "compare_devices.py"
@@ -161,11 +161,11 @@ def factors(session: Session) -> None:
 
 
 def said_device(session: Session, output: str, device: str) -> None:
-    """A task says what it runs on: a fall to the CPU is no success."""
+    """Fails if the task's log names no GPU although one was requested."""
     if device == "cpu" or session.launcher:
         return
     if not re.search(r"device: .*sm_\d", output):
-        raise Failed("device: cuda was asked for, but the log names no GPU")
+        raise Failed("device: cuda was requested, but the log names no GPU")
 
 
 def metrics_of(folder: Path) -> list[dict]:
@@ -173,7 +173,7 @@ def metrics_of(folder: Path) -> list[dict]:
 
 
 def factors_whole(session: Session) -> None:
-    """The published config: held-out error and seconds."""
+    """Trains configs/ml-100k-als.yaml on both devices and compares test metrics and seconds per epoch."""
     session.data("ml-100k")
     configs = session.root / "configs"
     prepared = session.work / "u1.h5"
@@ -198,7 +198,7 @@ def factors_whole(session: Session) -> None:
         test[name] = json.loads((folder / "results.json").read_text())["test"]
         seconds = sorted(line["seconds"] for line in metrics_of(folder) if "seconds" in line)
         if seconds:
-            session.figures[f"{name}: ms an epoch, median"] = 1000 * seconds[len(seconds) // 2]
+            session.figures[f"{name}: ms per epoch, median"] = 1000 * seconds[len(seconds) // 2]
     for metric in ("rmse", "recall@10", "ndcg@10"):
         ours, theirs = test["GPU"][metric], test["CPU"][metric]
         session.figures[f"{metric} on GPU and CPU"] = f"{ours:.5f} {theirs:.5f}"
@@ -212,11 +212,11 @@ def table_of(path: Path) -> list[dict[str, str]]:
 
 
 def neighbours(session: Session) -> None:
-    """The same model's nearest films."""
+    """Compares the nearest films of one model between the GPU and the CPU."""
     session.data("ml-100k")
     model = session.scratch / "factors_whole" / "CPU"
     if not (model / "results.json").exists():
-        raise Failed("there is no model: the check factors_whole did not make one")
+        raise Failed("no model found; the check factors_whole must run first")
     config = session.root / "configs" / "ml-100k-similar.yaml"
     found = {}
     for name, device in (("CPU", "cpu"), ("GPU", session.kernel_device)):
@@ -229,9 +229,9 @@ def neighbours(session: Session) -> None:
         raise Failed(f"{len(ours)} rows on the GPU, {len(theirs)} on the CPU")
     number = next(name for name in ours[0] if name in ("score", "similarity", "cosine"))
     largest = max(abs(float(a[number]) - float(b[number])) for a, b in zip(ours, theirs))
-    session.figures |= {"rows": len(ours), "largest difference of a score": largest}
+    session.figures |= {"rows": len(ours), "largest score difference": largest}
     others = [{**a, number: ""} != {**b, number: ""} for a, b in zip(ours, theirs)]
-    session.figures["rows with another film, by ties"] = sum(others)
+    session.figures["rows with a different film (ties)"] = sum(others)
     if not largest < 1e-4:
         raise Failed(f"scores differ by {largest:.2e}")
 
@@ -267,7 +267,7 @@ def largest_difference(a: list[list[float]], b: list[list[float]]) -> float:
 
 
 def logits(session: Session) -> None:
-    """Rows of a BERT's logits: fp32 on the CPU and the GPU, twice there, and bf16."""
+    """Compares a BERT's logits: fp32 on the CPU, fp32 twice on the GPU, bf16 on the GPU."""
     model = bert_folder(session, "--regression")
     config = session.work / "logits.yaml"
     config.write_text(
@@ -299,11 +299,11 @@ def logits(session: Session) -> None:
     differences = {name: largest_difference(rows, values["CPU"]) for name, rows in values.items() if name != "CPU"}
     session.figures |= {"rows": len(values["CPU"]), "largest logit": spread}
     session.figures |= {f"{name}: largest difference": difference for name, difference in differences.items()}
-    session.figures["twice on the GPU the same bytes"] = files["GPU"] == files["GPU again"]
+    session.figures["same bytes in both GPU runs"] = files["GPU"] == files["GPU again"]
     for name, difference in differences.items():
         most = (0.1 if "bf16" in name else 1e-3) * spread
         if not difference <= most:
-            raise Failed(f"{name}: logits differ from the CPU's by {difference:.2e}, at most {most:.2e} was expected")
+            raise Failed(f"{name}: logits differ from the CPU's by {difference:.2e}, expected at most {most:.2e}")
 
 
 def losses(folder: Path) -> list[float]:
@@ -311,13 +311,13 @@ def losses(folder: Path) -> list[float]:
 
 
 def figure(folder: Path, name: str) -> float:
-    """Median of what the lines of metrics say."""
+    """Median of a training metric over the lines of metrics.jsonl."""
     values = sorted(line["train"][name] for line in metrics_of(folder) if line.get("train", {}).get(name) is not None)
     return values[len(values) // 2] if values else math.nan
 
 
 def training(session: Session) -> None:
-    """20 steps: fp32 without dropout on the CPU and twice on the GPU; bf16 with dropout."""
+    """Compares 20 training steps: fp32 without dropout on the CPU and twice on the GPU; bf16 with dropout on the GPU."""
     model = bert_folder(session)
     data = session.work / "texts.h5"
     configs = session.root / "configs"
@@ -366,19 +366,19 @@ def training(session: Session) -> None:
             if math.isfinite(value):
                 session.figures[f"{name}: {metric}"] = value
         if len(found[name]) != 20 or not all(math.isfinite(loss) for loss in found[name]):
-            raise Failed(f"{name}: {len(found[name])} losses, expected 20 that are finite: {found[name][-3:]}")
+            raise Failed(f"{name}: {len(found[name])} losses, expected 20 finite ones; the last are {found[name][-3:]}")
     differences = [abs(a - b) for a, b in zip(found["GPU"], found["CPU"])]
     session.figures |= {
-        "loss of step 1 and 20 on the CPU": f"{found['CPU'][0]:.6f} {found['CPU'][-1]:.6f}",
-        "loss on the GPU, difference at step 1": differences[0],
-        "largest difference of 20": max(differences),
-        "twice on the GPU the same losses": found["GPU"] == found["GPU again"],
-        "twice on the GPU the same weights": weights["GPU"] == weights["GPU again"],
+        "loss at steps 1 and 20 on the CPU": f"{found['CPU'][0]:.6f} {found['CPU'][-1]:.6f}",
+        "loss difference GPU - CPU at step 1": differences[0],
+        "largest loss difference in 20 steps": max(differences),
+        "same losses in both GPU runs": found["GPU"] == found["GPU again"],
+        "same weights in both GPU runs": weights["GPU"] == weights["GPU again"],
     }
     if not close(found["GPU"][0], found["CPU"][0], 1e-4, 1e-5):
         raise Failed(f"the first loss is {found['GPU'][0]} on the GPU, {found['CPU'][0]} on the CPU")
     if not max(differences) < 0.02:
-        raise Failed(f"losses drift apart by {max(differences):.3g} in 20 steps")
+        raise Failed(f"losses differ by up to {max(differences):.3g} within 20 steps, expected less than 0.02")
 
 
 STEPS = [
@@ -391,5 +391,5 @@ STEPS = [
     Step("neighbours", 15, neighbours),
     Step("logits", 60, logits),
     Step("training", 80, training),
-    Step("sanitizer", 60, sanitizer),  # last: it is the slowest, and says least where all else passed
+    Step("sanitizer", 60, sanitizer),  # last: the slowest, and the least informative if all others passed
 ]

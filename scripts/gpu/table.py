@@ -1,4 +1,4 @@
-"""Results as a table for a terminal, and as the page docs/gpu.md."""
+"""Formats results as a table for the terminal and as the page docs/gpu.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 def read_results(path: Path) -> dict:
     results = json.loads(path.read_text(encoding="utf-8"))
     if results.get("format") != 1:
-        raise SystemExit(f"{path}: format {results.get('format')}, expected 1: not the results of gpu_check.sh")
+        raise SystemExit(f"{path}: format is {results.get('format')}, expected 1; not a results.json of gpu_check.sh")
     return results
 
 
@@ -37,7 +37,7 @@ def table(results: dict) -> str:
     lines = [f"{name + ':':14}{value}" for name, value in results["facts"].items()]
     lines += [f"WARNING: {warning}" for warning in results["warnings"]]
     width = max([len(check["name"]) for check in results["checks"]], default=5)
-    lines.append(f"\n{'check':{width}}  status      s  what was found")
+    lines.append(f"\n{'check':{width}}  status      s  findings")
     for check in results["checks"]:
         first, *rest = figures(check) or [""]
         lines.append(f"{check['name']:{width}}  {check['status']:7}  {check['seconds']:5.1f}  {first}")
@@ -50,13 +50,13 @@ def cell(text: str) -> str:
 
 
 def report(results: dict) -> str:
-    """Markdown."""
+    """The results as Markdown."""
     rehearsal = " (a rehearsal without a GPU)" if results["rehearsal"] else ""
     lines = [
-        f"# On a GPU{rehearsal}",
+        f"# GPU check{rehearsal}",
         "",
-        f"What `scripts/gpu_check.sh run` found on {results['started'][:10]}: {total(results)}.",
-        "This page is made by `scripts/gpu_check.sh report`.",
+        f"Results of `scripts/gpu_check.sh run` on {results['started'][:10]}: {total(results)}.",
+        "This page is written by `scripts/gpu_check.sh report`.",
         "",
         "| machine | |",
         "|---|---|",
@@ -64,7 +64,7 @@ def report(results: dict) -> str:
         "",
         *(f"- **Warning**: {warning}" for warning in results["warnings"]),
         *([""] if results["warnings"] else []),
-        "| check | status | seconds | what was found |",
+        "| check | status | seconds | findings |",
         "|---|---|---|---|",
     ]
     for check in results["checks"]:

@@ -1,4 +1,4 @@
-"""The machine that the checks run on: its PyTorch, CUDA libraries, driver and processor, and what is wrong with them."""
+"""Describes the target machine (PyTorch, CUDA libraries, driver, CPU) and warns about what will not work."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TORCH = "2.11"  # the version that the programs are built against
+TORCH = "2.11"  # version that the programs are built against
 CUDA = "13"
-OLDEST_DRIVER = 580  # the first for CUDA 13
-# Set by launchers and batch systems: programs would take themselves for one of several ranks.
+OLDEST_DRIVER = 580  # first driver for CUDA 13
+# Variables of launchers and batch systems, removed so that programs do not run as one of several ranks.
 OTHERS = re.compile(r"^(RANK|WORLD_SIZE|LOCAL_RANK|LOCAL_WORLD_SIZE|MASTER_|TORCHELASTIC_|OMP_|SARTOR_)")
 
 
@@ -24,11 +24,11 @@ OTHERS = re.compile(r"^(RANK|WORLD_SIZE|LOCAL_RANK|LOCAL_WORLD_SIZE|MASTER_|TORC
 class Target:
     facts: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    environment: dict[str, str] = field(default_factory=dict)  # of the programs
+    environment: dict[str, str] = field(default_factory=dict)  # for the programs of the checks
 
 
 def command_output(*words: str, seconds: float = 20) -> str:
-    """Standard output; empty where the command is missing, fails or hangs."""
+    """Standard output of a command; empty if it is missing, fails or hangs."""
     try:
         done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=seconds, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -37,14 +37,14 @@ def command_output(*words: str, seconds: float = 20) -> str:
 
 
 def torch_folder() -> Path | None:
-    """Found without importing it: an import may fail, or take half a minute."""
+    """Folder of PyTorch, found without importing it: an import may fail or take half a minute."""
     spec = importlib.util.find_spec("torch")
     places = list(spec.submodule_search_locations or []) if spec else []
     return Path(places[0]) if places else None
 
 
 def torch_versions(folder: Path) -> tuple[str, str]:
-    """Of PyTorch and of its CUDA ("None" in a build without); empty where version.py says nothing."""
+    """Versions of PyTorch and of its CUDA ("None" in a CPU build); empty if version.py does not contain them."""
     try:
         text = (folder / "version.py").read_text()
     except OSError:
@@ -58,7 +58,7 @@ def torch_versions(folder: Path) -> tuple[str, str]:
 
 
 def library_folders(torch: Path | None) -> list[Path]:
-    """In the order in which they are searched: CUDA libraries come from where PyTorch takes them, if it brings any."""
+    """Library folders in search order. The CUDA libraries bundled with PyTorch, if any, come first."""
     folders = [torch / "lib", *sorted(torch.parent.glob("nvidia/*/lib"))] if torch else []
     toolkits = [Path(os.environ["CUDA_HOME"])] if os.environ.get("CUDA_HOME") else []
     toolkits += [Path("/usr/local/cuda"), *sorted(Path("/usr/local").glob(f"cuda-{CUDA}*"), reverse=True)]
@@ -74,12 +74,12 @@ def number(version: str) -> tuple[int, ...]:
 def glibc_of(pack: dict, facts: dict[str, str]) -> list[str]:
     needed, found = pack.get("glibc", ""), facts["glibc"]
     if needed and found and number(found) < number(needed):
-        return [f"glibc is {found}, the programs need {needed}: they will not start here"]
+        return [f"glibc is {found}, the programs need {needed} and will not start"]
     return []
 
 
 def gpu_of(facts: dict[str, str]) -> list[str]:
-    """Fills in what nvidia-smi says."""
+    """Adds the facts reported by nvidia-smi. Returns warnings."""
     fields = [
         "name",
         "driver_version",
@@ -92,7 +92,7 @@ def gpu_of(facts: dict[str, str]) -> list[str]:
     smi = shutil.which("nvidia-smi") or "/usr/local/nvidia/bin/nvidia-smi"
     line = command_output(smi, f"--query-gpu={','.join(fields)}", "--format=csv,noheader").splitlines()
     if not line:
-        return ["nvidia-smi is missing or does not answer: is there a driver?"]
+        return ["nvidia-smi is missing or does not respond; is a driver installed?"]
     values = [value.strip() for value in line[0].split(",")]
     facts.update(zip(["GPU", "driver", "GPU memory", "SM clock", "memory clock", "power limit", "ECC"], values))
     facts["GPUs"] = str(len(line))
@@ -106,7 +106,7 @@ def gpu_of(facts: dict[str, str]) -> list[str]:
 def torch_of(folder: Path | None, facts: dict[str, str]) -> list[str]:
     if folder is None:
         return [
-            f"{sys.executable} has no PyTorch: name one that has with PYTHON=; no program can start without libtorch"
+            f"{sys.executable} has no PyTorch, and no program starts without libtorch; set PYTHON to a Python with PyTorch"
         ]
     version, cuda = torch_versions(folder)
     facts["PyTorch"] = f"{version}, CUDA {cuda}, {folder}"
@@ -129,7 +129,7 @@ def processor() -> tuple[str, set[str]]:
 
 
 def find_target(root: Path, cpu: bool) -> Target:
-    """cpu: a rehearsal, which misses no GPU."""
+    """Collects facts, warnings and the environment. With cpu (a rehearsal) a missing GPU is no reason for a warning."""
     target = Target()
     facts, warnings = target.facts, target.warnings
     try:
@@ -138,11 +138,11 @@ def find_target(root: Path, cpu: bool) -> Target:
         pack = {}
     facts["pack"] = pack.get("commit", "none: run from a build tree")
     gpu_warnings = gpu_of(facts)
-    warnings += ["a rehearsal: what is said of the GPU was computed by this CPU"] if cpu else gpu_warnings
+    warnings += ["rehearsal: figures labelled GPU were computed on this CPU"] if cpu else gpu_warnings
     name, flags = processor()
     facts["CPU"] = f"{name}, {len(os.sched_getaffinity(0))} processors"
     if flags and "avx2" not in flags:
-        warnings.append("the CPU has no AVX2: the programs will end with an illegal instruction")
+        warnings.append("the CPU has no AVX2: the programs will crash with an illegal instruction")
     facts["system"] = f"{platform.system()} {platform.release()}"
     facts["glibc"] = platform.libc_ver()[1]
     facts["Python"] = f"{platform.python_version()}, {sys.executable}"

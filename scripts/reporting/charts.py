@@ -1,4 +1,4 @@
-"""Charts as SVG. Colours are variables of the page: --c0, --c1, ... of the series, --ink, --faint and --grid of the rest."""
+"""SVG charts. Colours are CSS variables of the page: --c0, --c1, ... for the series; --ink, --faint and --grid for the rest."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Series:
     label: str
     points: list[tuple[float, float]]
     colour: int
-    kind: str = "line"  # line, dashed, or faint, which has no place in the legend
+    kind: str = "line"  # line, dashed or faint; faint series are not in the legend
     dots: bool = False
 
 
@@ -24,7 +24,7 @@ def colour(number: int) -> str:
 
 
 def legend(series: list[Series]) -> Element | None:
-    """Beside a chart that shows more than one thing."""
+    """Legend of a chart; None for fewer than two series."""
     named = [each for each in series if each.kind != "faint"]
     if len(named) < 2:
         return None
@@ -36,7 +36,7 @@ def legend(series: list[Series]) -> Element | None:
 
 
 def thinned(points: list[tuple[float, float]], most: int = 600) -> list[tuple[float, float]]:
-    """At most that many points; of each stretch the least and the greatest stay, so that no spike is lost."""
+    """At most `most` points. Keeps the minimum and maximum of each interval, so that no spike is lost."""
     if len(points) <= most:
         return points
     stretch = -(-len(points) // (most // 2))
@@ -48,7 +48,7 @@ def thinned(points: list[tuple[float, float]], most: int = 600) -> list[tuple[fl
 
 
 class Axes:
-    """Where values fall on the paper, and the lines and numbers around it."""
+    """Maps values to SVG coordinates, and draws grid lines and tick labels."""
 
     def __init__(
         self, x: tuple[float, float], y: tuple[float, float], width: int = WIDTH, height: int = HEIGHT
@@ -90,7 +90,7 @@ def svg(name: str, width: int, height: int, *children: object) -> Element:
 
 
 def line_chart(name: str, series: list[Series], x_title: str, floor: float | None = None) -> Element:
-    """Curves over the epochs or steps. A floor is a value that the axis is to show: 0 for rates and sizes."""
+    """Curves over epochs or steps. `floor` is a value that the y axis must include: 0 for rates and sizes."""
     points = [point for each in series for point in each.points]
     xs, ys = [x for x, _ in points], [y for _, y in points]
     low, high = min(ys), max(ys)
@@ -112,7 +112,7 @@ def line_chart(name: str, series: list[Series], x_title: str, floor: float | Non
 
 
 def shortened(text: str, letters: int) -> str:
-    """Wide letters (Chinese, ...) count as two."""
+    """Truncates the text to `letters` cells; wide (CJK) characters take two."""
     room = letters
     for i, letter in enumerate(text):
         room -= 2 if ord(letter) >= 0x1100 else 1
@@ -122,12 +122,12 @@ def shortened(text: str, letters: int) -> str:
 
 
 def confusion_chart(name: str, classes: list[str], counts: list[list[int]]) -> Element:
-    """Rows are the true classes. Colour is the share of the row: blue where it is right, orange where it is not."""
+    """Rows are true classes. Opacity is the share of the row; correct cells are blue, confusions orange."""
     size = max(22, min(64, 330 // len(classes)))
     slanted = len(classes) > 5
     left, top = 126, 66 if slanted else 46
     width, height = left + size * len(classes) + (50 if slanted else 14), top + size * len(classes) + 8
-    drawn = [el("text", "true class ↓   taken for →", x=4, y=14, class_="title")]
+    drawn = [el("text", "true class ↓   predicted →", x=4, y=14, class_="title")]
     for i, label in enumerate(classes):
         middle = size * (i + 0.5)
         drawn.append(
@@ -143,7 +143,7 @@ def confusion_chart(name: str, classes: list[str], counts: list[list[int]]) -> E
         for p, count in enumerate(row):
             share = count / total if total else 0
             x, y = left + size * p, top + size * t
-            tip = el("title", f"{classes[t]} taken for {classes[p]}: {count} of {total}, {share:.1%}")
+            tip = el("title", f"{classes[t]} predicted as {classes[p]}: {count} of {total}, {share:.1%}")
             shade = {"style": colour(0 if t == p else 1), "fill_opacity": 0.06 + 0.94 * share}
             drawn.append(
                 el("rect", tip, x=x + 1, y=y + 1, width=size - 2, height=size - 2, rx=4, class_="cell", **shade)
@@ -159,12 +159,12 @@ def confusion_chart(name: str, classes: list[str], counts: list[list[int]]) -> E
 
 
 def reliability_chart(name: str, bins: list[dict]) -> Element:
-    """How often the model is right when it is so sure, above how often it is so sure."""
+    """Accuracy per confidence bin, above a histogram of the confidences."""
     filled = [i for i, each in enumerate(bins) if each["rows"]]
     count, first = len(bins), filled[0]
     total = sum(each["rows"] for each in bins)
     axes = Axes((first / count, 1), (0, 1), 400, 250)
-    drawn = axes.frame("confidence of the model", "accuracy")
+    drawn = axes.frame("confidence", "accuracy")
     for i in filled:
         x, y = axes.place(i / count, bins[i]["accuracy"])
         right, bottom = axes.place((i + 1) / count, 0)
@@ -190,15 +190,15 @@ def reliability_chart(name: str, bins: list[dict]) -> Element:
 
 
 def scatter_chart(name: str, pairs: list[tuple[float, float]]) -> Element:
-    """Of a regression: what was so, across, and what was said."""
+    """Predictions of a regression (y) over the true values (x)."""
     values = [value for pair in pairs for value in pair]
     room = (max(values) - min(values)) * 0.04 or 1
     span = (min(values) - room, max(values) + room)
     axes = Axes(span, span, 400, 300)
-    drawn = axes.frame("given", "predicted")
+    drawn = axes.frame("true value", "predicted")
     drawn.append(el("path", d=axes.path([(span[0], span[0]), (span[1], span[1])]), class_="ideal"))
     for given, said in pairs:
         across, up = axes.place(given, said)
-        tip = el("title", f"given {short(given)}, predicted {short(said)}")
+        tip = el("title", f"true {short(given)}, predicted {short(said)}")
         drawn.append(el("circle", tip, cx=across, cy=up, r=2.5, class_="cloud", style=colour(0)))
     return svg(name, axes.width, axes.height, drawn)

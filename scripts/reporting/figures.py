@@ -1,4 +1,4 @@
-"""Numbers as people read them, and where an axis has its ticks."""
+"""Number formatting and axis ticks."""
 
 import math
 
@@ -21,7 +21,7 @@ def short(value: float | None) -> str:
 
 
 def metric(value: float | None) -> str:
-    """Four places behind the point, as the tables of the programs have it; counts and tiny numbers otherwise."""
+    """Four decimals, as in the programs' tables; integers and very small numbers have their own formats."""
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:.4f}" if 1e-3 <= abs(value) < 1000 or value == 0 else short(value)
@@ -41,7 +41,7 @@ def duration(seconds: float) -> str:
 
 
 def ticks(low: float, high: float, wanted: int = 5, whole: bool = False) -> list[float]:
-    """Round numbers from low to high, about as many as wanted; without places behind the point if they are to be whole."""
+    """About `wanted` round numbers from low to high; integers only if `whole`."""
     if not high > low:
         return [low]
     rough = max((high - low) / wanted, 1 if whole else 0)
@@ -54,7 +54,7 @@ def ticks(low: float, high: float, wanted: int = 5, whole: bool = False) -> list
 
 
 def moving_mean(values: list[float], width: int) -> list[float]:
-    """Of the last `width` values at each place, fewer at the beginning."""
+    """Trailing mean of the last `width` values (fewer at the beginning)."""
     means, total = [], 0.0
     for i, value in enumerate(values):
         total += value - (values[i - width] if i >= width else 0)

@@ -1,9 +1,9 @@
-"""XML elements in a few letters. Text and attributes are escaped when they are written, whoever chose them."""
+"""Minimal XML elements. All text and attributes are escaped on output."""
 
 import re
 import xml.etree.ElementTree as ET
 
-# What no XML document may hold, and surrogates, which are no characters.
+# Characters that XML does not allow, and surrogates.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 Element = ET.Element
@@ -14,7 +14,7 @@ def clean(text: object) -> str:
 
 
 def el(tag: str, *children: object, **attributes: object) -> Element:
-    """An element. Children are elements and texts, lists of them, or None for nothing. class_ is class, stroke_width stroke-width."""
+    """Makes an element. Children are elements, texts, lists of these, or None (ignored). class_ sets class, stroke_width stroke-width."""
     element = Element(tag)
     for name, value in attributes.items():
         if value is not None:
@@ -39,6 +39,6 @@ def append(element: Element, *children: object) -> None:
 
 
 def to_html(root: Element) -> str:
-    """HTML that is XML as well: an empty element has its end tag, but for <meta>, which may not."""
+    """Serializes to HTML that is also XML: empty elements get an end tag, except <meta>."""
     text = ET.tostring(root, encoding="unicode", short_empty_elements=False)
     return "<!DOCTYPE html>\n" + text.replace("></meta>", "/>") + "\n"

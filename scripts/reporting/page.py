@@ -1,4 +1,4 @@
-"""The report of one run, or of several beside each other, as one HTML file that needs nothing else."""
+"""The report on one run, or a comparison of several, as one self-contained HTML file."""
 
 from pathlib import Path
 
@@ -10,22 +10,22 @@ from .runs import Run, differences
 
 LOWER_IS_BETTER = {"loss", "rmse", "mae", "log_loss", "calibration_error", "perplexity"}
 HELD_OUT = ["validation", "test"]
-MOST_CLASSES = 24  # that a confusion matrix shows
+MOST_CLASSES = 24  # more classes get a list of the most frequent confusions instead of a matrix
 
-# Title of a chart, the metric of the training that it shows, and whether its axis begins at 0.
+# Chart title, training metric, whether the axis begins at 0.
 TRAINING = [
     ("Learning rate", "learning_rate", True),
     ("Gradient norm", "grad_norm", True),
     ("Samples per second", "samples_per_second", True),
     ("Tokens per second", "tokens_per_second", True),
-    ("Model FLOP utilisation", "mfu", True),
+    ("Model FLOP utilization", "mfu", True),
     ("Padding avoided", "padding_avoided", True),
     ("Peak memory, MiB", "memory_mib", True),
     ("Peak GPU memory, MiB", "gpu_memory_mib", True),
-    ("Seconds of an epoch", "seconds", True),
+    ("Seconds per epoch", "seconds", True),
 ]
 VALIDATION = ["accuracy", "f1_macro", "f1_micro", "roc_auc", "calibration_error", "rmse", "mae", "perplexity"]
-VALIDATION_LISTS = ["recall", "ndcg", "coverage"]  # of recommendations: recall@10
+VALIDATION_LISTS = ["recall", "ndcg", "coverage"]  # of recommendation lists: recall@10
 
 
 def card(title: str, *children: object, wide: bool = False) -> Element:
@@ -40,7 +40,7 @@ def chart(title: str, series: list[Series], x_title: str, floor: float | None = 
 
 
 def loss_series(runs: list[Run]) -> list[Series]:
-    """Of each run the loss of training, drawn faintly with its moving mean, and of validation."""
+    """For each run the training loss (faint, with its moving mean) and the validation loss."""
     series = []
     for i, run in enumerate(runs):
         of = "" if len(runs) == 1 else f"{run.name} "
@@ -78,7 +78,7 @@ def cell(value: float | None, interval: dict | None = None, best: bool = False) 
 
 
 def metrics_table(runs: list[Run]) -> Element | None:
-    """A line a metric; of each run the parts that it was judged on and its baselines."""
+    """One row per metric; columns are each run's evaluated splits and baselines."""
     columns: list[tuple[Run, str, dict, dict]] = []  # run, title, values, intervals
     for run in runs:
         for part in HELD_OUT:
@@ -116,7 +116,7 @@ def metrics_table(runs: list[Run]) -> Element | None:
     ]
     note = None
     if intervals:
-        text = "Below a value: its {level:.0%} interval, by {draws} bootstrap draws of the rows.".format(**intervals[0])
+        text = "Below each value: its {level:.0%} interval from {draws} bootstrap samples of the rows.".format(**intervals[0])
         note = el("p", text, class_="note")
     table = el("table", el("thead", head), el("tbody", rows), class_="numbers")
     return card("Metrics", el("div", table, class_="scroll"), note, wide=len(runs) > 1)
@@ -167,11 +167,11 @@ def multi_label_table(classes: list[str], matrices: list[list[list[int]]]) -> El
 
 
 def scatter(run: Run, part: str) -> Element | None:
-    """Of a regression, from the table of its predictions."""
+    """Scatter plot of a regression's predictions."""
     path = run.folder / "evaluation" / f"{part}.parquet"
     if not path.exists():
         return None
-    import pyarrow.parquet  # the one place that needs it
+    import pyarrow.parquet  # imported here only, so that other reports do not need it
 
     table = pyarrow.parquet.read_table(path, columns=["label", "predicted"]).to_pydict()
     pairs = [(a, b) for a, b in zip(table["label"], table["predicted"]) if a is not None and b is not None]
@@ -180,7 +180,7 @@ def scatter(run: Run, part: str) -> Element | None:
 
 
 def predictions(run: Run, title: str) -> list[Element]:
-    """Confusion, calibration and classes on the test rows, or where there are none, those of validation."""
+    """Confusion matrix, calibration and per-class metrics on the test rows, or on validation rows if there are none."""
     part = next((part for part in reversed(HELD_OUT) if part in run.evaluation), None)
     if part is None:
         return []
@@ -198,7 +198,7 @@ def predictions(run: Run, title: str) -> list[Element]:
         error = found.get("metrics", {}).get("calibration_error", {}).get("value")
         note = el(
             "p",
-            f"Expected calibration error {metric(error)}. On the dashed line it is as sure as it is right.",
+            f"Expected calibration error {metric(error)}. On the dashed line confidence equals accuracy.",
             class_="note",
         )
         drawn.append(
@@ -237,7 +237,7 @@ def tiles(run: Run) -> Element:
             value = max(series) if name == "memory_mib" else sum(series) / len(series)
             used = [value for _, value in run.series("train", "mfu")]
             share = sum(used) / len(used) if used and name != "memory_mib" else 2
-            below = f"utilisation {share:.0%}" if share <= 1 else None  # more is a peak measured on a busy machine
+            below = f"utilization {share:.0%}" if share <= 1 else None  # > 1: the peak was measured on a busy machine
             shown.append((title, f"{value:,.0f}{unit}", below))
     return el(
         "div",
@@ -250,7 +250,7 @@ def tiles(run: Run) -> Element:
 
 
 def summary(runs: list[Run]) -> Element:
-    """What the configs differ in, and how each run went."""
+    """Differences between the configs, and progress and duration of each run."""
     heads = [el("th", swatch(i), run.name, class_="group") for i, run in enumerate(runs)]
     rows = [
         el("tr", el("th", path, scope="row"), [el("td", value) for value in values])
@@ -262,11 +262,11 @@ def summary(runs: list[Run]) -> Element:
     ):
         rows.append(el("tr", el("th", title, scope="row"), [el("td", show(run)) for run in runs]))
     table = el("table", el("thead", el("tr", el("th"), heads)), el("tbody", rows), class_="numbers")
-    return card("What differs", el("div", table, class_="scroll"), wide=True)
+    return card("Differences", el("div", table, class_="scroll"), wide=True)
 
 
 def origin(run: Run) -> Element:
-    """The config, and from provenance.json what it ran on."""
+    """Config of the run, and the provenance recorded in provenance.json."""
     rows = [(name, value) for name, value in run.provenance.items() if isinstance(value, (str, int, float))]
     starts = run.provenance.get("starts", [])
     for number, start in enumerate(starts, 1):
@@ -306,11 +306,11 @@ def page(runs: list[Run]) -> Element:
         el("h2", "Results"),
         el(
             "div",
-            metrics_table(runs) or el("p", "There are no results yet.", class_="note"),
+            metrics_table(runs) or el("p", "No results yet.", class_="note"),
             el("div", [predictions(run, run.name if several else "") for run in runs], class_="cards"),
             class_="results" if not several else None,
         ),
-        el("h2", "Origin"),
+        el("h2", "Provenance"),
         [origin(run) for run in runs],
     ]
     style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A run folder, read: what was to be done, what happened, how it ended."""
+"""Reads run folders: config, metrics, results and provenance."""
 
 import datetime
 import json
@@ -7,20 +7,20 @@ from pathlib import Path
 
 
 class NoRun(Exception):
-    """Says in one line what is wrong with a folder."""
+    """The folder is not a valid run; the message says why in one line."""
 
 
 @dataclass
 class Run:
     folder: Path
-    name: str  # of the folder; told apart from the other runs' by label_runs()
+    name: str  # folder name, made unique by label_runs()
     config: dict[str, str]  # "training.learning_rate" -> "5e-05", in the order of run.yaml
     yaml: str
-    lines: list[dict]  # of metrics.jsonl
+    lines: list[dict]  # metrics.jsonl
     unit: str  # "epoch" or "step"
     provenance: dict = field(default_factory=dict)
     results: dict = field(default_factory=dict)  # empty until the run is complete
-    evaluation: dict = field(default_factory=dict)  # of tasks that keep one
+    evaluation: dict = field(default_factory=dict)  # evaluation.json; empty for tasks that write none
 
     @property
     def task(self) -> str:
@@ -36,7 +36,7 @@ class Run:
 
     @property
     def start(self) -> float:
-        """When the run began, in seconds since 1970; 0 if it is not known."""
+        """Start of the run in seconds since 1970; 0 if unknown."""
         try:
             time = datetime.datetime.strptime(self.provenance["starts"][0]["time"], "%Y-%m-%dT%H:%M:%SZ")
             return time.replace(tzinfo=datetime.UTC).timestamp()
@@ -44,18 +44,18 @@ class Run:
             return 0.0
 
     def series(self, part: str, metric: str) -> list[tuple[int, float]]:
-        """(epoch or step, value) wherever metrics.jsonl has a number there."""
+        """(epoch or step, value) for each line of metrics.jsonl that has this metric."""
         found = [(line[self.unit], line[part].get(metric)) for line in self.lines if isinstance(line.get(part), dict)]
         return [(at, float(value)) for at, value in found if isinstance(value, (int, float))]
 
     def metrics(self, part: str) -> list[str]:
-        """Names of what the lines say of a part, in their order."""
+        """Names of the metrics of a split, in order of appearance."""
         return list(
             dict.fromkeys(name for line in self.lines if isinstance(line.get(part), dict) for name in line[part])
         )
 
     def parts(self) -> list[str]:
-        """ "train", "validation", ...: what the lines speak of."""
+        """Splits that occur in metrics.jsonl: "train", "validation", ..."""
         return list(dict.fromkeys(key for line in self.lines for key, value in line.items() if isinstance(value, dict)))
 
 
@@ -65,14 +65,14 @@ def _json(path: Path) -> dict:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise NoRun(f"{path} is broken: {error}") from None
+        raise NoRun(f"{path} is invalid: {error}") from None
     if not isinstance(value, dict):
-        raise NoRun(f"{path} is broken: expected an object")
+        raise NoRun(f"{path} is invalid: expected an object")
     return value
 
 
 def _lines(path: Path) -> list[dict]:
-    """Whole lines; the last one is half there if the run is being written or was killed."""
+    """Complete lines only: the last line is partial if the run is in progress or was killed."""
     if not path.exists():
         return []
     whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
@@ -81,15 +81,15 @@ def _lines(path: Path) -> list[dict]:
         try:
             line = json.loads(text)
         except ValueError as error:
-            raise NoRun(f"{path}:{number} is broken: {error}") from None
+            raise NoRun(f"{path}:{number} is invalid: {error}") from None
         if not isinstance(line, dict) or not any(isinstance(line.get(unit), int) for unit in ("epoch", "step")):
-            raise NoRun(f"{path}:{number} is broken: it has neither epoch nor step")
+            raise NoRun(f"{path}:{number} is invalid: it has neither epoch nor step")
         lines.append(line)
     return lines
 
 
 def flatten(yaml: str) -> dict[str, str]:
-    """Path and value of each field of a run.yaml: two spaces a level, a line a field. What stands below a dash is one value."""
+    """Path and value of each field of a run.yaml, which has two spaces per level and one line per field. A list is one value."""
     found: dict[str, str] = {}
     path: list[str] = []
     dash = None  # indentation of a list's dashes, while in it
@@ -113,9 +113,9 @@ def flatten(yaml: str) -> dict[str, str]:
 
 
 def read_run(folder: Path) -> Run:
-    """Throws NoRun where the folder is none, or its files are broken. A run need not be complete."""
+    """Reads a complete or unfinished run. Raises NoRun if the folder is not a run or a file is invalid."""
     if not (folder / "run.yaml").is_file():
-        raise NoRun(f"{folder} is no run: it has no run.yaml")
+        raise NoRun(f"{folder} is not a run folder: it has no run.yaml")
     yaml = (folder / "run.yaml").read_text(encoding="utf-8", errors="replace")
     lines = _lines(folder / "metrics.jsonl")
     return Run(
@@ -132,7 +132,7 @@ def read_run(folder: Path) -> Run:
 
 
 def label_runs(runs: list[Run]) -> None:
-    """Gives runs of the same name as much of their path as tells them apart."""
+    """Prefixes runs of the same name with as much of their path as is needed to distinguish them."""
     for depth in range(2, 12):
         names = [run.name for run in runs]
         for run in runs:
@@ -141,7 +141,7 @@ def label_runs(runs: list[Run]) -> None:
 
 
 def differences(runs: list[Run]) -> list[tuple[str, list[str]]]:
-    """Fields of the configs that are not the same in all runs, but where they were written."""
+    """Config fields that differ between runs, `output` aside."""
     paths = list(dict.fromkeys(path for run in runs for path in run.config))
     rows = [(path, [run.config.get(path, "–") for run in runs]) for path in paths if path != "output"]
     return [(path, values) for path, values in rows if len(set(values)) > 1]

@@ -1,4 +1,4 @@
-"""Scalars as TensorBoard reads them: a file of records, each a protocol buffer of type tensorflow.Event."""
+"""Writes TensorBoard event files: records that each hold a tensorflow.Event protocol buffer."""
 
 import socket
 import struct
@@ -11,7 +11,7 @@ def _crc_table() -> list[int]:
     table = []
     for byte in range(256):
         for _ in range(8):
-            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)  # Castagnoli's polynomial, reflected
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)  # Castagnoli polynomial, reflected
         table.append(byte)
     return table
 
@@ -20,7 +20,7 @@ _CRC = _crc_table()
 
 
 def masked_crc(data: bytes) -> int:
-    """CRC-32C, turned and shifted, so that the sum of data that holds sums is not weak."""
+    """Masked CRC-32C as in TFRecord files: rotated and offset, for data that itself contains checksums."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc = _CRC[(crc ^ byte) & 0xFF] ^ crc >> 8
@@ -29,7 +29,7 @@ def masked_crc(data: bytes) -> int:
 
 
 def record(data: bytes) -> bytes:
-    """Length, its sum, data, its sum."""
+    """A TFRecord: length, its checksum, data, its checksum."""
     length = struct.pack("<Q", len(data))
     return length + struct.pack("<I", masked_crc(length)) + data + struct.pack("<I", masked_crc(data))
 
@@ -58,7 +58,7 @@ def scalar_event(wall_time: float, step: int, tag: str, value: float) -> bytes:
 
 
 def write_events(run: Run, folder: Path) -> Path:
-    """All numbers of metrics.jsonl as "train/loss" and the like, then those of results.json at the last step."""
+    """Writes all numbers of metrics.jsonl as "train/loss" etc., and those of results.json at the last step."""
     now = run.start
     events = [version_event(now)]
     for line in run.lines:
@@ -72,7 +72,7 @@ def write_events(run: Run, folder: Path) -> Path:
         if part != "baselines":
             events += [scalar_event(now, run.done, f"final/{part}/{name}", value) for name, value in numbers(metrics)]
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("events.out.tfevents.*.sartor"):  # of this script: TensorBoard would show both
+    for old in folder.glob("events.out.tfevents.*.sartor"):  # from earlier calls: TensorBoard would show both
         old.unlink()
     path = folder / f"events.out.tfevents.{int(run.start):010}.{socket.gethostname()}.sartor"
     path.write_bytes(b"".join(record(event) for event in events))

@@ -126,7 +126,7 @@ def check_predictions(run: Path) -> None:
             if part == "test":
                 for t, name in enumerate(classes):
                     for p, other in enumerate(classes):
-                        tip = f"{name} taken for {other}: {counts[t][p]} of {sum(counts[t])}, "
+                        tip = f"{name} predicted as {other}: {counts[t][p]} of {sum(counts[t])}, "
                         assert any(word.startswith(tip) for word in words), tip
         elif "confusion_matrices" in found:
             for name, ((_, wrong), (missed, right)) in zip(classes, found["confusion_matrices"]):
@@ -226,7 +226,7 @@ for title, part, metric in (
     ("Gradient norm", "train", "grad_norm"),
     ("Samples per second", "train", "samples_per_second"),
     ("Peak memory, MiB", "train", "memory_mib"),
-    ("Model FLOP utilisation", "train", "mfu"),
+    ("Model FLOP utilization", "train", "mfu"),
     ("Validation rmse", "validation", "rmse"),
     ("Validation accuracy", "validation", "accuracy"),
 ):

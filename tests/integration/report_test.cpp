@@ -109,16 +109,16 @@ TEST_F(Report, SaysWhatIsNoRun) {
     EXPECT_THAT(outcome.err, HasSubstr(message));
     EXPECT_EQ(std::ranges::count(outcome.err, '\n'), 1) << outcome.err;
   };
-  refused("run is no run: it has no run.yaml");
+  refused("run is not a run folder: it has no run.yaml");
   std::filesystem::create_directory(path("run"));
   write("run/run.yaml", "task: factorize\n");
   write("run/metrics.jsonl", "{\"epoch\": 1}\nhalf\n");
-  refused("metrics.jsonl:2 is broken");
+  refused("metrics.jsonl:2 is invalid");
   write("run/metrics.jsonl", "[]\n");
-  refused("metrics.jsonl:1 is broken: it has neither epoch nor step");
+  refused("metrics.jsonl:1 is invalid: it has neither epoch nor step");
   write("run/metrics.jsonl", "");
   write("run/results.json", "[1]");
-  refused("results.json is broken: expected an object");
+  refused("results.json is invalid: expected an object");
 }
 
 }  // namespace
