@@ -1,4 +1,4 @@
-# Apache Arrow and Parquet out of the PyPI wheel: headers and versioned libraries, no CMake package.
+# Apache Arrow and Parquet from the PyPI wheel, which has headers and versioned libraries but no CMake package.
 set(arrow_root ${SARTOR_SITE}/pyarrow)
 foreach(library arrow parquet)
   file(GLOB location ${arrow_root}/lib${library}.so.*)

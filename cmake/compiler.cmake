@@ -1,4 +1,4 @@
-# How everything is compiled: language, warnings, sanitizers, output folders, launchers that save time.
+# Language standard, warnings, sanitizers, output folders, ccache and mold.
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
@@ -9,14 +9,14 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
-# Tests take a third less time to compile at -O1 and run no longer. There GCC 12 takes some copies of strings for too long.
+# At -O1 tests compile in two thirds of the time and run as fast. GCC 12 has false positives for string copies there.
 set(SARTOR_TEST_OPTIONS $<$<CONFIG:RelWithDebInfo>:-O1> -Wno-array-bounds -Wno-stringop-overflow -Wno-restrict)
 
-# Installed programs find ../lib, and what they find there finds the rest of it: RPATH is handed down, RUNPATH is not.
+# Installed programs search ../lib, also for dependencies of libraries: RPATH applies to those, RUNPATH does not.
 set(CMAKE_INSTALL_RPATH "$ORIGIN/../lib")
 add_link_options(-Wl,--disable-new-dtags)
 
-# Clones share what the cache holds: paths are taken relative to the clone, in the cache's keys and in debug information.
+# Paths relative to the clone in ccache's keys and in debug information, so that clones share cached objects.
 find_program(CCACHE ccache)
 if(CCACHE)
   set(launcher ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
@@ -29,11 +29,11 @@ if(MOLD)
   add_link_options(-fuse-ld=mold)
 endif()
 
-set(warnings -Wall -Wextra -Werror -Wno-missing-field-initializers)  # aggregates say only what differs from the default
+set(warnings -Wall -Wextra -Werror -Wno-missing-field-initializers)  # designated initializers omit defaults
 add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:${warnings}>")
 
 if(SARTOR_SANITIZER STREQUAL "address")
-  # g++ 12 takes libtorch's std::optional for uninitialised once the sanitizer's code is in it
+  # GCC 12 has false positives for libtorch's std::optional in instrumented code.
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-maybe-uninitialized)
   add_link_options(-fsanitize=address,undefined)
 elseif(SARTOR_SANITIZER STREQUAL "thread")
@@ -57,16 +57,16 @@ if(SARTOR_CUDA)
   set(CMAKE_CUDA_STANDARD_REQUIRED ON)
   set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-    set(CMAKE_CUDA_ARCHITECTURES 80 90)  # native code for both, and PTX of the newest for what comes later
+    set(CMAKE_CUDA_ARCHITECTURES 80 90)  # native code for both, and PTX of the newest for later architectures
   endif()
   set(CMAKE_CUDA_FLAGS "${CMAKE_CUDA_FLAGS} -lineinfo --expt-relaxed-constexpr -diag-suppress 20208,554")
   enable_language(CUDA)
-  add_compile_definitions($<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>)  # fmt 9 takes nvcc for too old
+  add_compile_definitions($<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>)  # fmt 9 does not detect nvcc's constexpr support
   find_package(CUDAToolkit REQUIRED)
 endif()
 
-# sartor_isa_library(NAME LEVELS ... SOURCES ...): the sources once for each instruction set (core/isa.h), SARTOR_ISA naming
-# the namespace. Nothing but what stands in that namespace may leave such an object: a test looks for shared weak symbols.
+# sartor_isa_library(NAME LEVELS ... SOURCES ...) compiles the sources once per instruction set (core/isa.h), with SARTOR_ISA as the
+# name of the namespace. Such an object may export only symbols of that namespace; a test looks for weak symbols shared by two.
 set(isa_options_v3 -march=x86-64-v3)
 set(isa_options_v4 -march=x86-64-v4)
 set(isa_options_v4_vnni ${isa_options_v4} -mavx512vnni)
@@ -78,7 +78,7 @@ function(sartor_isa_library name)
     add_library(${name}_${isa} OBJECT ${arg_SOURCES})
     target_include_directories(${name}_${isa} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
     target_compile_options(${name}_${isa} PRIVATE ${isa_options_${isa}} -O3 -mprefer-vector-width=512
-      -Wno-uninitialized -Wno-maybe-uninitialized)  # GCC 12 says so of its own AVX-512 header
+      -Wno-uninitialized -Wno-maybe-uninitialized)  # false positives in GCC 12's AVX-512 header
     target_compile_definitions(${name}_${isa} PRIVATE SARTOR_ISA=${isa})
     target_sources(${name} INTERFACE $<TARGET_OBJECTS:${name}_${isa}>)
   endforeach()

@@ -1,4 +1,4 @@
-# Libraries from outside, as imported targets. CONTRIBUTING.md says what each is for.
+# Third-party libraries as imported targets. CONTRIBUTING.md lists what each is used for.
 find_package(fmt REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)
@@ -17,7 +17,7 @@ file(GLOB SARTOR_SITE ${SARTOR_VENV}/lib/python3*/site-packages)
 if(NOT SARTOR_SITE)
   message(FATAL_ERROR "No virtual environment at ${SARTOR_VENV}: run scripts/setup.sh")
 endif()
-file(REAL_PATH ${SARTOR_SITE} SARTOR_SITE)  # the same for every clone
+file(REAL_PATH ${SARTOR_SITE} SARTOR_SITE)  # the same path for all clones
 include(torch)
 include(arrow)
 include(precompiled)

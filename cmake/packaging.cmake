@@ -1,6 +1,6 @@
-# cmake --install BUILD --prefix FOLDER                   programs, configs, and every library but the C and C++ runtime
-# cmake --install BUILD --prefix FOLDER --component gpu   adds the GPU modules with their CUDA libraries
-# The folder can be moved and needs neither the clone nor the virtual environment.
+# cmake --install BUILD --prefix FOLDER                   programs, configs, and all libraries except the C and C++ runtime
+# cmake --install BUILD --prefix FOLDER --component gpu   adds the GPU modules and their CUDA libraries
+# The folder is relocatable and needs neither the clone nor the virtual environment.
 set(system "/(ld-linux-x86-64|libc|libm|libdl|librt|libpthread|libresolv|libstdc\\+\\+|libgcc_s)\\.so")
 
 install(TARGETS sartor-train sartor-infer RUNTIME_DEPENDENCY_SET sartor_libraries RUNTIME DESTINATION bin COMPONENT programs)
@@ -12,7 +12,7 @@ install(DIRECTORY configs/ DESTINATION configs COMPONENT programs FILES_MATCHING
 install(FILES README.md DESTINATION . COMPONENT programs)
 
 if(SARTOR_CUDA)
-  # One copy of each CUDA library serves both modules: that of libtorch's wheel, which needs all that the kernels do.
+  # Both modules share one copy of each CUDA library, from libtorch's wheel; the kernels need a subset of them.
   install(TARGETS sartor_torch_cuda RUNTIME_DEPENDENCY_SET gpu_libraries
     LIBRARY DESTINATION lib COMPONENT gpu EXCLUDE_FROM_ALL)
   install(TARGETS sartor_kernels LIBRARY DESTINATION lib COMPONENT gpu EXCLUDE_FROM_ALL)
@@ -21,13 +21,13 @@ if(SARTOR_CUDA)
     PRE_EXCLUDE_REGEXES "^libcuda\\.so"
     POST_EXCLUDE_REGEXES ${system}
     LIBRARY DESTINATION lib COMPONENT gpu EXCLUDE_FROM_ALL)
-  # What libtorch and cuDNN open by name when they first need it.
+  # Libraries that libtorch and cuDNN load by name on first use.
   file(GLOB opened_by_name ${SARTOR_SITE}/nvidia/cudnn/lib/libcudnn_*.so.* ${SARTOR_SITE}/nvidia/cu13/lib/libnvrtc.so.*
     ${SARTOR_SITE}/nvidia/cu13/lib/libnvrtc-builtins.so.* ${SARTOR_SITE}/torch/lib/libcaffe2_nvrtc.so)
   install(FILES ${opened_by_name} DESTINATION lib COMPONENT gpu EXCLUDE_FROM_ALL)
 endif()
 
-# What scripts/gpu_check.sh takes to a machine with a GPU, where libtorch and CUDA are.
+# Contents of the archive of scripts/gpu_check.sh, for a machine that has libtorch and CUDA.
 if(SARTOR_CUDA AND BUILD_TESTING)
   set(checked sartor-train sartor-infer sartor_kernels sartor_torch_cuda cuda_tests trainer_runtime_test)
   add_custom_target(gpu_check DEPENDS ${checked})

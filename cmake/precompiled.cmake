@@ -1,5 +1,4 @@
-# Headers that take longer to parse than the code that includes them, parsed once: ATen's (5 s) and GoogleTest's (3 s). They
-# save time alone: every file includes what it uses.
+# Precompiled headers for ATen (5 s to parse) and GoogleTest (3 s). They only save time: every file includes what it uses.
 
 # sartor_precompiled(NAME HEADERS ... LIBRARIES ...): for target_precompile_headers(TARGET REUSE_FROM NAME)
 function(sartor_precompiled name)
@@ -18,7 +17,7 @@ if(BUILD_TESTING)
   sartor_precompiled(precompiled_tests HEADERS ${headers} LIBRARIES GTest::gmock fmt::fmt)
   sartor_precompiled(precompiled_tensor_tests HEADERS ${headers} <ATen/ATen.h> LIBRARIES GTest::gmock fmt::fmt torch_cpu)
   target_compile_definitions(precompiled_tensor_tests PRIVATE FMT_HEADER_ONLY)
-  foreach(target precompiled_tests precompiled_tensor_tests)  # compiled as programs are
+  foreach(target precompiled_tests precompiled_tensor_tests)  # the same flags as for programs
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
     target_compile_options(${target} PRIVATE -fPIE ${SARTOR_TEST_OPTIONS})
   endforeach()

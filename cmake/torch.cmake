@@ -1,4 +1,4 @@
-# libtorch out of the PyPI wheel, by path: its own CMake package would bring a CUDA toolkit and order rules along.
+# libtorch from the PyPI wheel, by path: its CMake package would look for its own CUDA toolkit.
 set(torch_root ${SARTOR_SITE}/torch)
 set(torch_libraries c10 torch_cpu)
 if(SARTOR_CUDA)

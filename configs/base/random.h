@@ -1,5 +1,4 @@
-// Random numbers by index: the value at (seed, index) is the same on any machine, in any order, for any number of
-// threads.
+// Counter-based random numbers: the value at (seed, index) does not depend on machine, order or number of threads.
 #pragma once
 
 #include <cmath>
@@ -8,7 +7,7 @@
 
 namespace sartor {
 
-// 64 well-mixed bits (the finaliser of SplitMix64, Steele et al. 2014).
+// 64 random bits (finalizer of SplitMix64, Steele et al. 2014, applied twice).
 constexpr uint64_t random_bits(uint64_t seed, uint64_t index) {
   uint64_t x = seed * 0x9e3779b97f4a7c15u + index * 0xbf58476d1ce4e5b9u + 0x94d049bb133111ebu;
   for (int round = 0; round < 2; round++) {
@@ -19,7 +18,7 @@ constexpr uint64_t random_bits(uint64_t seed, uint64_t index) {
   return x;
 }
 
-// Standard normal, from two uniforms (Box and Muller 1958).
+// A standard normal number, from two uniform ones (Box and Muller 1958).
 inline double random_normal(uint64_t seed, uint64_t index) {
   const double radius = (static_cast<double>(random_bits(seed, 2 * index) >> 11) + 0.5) * 0x1p-53;
   const double angle = static_cast<double>(random_bits(seed, 2 * index + 1) >> 11) * 0x1p-53;

@@ -1,4 +1,4 @@
-// The user's mistakes, said in one line.
+// require(): errors in user input.
 #pragma once
 
 #include <fmt/format.h>
@@ -8,7 +8,8 @@
 
 namespace sartor {
 
-// Throws std::invalid_argument with the formatted text unless `holds`. For faults of the user: shapes, ranges, files.
+// Throws std::invalid_argument with the formatted message unless `holds`. For user errors (shapes, ranges, files),
+// which end the program with status 2.
 template <class... Values> void require(bool holds, fmt::format_string<Values...> text, Values&&... values) {
   if (!holds) throw std::invalid_argument(fmt::format(text, std::forward<Values>(values)...));
 }

@@ -1,4 +1,4 @@
-// UTF-8, one character at a time.
+// UTF-8 decoding and validation.
 #pragma once
 
 #include <cstddef>
@@ -10,12 +10,13 @@ namespace sartor {
 
 struct Utf8Character {
   char32_t code;
-  size_t bytes;  // 1..4; 0 where the text does not begin with a character
+  size_t bytes;  // length of the encoding, 1 to 4; 0 if the text does not begin with a valid character
 };
 
-// The first character of a text. None are: an empty text, overlong forms, surrogates, codes above U+10FFFF.
+// The first character of a text; bytes is 0 for an empty text and for invalid UTF-8, which includes overlong encodings,
+// surrogates and code points above U+10FFFF.
 constexpr Utf8Character first_character(std::string_view text) {
-  constexpr char32_t least[] = {0, 0, 0x80, 0x800, 0x10000};  // of so many bytes: below is overlong
+  constexpr char32_t least[] = {0, 0, 0x80, 0x800, 0x10000};  // smallest code point that needs this many bytes
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   if (text.empty()) return {0, 0};
   if (byte(0) < 0x80) return {byte(0), 1};
@@ -30,7 +31,7 @@ constexpr Utf8Character first_character(std::string_view text) {
   return {code, bytes};
 }
 
-// Bytes up to where the text stops being UTF-8; its size if it never does. Passes over ASCII eight at a time.
+// Length in bytes of the longest prefix that is valid UTF-8. Skips ASCII eight bytes at a time.
 inline size_t valid_utf8(std::string_view text) {
   size_t valid = 0;
   for (;;) {

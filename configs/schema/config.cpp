@@ -21,10 +21,10 @@ std::string found(const YamlNode& node) {
 
 struct Parsed {
   bool good;
-  std::string_view hint = "";  // how a message that it is not may end
+  std::string_view hint = "";  // appended to the error message
 };
 
-// In any locale. No 0x10, and no 010, which is 8 to some and 10 to others.
+// Independent of the locale. Rejects 0x10, and 010, which is octal in YAML 1.1 and decimal in 1.2.
 template <class T> Parsed parse_number(const YamlNode& node, T& value) {
   if (node.kind != Kind::scalar) return {false};
   if (node.quoted) return {false, " (without quotes)"};
@@ -33,7 +33,7 @@ template <class T> Parsed parse_number(const YamlNode& node, T& value) {
   const std::string_view digits = text.substr(text.starts_with('-'));
   const auto is_digit_or_base = [](char c) { return ('0' <= c && c <= '9') || c == 'x' || c == 'o' || c == 'b'; };
   if (digits.size() > 1 && digits[0] == '0' && is_digit_or_base(digits[1]))
-    return {false, " (decimal, no zeros before it)"};
+    return {false, " (decimal, without leading zeros)"};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (end != text.data() + text.size()) return {false};
   if (error != std::errc()) return {false, sizeof(T) == 8 ? " (64 bits)" : " (32 bits)"};
@@ -46,7 +46,7 @@ template <class T> void parse_float(const Place& place, const Range& limit, T& v
   if (!parsed.good || !limit.holds(value)) place.unexpected(takes<T>(limit), parsed.hint);
 }
 
-// As a shell takes it. A name that is no user's stays, as files may be called so.
+// Expands ~ and ~USER as a shell does. ~NAME stays as it is if there is no such user: it may be a file.
 std::string with_home(const std::string& path) {
   if (!path.starts_with('~')) return path;
   const size_t end = std::min(path.find('/'), path.size());
@@ -59,7 +59,7 @@ std::string with_home(const std::string& path) {
   return home ? home + path.substr(end) : path;
 }
 
-// Shortest text that reads back as the same number, and that YAML 1.1 takes for a float: 1.0, 1.0e-08.
+// The shortest text that parses to the same number and is a float in YAML 1.1: 1.0, 1.0e-08.
 template <class T> YamlNode float_node(T value) {
   std::string text = fmt::format("{}", value);
   if (text.find('.') == text.npos && std::isfinite(value)) text.insert(std::min(text.find('e'), text.size()), ".0");
@@ -92,7 +92,7 @@ void parse(const Place& place, const NoLimit& limit, bool& value) {
 
 void parse(const Place& place, const Range& limit, int64_t& value) {
   Parsed parsed = parse_number(place.node, value);
-  if (!parsed.good && parsed.hint.empty()) {  // 1e3 and 5.0 are integers too, as far as a double counts without gaps
+  if (!parsed.good && parsed.hint.empty()) {  // 1e3 and 5.0 are integers too, up to 2^53
     double number;
     parsed.good = parse_number(place.node, number).good && number == std::trunc(number) && std::abs(number) <= 0x1p53;
     if (parsed.good) value = static_cast<int64_t>(number);
@@ -139,7 +139,7 @@ namespace {
 
 using Values = std::vector<std::pair<std::string, std::string>>;
 
-// Path and text of each value; a list of scalars is one.
+// Path and text of each value. A list of scalars is one value.
 Values flattened(const YamlNode& node, const std::string& path = "") {
   if (!node.is_block()) return {{path, to_flow(node)}};
   Values values;

@@ -1,4 +1,4 @@
-// From a document to the structs that describe themselves (fields.h), and back to YAML.
+// Conversion between YAML documents and config structs (fields.h).
 #pragma once
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@
 namespace sartor {
 namespace detail {
 
-// A node and the path that led to it, which a message begins with: "als.yaml:3: model.factors: ".
+// A node and its path. Error messages begin with its position: "als.yaml:3: model.factors: ".
 struct Place {
   const YamlNode& node;
   std::string path;
@@ -37,7 +37,7 @@ void parse(const Place& place, const Range& limit, float& value);
 void parse(const Place& place, const Range& limit, double& value);
 void parse(const Place& place, const OneOf& limit, std::string& value);
 
-// The position of the node's text in `names`.
+// Index of the node's text in `names`. Throws if it is not among them.
 size_t parse_choice(const Place& place, const std::vector<std::string_view>& names);
 
 template <Section Config> void read_section(const Place& place, Config& config);
@@ -63,12 +63,13 @@ template <FieldType T> void read_value(const Place& place, const LimitOf<T>& lim
   }
 }
 
-// What is given first, so that a mistyped key is named before the field that is missing because of it.
+// Reads the given fields and checks for unknown keys before it checks for missing fields, so that a misspelled key is
+// reported rather than the required field that is missing because of it.
 template <Section Config> void read_section(const Place& place, Config& config) {
   if (place.node.kind != YamlNode::Kind::section) place.unexpected("section");
   std::vector<std::string_view> known;
   for_each_field(config, [&]<class T>(const Field<T>& field, T& value) {
-    assert(std::ranges::count(known, field.name) == 0);  // described twice
+    assert(std::ranges::count(known, field.name) == 0);  // a field was declared twice
     known.push_back(field.name);
     if (const YamlNode* given = place.node.find(field.name))
       read_value(place.at(*given, field.name), field.limit, value);
@@ -120,22 +121,24 @@ template <FieldType T> YamlNode to_node(T& value) {
 
 }  // namespace detail
 
-// The config that a document describes, defaults where it is silent. Throws std::invalid_argument, as
-// "als.yaml:3: model.factors: found 0, expected integer from 1 to 65536", at the first of: a value that does not fit
-// its field, an unknown key, a required field that is missing, check() of the config.
+// Reads a config from a document; absent fields keep their defaults. Throws std::invalid_argument, for example
+// "als.yaml:3: model.factors: found 0, expected integer from 1 to 65536", for a value of the wrong type or out of
+// range, an unknown key, a missing required field, or when check() of the config throws.
 template <Section Config> Config read_config(const YamlNode& document) {
   Config config;
   detail::read_section({document, ""}, config);
   return config;
 }
 
-// The text of a top-level key, one of `allowed`: by "task" a program learns which config to read. Throws the same.
+// Value of a top-level key, which must be one of `allowed`. A program reads "task" with it to choose the config type.
+// Throws std::invalid_argument if the key is missing or has another value.
 std::string read_choice(const YamlNode& document, std::string_view key, const std::vector<std::string_view>& allowed);
 
-// Every value, defaults too, as run.yaml holds them: read_config makes an equal config of it.
+// All fields, including defaults, as YAML (run.yaml). read_config restores an equal config from it.
 template <Section Config> std::string to_yaml(Config config) { return to_yaml(detail::to_node(config)); }
 
-// A field whose value is not the same in two configs: "model.factors", "64", "128"; "" where a list has no such place.
+// A field that differs between two configs: {"model.factors", "64", "128"}. A value is "" if a list has no such
+// element.
 struct Difference {
   std::string path, before, after;
 };

@@ -18,7 +18,7 @@ namespace {
 
 using Kind = YamlNode::Kind;
 
-// At most one byte more than parse_yaml accepts, so that reading a device ends.
+// Reads at most one byte more than parse_yaml accepts, so that it ends for devices such as /dev/zero.
 std::string read_file(const std::string& name) {
   const std::unique_ptr<FILE, decltype(&fclose)> file(fopen(name.c_str(), "rb"), fclose);
   require(file != nullptr, "{}: cannot open: {}", name, strerror(errno));
@@ -28,7 +28,7 @@ std::string read_file(const std::string& name) {
   return text;
 }
 
-// The child that a step of a path leads to, made where there is none.
+// The child with that name or index. Adds it if it does not exist.
 YamlNode& step_into(YamlNode& node, std::string_view step, const std::string& origin) {
   const bool is_place = std::ranges::all_of(step, [](char c) { return '0' <= c && c <= '9'; });
   require(!step.empty(), "{}: a name is missing in the path", origin);

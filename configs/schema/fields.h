@@ -1,4 +1,4 @@
-// How a component says what a config may set: each field once, with its default, limit and help.
+// Declaration of config fields. A config struct declares each field once, with its default, limit and help text:
 //
 //   struct AlsConfig {
 //     int64_t factors = 64;
@@ -8,13 +8,13 @@
 //       field("factors", factors, between(1, 65536), "Latent dimensions of users and items.");
 //       field.required("path", path, "Prepared file to read.");
 //     }
-//     void check() const;  // optional: require(...) for what no field can say alone
+//     void check() const;  // optional: require(...) for constraints between fields
 //   };
 //
-// A field is a bool, int64_t, float, double, std::string, an enum with choices(), a struct that describes itself, or
-// an optional or a vector of these; what limits an optional or a vector limits what it holds. A field may depend on
-// those before it (if (algorithm == ...) field(...)), and a member's fields may stand among one's own
-// (member.describe(field)). Reading, run.yaml, --help-config and docs/config.md are each a walk by for_each_field.
+// A field is a bool, int64_t, float, double, std::string, an enum with choices(), a struct with describe(), or an
+// optional or a vector of these; the limit of an optional or a vector applies to its elements. A field may depend on
+// earlier ones (if (algorithm == ...) field(...)); member.describe(field) adds the fields of a member without a prefix.
+// Reading a config, writing run.yaml, --help-config and docs/config.md are all implemented with for_each_field.
 #pragma once
 
 #include <array>
@@ -32,13 +32,13 @@
 
 namespace sartor {
 
-// What a number may be: from low to high, both included unless above() opened the lower end.
+// Allowed values of a number: low to high, inclusive. `open` excludes low.
 struct Range {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
   bool open = false;
 
-  // Floats compare as floats, so that 0.1f is at_most(0.1).
+  // Compares floats in single precision, so that 0.1f satisfies at_most(0.1).
   template <class T> constexpr bool holds(T value) const {
     using Bound = std::conditional_t<std::floating_point<T>, T, double>;
     const Bound x = value, least = low, most = high;
@@ -51,8 +51,8 @@ constexpr Range at_least(double low) { return {.low = low}; }
 constexpr Range at_most(double high) { return {.high = high}; }
 constexpr Range above(double low) { return {.low = low, .open = true}; }
 
-// What a text may be; anything if empty. Where the set is known to the compiler an enum is better. A path may begin
-// with ~ or ~NAME, for the home folder of this user or another.
+// Allowed values of a text; any text if `values` is empty. Prefer an enum if the values are known at compile time.
+// A path may begin with ~ or ~USER for a home folder.
 struct OneOf {
   std::vector<std::string_view> values;
   bool is_path = false;
@@ -63,7 +63,7 @@ inline OneOf file_path() { return {.is_path = true}; }
 
 struct NoLimit {};
 
-// An enum is a field once choices() stands beside it:
+// An enum can be a field if choices() is overloaded for it:
 //   constexpr auto choices(Split) { return std::to_array<Choice<Split>>({{"random", Split::random}, ...}); }
 template <class E> using Choice = std::pair<std::string_view, E>;
 
@@ -76,7 +76,7 @@ template <Enum E> constexpr std::string_view name_of(E value) {
   for (const auto& [name, choice] : choices(value)) {
     if (choice == value) return name;
   }
-  return "?";  // not among choices(): a mistake of ours
+  return "?";  // a bug: choices() lacks this value
 }
 
 template <Enum E> std::vector<std::string_view> names_of() {
@@ -110,7 +110,7 @@ template <class T> constexpr bool is_list<std::vector<T>> = true;
 
 }  // namespace detail
 
-// What a field may be: a scalar, a section with fields of its own, an optional or a list of either.
+// Types of fields: scalars, sections (structs with fields of their own), and optionals and lists of these.
 template <class T>
 concept Section = requires(T config, detail::AnyFields& field) {
   config.describe(field);
@@ -122,13 +122,13 @@ concept Optional = detail::is_optional<T>;
 template <class T>
 concept List = detail::is_list<T>;
 
-template <class T> using Held = typename detail::Content<T>::type;  // int64_t of optional<vector<int64_t>>
+template <class T> using Held = typename detail::Content<T>::type;  // int64_t for optional<vector<int64_t>>
 template <class T> using LimitOf = typename detail::Limit<Held<T>>::type;
 
 template <class T>
 concept FieldType = Scalar<Held<T>> || Section<Held<T>>;
 
-// What describe() says of a field beside its value.
+// Declaration of a field, without its value.
 template <class T> struct Field {
   std::string_view name;
   std::string_view help;
@@ -136,7 +136,7 @@ template <class T> struct Field {
   bool required;
 };
 
-// What describe() is given: hands every field on to visit(const Field<T>&, T&).
+// Argument of describe(): passes every declared field to visit(const Field<T>&, T&).
 template <class Visit> class Fields {
  public:
   explicit Fields(Visit& visit) : visit_(visit) {}

@@ -5,7 +5,7 @@
 namespace sartor {
 namespace {
 
-// A | would end the cell.
+// Escapes |, which would end the table cell.
 std::string cell(std::string_view text) {
   std::string escaped;
   for (const char c : text) escaped += c == '|' ? "\\|" : std::string(1, c);

@@ -1,4 +1,4 @@
-// What a config takes, for the terminal (--help-config) and for docs/config.md.
+// Help on the fields of a config, for the terminal (--help-config) and for docs/config.md.
 #pragma once
 
 #include <string>
@@ -10,18 +10,19 @@
 namespace sartor {
 
 struct FieldHelp {
-  std::string path;           // model.factors; sources.N.path within the elements of a list
+  std::string path;           // model.factors; sources.N.path for elements of a list
   std::string takes;          // "integer from 1 to 65536"
-  std::string default_value;  // the default as YAML, "" for a section
+  std::string default_value;  // default as YAML; "" for a section
   std::string help;
   bool required;
 };
 
-// model.factors = 64  (integer from 1 to 65536)
-//     Latent dimensions of users and items.
+// Help for a terminal, two lines per field:
+//   model.factors = 64  (integer from 1 to 65536)
+//       Latent dimensions of users and items.
 std::string terminal_help(const std::vector<FieldHelp>& fields);
 
-// A heading and a table in Markdown, one row a field.
+// A Markdown heading and a table with one row per field.
 std::string markdown_help(std::string_view title, const std::vector<FieldHelp>& fields);
 
 namespace detail {
@@ -42,8 +43,8 @@ template <Section Config> void add_help(Config& config, const std::string& prefi
 
 }  // namespace detail
 
-// The fields of a config in order, each section's fields after it. Where fields depend on others, those of the values
-// that `config` has.
+// All fields of a config in order of declaration, each section followed by its fields. Fields that depend on the value
+// of another field are included as for the values in `config`.
 template <Section Config> std::vector<FieldHelp> field_help(Config config = {}) {
   std::vector<FieldHelp> fields;
   detail::add_help(config, "", fields);

@@ -11,7 +11,8 @@ namespace sartor {
 void detail::log(Level level, const std::string& text) {
   static const auto logger = [] {
     auto made = std::make_unique<spdlog::logger>("sartor", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made->set_pattern(isatty(STDERR_FILENO) ? "\r\033[K%H:%M:%S %l: %v" : "%H:%M:%S %l: %v");  // over a progress line
+    made->set_pattern(isatty(STDERR_FILENO) ? "\r\033[K%H:%M:%S %l: %v"
+                                            : "%H:%M:%S %l: %v");  // \r\033[K erases a progress line
     return made;
   }();
   logger->log(level == Level::info ? spdlog::level::info : spdlog::level::warn, spdlog::string_view_t(text));

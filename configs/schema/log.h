@@ -1,4 +1,4 @@
-// Messages for the person who started the program: on stderr, few, one line each.
+// Log messages for the user, one line each, to stderr.
 #pragma once
 
 #include <fmt/format.h>

@@ -13,9 +13,9 @@
 namespace sartor {
 namespace {
 
-// Levenshtein: letters to insert, remove or replace on the way from a to b.
+// Levenshtein distance: insertions, deletions and replacements.
 size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);  // row[j]: from the first i letters of a to the first j of b
+  std::vector<size_t> row(b.size() + 1);  // row[j]: distance between the first i letters of a and the first j of b
   std::iota(row.begin(), row.end(), 0);
   for (size_t i = 1; i <= a.size(); i++) {
     size_t diagonal = std::exchange(row[0], i);
@@ -41,7 +41,7 @@ std::string either(std::span<const std::string_view> names) {
 
 std::string did_you_mean(std::string_view given, std::span<const std::string_view> known) {
   std::string_view nearest;
-  // Fewer letters than this may differ: a third of them, at least one, not all.
+  // Exclusive limit of the distance: at most a third of the letters, at least one, not all.
   size_t least = std::min({std::max<size_t>(1, (given.size() + 1) / 3) + 1, given.size(), size_t{10}});
   for (const std::string_view name : known) {
     if (given.size() >= name.size() + least || name.size() >= given.size() + least) continue;

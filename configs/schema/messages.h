@@ -1,4 +1,4 @@
-// The words that error messages and the generated docs share.
+// Phrases shared by error messages and generated documentation.
 #pragma once
 
 #include <fmt/format.h>
@@ -11,22 +11,22 @@
 
 namespace sartor {
 
-// "random, stratified or temporal"
+// An enumeration: "random, stratified or temporal".
 std::string either(std::span<const std::string_view> names);
 
-// " (did you mean factors?)" if one of `known` differs from `given` in few letters, otherwise "".
+// " (did you mean factors?)" if the edit distance of `given` to one of `known` is small, otherwise "".
 std::string did_you_mean(std::string_view given, std::span<const std::string_view> known);
 
-// At most 60 bytes of a text, cut between characters.
+// The first 60 bytes of a text at most, cut between characters, with "..." if it was cut.
 std::string shortened(std::string_view text);
 
-// What a user gave, in one short line: as it is if it is one ASCII word, otherwise quoted.
+// User input for an error message: shortened, on one line, quoted unless it is a single ASCII word.
 std::string shown(std::string_view text);
 
-// " from 1 to 65536", " at least 0", "" without limits
+// " from 1 to 65536", " at least 0", or "" without limits.
 std::string in_words(const Range& range);
 
-// What a field takes: "integer from 1 to 65536", "list of numbers above 0", "random or temporal", "section".
+// Type and limit of a field: "integer from 1 to 65536", "list of numbers above 0", "random or temporal", "section".
 template <class T> std::string takes(const LimitOf<T>& limit, std::string_view plural = "") {
   if constexpr (Optional<T>) return takes<typename T::value_type>(limit, plural);
   if constexpr (List<T>) return fmt::format("list{} of {}", plural, takes<typename T::value_type>(limit, "s"));

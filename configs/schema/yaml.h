@@ -1,4 +1,4 @@
-// YAML text to a tree and back. The tree remembers where each value was written, for messages.
+// A tree of YAML nodes, its parser and printer. Nodes have their position in the source, for error messages.
 #pragma once
 
 #include <functional>
@@ -13,32 +13,32 @@ struct YamlNode {
 
   Kind kind = Kind::empty;
   std::string scalar = "";
-  bool quoted = false;                  // the scalar is a text, whatever it looks like
-  std::vector<YamlNode> children = {};  // of a list or a section, in order
-  std::string key = "";                 // of a child of a section
-  std::string where = "";               // "als.yaml:3"
+  bool quoted = false;                  // the scalar is a text even if it looks like a number or a bool
+  std::vector<YamlNode> children = {};  // elements of a list or fields of a section, in order
+  std::string key = "";                 // name of this node in its section
+  std::string where = "";               // position in the source: "als.yaml:3"
 
-  const YamlNode* find(std::string_view name) const;  // the child with that key; null if there is none
-  bool is_block() const;                              // takes lines of its own: a section, a list that holds one
+  const YamlNode* find(std::string_view name) const;  // the child with that key, or nullptr
+  bool is_block() const;  // printed on lines of its own: a section, or a list that contains one
 };
 
-// What a hostile text may cost.
-constexpr size_t largest_yaml = 1 << 20;  // bytes, aliases written out; a value counts 16 beside its letters
-constexpr size_t deepest_yaml = 64;       // levels as written: aliases may stack them
+// Limits that bound time and memory for untrusted input.
+constexpr size_t largest_yaml = 1 << 20;  // bytes with all aliases expanded; each value counts 16 plus its text
+constexpr size_t deepest_yaml = 64;       // nesting levels, not counting those that aliases add
 
-// Reads one YAML document; an empty text is an empty node. where(line) is how messages name a line, counted from 1.
-// Throws std::invalid_argument: not UTF-8, control characters, syntax, a key that is given twice or is not a text,
-// tags, several documents, beyond the limits above.
+// Parses one YAML document; the result for an empty text is an empty node. where(line) returns the position used in
+// error messages; lines count from 1. Throws std::invalid_argument for invalid UTF-8, control characters, syntax
+// errors, duplicate keys, keys that are not scalars, tags, a second document, and input beyond the limits above.
 YamlNode parse_yaml(std::string_view text, const std::function<std::string(int line)>& where);
 
-// Block style, a line for each scalar or list of scalars. Texts are quoted where another reader of YAML 1.1 or 1.2
-// could take them for anything else.
+// Block style, one line per scalar or list of scalars. Texts are quoted if a YAML 1.1 or 1.2 parser could read them as
+// another type.
 std::string to_yaml(const YamlNode& node);
 
-// The same on one line: 64, "a: b", [1, 5], {path: u1.h5}.
+// Flow style, on one line: 64, "a: b", [1, 5], {path: u1.h5}.
 std::string to_flow(const YamlNode& node);
 
-// In double quotes, with escapes for what is not printable.
+// The text in double quotes, with non-printable characters escaped.
 std::string quote(std::string_view text);
 
 }  // namespace sartor

@@ -1,4 +1,4 @@
-// parse_yaml: yaml-cpp's events to a tree, bounded.
+// parse_yaml: builds a tree of bounded size from yaml-cpp's events.
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
@@ -20,7 +20,7 @@ namespace {
 using Kind = YamlNode::Kind;
 using Where = std::function<std::string(int line)>;
 
-// As largest_yaml counts.
+// Size of a node as limited by largest_yaml.
 size_t size_of(const YamlNode& node) {
   size_t size = 16 + node.key.size() + node.scalar.size();
   for (const YamlNode& child : node.children) size += size_of(child);
@@ -43,13 +43,13 @@ class TreeBuilder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
     refuse_tag(mark, tag);
-    // yaml-cpp makes a single byte of these two escapes.
+    // yaml-cpp decodes these two escapes to a single byte, which is not UTF-8.
     require(valid_utf8(text) == text.size(), "{}: \\N or \\_ in quotes, expected \\x85 or \\xa0", at(mark));
     add(counted({.kind = Kind::scalar, .scalar = text, .quoted = tag == "!", .where = at(mark)}), anchor);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto anchored = anchored_.find(anchor);
-    require(anchored != anchored_.end(), "{}: an alias within what it stands for", at(mark));
+    require(anchored != anchored_.end(), "{}: an alias inside the value that it refers to", at(mark));
     YamlNode copy = counted(anchored->second);
     copy.where = at(mark);
     add(std::move(copy), 0);
@@ -72,12 +72,12 @@ class TreeBuilder : public YAML::EventHandler {
   struct Open {
     YamlNode node;
     YAML::anchor_t anchor;
-    std::optional<YamlNode> key;  // of a section: read, its value not yet
+    std::optional<YamlNode> key;  // in a section: a key whose value has not been read yet
   };
 
   std::string at(const YAML::Mark& mark) const { return where_(mark.line + 1); }
 
-  // yaml-cpp says "?" of what is plain and "!" of what is quoted.
+  // yaml-cpp's tags for plain and for quoted scalars are "?" and "!".
   void refuse_tag(const YAML::Mark& mark, const std::string& tag) const {
     require(tag.empty() || tag == "?" || tag == "!", "{}: tag {}, expected none", at(mark), shown(tag));
   }
@@ -113,7 +113,7 @@ class TreeBuilder : public YAML::EventHandler {
     require(false, "{}: {}{}: given twice, before at {}", twin[1]->where, path, shown(twin[1]->key), twin[0]->where);
   }
 
-  // A finished value to where it belongs: the next key, the value of the last key, the next element, or the root.
+  // Adds a complete node as the root, the next list element, a section's next key, or the value of its last key.
   void add(YamlNode node, YAML::anchor_t anchor) {
     if (anchor != 0) anchored_[anchor] = counted(node);
     if (open_.empty()) {
@@ -121,7 +121,7 @@ class TreeBuilder : public YAML::EventHandler {
     } else if (Open& parent = open_.back(); parent.node.kind == Kind::list) {
       parent.node.children.push_back(std::move(node));
     } else if (!parent.key) {
-      require(node.kind == Kind::scalar, "{}: a key that is not a text", node.where);
+      require(node.kind == Kind::scalar, "{}: a key must be a text", node.where);
       parent.key = std::move(node);
     } else {
       node.key = std::move(parent.key->scalar);
@@ -133,13 +133,13 @@ class TreeBuilder : public YAML::EventHandler {
 
   const Where& where_;
   YamlNode root_;
-  std::vector<Open> open_;  // from the root to where the parser is
+  std::vector<Open> open_;  // enclosing lists and sections, outermost first
   std::unordered_map<YAML::anchor_t, YamlNode> anchored_;
   size_t size_ = 0;
   bool started_ = false;
 };
 
-// yaml-cpp takes a control character for the end of the text, and passes broken UTF-8 on.
+// Needed because yaml-cpp treats a control character as the end of the text and accepts invalid UTF-8.
 void check_characters(std::string_view text, const Where& where) {
   const auto is_control = [](char c) { return 0 <= c && c < ' ' && c != '\t' && c != '\n' && c != '\r'; };
   const size_t valid = valid_utf8(text);
@@ -155,7 +155,7 @@ void check_characters(std::string_view text, const Where& where) {
 YamlNode parse_yaml(std::string_view text, const Where& where) {
   require(text.size() <= largest_yaml, "{}: more than {} bytes", where(1), largest_yaml);
   check_characters(text, where);
-  // At the end of a text yaml-cpp takes an open quote for a closed one; at the end of a document it does not.
+  // yaml-cpp reports an unclosed quote only before a document end marker, not at the end of the text.
   std::istringstream stream(std::string(text) + (text.ends_with('\n') ? "...\n" : "\n...\n"));
   TreeBuilder builder(where);
   try {
@@ -165,7 +165,7 @@ YamlNode parse_yaml(std::string_view text, const Where& where) {
   } catch (const YAML::Exception& error) {
     const auto lines = std::ranges::count(text.substr(0, text.size() - text.ends_with('\n')), '\n') + 1;
     const bool in_quotes = error.msg == YAML::ErrorMsg::DOC_IN_SCALAR;
-    const std::string reason = quote(shortened(in_quotes ? "a quote that nothing closes" : error.msg));  // may cite
+    const std::string reason = quote(shortened(in_quotes ? "unclosed quote" : error.msg));  // may contain input
     require(false, "{}: not YAML: {}", where(std::min<int>(error.mark.line + 1, lines)),
             std::string_view(reason).substr(1, reason.size() - 2));
   }

@@ -1,4 +1,4 @@
-// The tree, and how it is printed.
+// YamlNode and its printer.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,7 +16,7 @@ using Kind = YamlNode::Kind;
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// Whether any reader of YAML takes the text for itself: a name or a path, and none of the words of YAML 1.1.
+// Whether every YAML parser reads the unquoted text as a string: a name or a path, and no keyword of YAML 1.1.
 bool is_plain(std::string_view text) {
   constexpr auto words = std::to_array<std::string_view>({"y", "n", "yes", "no", "on", "off", "true", "false", "null"});
   constexpr std::string_view marks = "_./-+";
@@ -28,8 +28,7 @@ bool is_plain(std::string_view text) {
          });
 }
 
-// Whether YAML 1.1 lets the character stand in a text as it is, and no reader takes it for a line break or a byte order
-// mark.
+// Whether YAML 1.1 allows the character unescaped; excludes line separators and the byte order mark.
 bool is_printable(char32_t c) {
   if (c < 0xA0) return c >= ' ' && c < 0x7F;
   return c != 0x2028 && c != 0x2029 && c != 0xFEFF && c != 0xFFFE && c != 0xFFFF;

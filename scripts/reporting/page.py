@@ -116,7 +116,9 @@ def metrics_table(runs: list[Run]) -> Element | None:
     ]
     note = None
     if intervals:
-        text = "Below each value: its {level:.0%} interval from {draws} bootstrap samples of the rows.".format(**intervals[0])
+        text = "Below each value: its {level:.0%} interval from {draws} bootstrap samples of the rows.".format(
+            **intervals[0]
+        )
         note = el("p", text, class_="note")
     table = el("table", el("thead", head), el("tbody", rows), class_="numbers")
     return card("Metrics", el("div", table, class_="scroll"), note, wide=len(runs) > 1)

@@ -1,4 +1,4 @@
-// Documents to configs and back: every kind of field, every mistake.
+// Reading and printing configs: every type of field, every kind of error.
 #include "schema/config.h"
 
 #include <gmock/gmock.h>
@@ -24,7 +24,7 @@ ExampleConfig read(std::string_view text, const std::vector<std::string>& overri
   return read_config<ExampleConfig>(parse_document(text, "als.yaml", overrides));
 }
 
-// Every field other than its default.
+// A config in which no field has its default.
 ExampleConfig unusual() {
   ExampleConfig config;
   config.run = {.task = "example", .output = "运行/ \"一\": #1\n\u2028", .seed = 9223372036854775807};
@@ -149,8 +149,8 @@ TEST(Config, ProgramLearnsTheTaskFirst) {
 }
 
 struct Mistake {
-  std::string_view text;     // after the line "task: example"
-  std::string_view message;  // after the file's name
+  std::string_view text;     // follows the line "task: example"
+  std::string_view message;  // without the file name
 
   friend void PrintTo(const Mistake& mistake, std::ostream* out) { *out << mistake.message; }
 };
@@ -179,7 +179,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"task: example", "2: task: given twice, before at als.yaml:1"},
         Mistake{"\"a\\nb\": 1",
                 "2: \"a\\nb\": unknown key, expected task, output, seed, split, fraction, at, sources, items or model"},
-        Mistake{"[1, 2]: 3", "2: a key that is not a text"}, Mistake{"null: 3", "2: a key that is not a text"}));
+        Mistake{"[1, 2]: 3", "2: a key must be a text"}, Mistake{"null: 3", "2: a key must be a text"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Kinds, ConfigMistake,
@@ -219,9 +219,9 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"model: {factors: '64'}",
                 "2: model.factors: found \"64\", expected integer from 1 to 65536 (without quotes)"},
         Mistake{"model: {factors: 010}",
-                "2: model.factors: found 010, expected integer from 1 to 65536 (decimal, no zeros before it)"},
+                "2: model.factors: found 010, expected integer from 1 to 65536 (decimal, without leading zeros)"},
         Mistake{"model: {factors: -0x10}",
-                "2: model.factors: found -0x10, expected integer from 1 to 65536 (decimal, no zeros before it)"},
+                "2: model.factors: found -0x10, expected integer from 1 to 65536 (decimal, without leading zeros)"},
         Mistake{"seed: 9223372036854775808",
                 "2: seed: found 9223372036854775808, expected integer at least 0 (64 bits)"},
         Mistake{"seed: 1e18", "2: seed: found 1e18, expected integer at least 0"},

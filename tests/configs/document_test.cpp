@@ -1,4 +1,4 @@
-// Files and what the command line changes in them.
+// Config files and overrides (--set).
 #include "schema/document.h"
 #include "support/folder_test.h"
 

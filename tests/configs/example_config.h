@@ -1,4 +1,4 @@
-// A config with a field of every kind.
+// A config with fields of all types.
 #pragma once
 
 #include "schema/fields.h"
@@ -52,9 +52,9 @@ struct RunConfig {
 };
 
 struct ExampleConfig {
-  RunConfig run;  // its fields stand at the top level
+  RunConfig run;  // its fields are described at the top level
   Split split = Split::random;
-  double fraction = 0.1;  // only of random splits
+  double fraction = 0.1;  // described only for random splits
   std::vector<int64_t> at = {1, 10};
   std::vector<SourceConfig> sources;
   std::optional<SourceConfig> items;

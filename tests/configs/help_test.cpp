@@ -1,4 +1,4 @@
-// --help-config and docs/config.md, letter by letter.
+// Exact output of --help-config and docs/config.md.
 #include "schema/help.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// YAML to a tree and back, and what hostile texts cost.
+// Parsing and printing YAML, and limits for untrusted input.
 #include "schema/yaml.h"
 
 #include <gmock/gmock.h>
@@ -31,21 +31,21 @@ std::string repeated(std::string_view text, int times) {
 
 TEST(Yaml, ErrorsNameTheLine) {
   expect_error("a: [1,\n2", "line 2: not YAML: end of sequence flow not found");
-  expect_error("a: 1\nb: \"open\nc: 3\n", "line 3: not YAML: a quote that nothing closes");
+  expect_error("a: 1\nb: \"open\nc: 3\n", "line 3: not YAML: unclosed quote");
   expect_error("a: \"\\时\"", "line 1: not YAML: unknown escape character: \\xe6");
   expect_error("a:\n\tb: 1", "line 2: not YAML: ");
   expect_error("a: 1\n  b: 2", "line 2: not YAML: ");
   expect_error("a: *nobody", "line 1: not YAML: the referenced anchor is not defined");
   expect_error("a: 1\nb: !!int 2", "line 2: tag tag:yaml.org,2002:int, expected none");
   expect_error("a: 1\n---\nb: 2", "line 2: a second document, expected one");
-  expect_error("a: &x\n  b: *x", "line 2: an alias within what it stands for");
+  expect_error("a: &x\n  b: *x", "line 2: an alias inside the value that it refers to");
   expect_error("a: 1\nb: \x04", "line 2: control character 0x04");
   expect_error(std::string_view("a: 1\0", 5), "line 1: control character 0x00");
 }
 
 TEST(Yaml, BrokenUtf8IsFoundWithItsLine) {
   EXPECT_EQ(parse("时尚: 羽绒服").find("时尚")->scalar, "羽绒服");
-  expect_error("a: 时尚\nb: \xe6\x97", "line 2: not UTF-8: byte 0xe6");  // cut short
+  expect_error("a: 时尚\nb: \xe6\x97", "line 2: not UTF-8: byte 0xe6");  // truncated character
   expect_error("a: \xb0\xa1", "line 1: not UTF-8: byte 0xb0");           // GBK
   expect_error("a: \xc0\xaf", "line 1: not UTF-8: byte 0xc0");           // overlong
   expect_error("a: \xed\xa0\x80", "line 1: not UTF-8: byte 0xed");       // a surrogate
@@ -65,7 +65,7 @@ TEST(Utf8, IsValidUpToTheFirstBrokenCharacterWhereverItIs) {
   }
 }
 
-// All up to U+2FFF, then one in 4087, so that every form and both ends of the surrogates are met.
+// All code points up to U+2FFF, then every 4087th: covers every encoded length and both ends of the surrogates.
 TEST(Yaml, EveryCharacterSurvivesQuoting) {
   std::u32string every;
   for (char32_t code = 0; code <= 0x10FFFF; code += code < 0x3000 ? 1 : 0xFF7) {
@@ -110,7 +110,7 @@ e:
   EXPECT_EQ(to_flow(parse(block)), flow);
 }
 
-// Each would take minutes or gigabytes unbounded.
+// Without limits each of these would take minutes or gigabytes.
 TEST(Yaml, HostileTextsAreRefusedCheaply) {
   std::string laughs = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]\n";
   for (int i = 1; i < 30; i++)
