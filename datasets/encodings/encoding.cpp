@@ -14,9 +14,9 @@ namespace sartor::datasets {
 namespace {
 
 constexpr char broken = '\xff';
-constexpr double nearly_all = 0.75;  // common hanzi are 0.9 of a Chinese text, and 0.3 of Korean read as Chinese
+constexpr double nearly_all = 0.75;  // share of common hanzi: 0.9 in Chinese, 0.3 in Korean decoded as GB18030
 
-// As iconv calls it; null for what needs no iconv.
+// Name in iconv; nullptr for encodings that do not need it.
 const char* iconv_name(TextEncoding encoding) {
   switch (encoding) {
     case TextEncoding::gb18030:
@@ -36,9 +36,10 @@ std::string decoded(TextEncoding from, std::string_view bytes) {
   return text;
 }
 
-// What kinds of characters a text has, that is UTF-8 but for broken bytes.
+// Numbers of characters of a text in UTF-8 by kind. `broken` are invalid bytes, `others` non-ASCII characters other
+// than punctuation and whitespace, `common` those of them in common_hanzi.
 struct CharacterCounts {
-  int64_t ascii_letters = 0, broken = 0, others = 0, common = 0;  // common: those of the others in common_hanzi
+  int64_t ascii_letters = 0, broken = 0, others = 0, common = 0;
 };
 
 CharacterCounts count_characters(std::string_view text) {
@@ -68,7 +69,7 @@ Decoder::Decoder(TextEncoding from) : from_(from) {
   iconv_ = iconv_open("UTF-8", name);
   if (iconv_ != reinterpret_cast<iconv_t>(-1)) return;
   throw std::runtime_error(fmt::format(
-      "iconv of this system does not know {}: is a package such as libc-gconv-modules-extra missing?", name));
+      "iconv on this system does not support {}; a package such as libc-gconv-modules-extra may be missing", name));
 }
 
 Decoder::~Decoder() {
@@ -95,7 +96,7 @@ void Decoder::append(std::string_view bytes, bool last, std::string& text) {
     const int error = done ? 0 : errno;
     text.append(buffer, out - buffer);
     if (done || error == E2BIG) continue;
-    if (error == EINVAL && !last) break;  // in the middle of a character
+    if (error == EINVAL && !last) break;  // incomplete character
     text += broken;
     const size_t skipped = std::min<size_t>(left, from_ == TextEncoding::utf16 ? 2 : 1);
     in += skipped;
@@ -108,7 +109,7 @@ TextEncoding recognised_encoding(const std::string& file, std::string_view begin
                                  std::optional<TextEncoding> otherwise) {
   if (beginning.starts_with("\xff\xfe") || beginning.starts_with("\xfe\xff")) return TextEncoding::utf16;
   if (const size_t last = beginning.rfind('\n'); !whole && last != beginning.npos) {
-    beginning = beginning.substr(0, last);  // no character of the others is cut there
+    beginning = beginning.substr(0, last);  // a line break is never inside a character of these encodings
   }
   const auto utf8 = count_characters(beginning);
   if (utf8.broken == 0 || most(utf8.others, utf8.others + utf8.broken)) return TextEncoding::utf8;
@@ -120,10 +121,10 @@ TextEncoding recognised_encoding(const std::string& file, std::string_view begin
   const bool may_be_western = western.broken == 0 && western.others < western.ascii_letters;
   if (may_be_western && chinese.broken > 0) return TextEncoding::windows_1252;
   const std::string possible = may_be_western        ? "gb18030 and windows-1252 are possible"
-                               : chinese.broken == 0 ? "gb18030 is possible, but so are others"
+                               : chinese.broken == 0 ? "gb18030 is possible, among others"
                                                      : "neither gb18030 nor windows-1252 fits";
   throw std::invalid_argument(
-      fmt::format("{}: its encoding cannot be told: it is not UTF-8, and {}; give it as encoding", file, possible));
+      fmt::format("{}: cannot detect the encoding: it is not UTF-8, and {}; set encoding", file, possible));
 }
 
 }  // namespace sartor::datasets

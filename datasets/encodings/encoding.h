@@ -1,4 +1,4 @@
-// Text of any encoding as UTF-8.
+// Detection of text encodings and conversion to UTF-8.
 #pragma once
 
 #include <iconv.h>
@@ -11,30 +11,32 @@
 
 namespace sartor::datasets {
 
-// Decodes text that comes piece by piece. What is no character in its encoding becomes the byte FF, which is none in
-// UTF-8 either, so that the rows that hold it can be told.
+// Converts a stream of bytes to UTF-8. An invalid byte sequence becomes the byte FF, which never occurs in UTF-8, so
+// that the affected rows can be found.
 class Decoder {
  public:
-  // `from` is not automatic. Throws std::runtime_error where the system's iconv does not know it.
+  // `from` must not be automatic. Throws std::runtime_error if the system's iconv does not support it.
   explicit Decoder(TextEncoding from);
   ~Decoder();
   Decoder(const Decoder&) = delete;
 
-  // Appends to `text`; a character that is not whole yet waits for the next piece, or is broken if this is the last.
+  // Appends the decoded bytes to `text`. An incomplete character at the end is kept for the next call, or is invalid if
+  // `last` is true.
   void append(std::string_view bytes, bool last, std::string& text);
 
  private:
   TextEncoding from_;
-  iconv_t iconv_ = nullptr;  // for those that need it
-  std::string rest_;         // of a character that is not whole
+  iconv_t iconv_ = nullptr;  // nullptr for UTF-8 and Latin-1
+  std::string rest_;         // incomplete character at the end of the input so far
 };
 
-// The encoding of a file that begins with these bytes, all of it if `whole`:
-//   UTF-16 by its byte order mark; UTF-8 where nearly all characters beyond ASCII are valid;
-//   `otherwise` if given: what such files are known to be in if it is not UTF-8;
-//   GB18030 where nearly all Chinese characters that come of it are common;
-//   windows-1252 where it is no GB18030, and accented letters are fewer than plain ones.
-// Throws std::invalid_argument where that does not tell, naming those that are possible.
+// Detects the encoding of a file from its first bytes (all of them if `whole`). The first rule that applies decides:
+//   1. UTF-16 if there is a byte order mark
+//   2. UTF-8 if nearly all non-ASCII characters are valid UTF-8
+//   3. `otherwise`, if given: the known alternative to UTF-8 for this kind of file
+//   4. GB18030 if nearly all characters of the decoded text are common Chinese characters
+//   5. windows-1252 if the text is valid, is invalid in GB18030, and has fewer accented than plain letters
+// Throws std::invalid_argument with the possible encodings if no rule applies. `file` is used in messages only.
 TextEncoding recognised_encoding(const std::string& file, std::string_view beginning, bool whole,
                                  std::optional<TextEncoding> otherwise);
 

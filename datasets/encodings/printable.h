@@ -1,4 +1,4 @@
-// Text of files in messages.
+// Untrusted text in messages.
 #pragma once
 
 #include <string>
@@ -6,8 +6,8 @@
 
 namespace sartor::datasets {
 
-// `text` in one line that any terminal shows: \t, \n, \r, \\, and \xHH for other control bytes and those that are not
-// UTF-8. Longer text is cut after about `bytes` bytes, not within a character, and ends in "...".
+// `text` on one line that is safe to print: \t, \n, \r, \\ are escaped, other control characters and invalid UTF-8
+// become \xHH. Text longer than about `bytes` bytes is cut between characters and ends in "...".
 std::string printable(std::string_view text, size_t bytes);
 
 }  // namespace sartor::datasets

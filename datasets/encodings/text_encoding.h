@@ -1,4 +1,4 @@
-// The encodings that a text file may be in.
+// Encodings of text files.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@ constexpr auto choices(TextEncoding) {
   return std::to_array<Choice<TextEncoding>>({{"utf-8", TextEncoding::utf8},
                                               {"utf-16", TextEncoding::utf16},
                                               {"gb18030", TextEncoding::gb18030},
-                                              {"gbk", TextEncoding::gb18030},  // parts of it
+                                              {"gbk", TextEncoding::gb18030},  // subsets of GB18030
                                               {"gb2312", TextEncoding::gb18030},
                                               {"latin-1", TextEncoding::latin1},
                                               {"windows-1252", TextEncoding::windows_1252},

@@ -8,14 +8,14 @@ namespace sartor::text::unicode {
 namespace {
 
 constexpr char32_t leading_first = 0x1100, vowel_first = 0x1161, trailing_before = 0x11A7;
-constexpr char32_t vowels = 21, trailings = 28;  // of a syllable block, no trailing consonant being one of them
+constexpr char32_t vowels = 21, trailings = 28;  // choices per syllable; "no trailing consonant" counts as one
 
 uint8_t value_at(std::span<const uint32_t> runs, char32_t code) {
   const auto behind = std::ranges::upper_bound(runs, code, {}, [](uint32_t run) { return run >> 8; });
   return behind == runs.begin() ? 0 : static_cast<uint8_t>(behind[-1]);
 }
 
-// Sequences differ in length: the bisection steps back from where it lands to a head, whose top byte is not 0.
+// Binary search over sequences of different lengths: steps back from the middle to a head, whose top byte is not 0.
 std::span<const uint32_t> sequence_of(std::span<const uint32_t> sequences, char32_t code) {
   size_t low = 0, high = sequences.size();
   while (low < high) {
@@ -80,7 +80,7 @@ std::string replace_broken(std::string_view text) {
     whole += text.substr(0, valid);
     text.remove_prefix(valid);
     if (text.empty()) return whole;
-    // What may follow the first byte, by the table of well-formed sequences in the Unicode Standard (3-7).
+    // Valid continuation bytes, from table 3-7 (well-formed UTF-8 byte sequences) of the Unicode Standard.
     const auto first = static_cast<uint8_t>(text[0]);
     const int bytes = first >= 0xC2 && first < 0xE0   ? 2
                       : first >= 0xE0 && first < 0xF0 ? 3

@@ -1,4 +1,5 @@
-// Questions about one code point, answered from unicode_tables.h by bisection. CharacterMap answers them fast.
+// Unicode properties of single code points, by binary search in unicode_tables.h (CharacterMap is faster), and UTF-8
+// helpers.
 #pragma once
 
 #include <cstdint>
@@ -10,33 +11,33 @@
 
 namespace sartor::text::unicode {
 
-uint8_t properties(char32_t code);
-uint8_t combining_class(char32_t code);  // 0: a starter
+uint8_t properties(char32_t code);       // bits of Property
+uint8_t combining_class(char32_t code);  // canonical combining class; 0 for a starter
 
-// Syllables, whose decomposition is computed.
+// Hangul syllables, whose decomposition is computed.
 constexpr char32_t hangul_first = 0xAC00, hangul_last = 0xD7A3;
 
-// Code points of a canonical decomposition or a lower case, without memory of their own.
+// Up to four code points of a decomposition or lowercase mapping, without heap allocation.
 struct Codes {
   char32_t codes[4];
   int size;
   std::span<const char32_t> span() const { return {codes, static_cast<size_t>(size)}; }
 };
-Codes decomposition(char32_t code);  // NFD, the code point itself where it has none
-Codes lowercase(char32_t code);
+Codes decomposition(char32_t code);  // NFD; the code point itself if it has none
+Codes lowercase(char32_t code);      // the code point itself if it has none
 
-// The character that begins at `at`, in text that is valid UTF-8. Moves `at` behind it.
+// Decodes the character at `at`, which must be valid UTF-8, and advances `at` past it.
 inline char32_t next_character(const char*& at) {
   const auto byte = [&](int i) { return static_cast<char32_t>(static_cast<uint8_t>(at[i])); };
   const char32_t first = byte(0);
   if (first < 0x80) return at += 1, first;
-  // behind the character: its last byte is byte(-1)
+  // `at` is now past the character: its last byte is byte(-1)
   if (first < 0xE0) return at += 2, (first & 0x1F) << 6 | (byte(-1) & 0x3F);
   if (first < 0xF0) return at += 3, (first & 0x0F) << 12 | (byte(-2) & 0x3F) << 6 | (byte(-1) & 0x3F);
   return at += 4, (first & 0x07) << 18 | (byte(-3) & 0x3F) << 12 | (byte(-2) & 0x3F) << 6 | (byte(-1) & 0x3F);
 }
 
-// Writes 1 to 4 bytes and returns how many.
+// Writes the UTF-8 encoding and returns its length, 1 to 4 bytes.
 inline int write_character(char32_t code, char* bytes) {
   if (code < 0x80) return bytes[0] = static_cast<char>(code), 1;
   if (code < 0x800) return bytes[0] = char(0xC0 | code >> 6), bytes[1] = char(0x80 | (code & 0x3F)), 2;
@@ -55,18 +56,18 @@ inline void append_character(std::string& text, char32_t code) {
   text.append(bytes, write_character(code, bytes));
 }
 
-// Of text that is valid UTF-8.
+// Removes trailing whitespace. `text` must be valid UTF-8.
 std::string_view without_whitespace_at_end(std::string_view text);
 
-// In text that is valid UTF-8.
+// Number of code points. `text` must be valid UTF-8.
 inline int64_t count_characters(std::string_view text) {
   int64_t count = 0;
   for (const char byte : text) count += static_cast<signed char>(byte) >= -64;
   return count;
 }
 
-// `text` with each maximal part that begins no character replaced by U+FFFD, as Python's bytes.decode("utf-8",
-// "replace") does. A part is the longest that could have been continued to a character, or one byte.
+// Replaces invalid UTF-8 by U+FFFD in the same way as Python's bytes.decode("utf-8", "replace"): one U+FFFD for each
+// longest prefix of a valid character, or for a single byte.
 std::string replace_broken(std::string_view text);
 
 }  // namespace sartor::text::unicode

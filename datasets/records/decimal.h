@@ -1,4 +1,4 @@
-// Numbers in text.
+// Parsing of decimal numbers.
 #pragma once
 
 #include <algorithm>
@@ -10,8 +10,8 @@
 
 namespace sartor::datasets {
 
-// Whether all of `text` is a number whose fraction stands behind `mark`; one that holds the other mark is none, as that
-// may divide thousands.
+// Parses all of `text` as a number with `mark` as the decimal separator. Returns false if it is not a number, or if it
+// has the other mark, which could be a thousands separator.
 inline bool parse_decimal(std::string_view text, DecimalMark mark, double& number) {
   std::string with_point;
   if (mark == DecimalMark::comma) {

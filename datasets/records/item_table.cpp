@@ -22,12 +22,12 @@ ItemTable::ItemTable(const ItemTableConfig& config, Rejects& rejects) {
     };
     for (int64_t row = 0; row < batch.columns->num_rows(); row++) {
       const std::string id(text(0, row));
-      const char* unfit = id.empty()                 ? "item is missing"
+      const char* fault = id.empty()                 ? "item is missing"
                           : id.find('\0') != id.npos ? "item holds a zero byte"
                           : values_.contains(id)     ? "item is listed twice"
                                                      : nullptr;
-      if (unfit) {
-        rejects.add(batch.file, batch.rows[row], unfit, id);
+      if (fault) {
+        rejects.add(batch.file, batch.rows[row], fault, id);
         continue;
       }
       std::vector<std::string>& values = values_[id];

@@ -1,4 +1,4 @@
-// What a table says of items, looked up by id: titles for a list of recommendations.
+// Columns of an item table by item id, such as titles for recommendations.
 #pragma once
 
 #include <string>
@@ -13,14 +13,14 @@ namespace sartor::datasets {
 
 class ItemTable {
  public:
-  // Reads config.columns of all items into memory. Rows without id, and all but the first with the same id, go to
-  // `rejects`. Throws std::invalid_argument as TableReader does.
+  // Reads config.columns of all items into memory. Rows without an id or with the id of an earlier row go to `rejects`.
+  // Throws std::invalid_argument as TableReader does.
   ItemTable(const ItemTableConfig& config, Rejects& rejects);
 
   const std::vector<std::string>& columns() const { return columns_; }
   size_t size() const { return values_.size(); }
 
-  // Value of columns()[column], as text; "" for an unknown item.
+  // Text in columns()[column]; "" for an unknown item.
   std::string_view value(std::string_view id, size_t column) const;
 
  private:

@@ -16,7 +16,7 @@
 namespace sartor::datasets {
 namespace {
 
-// What is wrong with a row; null if nothing is.
+// Why a row is invalid; nullptr if it is valid.
 using Reason = const char*;
 
 template <class Array> const Array& as(const arrow::Array& array) { return static_cast<const Array&>(array); }
@@ -31,7 +31,7 @@ bool parse_integer(std::string_view text, int64_t& number) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
-// Row `i` of a column that is utf8, int64, float64 or a timestamp in seconds.
+// Row `i` of a column of type utf8, int64, float64 or timestamp in seconds.
 struct Cell {
   const arrow::Array& column;
   int64_t i;
@@ -166,13 +166,13 @@ class TableRatings final : public RatingSource {
  private:
   struct Columns {
     const arrow::StringArray &users, &items;
-    const arrow::Array *values, *times;  // null for none
+    const arrow::Array *values, *times;  // nullptr if absent
   };
 
-  // Why a row is unfit, if it is.
+  // Why a row is invalid, if it is.
   struct Fault {
     Reason reason = nullptr;
-    const arrow::Array* column = nullptr;  // whose text shows it
+    const arrow::Array* column = nullptr;  // the column that contains the invalid value
   };
 
   Fault read_row(const Columns& columns, int64_t i, float& value, int64_t& time) const {

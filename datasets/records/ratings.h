@@ -1,4 +1,4 @@
-// Ratings: interactions of users and items that carry a value, out of any table.
+// Ratings (user, item, value, time) from tables.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,12 @@
 
 namespace sartor::datasets {
 
-// Some rows of one file, in its order. All columns have size() entries, `times` none where the source has no times.
+// Consecutive rows of one file. All columns have size() entries, except that `times` is empty if the source has no
+// times.
 struct RatingBatch {
   std::string file;
-  std::vector<int64_t> rows;   // 1-based number of the record in `file`, a header being record 1: for messages
-  StringColumn users, items;   // never empty strings, whatever type the source has
+  std::vector<int64_t> rows;   // record numbers in `file`, from 1; a header is record 1
+  StringColumn users, items;   // ids as text, never empty
   std::vector<float> values;   // finite
   std::vector<int64_t> times;  // seconds since 1970-01-01 UTC
 
@@ -31,18 +32,18 @@ struct RatingBatch {
   }
 };
 
-// Where ratings come from.
+// A stream of ratings.
 class RatingSource {
  public:
   virtual ~RatingSource() = default;
 
-  // Replaces `batch` by the next rows; false at the end, with an empty batch. A batch of no rows is not the end.
+  // Replaces `batch` with the next rows. Returns false, with an empty batch, at the end; a batch may be empty before.
   virtual bool next(RatingBatch& batch) = 0;
   virtual bool has_times() const = 0;
 };
 
-// Reads the ratings of config.path. Rows that are unfit go to `rejects`, which must outlive the source.
-// Opening and next() throw std::invalid_argument where a file is missing, broken or lacks a column.
+// Reads the ratings of config.path. Invalid rows go to `rejects`, which must outlive the source.
+// Opening and next() throw std::invalid_argument if a file is missing, cannot be parsed or lacks a column.
 std::unique_ptr<RatingSource> open_ratings(const RatingsConfig& config, Rejects& rejects);
 
 }  // namespace sartor::datasets

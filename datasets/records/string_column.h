@@ -1,4 +1,4 @@
-// Strings of a column, in memory that a batch takes once.
+// A column of strings in contiguous memory.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace sartor::datasets {
 
-// UTF-8 strings, one after the other in `bytes`; string i ends at ends[i].
+// UTF-8 strings, concatenated in `bytes`; string i ends at ends[i].
 struct StringColumn {
   std::string bytes;
   std::vector<int64_t> ends;
@@ -26,7 +26,7 @@ struct StringColumn {
     bytes.clear();
     ends.clear();
   }
-  std::vector<std::string_view> views() const {  // valid until the column changes
+  std::vector<std::string_view> views() const {  // invalidated by changes to the column
     std::vector<std::string_view> all(ends.size());
     for (int64_t i = 0; i < size(); i++) all[i] = (*this)[i];
     return all;

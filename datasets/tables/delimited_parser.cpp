@@ -18,7 +18,7 @@
 namespace sartor::datasets {
 namespace {
 
-constexpr char long_separator = '\x1f';  // ASCII's unit separator stands in for separators of several characters
+constexpr char long_separator = '\x1f';  // ASCII unit separator; replaces separators of several characters
 
 std::string with_short_separator(std::string_view text, std::string_view separator) {
   std::string out;
@@ -35,7 +35,7 @@ std::string_view without_break(std::string_view line) {
   return line;
 }
 
-// `CustomerID,Rating,Date` lines get the movie as the last column; what was a `MovieID:` line is left blank.
+// Appends the movie to each `CustomerID,Rating,Date` line and blanks the `MovieID:` lines.
 std::string ungrouped(std::string_view text, std::string_view group) {
   std::string out;
   out.reserve(text.size() + text.size() / 3);
@@ -54,13 +54,13 @@ std::string ungrouped(std::string_view text, std::string_view group) {
   return out;
 }
 
-// Numbers of the records, from 0, that are blank lines.
+// Indices of the records that are blank lines.
 std::vector<int64_t> blank_records(std::string_view text, const arrow::csv::ParseOptions& form) {
   const auto chunker = arrow::csv::MakeChunker(form);
   const auto nothing = arrow::Buffer::FromString("");
   std::vector<int64_t> blank;
   for (int64_t record = 0; !text.empty(); record++) {
-    std::shared_ptr<arrow::Buffer> rest;  // a slice that keeps its parent: not to be sliced again and again
+    std::shared_ptr<arrow::Buffer> rest;  // keeps its parent alive: repeated slicing would build a chain
     int64_t count = 1;
     if (!chunker->ProcessSkip(nothing, std::make_shared<arrow::Buffer>(text), /*final=*/true, &count, &rest).ok())
       break;
@@ -125,7 +125,8 @@ class DelimitedParser final : public TextParser {
     }
     block.columns = arrow::RecordBatch::Make(schema_, parser.num_rows(), columns);
 
-    // Arrow skips blank lines without a word: where it has fewer records than lines, some are, or are within quotes.
+    // Arrow skips blank lines silently. Fewer records than lines means that there are blank lines or quoted line
+    // breaks.
     const int64_t lines = std::ranges::count(text, '\n') + !text.ends_with('\n');
     const bool as_many = parser.total_num_rows() == lines;
     const auto blank = as_many ? std::vector<int64_t>() : blank_records(text, form_);
@@ -136,7 +137,7 @@ class DelimitedParser final : public TextParser {
   }
 
  private:
-  // Sets block.records and block.total; block.bad is numbered without the blank records, and ends up counting them.
+  // Sets block.records and block.total, and renumbers block.bad, which does not count blank records on entry.
   static void number_records(ParsedBlock& block, const std::vector<int64_t>& blank) {
     const int64_t found = block.columns->num_rows() + std::ssize(block.bad);
     block.total = found + std::ssize(blank);
@@ -158,12 +159,12 @@ class DelimitedParser final : public TextParser {
     std::ranges::sort(block.bad, {}, &BadRecord::record);
   }
 
-  // With a separator of one character, as Arrow needs it.
+  // Replaces a long separator by a single character, which Arrow requires.
   std::string with_form_separator(std::string text) const {
     return layout_.separator.size() > 1 ? with_short_separator(text, layout_.separator) : text;
   }
 
-  // Its values, none if there is no record, and the bytes that it takes up in `text`.
+  // Values of the first record (none if there is no record) and its length in bytes.
   std::pair<std::vector<std::string>, size_t> first_record(const std::string& text) const {
     if (without_break(text).empty()) return {{}, text.size()};
     arrow::csv::BlockParser parser(form_, /*num_cols=*/-1, /*first_row=*/1, /*max_num_rows=*/1);
@@ -182,7 +183,7 @@ class DelimitedParser final : public TextParser {
     const auto [values, bytes] = first_record(first_block);
     require(!values.empty(), "{} is empty; a header is expected", file_);
     const std::string header = first_block.substr(0, bytes);
-    require(valid_utf8(header) == header.size(), "{}: its header is not {}: {}; give its encoding, or auto", file_,
+    require(valid_utf8(header) == header.size(), "{}: the header is not {}: {}; set encoding, or use auto", file_,
             name_of(layout_.encoding), printable(without_break(header), 100));
     columns_ = first_record(with_form_separator(header)).first;
     const size_t begin = std::min(header.find_first_not_of("\r\n"), header.size());
@@ -198,7 +199,7 @@ class DelimitedParser final : public TextParser {
   arrow::csv::ParseOptions form_;
   std::vector<std::string> columns_;
   int64_t header_records_ = 0;
-  std::vector<int32_t> positions_;  // of the selected among columns_
+  std::vector<int32_t> positions_;  // indices of the selected columns in columns_
   std::shared_ptr<arrow::Schema> schema_;
 };
 

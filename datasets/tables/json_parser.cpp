@@ -20,7 +20,7 @@ constexpr std::string_view space = " \t\r\n";
 
 bool blank(std::string_view text) { return text.find_first_not_of(space) == text.npos; }
 
-// The first line, which is taken off the text.
+// Removes and returns the first line.
 std::string_view take_line(std::string_view& text) {
   const size_t end = text.find('\n');
   const std::string_view line = text.substr(0, end);
@@ -28,7 +28,7 @@ std::string_view take_line(std::string_view& text) {
   return line;
 }
 
-// JSON Lines. Values become text: ids keep all their digits, and a column may hold texts and numbers.
+// JSON Lines. Values become text, so that ids keep all digits and a column may mix strings and numbers.
 class JsonParser final : public TextParser {
  public:
   JsonParser(const std::string& file, TextEncoding encoding, std::string_view first_block)
@@ -76,12 +76,12 @@ class JsonParser final : public TextParser {
   }
 
  private:
-  // The selected values of a line.
+  // Selected values of one line.
   class Record {
    public:
     explicit Record(const std::vector<TableColumn>& selected) : selected_(selected), values_(selected.size()) {}
 
-    // Returns why the line cannot be used; "" if it can.
+    // Returns why the line is invalid; "" if it is valid.
     std::string read(std::string_view line) {
       for (Value& value : values_) value.given = value.null = false;
       reason_.clear();
@@ -93,7 +93,7 @@ class JsonParser final : public TextParser {
       return whole ? reason_ : "not a JSON object";
     }
 
-    // None for null and what is not there.
+    // std::nullopt for null and missing members.
     std::optional<std::string_view> value(size_t i) const {
       const Value& value = values_[i];
       return value.given && !value.null ? std::optional<std::string_view>(value.text) : std::nullopt;
@@ -139,11 +139,11 @@ void require_json_lines(const std::string& file, std::string_view beginning) {
   if (first == beginning.npos) return;
   beginning.remove_prefix(first);
   require(beginning.front() != '[',
-          "{} is a JSON array; JSON Lines, one object a line, are expected: jq -c '.[]' {} makes them", file, file);
+          "{} is a JSON array, expected JSON Lines (one object per line); convert it with jq -c '.[]' {}", file, file);
   const std::string_view line = beginning.substr(0, beginning.find('\n'));
   require(line.front() != '{' || line.find_first_not_of(space, 1) != line.npos || line.size() == beginning.size(),
-          "{} has JSON over several lines; JSON Lines, one object a line, are expected: jq -c . {} makes them", file,
-          file);
+          "{} has an object over several lines, expected JSON Lines (one object per line); convert it with jq -c . {}",
+          file, file);
 }
 
 std::unique_ptr<TextParser> make_json_parser(const std::string& file, TextEncoding encoding,

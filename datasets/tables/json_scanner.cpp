@@ -16,7 +16,7 @@ class JsonScanner {
  public:
   explicit JsonScanner(std::string_view text) : rest_(text) {}
 
-  // Members of nested objects are only checked: `member` is null for them.
+  // `member` is nullptr for nested objects, which are only checked.
   bool object(int depth, const Member* member) {
     if (depth > deepest || !take('{')) return false;
     if (take('}')) return true;
@@ -70,7 +70,7 @@ class JsonScanner {
     return take(']');
   }
 
-  // `text` is a part of the line, or of `unescaped` where the string holds escapes.
+  // `text` refers to the line, or to `unescaped` if the string has escapes.
   bool string(std::string& unescaped, std::string_view& text) {
     if (!starts('"')) return false;
     rest_.remove_prefix(1);
@@ -90,7 +90,7 @@ class JsonScanner {
     }
   }
 
-  // Bytes before a quote, an escape, or a control character, which no string may hold.
+  // Number of bytes before the next quote, escape or (invalid) control character.
   size_t plain_bytes() const {
     size_t size = 0;
     while (size < rest_.size() && rest_[size] != '"' && rest_[size] != '\\' &&
@@ -108,7 +108,7 @@ class JsonScanner {
     if (const size_t known = letters.find(letter); known != letters.npos) return to += meant[known], true;
     char32_t code = 0;
     if (letter != 'u' || !hexadecimal(code)) return false;
-    if (code >= 0xD800 && code < 0xDC00) {  // the first half of a pair
+    if (code >= 0xD800 && code < 0xDC00) {  // high surrogate
       char32_t second = 0;
       if (!rest_.starts_with("\\u")) return false;
       rest_.remove_prefix(2);

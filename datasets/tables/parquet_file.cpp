@@ -20,9 +20,9 @@ constexpr int64_t batch_rows = 1 << 16, buffer_bytes = 1 << 20;
 class ParquetFile final : public TableReader::File {
  public:
   explicit ParquetFile(const std::string& name) : name_(name) {
-    require(!readable_once(name), "{}: Parquet is not read from its beginning to its end; give a file", name);
+    require(!readable_once(name), "{}: Parquet needs a regular file, not a pipe or device", name);
     parquet::ReaderProperties bytes;
-    bytes.enable_buffered_stream();  // a part of a row group at a time
+    bytes.enable_buffered_stream();  // reads row groups in parts
     bytes.set_buffer_size(buffer_bytes);
     parquet::ArrowReaderProperties form(/*use_threads=*/false);
     form.set_batch_size(batch_rows);
@@ -43,7 +43,7 @@ class ParquetFile final : public TableReader::File {
     std::iota(groups.begin(), groups.end(), 0);
     for (const TableColumn& column : columns) {
       const auto& field = file_->manifest().schema_fields[std::ranges::find(columns_, column.name) - columns_.begin()];
-      require(field.is_leaf(), "{}: column '{}' holds {}; text, numbers or dates are expected", name_, column.name,
+      require(field.is_leaf(), "{}: column '{}' has the type {}, expected text, numbers or dates", name_, column.name,
               field.field->type()->ToString());
       leaves.push_back(field.column_index);
     }

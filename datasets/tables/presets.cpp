@@ -14,8 +14,8 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-// Files of public data sets by their name, more special patterns first. Of several mappings that one counts whose
-// columns are all in the file.
+// Files of public data sets by name; the first matching pattern counts, so specific patterns come first. Of several
+// mappings, the first whose columns are all in the file is used.
 struct KnownFiles {
   TablePreset preset;
   const char* pattern;
@@ -60,14 +60,14 @@ const std::vector<KnownFiles>& known_files() {
        .header = true,
        .ratings = {{"userId", "movieId", "rating", "timestamp", TimeUnit::seconds}},
        .items = {{"movieId", {"title", "genres"}}}},
-      // u.data, u1.base, u1.test and so on.
+      // u.data, u1.base, u1.test, ...
       {.preset = TablePreset::movielens,
        .pattern = "*",
        .format = TableFormat::tsv,
        .quote = "",
        .column_names = {"user_id", "item_id", "rating", "timestamp"},
        .ratings = {movielens}},
-      // Atomic files of RecBole: typed names, tab between columns.
+      // RecBole's atomic files: typed column names, tab-separated.
       {.preset = TablePreset::recbole,
        .pattern = "*",
        .format = TableFormat::tsv,
@@ -79,7 +79,7 @@ const std::vector<KnownFiles>& known_files() {
        .pattern = "*",
        .format = TableFormat::netflix,
        .ratings = {{"customer", "movie", "rating", "date", TimeUnit::seconds}}},
-      // Amazon Reviews of 2014 and 2018, and of 2023. https://amazon-reviews-2023.github.io
+      // Amazon Reviews 2014, 2018 and 2023. https://amazon-reviews-2023.github.io
       {.preset = TablePreset::amazon_reviews,
        .pattern = "*",
        .format = TableFormat::jsonl,
@@ -91,7 +91,7 @@ const std::vector<KnownFiles>& known_files() {
   return files;
 }
 
-// The file's name without folder and compression: "ratings.csv" for "data/ratings.csv.gz".
+// The file name without folder and compression suffix: "ratings.csv" for "data/ratings.csv.gz".
 std::string plain_name(const std::string& file) {
   const std::filesystem::path name = std::filesystem::path(file).filename();
   const std::string ending = ending_of(name);
@@ -116,7 +116,7 @@ TableFormat format_by_name(const std::string& file) {
                                                                       {".parquet", TableFormat::parquet}});
   const std::string ending = ending_of(plain_name(file));
   const auto found = std::ranges::find(endings, ending, &Choice<TableFormat>::first);
-  require(found != endings.end(), "{}: its name does not tell its format; give it as format, or a preset", file);
+  require(found != endings.end(), "{}: cannot infer the format from the name; set format or preset", file);
   return found->second;
 }
 
@@ -149,7 +149,7 @@ TableLayout layout_of(const TableConfig& config, const std::string& file) {
   if (format == TableFormat::automatic) format = known ? known->format : format_by_name(file);
 
   require(config.decimal == DecimalMark::point || format != TableFormat::jsonl,
-          "{}: decimal is a comma, but numbers of JSON have a point", file);
+          "{}: decimal is a comma, but JSON numbers use a point", file);
   TableLayout layout;
   const bool bare = format == TableFormat::double_colon || format == TableFormat::pipe;
   layout.separator = default_separator(format);
@@ -182,7 +182,7 @@ void require_column(const std::string& file, const std::string& name, const Name
   require(!available.empty(), "{}: no column '{}', the file is empty", file, printable(name, 100));
   require(count > 0, "{}: no column '{}'{}; its columns are {}", file, name, did_you_mean(name, known),
           joined(available));
-  require(count == 1, "{}: column '{}' stands there {} times", file, name, count);
+  require(count == 1, "{}: column '{}' occurs {} times", file, name, count);
 }
 
 ColumnsConfig rating_columns(const RatingsConfig& config, const std::string& file, const Names& available) {

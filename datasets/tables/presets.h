@@ -1,4 +1,4 @@
-// What a table's preset and format stand for, file by file.
+// Resolves preset and format of a table for each file.
 #pragma once
 
 #include <optional>
@@ -11,27 +11,28 @@
 
 namespace sartor::datasets {
 
-// The form of one file, with nothing left open.
+// Fully resolved layout of one file.
 struct TableLayout {
-  TableFormat format = TableFormat::csv;  // csv for all that separators divide, or jsonl, parquet, netflix
-  std::string separator = ",";            // of csv: one character or more
-  std::string quote = "\"";               // one character or none
+  TableFormat format = TableFormat::csv;  // csv for any separator; jsonl, parquet or netflix
+  std::string separator = ",";            // for csv: one or more characters
+  std::string quote = "\"";               // one character or empty
   bool header = true;
-  bool typed_header = false;  // names carry a type that is no part of them: user_id:token
+  bool typed_header = false;  // column names have a type suffix, which is removed: user_id:token
   TextEncoding encoding = TextEncoding::utf8;
-  std::optional<TextEncoding> otherwise = {};  // what files of the preset are in that are not UTF-8
+  std::optional<TextEncoding> otherwise = {};  // encoding of the preset's files that are not UTF-8
   std::vector<std::string> column_names = {};
 };
 
-// Throws std::invalid_argument where neither the config nor the file's name says the format.
+// Throws std::invalid_argument if the format is neither in the config nor clear from the file name.
 TableLayout layout_of(const TableConfig& config, const std::string& file);
 
-// Names for `config.columns` in a file with the columns `available`: the config's own, then those of the preset's
-// mapping that fits the file best. What stays open is an error, save value and time, which are then "".
+// Resolves `config.columns` for a file with the columns `available`: names from the config, then from the preset's
+// mapping for this file. value and time are "" if absent. Throws std::invalid_argument if user or item is not given, or
+// if a column is not in the file.
 ColumnsConfig rating_columns(const RatingsConfig& config, const std::string& file,
                              const std::vector<std::string>& available);
 
-// The same for item tables.
+// As rating_columns, for item tables.
 struct ItemColumns {
   std::string id;
   std::vector<std::string> values;
@@ -39,7 +40,7 @@ struct ItemColumns {
 ItemColumns item_columns(const ItemTableConfig& config, const std::string& file,
                          const std::vector<std::string>& available);
 
-// Throws std::invalid_argument unless `name` stands among `available` exactly once; says which names there are.
+// Throws std::invalid_argument, with the list of columns, unless `name` occurs in `available` exactly once.
 void require_column(const std::string& file, const std::string& name, const std::vector<std::string>& available);
 
 }  // namespace sartor::datasets

@@ -53,7 +53,7 @@ std::string Rejects::examples() const {
 
 void Rejects::refuse_all() {
   if (total_ == 0) throw std::invalid_argument("no row could be used: the tables are empty");
-  const std::string where = file_ ? fmt::format("; {} has them", file_->target().string()) : "";
+  const std::string where = file_ ? fmt::format("; see {}", file_->target().string()) : "";
   finish();
   throw std::invalid_argument(fmt::format("no row could be used, {} were rejected: {}{}", total_, examples(), where));
 }

@@ -1,4 +1,4 @@
-// Rows that could not be used, written aside with the reason.
+// Rejected rows with their reasons.
 #pragma once
 
 #include <cstdint>
@@ -16,39 +16,40 @@
 
 namespace sartor::datasets {
 
-inline constexpr std::string_view empty_line = "line is empty";  // the reason of blank lines
+inline constexpr std::string_view empty_line = "line is empty";  // reason for blank lines
 
-// A TSV file with the columns file, row, reason, text: one line a rejected row, written as it comes; only the counts
-// stay in memory. Text is escaped (\t, \n, \r, \\, \xHH for other control and broken bytes) and cut after 1,000 bytes.
-// The file takes its name in finish(), or, where no row was rejected, one of an earlier run goes; without finish()
-// nothing changes. Failing writes throw std::runtime_error.
+// Writes rejected rows to a TSV file with the columns file, row, reason, text. Memory holds only counts and one example
+// per reason. Text is escaped as by printable() and cut after 1,000 bytes. finish() gives the file its name or, if no
+// row was rejected, deletes the file of an earlier run; without finish() nothing changes. Throws std::system_error if
+// writing fails.
 class Rejects {
  public:
   explicit Rejects(Unfit unfit = Unfit::reject) : unfit_(unfit) {}  // counts only
   explicit Rejects(const std::filesystem::path& path, Unfit unfit = Unfit::reject);
 
-  // `reason` names a kind, such as "rating is not a number": it is what counts() counts by. `row` is the 1-based number
-  // of the record in `file`, headers and blank lines counted. Under Unfit::error throws std::invalid_argument with all
-  // of it instead, unless the line is empty.
+  // `reason` is a category, such as "value is not a number", which counts() uses as key. `row` is the record number in
+  // `file` from 1, including headers and blank lines. With Unfit::error it throws std::invalid_argument with these
+  // values instead, except for blank lines.
   void add(std::string_view file, int64_t row, std::string_view reason, std::string_view text);
   void finish();
 
-  // Throws std::invalid_argument that says how many rows were rejected why, with an example of each reason. Before, it
-  // writes the file. For tables none of whose rows can be used.
+  // For tables without a valid row: calls finish(), then throws std::invalid_argument with the number of rejected rows
+  // and an example for each reason.
   [[noreturn]] void refuse_all();
 
   int64_t total() const { return total_; }
   const std::map<std::string, int64_t, std::less<>>& counts() const { return counts_; }
 
  private:
-  std::string examples() const;  // "r.csv: row 3: value is not a number, found good (2); ...": the first of each reason
+  std::string examples()
+      const;  // "r.csv: row 3: value is not a number, found good (2); ...": the first row for each reason
   void check_written() const;
 
   Unfit unfit_ = Unfit::reject;
   std::unique_ptr<AtomicFile> file_;
   std::ofstream out_;
   int64_t total_ = 0;
-  std::vector<std::pair<std::string, std::string>> examples_;  // each reason with the first row that has it
+  std::vector<std::pair<std::string, std::string>> examples_;  // each reason and its first row
   std::map<std::string, int64_t, std::less<>> counts_;
 };
 

@@ -1,4 +1,4 @@
-// What a config may say about a table to read, and about the ratings in it.
+// Config of input tables and of the ratings and items in them.
 #pragma once
 
 #include <array>
@@ -50,14 +50,14 @@ constexpr auto choices(TimeUnit) {
                                           {"nanoseconds", TimeUnit::nanoseconds}});
 }
 
-// What becomes of rows that cannot be used.
+// How to treat invalid rows.
 enum class Unfit { reject, error };
 
 constexpr auto choices(Unfit) {
   return std::to_array<Choice<Unfit>>({{"reject", Unfit::reject}, {"error", Unfit::error}});
 }
 
-// Where a table lies and how its bytes become columns. What is absent comes from the preset, then from the format.
+// Files of a table and how to parse them. Defaults of absent fields come from the preset, then from the format.
 struct TableConfig {
   std::string path = {};
   TablePreset preset = TablePreset::none;
@@ -69,30 +69,31 @@ struct TableConfig {
   std::vector<std::string> column_names = {};
 
   template <class Fields> void describe(Fields& field) {
-    field.required("path", path, file_path(),
-                   "File to read, or a pattern such as parts/*.parquet: its files in order of name; ** stands for "
-                   "folders of any depth. - is standard input, which needs a format.");
-    field("preset", preset, "Public data set whose files are known by name; other fields override what it says.");
+    field.required(
+        "path", path, file_path(),
+        "File to read, or a pattern such as parts/*.parquet, whose files are read in order of name; ** matches "
+        "folders of any depth. - is standard input, which requires format.");
+    field("preset", preset,
+          "Defaults for the files of a public data set, recognized by name; other fields override them.");
     field("format", format,
-          "Form of the file; auto goes by its name, to which .gz, .bz2 or .zst may be added for text forms.");
-    field("separator", separator, "Text between two columns, where it is not the format's.");
-    field("quote", quote, "Character around values that hold separators or line breaks; empty for none.");
-    field("header", header, "Whether the first record names the columns.");
+          "File format; auto infers it from the file extension. Text formats may be compressed (.gz, .bz2, .zst).");
+    field("separator", separator, "Column separator; that of the format if absent.");
+    field("quote", quote, "Character that encloses values with separators or line breaks; empty for none.");
+    field("header", header, "Whether the first record has the column names.");
     field("encoding", encoding,
-          "Encoding of text; utf-8 by default. auto tells it from the first MiB: UTF-8, UTF-16 by its byte order mark, "
-          "GB18030 where the characters are common Chinese ones, windows-1252 where that alone is possible; it says "
-          "which, and stops where several are.");
-    field("decimal", decimal, "Mark before the fraction of numbers in text: 3.5 or 3,5.");
-    field("column_names", column_names, "Names of the columns where no header does; f0, f1, ... by default.");
+          "Text encoding; utf-8 if absent. auto detects UTF-8, UTF-16 (by its byte order mark), GB18030 (Chinese) and "
+          "windows-1252 from the first MiB, logs the result, and fails if several are possible.");
+    field("decimal", decimal, "Decimal separator of numbers in text: 3.5 or 3,5.");
+    field("column_names", column_names, "Column names of a file without a header; f0, f1, ... if absent.");
   }
   void check() const {
     require(!separator || !separator->empty(), "separator is empty");
     require(!quote || quote->size() < 2, "quote is '{}', expected one character or none", quote.value_or(""));
-    require(!header.value_or(false) || column_names.empty(), "column_names are given although header is true");
+    require(!header.value_or(false) || column_names.empty(), "column_names cannot be combined with header: true");
   }
 };
 
-// Which columns hold a rating.
+// Columns of a rating.
 struct ColumnsConfig {
   std::optional<std::string> user = {}, item = {}, value = {}, time = {};
   std::optional<TimeUnit> time_unit = {};
@@ -100,14 +101,15 @@ struct ColumnsConfig {
   template <class Fields> void describe(Fields& field) {
     field("user", user, "Column of user ids.");
     field("item", item, "Column of item ids.");
-    field("value", value, "Column of values; empty for none, then each row has the value `fill`.");
-    field("time", time, "Column of times: numbers, or dates as 2005-09-06 or 2005-09-06T12:30:00Z; empty for none.");
-    field("time_unit", time_unit, "What numbers in the time column count, from 1970 on; seconds by default.");
+    field("value", value, "Column of rating values; empty if there is none, then every row has the value `fill`.");
+    field("time", time,
+          "Column of times: numbers, or dates such as 2005-09-06 or 2005-09-06T12:30:00Z; empty if there is none.");
+    field("time_unit", time_unit, "Unit of numeric times, counted from 1970-01-01 UTC; seconds if absent.");
   }
 };
 
 struct RatingsConfig {
-  static constexpr double largest_value = 1e15;  // far below what makes a float's sums of squares overflow
+  static constexpr double largest_value = 1e15;  // sums of squares stay far from fp32 overflow
 
   TableConfig table = {};
   ColumnsConfig columns = {};
@@ -119,20 +121,21 @@ struct RatingsConfig {
 
   template <class Fields> void describe(Fields& field) {
     table.describe(field);
-    field("columns", columns, "Names of the columns that hold a rating; a preset knows them.");
-    field("unfit", unfit, "Rows that cannot be used are rejected, with the reason, or the first of them is an error.");
-    field("fill", fill, "Value of rows that have none; without it they are unfit.");
-    field("minimum", minimum, "Least value, -1e15 if absent; rows below are invalid.");
-    field("maximum", maximum, "Greatest value, 1e15 if absent; rows above are invalid.");
+    field("columns", columns, "Names of the rating columns; a preset sets them.");
+    field("unfit", unfit,
+          "Invalid rows: reject writes them to the rejects file with a reason; error stops at the first.");
+    field("fill", fill, "Value of rows without a value; they are invalid if absent.");
+    field("minimum", minimum, "Smallest valid rating; -1e15 if absent.");
+    field("maximum", maximum, "Largest valid rating; 1e15 if absent.");
   }
   void check() const {
     table.check();
-    require(fill || columns.value != "", "columns.value is empty, but no value for all rows is given as fill");
+    require(fill || columns.value != "", "columns.value is empty, which requires fill");
     require(least_value() <= greatest_value(), "minimum {} is above maximum {}", least_value(), greatest_value());
   }
 };
 
-// Which columns of an item table to keep beside its id.
+// Columns of an item table.
 struct ItemTableConfig {
   TableConfig table = {};
   std::optional<std::string> id = {};
@@ -140,8 +143,8 @@ struct ItemTableConfig {
 
   template <class Fields> void describe(Fields& field) {
     table.describe(field);
-    field("id", id, "Column of item ids; a preset knows it.");
-    field("columns", columns, "Columns to keep, such as title; a preset knows some.");
+    field("id", id, "Column of item ids; a preset sets it.");
+    field("columns", columns, "Columns to add to the output, such as title; a preset sets some.");
   }
   void check() const { table.check(); }
 };

@@ -1,4 +1,4 @@
-// One file of a TableReader.
+// Interface of the files that a TableReader reads.
 #pragma once
 
 #include "tables/text_parser.h"
@@ -13,10 +13,10 @@ class TableReader::File {
   virtual void select(const std::vector<TableColumn>& columns) = 0;
   virtual bool next(ParsedBlock& block) = 0;
 
-  // What `encoding: auto` took; none where it was not asked, or the file is no text.
+  // Encoding detected by `encoding: auto`; std::nullopt without auto and for binary files.
   virtual std::optional<TextEncoding> recognised() const { return {}; }
 
-  int64_t records = 0;  // before the next block, a header counting
+  int64_t records = 0;  // number of records before the next block, including a header
 };
 
 std::unique_ptr<TableReader::File> open_parquet(const std::string& name);

@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 std::vector<fs::path> entries(const fs::path& folder) {
   std::vector<fs::path> found;
-  std::error_code ignored;  // what cannot be read matches nothing
+  std::error_code ignored;  // folders that cannot be read match nothing
   for (fs::directory_iterator entry(folder.empty() ? "." : folder, ignored), end; !ignored && entry != end;
        entry.increment(ignored)) {
     found.push_back(folder / entry->path().filename());
@@ -26,7 +26,7 @@ bool matches(const fs::path& pattern, const fs::path& name) {
   return fnmatch(pattern.c_str(), name.c_str(), FNM_PERIOD) == 0;
 }
 
-// Adds the files below `base` that match the parts of a path one after the other.
+// Adds the files below `base` that match the remaining components of a pattern.
 void add_matching(const fs::path& base, std::span<const fs::path> pattern, std::set<std::string>& files) {
   std::error_code ignored;
   if (pattern.empty()) {
@@ -39,7 +39,8 @@ void add_matching(const fs::path& base, std::span<const fs::path> pattern, std::
     static const fs::path any = "*";
     add_matching(base, rest.empty() ? std::span(&any, 1) : rest, files);
     for (const auto& entry : entries(base)) {
-      const bool folder = fs::is_directory(fs::symlink_status(entry, ignored));  // no links: they may lead back
+      const bool folder =
+          fs::is_directory(fs::symlink_status(entry, ignored));  // does not follow links, which may form cycles
       if (folder && matches("*", entry.filename())) add_matching(entry, pattern, files);
     }
   } else if (part.string().find_first_of("*?[\\") == std::string::npos) {
@@ -82,7 +83,7 @@ bool readable_once(const std::string& file) { return file == standard_input || !
 
 void require_readable_twice(const TableConfig& config, std::string_view why) {
   for (const auto& file : table_files(config)) {
-    require(!readable_once(file), "{} is {} and can be read once, but would be read again {}; give a file", file,
+    require(!readable_once(file), "{} is {} and can be read only once, but is needed again {}; give a file", file,
             file == standard_input ? "standard input" : "a pipe or device", why);
   }
 }

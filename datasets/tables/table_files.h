@@ -1,4 +1,4 @@
-// The files that a table lies in.
+// Files of a table.
 #pragma once
 
 #include <filesystem>
@@ -10,23 +10,22 @@
 
 namespace sartor::datasets {
 
-inline constexpr std::string_view standard_input = "-";  // as a path
+inline constexpr std::string_view standard_input = "-";  // path that denotes standard input
 
-// Files that config.path stands for, in order of name. In a pattern, ** is any number of folders, none too; names that
-// begin with a point are only matched by such patterns. Throws std::invalid_argument if there are none.
+// Files that match config.path, sorted by name. ** matches zero or more folders; names that begin with a dot are
+// matched only by patterns that begin with one. Throws std::invalid_argument if there is no match.
 std::vector<std::string> table_files(const TableConfig& config);
 
-// The same as paths; config.path itself where table_files() throws.
+// As table_files(), but returns config.path itself if there is no match.
 std::vector<std::filesystem::path> files_to_read(const TableConfig& config);
 
-// Whether a file's name is that of a pipe, a device or standard input, which cannot be read again.
+// Whether the file is a pipe, a device or standard input, which can be read only once.
 bool readable_once(const std::string& file);
 
-// Throws std::invalid_argument where one of them, a pipe or standard input, can be read only once. `why` says what it
-// would be read again for.
+// Throws std::invalid_argument if a file of the table is readable_once(). `why` completes "needed again ...".
 void require_readable_twice(const TableConfig& config, std::string_view why);
 
-// The ending of a file's name in lower case: ".csv" for "A.CSV".
+// File extension in lower case: ".csv" for "A.CSV".
 std::string ending_of(const std::filesystem::path& name);
 
 }  // namespace sartor::datasets

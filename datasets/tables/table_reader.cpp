@@ -62,8 +62,8 @@ class TextFile final : public TableReader::File {
   TableLayout layout_;
   TextBlocks blocks_;
   std::optional<TextEncoding> recognised_;
-  std::string block_;  // the next to parse; empty at the end
-  std::string group_;  // that it begins in
+  std::string block_;  // next block to parse; empty at the end
+  std::string group_;  // Netflix: movie of its first record
   std::shared_ptr<TextParser> parser_;
   std::deque<std::future<ParsedBlock>> parsing_;
 };

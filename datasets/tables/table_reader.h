@@ -1,4 +1,4 @@
-// Tables of any format as a stream of Arrow record batches.
+// Reads tables of any format as a stream of Arrow record batches.
 #pragma once
 
 #include <cstdint>
@@ -17,15 +17,14 @@ class RecordBatch;
 
 namespace sartor::datasets {
 
-// A column to read. As text it arrives as valid UTF-8 (arrow::utf8), whatever the file has. Otherwise Parquet's numbers
-// arrive as int64 or float64, its dates and times as timestamp in seconds; all else as utf8, numbers as they are
-// written.
+// A column to read. With `text` its type is arrow::utf8, valid UTF-8, whatever the type in the file. Otherwise numbers
+// from Parquet are int64 or float64, dates and times from Parquet timestamps in seconds, and everything else utf8.
 struct TableColumn {
   std::string name;
   bool text = true;
 };
 
-// A record that cannot be used, and why.
+// An invalid record and the reason.
 struct BadRecord {
   int64_t record;
   std::string reason, text;
@@ -33,18 +32,17 @@ struct BadRecord {
 
 struct TableBatch {
   std::string file;
-  std::vector<int64_t> rows;  // 1-based number of the record in `file`, headers and blank lines counted
+  std::vector<int64_t> rows;  // record numbers in `file` from 1, including headers and blank lines
   std::shared_ptr<arrow::RecordBatch> columns;
-  std::vector<BadRecord> bad = {};  // of a reader without rejects: broken records beside these rows, numbered like them
-  int64_t earlier = 0;              // records of the files before this one
+  std::vector<BadRecord> bad = {};  // invalid records between these rows, with record numbers; only without Rejects
+  int64_t earlier = 0;              // number of records in earlier files
 };
 
-// Reads the files of config.path one after the other: CSV, TSV, other separators, JSONL, Parquet, Netflix blocks.
-// Text is parsed ahead on Arrow's CPU threads. Memory is some MiB a thread, whatever the file's size.
-// Records that are broken (blank, columns missing or surplus, no JSON, not in their encoding) go to `rejects`, which
-// must outlive this, or, without one, stay in the batch. All functions throw std::invalid_argument for a file that is
-// missing or broken.
-// next() throws std::runtime_error for one that changed before all was read, which may have made it look broken.
+// Reads the files of config.path in order: CSV, TSV, other separators, JSON Lines, Parquet, Netflix blocks. Text is
+// parsed ahead on Arrow's CPU threads; memory is a few MiB per thread, independent of the file size.
+// Invalid records (blank lines, wrong number of columns, invalid JSON or text) go to `rejects`, which must outlive the
+// reader, or to TableBatch::bad if there is none. All functions throw std::invalid_argument if a file is missing or
+// cannot be parsed; next() throws std::runtime_error if a file changed while it was read.
 class TableReader {
  public:
   class File;
@@ -53,17 +51,17 @@ class TableReader {
   explicit TableReader(const TableConfig& config) : TableReader(config, nullptr) {}
   ~TableReader();
 
-  // Names in the file that comes next, and the file.
+  // Columns and name of the current file.
   const std::vector<std::string>& columns() const;
   const std::string& file() const;
 
-  // Must come before next(). Throws if one of the files lacks a column.
+  // Selects the columns to read; must be called before next(). Throws if a file lacks one of them.
   void select(std::vector<TableColumn> columns);
 
-  // Of all files, as far as they were given; headers and blank lines count.
+  // Number of records read so far in all files, including headers and blank lines.
   int64_t records() const;
 
-  // Replaces `batch` by the next rows, whose columns stand in the order of select(); false at the end.
+  // Replaces `batch` with the next rows, with columns in the order of select(). Returns false at the end.
   bool next(TableBatch& batch);
 
  private:
@@ -75,9 +73,9 @@ class TableReader {
   Rejects* rejects_;
   std::vector<std::string> files_;
   WatchedFiles watched_;
-  size_t opened_ = 0;                       // of files_
-  int64_t earlier_records_ = 0;             // of the files before this one
-  std::optional<TextEncoding> recognised_;  // of the last file
+  size_t opened_ = 0;                       // number of files opened
+  int64_t earlier_records_ = 0;             // number of records in earlier files
+  std::optional<TextEncoding> recognised_;  // detected encoding of the last file
   std::vector<TableColumn> selected_;
   std::unique_ptr<File> file_;
 };

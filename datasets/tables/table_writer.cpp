@@ -43,7 +43,7 @@ class TableWriter::Form {
 
 namespace {
 
-// JSON and delimited text differ in how a row, a name and a text look.
+// Common part of the text formats; rows, names and texts are formatted by the derived classes.
 class TextForm : public TableWriter::Form {
  public:
   using Form::Form;
@@ -65,8 +65,8 @@ class TextForm : public TableWriter::Form {
   virtual void end_row() = 0;
   virtual void write(std::string_view text) = 0;
 
-  std::string_view missing_;  // what stands for no value
-  std::string text_;          // not yet written
+  std::string_view missing_;  // representation of a missing value
+  std::string text_;          // buffered output
 
  private:
   static constexpr size_t flush_bytes = 1 << 20;
@@ -101,7 +101,7 @@ class DelimitedForm final : public TextForm {
     if (column > 0) text_ += separator_;
   }
   void end_row() override { text_ += '\n'; }
-  // Empty text is quoted too: a missing value is not, and an empty line would be no row at all.
+  // Also quotes empty text, to distinguish it from a missing value and a row from a blank line.
   void write(std::string_view text) override {
     if (!text.empty() && text.find_first_of(special_) == text.npos) {
       text_ += text;
@@ -152,7 +152,7 @@ class JsonForm final : public TextForm {
   std::vector<std::string> names_;  // quoted
 };
 
-// A row group waits in memory until it is whole.
+// A row group is buffered in memory until it is complete.
 constexpr int64_t row_group_rows = 1 << 20, row_group_bytes = 64 << 20;
 
 class ParquetForm final : public TableWriter::Form {
@@ -173,7 +173,7 @@ class ParquetForm final : public TableWriter::Form {
                        this->path());
   }
 
-  // Rows with more text than a row group takes go in halves: an array holds less than 2 GiB of it.
+  // Splits rows with more text than fits a row group, because an Arrow string array holds less than 2 GiB.
   void append(const std::vector<ColumnValues>& values, int64_t rows) override {
     if (rows > 1 && text_bytes(values) > row_group_bytes) {
       const int64_t half = rows / 2;
@@ -229,7 +229,7 @@ class ParquetForm final : public TableWriter::Form {
 
   std::shared_ptr<arrow::Schema> schema_;
   std::unique_ptr<parquet::arrow::FileWriter> writer_;
-  int64_t bytes_ = 0;  // of the row group, before they are encoded
+  int64_t bytes_ = 0;  // size of the buffered row group before encoding
 };
 
 std::unique_ptr<TableWriter::Form> make_form(const std::filesystem::path& path,
@@ -247,7 +247,7 @@ std::unique_ptr<TableWriter::Form> make_form(const std::filesystem::path& path,
 void check_table_name(const std::filesystem::path& path) {
   const std::string ending = ending_of(path);
   const bool known = ending == ".csv" || ending == ".tsv" || ending == ".jsonl" || ending == ".parquet";
-  require(known, "{}: a table to write ends in .csv, .tsv, .jsonl or .parquet", path.string());
+  require(known, "{}: expected an output table with the extension .csv, .tsv, .jsonl or .parquet", path.string());
 }
 
 TableWriter::TableWriter(const std::filesystem::path& path, std::vector<ColumnSpec> columns, bool overwrite)
@@ -268,7 +268,7 @@ void TableWriter::append(const std::vector<ColumnValues>& values) {
   const int64_t rows = values.empty() ? 0 : length(values[0]);
   for (size_t i = 0; i < values.size(); i++) {
     const std::string& name = columns_[i].name;
-    require(values[i].index() == static_cast<size_t>(columns_[i].type), "{}: column '{}' is of another type", path_,
+    require(values[i].index() == static_cast<size_t>(columns_[i].type), "{}: column '{}' has another type", path_,
             name);
     require(length(values[i]) == rows, "{}: column '{}' has {} rows, the first one {}", path_, name, length(values[i]),
             rows);

@@ -1,4 +1,4 @@
-// Tables out: CSV, TSV, JSONL or Parquet.
+// Writes CSV, TSV, JSON Lines and Parquet tables.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace sartor::datasets {
 
-// The values of one column for some rows. Numbers that are not finite count as missing: empty in CSV and TSV, null in
-// JSONL and Parquet. Text must be UTF-8.
+// Values of one column. Non-finite numbers are missing values: empty in CSV and TSV, null in JSON Lines and Parquet.
+// Text must be valid UTF-8.
 using ColumnValues = std::variant<std::span<const int64_t>, std::span<const float>, std::span<const double>,
                                   std::span<const std::string_view>>;
 
@@ -24,22 +24,22 @@ struct ColumnSpec {
   ColumnType type;
 };
 
-// Throws std::invalid_argument unless the name tells a form that can be written.
+// Throws std::invalid_argument unless the file extension is .csv, .tsv, .jsonl or .parquet.
 void check_table_name(const std::filesystem::path& path);
 
-// Writes a table whose form its name tells: .csv, .tsv, .jsonl or .parquet. Floats are written with the fewest digits
-// that give the same float again. The file takes its name, whole and synced, in finish(); without it nothing remains.
+// Writes a table in the format given by the file extension. Floats have the fewest digits that parse to the same value.
+// finish() gives the complete, synced file its name; without it no file remains.
 class TableWriter {
  public:
   class Form;
 
-  // Throws std::invalid_argument if the name tells no form, or the file exists and may not be overwritten.
+  // Throws std::invalid_argument for an unknown extension, or if the file exists and `overwrite` is false.
   TableWriter(const std::filesystem::path& path, std::vector<ColumnSpec> columns, bool overwrite = false);
   ~TableWriter();
   TableWriter(TableWriter&&) noexcept;
 
-  // One entry a column, all of the same length. Throws std::invalid_argument where types, lengths or UTF-8 are wrong,
-  // std::system_error where the file cannot be written.
+  // Appends rows; `values` has one entry per column, all of the same length. Throws std::invalid_argument for wrong
+  // types or lengths and for invalid UTF-8, std::system_error if the file cannot be written.
   void append(const std::vector<ColumnValues>& values);
   void finish();
 

@@ -33,7 +33,7 @@ arrow::Compression::type compression_of(const std::string& file) {
   return arrow::Compression::UNCOMPRESSED;
 }
 
-// What can only be read on: Arrow's files want to know their size.
+// Sequential input, because Arrow's files need to know their size.
 class PipeStream final : public arrow::io::InputStream {
  public:
   explicit PipeStream(const std::string& file)
@@ -71,7 +71,7 @@ std::shared_ptr<arrow::io::InputStream> open_stream(const std::string& file) {
   }
   const auto compression = compression_of(file);
   if (compression == arrow::Compression::UNCOMPRESSED) return stream;
-  // The stream uses the codec when it is made, not later.
+  // The codec is only needed during Make.
   const auto codec = value_of(arrow::util::Codec::Create(compression), file);
   return value_of(arrow::io::CompressedInputStream::Make(codec.get(), stream), file);
 }
@@ -98,7 +98,7 @@ void TextBlocks::read_beginning(const TableLayout& layout) {
     encoding_ = recognised_encoding(file_, bytes, bytes.size() < block_bytes, layout.otherwise);
   }
   const bool utf16 = bytes.starts_with("\xff\xfe") || bytes.starts_with("\xfe\xff");
-  require(!utf16 || encoding_ == TextEncoding::utf16, "{}: is UTF-16, {} is expected; give utf-16 or auto as encoding",
+  require(!utf16 || encoding_ == TextEncoding::utf16, "{}: found UTF-16, expected {}; set encoding to utf-16 or auto",
           file_, name_of(encoding_));
   decoder_ = std::make_unique<Decoder>(encoding_);
   decoder_->append(bytes, ended_, beginning_);
@@ -138,7 +138,7 @@ std::string TextBlocks::next() {
   std::string text = std::exchange(rest_, {});
   while (!ended_) {
     append(std::max(block_bytes, text.size()), text);
-    while (!ended_ && text.ends_with('\r')) append(1, text);  // \r\n must not end up in two blocks
+    while (!ended_ && text.ends_with('\r')) append(1, text);  // keeps \r\n in one block
     if (ended_) break;
     if (const size_t whole = whole_records(text)) {
       rest_ = text.substr(whole);
@@ -146,11 +146,11 @@ std::string TextBlocks::next() {
       offset_ += static_cast<int64_t>(whole);
       return text;
     }
-    require(text.size() < longest_record, "{}: the record at byte {} has no end within {} MiB; is a quote open?", file_,
-            offset_, longest_record >> 20);
+    require(text.size() < longest_record, "{}: the record at byte {} has no end within {} MiB; is a quote unclosed?",
+            file_, offset_, longest_record >> 20);
   }
-  require(whole_records(text + '\n') > text.size(), "{}: the record at byte {} opens a quote that is never closed: {}",
-          file_, offset_, printable(text.substr(0, text.find_first_of("\r\n")), 60));
+  require(whole_records(text + '\n') > text.size(), "{}: the record at byte {} has an unclosed quote: {}", file_,
+          offset_, printable(text.substr(0, text.find_first_of("\r\n")), 60));
   return text;
 }
 

@@ -1,4 +1,4 @@
-// The bytes of a text table, cut where records end.
+// Blocks of text that end at record boundaries.
 #pragma once
 
 #include <arrow/csv/options.h>
@@ -18,38 +18,38 @@ class Chunker;
 
 namespace sartor::datasets {
 
-// Reads a file, decompressed as its name says (.gz, .bz2, .zst), as UTF-8 in blocks of about a MiB that hold whole
-// records. Broken characters are as Decoder leaves them.
+// Reads a text file as UTF-8 in blocks of about 1 MiB of complete records. Decompresses .gz, .bz2 and .zst files.
+// Invalid characters become FF (see Decoder).
 class TextBlocks {
  public:
-  // Reads the beginning. `form`: how breaks inside quotes are told from ends of records. Throws std::invalid_argument
-  // where the encoding cannot be told, or is not the layout's by a byte order mark.
+  // Reads the first MiB. `form` defines quoting, to distinguish quoted line breaks from ends of records. Throws
+  // std::invalid_argument if the encoding cannot be detected or if a byte order mark contradicts the layout's encoding.
   TextBlocks(std::string file, const TableLayout& layout, const arrow::csv::ParseOptions& form);
   ~TextBlocks();
 
-  // The next records, at least one; empty at the end. Throws std::invalid_argument on broken compression, a quote that
-  // is never closed and a record of more than 64 MiB.
+  // The next block, with at least one record; empty at the end. Throws std::invalid_argument for corrupt compressed
+  // data, an unclosed quote and a record of more than 64 MiB.
   std::string next();
 
-  TextEncoding encoding() const { return encoding_; }        // that was given or recognised
-  std::string_view beginning() const { return beginning_; }  // before next(): the first MiB
+  TextEncoding encoding() const { return encoding_; }        // given or detected encoding
+  std::string_view beginning() const { return beginning_; }  // the first MiB; only before the first next()
 
  private:
   void read_beginning(const TableLayout& layout);
-  std::string read(size_t bytes);  // fewer only at the end
+  std::string read(size_t bytes);  // returns fewer bytes only at the end
   void append(size_t bytes, std::string& text);
-  size_t whole_records(std::string_view text) const;  // bytes of them
+  size_t whole_records(std::string_view text) const;  // size in bytes of the complete records
 
   std::string file_;
   std::shared_ptr<arrow::io::InputStream> stream_;
-  char quote_;                                      // 0 for none
-  std::unique_ptr<arrow::Chunker> lines_, quoted_;  // without regard to quotes, which is faster, and with
+  char quote_;                                      // '\0' for none
+  std::unique_ptr<arrow::Chunker> lines_, quoted_;  // lines_ ignores quotes and is faster
   TextEncoding encoding_ = TextEncoding::utf8;
   std::unique_ptr<Decoder> decoder_;
-  std::string beginning_;  // until append() has given it
-  std::string rest_;       // begins with the first record that is not whole
-  int64_t offset_ = 0;     // of that, in bytes of UTF-8
-  bool ended_ = false;     // nothing is left to read
+  std::string beginning_;  // empty once append() has used it
+  std::string rest_;       // bytes after the last complete record
+  int64_t offset_ = 0;     // position of rest_, in bytes of UTF-8
+  bool ended_ = false;     // end of input reached
 };
 
 }  // namespace sartor::datasets

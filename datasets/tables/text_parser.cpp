@@ -1,4 +1,4 @@
-// What happens to Arrow columns once they are read, whatever the format.
+// Format-independent processing of parsed columns.
 #include <arrow/array.h>
 #include <arrow/array/concatenate.h>
 #include <arrow/compute/cast.h>
@@ -35,7 +35,7 @@ bool is_ascii(std::string_view text) {
   return (bits & 0x80) == 0;
 }
 
-// Rows of a utf8 column whose text is not UTF-8.
+// Indices of rows with invalid UTF-8.
 std::vector<int64_t> broken_rows(const arrow::StringArray& column) {
   std::vector<int64_t> rows;
   if (column.length() == 0) return rows;
@@ -58,9 +58,9 @@ std::shared_ptr<arrow::RecordBatch> normalised(const arrow::RecordBatch& batch,
   for (const auto& [name, text] : selected) {
     const auto column = batch.GetColumnByName(name);
     const auto type = normal_type(*column->type(), text);
-    // Unsafe: cuts fractions of seconds, leaves UTF-8 to reject_broken_text.
+    // Unsafe: truncates fractions of seconds and does not check UTF-8, which reject_broken_text does.
     const auto cast = arrow::compute::Cast(*column, type, arrow::compute::CastOptions::Unsafe(type));
-    require(cast.ok(), "{}: column '{}' holds {}; text, numbers or dates are expected", file, name,
+    require(cast.ok(), "{}: column '{}' has the type {}, expected text, numbers or dates", file, name,
             column->type()->ToString());
     fields.push_back(arrow::field(name, type));
     columns.push_back(*cast);
@@ -85,7 +85,7 @@ std::shared_ptr<arrow::RecordBatch> stacked(const std::vector<std::shared_ptr<ar
 
 void reject_broken_text(ParsedBlock& block, TextEncoding encoding) {
   const std::string_view shown = encoding == TextEncoding::utf8 ? "UTF-8" : name_of(encoding);
-  std::vector<std::pair<int64_t, BadRecord>> broken;  // by row of the batch
+  std::vector<std::pair<int64_t, BadRecord>> broken;  // with their row in the batch
   for (int i = 0; i < block.columns->num_columns(); i++) {
     if (block.columns->column(i)->type_id() != arrow::Type::STRING) continue;
     const auto& column = static_cast<const arrow::StringArray&>(*block.columns->column(i));
@@ -96,7 +96,7 @@ void reject_broken_text(ParsedBlock& block, TextEncoding encoding) {
   }
   if (broken.empty()) return;
   const auto row_of = [](const auto& entry) { return entry.first; };
-  std::ranges::stable_sort(broken, {}, row_of);  // the leftmost column gives the reason
+  std::ranges::stable_sort(broken, {}, row_of);  // stable: the leftmost column determines the reason
   broken.erase(std::ranges::unique(broken, {}, row_of).begin(), broken.end());
 
   std::vector<std::shared_ptr<arrow::RecordBatch>> kept;

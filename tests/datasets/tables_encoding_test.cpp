@@ -1,4 +1,4 @@
-// Encodings that are given, recognised and refused.
+// Encodings: given, detected, and rejected.
 #include "encodings/encoding.h"
 
 #include <array>
@@ -15,7 +15,7 @@ using ::testing::Pair;
 using ::testing::ThrowsMessage;
 using enum TextEncoding;
 
-// `text`, which is UTF-8, in another encoding.
+// Converts `text` from UTF-8 to another encoding.
 std::string encoded(const char* encoding, std::string text) {
   const iconv_t converter = iconv_open(encoding, "UTF-8");
   std::string out(4 * text.size() + 4, '\0');
@@ -69,8 +69,8 @@ TEST(RecognisedEncoding, TakesWhatOnlyOneFits) {
   EXPECT_EQ(recognised(""), utf8);
   EXPECT_EQ(recognised("user,item\n1,2\n"), utf8);
   EXPECT_EQ(recognised(chinese), utf8);
-  EXPECT_EQ(recognised(chinese.substr(0, 50), /*whole=*/false), utf8);  // within a character
-  EXPECT_EQ(recognised(chinese + "一\xff行\n"), utf8);                  // one broken byte
+  EXPECT_EQ(recognised(chinese.substr(0, 50), /*whole=*/false), utf8);  // ends inside a character
+  EXPECT_EQ(recognised(chinese + "一\xff行\n"), utf8);                  // one invalid byte
   EXPECT_EQ(recognised(encoded("UTF-16", chinese)), utf16);
   EXPECT_EQ(recognised("\xfe\xff" + encoded("UTF-16BE", chinese)), utf16);
   EXPECT_EQ(recognised(encoded("GB18030", chinese)), gb18030);
@@ -84,8 +84,8 @@ TEST(RecognisedEncoding, TakesWhatOnlyOneFits) {
 TEST(RecognisedEncoding, StopsWhereSeveralFit) {
   const auto refused = [](std::string_view bytes, const char* message) {
     EXPECT_THAT([&] { recognised(bytes); },
-                ThrowsMessage<std::invalid_argument>(AllOf(HasSubstr("a.csv: its encoding cannot be told"),
-                                                           HasSubstr(message), HasSubstr("give it as encoding"))))
+                ThrowsMessage<std::invalid_argument>(AllOf(HasSubstr("a.csv: cannot detect the encoding"),
+                                                           HasSubstr(message), HasSubstr("; set encoding"))))
         << bytes;
   };
   refused("id,t\n1,\xe9t\n", "gb18030 and windows-1252 are possible");
@@ -125,7 +125,7 @@ TEST_F(EncodedTables, AreReadInEveryForm) {
   EXPECT_EQ(rejects_.total(), 0);
 }
 
-// In GB18030 the second byte of a character may be a separator's, and blocks end anywhere within characters.
+// In GB18030 the second byte of a character may equal a separator, and blocks may end inside a character.
 TEST_F(EncodedTables, OfManyBlocksLoseNothing) {
   std::string text = "id|text\n";
   for (int row = 0; row < 60'000; row++)
@@ -156,9 +156,9 @@ TEST_F(EncodedTables, HeadersThatAreNotInItAreShownInAscii) {
                 ThrowsMessage<std::invalid_argument>(AllOf(HasSubstr(message), Not(HasSubstr("\xb5")))));
   };
   refused("id,\xb5\xe7\xd3\xb0\n1,x\n", {},
-          "a.csv: its header is not utf-8: id,\\xb5\\xe7Ӱ; give its encoding, or auto");
-  refused("id,\xb5\xff\n1,x\n", gb18030, "a.csv: its header is not gb18030: id,\\xff\\xff;");
-  refused("\xff\xfei\0", gb18030, "a.csv: is UTF-16, gb18030 is expected; give utf-16 or auto as encoding");
+          "a.csv: the header is not utf-8: id,\\xb5\\xe7Ӱ; set encoding, or use auto");
+  refused("id,\xb5\xff\n1,x\n", gb18030, "a.csv: the header is not gb18030: id,\\xff\\xff;");
+  refused("\xff\xfei\0", gb18030, "a.csv: found UTF-16, expected gb18030; set encoding to utf-16 or auto");
 }
 
 TEST_F(EncodedTables, AutoSaysWhatItTookOnce) {

@@ -1,4 +1,4 @@
-// The scanner of JSON objects, against nlohmann's parser.
+// The JSON scanner against nlohmann's parser.
 #include "tables/json_scanner.h"
 
 #include <gtest/gtest.h>
@@ -45,7 +45,7 @@ TEST(JsonScanner, DeepNestingIsRefused) {
   EXPECT_EQ(scanned(R"({"a": )" + std::string(10'000'000, '[')), (Members{{"broken"}}));
 }
 
-// Each text, and each with one byte left out, doubled or replaced, is an object for both or for none.
+// Both parsers agree on which texts are objects: each sample, and each with one byte deleted, doubled or replaced.
 TEST(JsonScanner, TakesWhatAnotherParserTakes) {
   const std::vector<std::string> texts = {R"({"a": 1, "b": [1, 2.5, -3e+7, 0], "c": {"d": "x"}})",
                                           R"({"a": "\u4e2d\ud83d\ude00\n\\", "b": true, "c": null, "d": false})",

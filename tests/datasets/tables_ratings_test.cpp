@@ -1,4 +1,4 @@
-// Ratings out of every kind of source; what is unfit, and where it goes.
+// Ratings from all formats and presets; rejected rows.
 #include "records/ratings.h"
 
 #include <limits>
@@ -173,7 +173,7 @@ TEST_F(Ratings, WhereAllRowsAreRejectedAnExampleOfEachReasonIsGiven) {
       [&] { rejects.refuse_all(); },
       ThrowsMessage<std::invalid_argument>(fmt::format(
           "no row could be used, 4 were rejected: {0}: row 2: v is not UTF-8, found \\xff (1); {0}: row 5: line is "
-          "empty (1); {0}: row 3: value is not a number, found 3\\\\4 (2); {1} has them",
+          "empty (1); {0}: row 3: value is not a number, found 3\\\\4 (2); see {1}",
           file, path("rejects.tsv"))));
   EXPECT_THAT(read(path("rejects.tsv")), HasSubstr("\t4\tvalue is not a number\tgood\n"));
 }
@@ -299,7 +299,7 @@ TEST_F(Ratings, ConfigThatSaysTooLittleIsRefused) {
   refused(preset("x.csv", "userId,movieId\n", TablePreset::movielens),
           "x.csv: no column 'rating'; its columns are userId, movieId");
   RatingsConfig config = csv(bytes, {.user = "u", .item = "i", .value = ""});
-  refused(config, "columns.value is empty, but no value for all rows is given as fill");
+  refused(config, "columns.value is empty, which requires fill");
   config.columns = columns;
   config.minimum = 5;
   config.maximum = 1;

@@ -1,4 +1,4 @@
-// Every format and what may be odd about it, read back as text.
+// All formats and their special cases, read back as text.
 #include "tables/table_reader.h"
 
 #include <arrow/array/builder_binary.h>
@@ -32,7 +32,7 @@ using ::testing::ThrowsMessage;
 struct Case {
   std::string name, file, bytes;
   TableConfig config;
-  Rows expected;  // number of the record, then the columns
+  Rows expected;  // record number, then the columns
   std::vector<std::string> columns = {};
   std::map<std::string, int64_t, std::less<>> rejected = {};
 
@@ -244,7 +244,7 @@ class TableReading : public FolderTest {
   Rejects rejects_;
 };
 
-// Records of many lengths, so that blocks of a MiB end everywhere in a record; ids are the records' numbers.
+// Records of many lengths, so that block boundaries fall on every position in a record. Ids are record numbers.
 TEST_F(TableReading, BlocksLoseNothing) {
   constexpr int64_t count = 60'000;
   const auto filling = [](int64_t row) { return std::string(row * 7919 % 127, 'x'); };
@@ -343,14 +343,14 @@ TEST_F(TableReading, PipesAreReadOnce) {
   ASSERT_EQ(mkfifo(path("pipe.gz").c_str(), 0600), 0);
   writing = std::async(std::launch::async, [&] { std::ofstream(path("pipe.gz")) << compressed(text); });
   EXPECT_EQ(read_rows({.path = path("pipe.gz"), .format = csv}, rejects_).size(), 400'000);
-  EXPECT_THAT(
-      [&] { require_readable_twice(config, "for a test"); },
-      ThrowsMessage<std::invalid_argument>(
-          path("pipe") + " is a pipe or device and can be read once, but would be read again for a test; give a file"));
+  EXPECT_THAT([&] { require_readable_twice(config, "for a test"); },
+              ThrowsMessage<std::invalid_argument>(
+                  path("pipe") +
+                  " is a pipe or device and can be read only once, but is needed again for a test; give a file"));
   EXPECT_THAT([&] { require_readable_twice({.path = "-"}, "for a test"); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("- is standard input and can be read once")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("- is standard input and can be read only once")));
   EXPECT_THAT([&] { read_rows({.path = "-"}, rejects_); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("-: its name does not tell its format")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("-: cannot infer the format from the name")));
   require_readable_twice({.path = write("a.csv", "a\n")}, "for a test");
 }
 
@@ -403,7 +403,7 @@ TEST_F(TableReading, ParquetTypes) {
   }
 }
 
-// More than a reader takes ahead, so that there is something left to be changed.
+// Larger than what a reader buffers ahead, so that the change affects unread data.
 class ChangedTables : public FolderTest {
  protected:
   static constexpr int64_t rows = 3'000'000;
@@ -414,7 +414,7 @@ class ChangedTables : public FolderTest {
     return text;
   }
 
-  // Reads the first rows, then `change`s the file, then the rest.
+  // Reads the first rows, applies `change` to the file, reads the rest.
   void refused(const std::string& file, const std::function<void(const std::string& path)>& change) {
     Rejects rejects;
     TableReader reader({.path = path(file)}, rejects);
@@ -498,30 +498,31 @@ INSTANTIATE_TEST_SUITE_P(
                 "user,ratng\n",
                 {},
                 "a.csv: no column 'rating' (did you mean ratng?); its columns are user, ratng"},
-        Refusal{"column_twice", "a.csv", "rating,rating\n", {}, "a.csv: column 'rating' stands there 2 times"},
+        Refusal{"column_twice", "a.csv", "rating,rating\n", {}, "a.csv: column 'rating' occurs 2 times"},
         Refusal{"missing_key", "a.jsonl", "{\"a\": 1}\n", {}, "a.jsonl: no column 'rating'; its columns are a"},
         Refusal{"json_array_in_a_line",
                 "a.json",
                 "[{\"rating\": 1}, {\"rating\": 2}]",
                 {},
-                "a.json is a JSON array; JSON Lines, one object a line, are expected: jq -c '.[]' "},
+                "a.json is a JSON array, expected JSON Lines (one object per line); convert it with jq -c '.[]' "},
         Refusal{"json_array_over_lines",
                 "a.jsonl",
                 "\n[\n  {\"rating\": 1},\n  {\"rating\": 2}\n]\n",
                 {},
-                "a.jsonl is a JSON array; "},
+                "a.jsonl is a JSON array, "},
         Refusal{"json_array_with_objects_in_lines",
                 "a.jsonl",
                 "[{\"rating\": 1},\n{\"rating\": 2}]\n",
                 {},
-                "a.jsonl is a JSON array; "},
+                "a.jsonl is a JSON array, "},
         Refusal{
-            "endless_json_array", "a.jsonl", "[" + std::string(65 << 20, ' ') + "]", {}, "a.jsonl is a JSON array; "},
+            "endless_json_array", "a.jsonl", "[" + std::string(65 << 20, ' ') + "]", {}, "a.jsonl is a JSON array, "},
         Refusal{"json_over_lines",
                 "a.jsonl",
                 "{\n  \"rating\": 1\n}\n{\n  \"rating\": 2\n}\n",
                 {},
-                "a.jsonl has JSON over several lines; JSON Lines, one object a line, are expected: jq -c . "},
+                "a.jsonl has an object over several lines, expected JSON Lines (one object per line); convert it with "
+                "jq -c . "},
         Refusal{"no_json",
                 "a.jsonl",
                 "rating\xb5\x1b\n1\n",
@@ -531,25 +532,27 @@ INSTANTIATE_TEST_SUITE_P(
                 "a.jsonl",
                 "{\"rating\": 1.5}\n",
                 {.decimal = DecimalMark::comma},
-                "a.jsonl: decimal is a comma, but numbers of JSON have a point"},
+                "a.jsonl: decimal is a comma, but JSON numbers use a point"},
         Refusal{"only_blank_lines", "a.csv", "\n\n", {}, "a.csv is empty; a header is expected"},
-        Refusal{"parquet_of_a_pipe", "../../../../../dev/null", "", {.format = parquet}, "Parquet is not read"},
+        Refusal{
+            "parquet_of_a_pipe", "../../../../../dev/null", "", {.format = parquet}, "Parquet needs a regular file"},
         Refusal{"empty_file", "empty.csv", "", {}, "empty.csv is empty; a header is expected"},
         Refusal{"empty_json", "empty.jsonl", "", {}, "empty.jsonl: no column 'rating', the file is empty"},
-        Refusal{"utf16", "a.csv", "\xff\xfer\n", {}, "a.csv: is UTF-16, utf-8 is expected; give utf-16 or auto"},
-        Refusal{"unknown_ending", "a.xls", "x", {}, "a.xls: its name does not tell its format"},
+        Refusal{
+            "utf16", "a.csv", "\xff\xfer\n", {}, "a.csv: found UTF-16, expected utf-8; set encoding to utf-16 or auto"},
+        Refusal{"unknown_ending", "a.xls", "x", {}, "a.xls: cannot infer the format from the name"},
         Refusal{"truncated_gzip", "a.csv.gz", compressed("rating\n1\n2\n").substr(0, 15), {}, "a.csv.gz: "},
         Refusal{"no_gzip", "a.csv.gz", "rating\n1\n", {}, "a.csv.gz: "},
         Refusal{"open_quote",
                 "a.csv",
                 "user,rating\n1,2\n3,\"中,4\n5,6\n",
                 {},
-                "a.csv: the record at byte 16 opens a quote that is never closed: 3,\"中,4"},
+                "a.csv: the record at byte 16 has an unclosed quote: 3,\"中,4"},
         Refusal{"endless_quote",
                 "a.csv",
                 "rating\n\"" + std::string(65 << 20, 'x'),
                 {},
-                "has no end within 64 MiB; is a quote open?"},
+                "has no end within 64 MiB; is a quote unclosed?"},
         Refusal{"empty_separator", "a.csv", "x", {.separator = ""}, "separator is empty"},
         Refusal{"long_quote", "a.csv", "x", {.quote = "''"}, "quote is '''', expected one character or none"},
         Refusal{"quote_and_long_separator",
@@ -561,7 +564,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "a.csv",
                 "x",
                 {.header = true, .column_names = {"a"}},
-                "column_names are given although"}),
+                "column_names cannot be combined with header: true"}),
     [](const auto& info) { return info.param.name; });
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Files for the tests of tables, and tables as plain text.
+// Helpers for table tests: writes files, reads tables as text.
 #pragma once
 
 #include <arrow/io/compressed.h>
@@ -34,7 +34,7 @@ inline std::string compressed(std::string_view bytes, arrow::Compression::type t
 
 using Rows = std::vector<std::vector<std::string>>;
 
-// Selected columns, all if there are none, as text; each row begins with its number in the file. Missing values are
+// Reads the selected columns (all by default) as text. Each row begins with its record number; missing values are
 // "null".
 inline Rows read_rows(const TableConfig& config, Rejects& rejects, std::vector<TableColumn> columns = {}) {
   TableReader reader(config, rejects);

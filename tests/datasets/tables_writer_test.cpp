@@ -1,4 +1,4 @@
-// Tables written and read back, and what must not be left behind.
+// Tables written and read back; no file remains after a failure.
 #include "tables/table_writer.h"
 
 #include <parquet/file_reader.h>
@@ -126,7 +126,7 @@ TEST_F(TableWriting, LongTextsDoNotWaitInMemory) {
   for (int part = 0; part < 5; part++) writer.append({rows});
   writer.finish();
   const auto file = parquet::ParquetFileReader::OpenFile(path("t.parquet"));
-  EXPECT_EQ(file->metadata()->num_row_groups(), 3);  // of 60, 60 and 30 MiB
+  EXPECT_EQ(file->metadata()->num_row_groups(), 3);  // 60, 60 and 30 MiB
   EXPECT_EQ(file->metadata()->num_rows(), 150);
   EXPECT_EQ(read_rows({.path = path("t.parquet")}, rejects_).size(), 150);
 }
@@ -142,7 +142,7 @@ TEST_F(TableWriting, TextsOfOneAppendDoNotWaitTogetherEither) {
   EXPECT_EQ(writer.rows(), 150);
   const auto file = parquet::ParquetFileReader::OpenFile(path("big.parquet"));
   EXPECT_EQ(file->metadata()->num_rows(), 150);
-  EXPECT_EQ(file->metadata()->num_row_groups(), 4);  // of 37 or 38 MiB
+  EXPECT_EQ(file->metadata()->num_row_groups(), 4);  // 37 or 38 MiB each
 }
 
 TEST_F(TableWriting, TableOfNoRows) {
@@ -178,12 +178,12 @@ TEST_F(TableWriting, MistakesAreNamed) {
   };
   const std::vector<std::string_view> broken = {"a", "b", "\xe4\xb8", "d"};
   refused({ids}, "t.csv: 1 columns to append, the table has 2");
-  refused({ids, scores}, "t.csv: column 's' is of another type");
+  refused({ids, scores}, "t.csv: column 's' has another type");
   refused({ids, std::span(titles).first(3)}, "t.csv: column 's' has 3 rows, the first one 4");
   refused({ids, broken}, "t.csv: row 3, column 's' is not UTF-8");
   EXPECT_THAT([&] { TableWriter(path("t.xlsx"), specs); },
               ThrowsMessage<std::invalid_argument>(
-                  HasSubstr("t.xlsx: a table to write ends in .csv, .tsv, .jsonl or .parquet")));
+                  HasSubstr("t.xlsx: expected an output table with the extension .csv, .tsv, .jsonl or .parquet")));
   EXPECT_THAT(files(), IsEmpty());
 }
 
@@ -194,7 +194,7 @@ TEST_F(TableWriting, FolderThatIsNotThere) {
   }
 }
 
-// A limit on file sizes fails writes as a full disk does.
+// A file size limit makes writes fail like a full disk.
 TEST_F(TableWriting, FullDiskIsReportedAndLeavesNothing) {
   const auto before = std::signal(SIGXFSZ, SIG_IGN);
   rlimit old{};

@@ -147,7 +147,7 @@ TEST_F(BadInput, Tables) {
   refused_with_rejects(prepare_config, "prepared.h5.rejects.tsv",
                        "no row could be used, 3 were rejected: [^ ]*ratings.csv: row 4: not 4 columns, found u,i .1.; "
                        "[^ ]*ratings.csv: row 2: value is not finite, found nan .1.; [^ ]*ratings.csv: row 3: value is "
-                       "not a number, found x .1.; [^ ]*prepared.h5.rejects.tsv has them");
+                       "not a number, found x .1.; see [^ ]*prepared.h5.rejects.tsv");
   const std::string strict = with(prepare_config, "source: {", "source: {unfit: error, minimum: 1, maximum: 5, ");
   ratings("user,item,rating,time\nu,a,3,1\nu,b,NaN,1\n");
   train_refused(strict, "ratings.csv: row 3: value is not finite");
@@ -172,18 +172,18 @@ TEST_F(BadInput, Tables) {
 
 TEST_F(BadInput, WhatCanBeReadOnceOnly) {
   const std::string piped = with(prepare_config, "path: FOLDER/ratings.csv", "path: '-', format: csv");
-  train_refused(piped, "- is standard input and can be read once, but would be read again for its SHA-256");
+  train_refused(piped, "- is standard input and can be read only once, but is needed again for its SHA-256");
   ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
   train_refused(with(prepare_config, "path: FOLDER/ratings.csv", "path: FOLDER/pipe, format: csv"),
-                "pipe is a pipe or device and can be read once");
+                "pipe is a pipe or device and can be read only once");
 }
 
 TEST_F(BadInput, EncodingsThatCannotBeTold) {
   write("ratings.csv", "user,item,rating,time\n\xe9t,i,3,1\n");
   train_refused(with(prepare_config, "ratings.csv,", "ratings.csv, encoding: auto,"),
-                "ratings.csv: its encoding cannot be told: .*gb18030 and windows-1252 are possible");
+                "ratings.csv: cannot detect the encoding: .*gb18030 and windows-1252 are possible");
   write("ratings.csv", "\xd3\xc3\xbb\xa7,item,rating,time\nu,i,3,1\n");
-  train_refused(prepare_config, "ratings.csv: its header is not utf-8: .xd3û.xa7,item");
+  train_refused(prepare_config, "ratings.csv: the header is not utf-8: .xd3û.xa7,item");
 }
 
 TEST_F(BadInput, PreparedFiles) {
@@ -309,7 +309,8 @@ TEST_F(BadInput, Scoring) {
   infer_refused(config + "separator: ''\n", "separator is empty");
   infer_refused(config + "rejects: FOLDER/scores.csv\n", "scores.csv would be written twice");
   infer_refused(with(config, "scores.csv", "texts.csv"), "texts.csv is both read and written", {"--overwrite"});
-  infer_refused(with(config, "scores.csv", "scores.txt"), "scores.txt.*ends in .csv, .tsv, .jsonl or .parquet");
+  infer_refused(with(config, "scores.csv", "scores.txt"),
+                "scores.txt.*with the extension .csv, .tsv, .jsonl or .parquet");
   infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/texts.csv/scores.csv"),
                 "would be written into .*texts.csv, which is read");
   infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/model"), "ends in|is a folder");
