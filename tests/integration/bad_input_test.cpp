@@ -1,4 +1,4 @@
-// What a user may get wrong: one line, status 2, nothing half-written.
+// User errors: one error line, exit status 2, no partial output.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -27,13 +27,13 @@ class BadInput : public Programs {
     return names;
   }
 
-  // Lines of the program's own, which stand behind those of its progress.
+  // Number of error lines of the program; progress lines may precede them.
   static int64_t one_line(const std::string& text, const std::string& program) {
     const size_t at = text.find(program + ": ");
     return at == std::string::npos ? 0 : std::count(text.begin() + static_cast<int64_t>(at), text.end(), '\n');
   }
 
-  // `said` is a regular expression for the one line.
+  // `said` is a regular expression for the error line.
   void refused(const std::string& program, const std::string& config, const std::string& said,
                const std::vector<std::string>& more = {}, const std::vector<std::string>& environment = {}) {
     SCOPED_TRACE(config);
@@ -44,7 +44,7 @@ class BadInput : public Programs {
     EXPECT_EQ(one_line(outcome.err, program), 1) << outcome.err;
     EXPECT_EQ(files(), before);
   }
-  // Where no row can be used, a rejects file is all that remains; it is removed again.
+  // If no row is valid, only the rejects file remains; removes it again.
   void refused_with_rejects(const std::string& config, const std::string& rejects, const std::string& said) {
     const Outcome outcome = run_command(command("sartor-train", config));
     EXPECT_EQ(outcome.status, 2) << outcome.err;
@@ -58,7 +58,7 @@ class BadInput : public Programs {
   void infer_refused(const std::string& config, const std::string& said, const std::vector<std::string>& more = {}) {
     refused("sartor-infer", config, said, more);
   }
-  // On a GPU that is not there, whether this machine has one or not.
+  // Runs with the GPUs hidden, if there are any.
   void gpu_refused(const std::string& program, const std::string& config) {
     refused(program, config, "device is cuda: (no NVIDIA driver or no device answers|.*SARTOR_CUDA=OFF)",
             {"--set", "device=cuda"}, {"CUDA_VISIBLE_DEVICES="});
@@ -95,7 +95,7 @@ TEST_F(BadInput, Configs) {
                 "test 0.9 and validation 0.1 leave nothing for training");
 }
 
-// All that the other program's --help lists, so that none is forgotten.
+// All tasks of the other program's --help.
 TEST_F(BadInput, TasksOfTheOtherProgram) {
   const auto tasks_of = [](const std::string& program) {
     const auto help = run_command({sartor::testing::program(program), "--help"}).out;

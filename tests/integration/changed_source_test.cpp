@@ -1,4 +1,4 @@
-// A source that gets a line more after a task has begun to read it: a failure that names the file, and no output.
+// A source that grows while a task reads it is an error that names the file; there is no output.
 #include <fmt/format.h>
 
 #include "integration/fixture.h"
@@ -11,7 +11,7 @@ using ::testing::EndsWith;
 
 class ChangedSource : public Programs {
  protected:
-  // The line comes before the task's call number `at` that changes files in FOLDER/out.
+  // The line is appended before the task's call number `at` that changes files in FOLDER/out.
   void refused(const std::vector<std::string>& words, const std::string& source, int64_t at) {
     SCOPED_TRACE(::testing::PrintToString(words));
     std::filesystem::remove_all(path("out"));
@@ -21,11 +21,11 @@ class ChangedSource : public Programs {
     EXPECT_THAT(outcome.err, EndsWith(": " + path(source) + " changed while it was read\n"));
     EXPECT_FALSE(std::filesystem::exists(path("out/a")));
   }
-  // Before the first file of its output.
+  // Before the first output file is created.
   void train_refused(const std::string& config, const std::string& source) {
     refused(command("sartor-train", config + "output: FOLDER/out/a\n"), source, 1);
   }
-  // Among its parts.
+  // While parts are written.
   void infer_refused(const std::string& config, const std::string& source) {
     std::filesystem::create_directory(path("out"));
     const auto words = command("sartor-infer", config + "rows_per_part: 5\noutput: FOLDER/out/a.csv\n");

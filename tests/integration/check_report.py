@@ -1,4 +1,4 @@
-"""Compares a report and its TensorBoard events with the files of the runs: check_report.py HTML EVENTS RUN [RUN ...]. Fails where they differ."""
+"""Checks a report and its TensorBoard events against the files of the runs: check_report.py HTML EVENTS RUN [RUN ...]"""
 
 import json
 import re
@@ -29,7 +29,7 @@ def near(a: float, b: float, tolerance: float) -> bool:
 
 
 def alone() -> None:
-    """No script, nothing from elsewhere, and no label became an element."""
+    """The page has no scripts and no external resources, and labels are escaped."""
     for element in page.iter():
         assert element.tag not in ("script", "link", "img", "iframe", "object", "image"), element.tag
         for name, value in element.attrib.items():
@@ -42,7 +42,7 @@ def alone() -> None:
 
 
 def scale(chart: ET.Element) -> tuple[float, float]:
-    """value = a + b * height on paper, by the numbers along the axis on the left."""
+    """Coefficients of value = a + b * y coordinate, from the tick labels of the y axis."""
     ticks = []
     for label in chart.iter("text"):
         if label.get("text-anchor") == "end":
@@ -54,7 +54,7 @@ def scale(chart: ET.Element) -> tuple[float, float]:
 
 
 def curves(name: str) -> list[list[float]]:
-    """The values that the curves of a chart have on paper, in order."""
+    """The values of a chart's curves, computed from their coordinates."""
     found = []
     for chart in page.iter("svg"):
         if chart.get("aria-label") == name:
@@ -92,7 +92,7 @@ def check_table() -> None:
 
 
 def check_predictions(run: Path) -> None:
-    """The table of predictions, evaluation.json and the report tell the same of each part."""
+    """The table of predictions, evaluation.json and the report agree for each split."""
     folder = run / "evaluation"
     if not folder.exists():
         return
@@ -144,7 +144,7 @@ def check_predictions(run: Path) -> None:
 
 
 def crc(data: bytes) -> int:
-    """Bit by bit, masked."""
+    """Masked CRC-32C, computed bitwise."""
     value = 0xFFFFFFFF
     for byte in data:
         value ^= byte
@@ -155,7 +155,7 @@ def crc(data: bytes) -> int:
 
 
 def fields(data: bytes) -> list[tuple[int, object]]:
-    """Of a protocol buffer: number and value, bytes for what has a length."""
+    """Fields of a protocol buffer by number; values with a length are bytes."""
 
     def varint(at: int) -> tuple[int, int]:
         value = shift = 0

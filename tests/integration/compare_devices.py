@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Trains the same factor model on the CPU and on a GPU, and compares: compare_devices.py [--device cuda] BUILD [LAUNCHER ...]
+"""Compares a factor model trained on a GPU with one trained on the CPU: compare_devices.py [--device cuda] BUILD [LAUNCHER ...]
 
-ml-100k's first fold (scripts/fetch_data.py ml-100k), 8 factors, 2 epochs. LAUNCHER is put in front of the GPU's run. Fails where a
-factor differs by more than fp32 sums in another order explain. Needs no Python package: machines with GPUs may lack h5py.
+Trains on the first fold of ml-100k (scripts/fetch_data.py ml-100k) with 8 factors for 2 epochs. LAUNCHER is a command that runs the GPU's
+program. Fails if factors differ by more than fp32 rounding explains. Needs no Python packages, because GPU machines may lack h5py.
 """
 
 import argparse
@@ -20,7 +20,7 @@ NAMES = ("users/factors", "users/bias", "items/factors", "items/bias")
 
 
 class Hdf5:
-    """Reads floats with the HDF5 library that a program uses."""
+    """Reads floats with the HDF5 library that the program is linked to."""
 
     def __init__(self, program: str):
         linked = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
@@ -32,7 +32,7 @@ class Hdf5:
         self.call("H5open")
 
     def load(self, path: Path, neighbours: list[Path]) -> ctypes.CDLL:
-        """The program's search path does not hold here: what a library needs is loaded before it."""
+        """Loads a library. Its dependencies are loaded first, because the program's RPATH does not apply here."""
         for _ in neighbours:
             try:
                 return ctypes.CDLL(str(path))
@@ -44,7 +44,7 @@ class Hdf5:
 
     def call(self, name: str, *arguments: object) -> int:
         function = getattr(self.library, name)
-        function.restype = ctypes.c_int64  # identifiers; a status of 32 bits is one of 0 or below
+        function.restype = ctypes.c_int64  # for identifiers; 32-bit statuses fit, too
         status = function(*arguments)
         if ctypes.c_int32(status).value < 0:
             sys.exit(f"compare_devices: {name} fails: {arguments}")

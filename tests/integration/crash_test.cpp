@@ -1,4 +1,4 @@
-// Training killed at every write, sync and rename, then resumed: the model is the uninterrupted run's, bit for bit.
+// Training killed at every write, sync and rename, then resumed, gives bitwise the model of an uninterrupted run.
 #include <algorithm>
 
 #include "integration/fixture.h"
@@ -20,7 +20,7 @@ class Crash : public Programs {
     std::filesystem::remove_all(path("run"));
   }
 
-  // A line of metrics begins with the epoch and the seconds it took.
+  // Removes the epoch's duration from lines of metrics.
   static std::string without_seconds(std::string lines) {
     for (size_t at = 0; (at = lines.find("seconds\":", at)) != std::string::npos; at += 9) {
       lines.erase(at + 9, lines.find_first_of(",}", at) - at - 9);
@@ -28,7 +28,7 @@ class Crash : public Programs {
     return lines;
   }
 
-  // Starts again what was killed, as a user would: resume if there is a run, else from the beginning.
+  // Restarts a killed run as a user would: resumes it if it exists, otherwise starts it.
   void expect_same_after_restart(const std::string& when) {
     SCOPED_TRACE(when);
     const bool begun = std::filesystem::exists(path("run"));

@@ -1,4 +1,4 @@
-// What pages and the published configs say is true.
+// Checks of the documentation and the published configs.
 #include <algorithm>
 #include <regex>
 #include <sstream>
@@ -22,10 +22,10 @@ TEST(Docs, ConfigIsCurrent) {
   for (const char* program : {"sartor-train", "sartor-infer"}) {
     fields += run_command({sartor::testing::program(program), "--help-config-markdown"}).out;
   }
-  EXPECT_EQ(contents(sartor::testing::source_path("docs/config.md")), fields) << "renew it with scripts/docs.sh";
+  EXPECT_EQ(contents(sartor::testing::source_path("docs/config.md")), fields) << "regenerate it with scripts/docs.sh";
 }
 
-// So that ~ is understood in all of them.
+// Fields for paths are declared as paths, which expand ~.
 TEST(Docs, PathsAreKnownAsPaths) {
   std::istringstream lines(contents(sartor::testing::source_path("docs/config.md")));
   for (std::string line; std::getline(lines, line);) {
@@ -47,7 +47,7 @@ TEST(Docs, EveryPublishedConfigIsUnderstood) {
         run_command({infers ? sartor::testing::program("sartor-infer") : sartor::testing::program("sartor-train"),
                      "--config", entry.path().string(), "--dry-run"});
     EXPECT_EQ(outcome.status, 0) << outcome.err;
-    EXPECT_TRUE(text.starts_with("# ")) << entry.path() << " says nothing of itself";
+    EXPECT_TRUE(text.starts_with("# ")) << entry.path() << " has no header comment";
   }
 }
 
@@ -69,7 +69,7 @@ TEST(Docs, WhatPagesLinkToIsThere) {
 
 class ConfigHeader : public WorkingFolderTest {
  protected:
-  // Its commands, where the programs are on the PATH and the data has been fetched.
+  // Runs the commands of a config's header, with the programs on the PATH, without downloading data.
   static void follow(const std::string& config) {
     std::istringstream lines(contents(source_path("configs/" + config)));
     const auto programs = std::filesystem::path(program("sartor-infer")).parent_path().string();

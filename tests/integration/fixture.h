@@ -1,4 +1,4 @@
-// Both programs as a user runs them, in a folder of the test's own.
+// Fixture for end-to-end tests of both programs in a temporary folder.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -19,7 +19,7 @@ namespace sartor::testing {
 
 class Programs : public FolderTest {
  protected:
-  // Command line of sartor-train or sartor-infer with a config of these lines; FOLDER in them is the test's folder.
+  // Writes a config and returns the command that runs it; FOLDER in the config is replaced by the test's folder.
   std::vector<std::string> command(const std::string& program, std::string config,
                                    const std::vector<std::string>& more = {}) const {
     for (size_t at; (at = config.find("FOLDER")) != std::string::npos;) config.replace(at, 6, folder_.string());
@@ -35,8 +35,7 @@ class Programs : public FolderTest {
     return run_command(command("sartor-infer", config, more));
   }
 
-  // ratings.csv: `users` x `items` with taste in two dimensions, ids partly Chinese; about a third of the cells, in
-  // mixed order.
+  // Writes ratings.csv: about a third of the cells of a rank-2 matrix of `users` x `items`, shuffled, some ids Chinese.
   void write_ratings(int64_t users = 60, int64_t items = 40) const {
     std::string rows = "user,item,rating,time\n";
     for (int64_t cell = 0; cell < users * items; cell++) {

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""scripts/gpu_check.sh packs what a bare machine needs, and a rehearsal without a GPU passes; what is missing there fails alone, and the
-results become a table and a page. gpu_check_test.py BUILD WORK
+"""Tests of scripts/gpu_check.sh: gpu_check_test.py BUILD WORK
+
+A rehearsal of the packed archive without a GPU passes, missing files fail only the checks that need them, and results are formatted as a
+table and a page.
 """
 
 import json

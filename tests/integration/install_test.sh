@@ -1,6 +1,6 @@
 #!/bin/sh
-# Who builds the programs builds the GPU modules, too. The installed folder runs after it was moved, and takes no library from anywhere
-# else but the C and C++ runtime; nor do the modules.
+# Building the programs also builds the GPU modules. The installed folder can be moved, and programs and modules load no libraries from
+# elsewhere except the C and C++ runtime.
 #   install_test.sh CMAKE BUILD WORK SOURCE PYTHON [gpu]
 set -eu
 cmake=$1 build=$2 work=$3 source=$4 python=$5 gpu=${6:-}
@@ -36,7 +36,7 @@ if [ -n "$gpu" ]; then
       exit 1
     fi
   done
-  # those that are opened by name, too; the driver is the machine's
+  # also libraries that are loaded by name; the driver is not part of the installation
   for library in "$work"/moved/lib/*.so*; do
     if env -i LD_LIBRARY_PATH="$work/moved/lib" ldd "$library" | grep 'not found' | grep -v 'libcuda\.so\.1'; then
       echo "$library needs the libraries above" >&2
@@ -45,7 +45,7 @@ if [ -n "$gpu" ]; then
   done
 fi
 
-# A classifier of texts, where nothing but the folder is known.
+# Runs a text classifier in an empty environment.
 "$python" "$source/scripts/gpu/bert_folder.py" "$work/model" --small
 printf 'text\ngood\nvery bad!\n好\n' >"$work/texts.csv"
 printf 'task: classify\nmodel: model\nsource: {path: texts.csv}\nthreads: 1\noutput: labels.csv\n' >"$work/classify.yaml"
@@ -54,6 +54,6 @@ env -i "$work/moved/bin/sartor-infer" --config classify.yaml 2>messages || { cat
 [ "$(grep -c -E '^[2-4],(negative|positive),' labels.csv)" = 3 ] || { cat labels.csv messages >&2; exit 1; }
 if [ -n "$gpu" ]; then
   ! grep 'cannot be loaded' messages >&2
-  # With all that they refer to: programs load them so.
+  # ctypes loads with RTLD_NOW, which resolves all symbols, as the programs do.
   env -i "$python" -c 'import ctypes, sys; [ctypes.CDLL(path) for path in sys.argv[1:]]' "$work"/moved/lib/libsartor_*.so
 fi

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Kills a training run of a minute or more at random moments, resumes it each time, and compares the model with an uninterrupted run's.
+"""Kills a training run of about a minute at random times, resumes it each time, and compares the model with that of an uninterrupted run.
 
     kill_at_random.py BUILD [KILLS]
 
-Made ratings (scripts/make_ratings.py), 96 factors. Too long for the test suite; run it by hand after changes to checkpoints.
+Synthetic ratings (scripts/make_ratings.py), 96 factors. Too slow for the test suite; run it manually after changes to checkpoints.
 """
 
 import hashlib

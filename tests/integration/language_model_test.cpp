@@ -1,4 +1,4 @@
-// From raw texts to a language model and a classifier on it: vocabulary, tokenize, pretrain, classify.
+// A language model and a classifier from raw texts: vocabulary, tokenize, pretrain, classify.
 #include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -23,7 +23,7 @@ using Weights = std::map<std::string, std::vector<float>>;
 
 class LanguageModel : public Programs {
  protected:
-  // texts.tsv: 90 short reviews of few words, with an ideograph of its own in each, and a row of broken UTF-8.
+  // Writes texts.tsv: 90 short reviews, each with a unique ideograph, and a row of invalid UTF-8.
   static constexpr int64_t rows = 90;
   static std::string own_character(int64_t row) {
     const auto code = static_cast<char32_t>(0x5000 + row);
@@ -122,7 +122,7 @@ TEST_F(LanguageModel, VocabularyOptionsCount) {
   EXPECT_TRUE(tokens("normalizer: {handle_chinese_chars: false}\n").contains("##酒店"));
   EXPECT_FALSE(tokens("min_frequency: 1000\n").contains("book"));
   EXPECT_TRUE(tokens("").contains("book"));
-  EXPECT_TRUE(std::filesystem::exists(path("词/tokenizer.3")));  // the earlier ones were put aside
+  EXPECT_TRUE(std::filesystem::exists(path("词/tokenizer.3")));  // earlier ones were renamed
   expect_done(train(tokenize_config()));
 }
 

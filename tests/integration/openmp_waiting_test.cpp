@@ -1,4 +1,4 @@
-// How long the programs let OpenMP's threads spin, as libgomp says it.
+// Spin count of OpenMP threads in the programs, as reported by libgomp.
 #include <gmock/gmock.h>
 
 #include "support/faults/faults.h"

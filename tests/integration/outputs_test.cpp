@@ -1,5 +1,5 @@
-// What a task must not write over: each task of both programs, on every path that it reads or writes otherwise. What
-// earlier runs left that it must remove.
+// No task overwrites a file that it reads or writes for another purpose; each task removes outdated files of earlier
+// runs.
 #include <map>
 
 #include <fmt/format.h>
@@ -151,7 +151,7 @@ class EarlierRuns : public Programs {
     return std::ranges::count_if(files(), [](const auto& name) { return name.find(".partial-") != name.npos; });
   }
 
-  // The task rejects a row of `source` at first, and none once that is mended.
+  // The task rejects a row of `source` in the first run and none in the second, after the row was fixed.
   void rejects_go(const std::string& program, const std::string& config, const std::string& source,
                   const std::string& row, const std::string& rejects) {
     SCOPED_TRACE(config);

@@ -1,4 +1,4 @@
-// From a table of ratings to recommendations, with both programs.
+// The factorization pipeline, from a table of ratings to recommendations.
 #include <iconv.h>
 
 #include <algorithm>

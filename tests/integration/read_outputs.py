@@ -1,4 +1,4 @@
-"""Opens what both programs wrote as a Python user would: factors.h5 with h5py, the tables with pyarrow. Fails where they disagree."""
+"""Reads the outputs of both programs from Python (factors.h5 with h5py, tables with pyarrow) and checks that they agree."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Opens what sartor-infer wrote of texts as a Python user would: tables with pyarrow, embeddings with h5py. Fails where they disagree."""
+"""Reads outputs of sartor-infer for texts from Python (tables with pyarrow, embeddings with h5py) and checks that they agree."""
 
 import json
 import sys

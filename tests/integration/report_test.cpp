@@ -1,4 +1,4 @@
-// What a person sees of runs: scripts/report.py on each kind of them, its numbers against the run's own files.
+// scripts/report.py on runs of each kind; the numbers in the report are compared with the files of the run.
 #include "integration/fixture.h"
 #include "support/paths.h"
 
@@ -9,7 +9,7 @@ using ::testing::HasSubstr;
 
 class Report : public Programs {
  protected:
-  // texts.tsv with three columns of labels, the classes of one of which are of no good will.
+  // Writes texts.tsv with three columns of labels, one of which has class names with HTML.
   void write_texts() const {
     const std::vector<std::string> things = {"酒店", "手机", "book"};
     std::string table = "text\tclass\tclasses\tscore\n";
@@ -27,7 +27,7 @@ class Report : public Programs {
            label + "}\nsplit: {test: 0.25, validation: 0.25}\n" + more + "\n";
   }
 
-  // A small language model, whose run is reported as well.
+  // Trains a small language model, whose run is reported, too.
   void make_language_model() const {
     write_texts();
     const std::string label = "column: class";
@@ -54,7 +54,7 @@ class Report : public Programs {
     return run_command(words);
   }
 
-  // Draws the runs and compares what is drawn with what they say.
+  // Writes a report on the runs and checks it with check_report.py.
   void expect_true_report(const std::vector<std::string>& runs) const {
     std::vector<std::string> paths, words;
     for (const auto& run : runs) paths.push_back(path(run));

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Scores a million texts on two ranks, then again, killed at random moments and resumed each time, and compares the outputs.
+"""Scores a million texts on two ranks, repeats this with kills at random times and resumes, and compares the outputs.
 
     score_million.py BUILD [KILLS] [ROWS]
 
-Made texts, Chinese and English, and a small BERT of made weights. Prints the peak memory of a rank beside that of a job of a
-tenth of the rows. Too long for the test suite; run it by hand after changes to scoring.
+The texts (Chinese and English) and the weights of the small BERT are random. Also prints the peak memory of a rank for all rows and for
+a tenth of them. Too slow for the test suite; run it manually after changes to scoring.
 """
 
 import csv
@@ -44,7 +44,7 @@ ROWS_PER_PART = 5000
 
 
 def write_model(folder: Path) -> None:
-    """A Hugging Face folder: config.json, vocab.txt, model.safetensors."""
+    """Writes a Hugging Face folder: config.json, vocab.txt, model.safetensors."""
     folder.mkdir()
     vocabulary = [*SPECIAL, *ENGLISH, *sorted(set(CHINESE)), ".", "！"]
     (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in vocabulary), encoding="utf-8")
@@ -97,7 +97,7 @@ def write_model(folder: Path) -> None:
 
 
 def write_texts(path: Path, rows: int) -> None:
-    """One in a hundred has no text."""
+    """Writes a table of random texts; 1% of the rows have no text."""
     chance = random.Random(1)
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write("id,text\n")
@@ -111,7 +111,7 @@ def write_texts(path: Path, rows: int) -> None:
 
 
 def descendants(pid: int) -> list[int]:
-    """Of this script's own child, itself included."""
+    """The descendants of a child process of this script, including itself."""
     found = [pid]
     for parent in found:
         try:
@@ -122,7 +122,7 @@ def descendants(pid: int) -> list[int]:
 
 
 class Job:
-    """sartor-infer on two ranks."""
+    """A run of sartor-infer on two ranks."""
 
     def __init__(self, build: Path, folder: Path, texts: str, output: str, resume: bool) -> None:
         config = {
@@ -148,10 +148,10 @@ class Job:
         ]
         self.log = (folder / "log").open("wb")
         self.process = subprocess.Popen([*words, *(["--resume"] if resume else [])], stdout=self.log, stderr=self.log)
-        self.peak = 0  # KiB of the largest rank
+        self.peak = 0  # peak memory of the largest rank, KiB
 
     def wait(self, seconds: float) -> bool:
-        """Whether it ended by itself."""
+        """Waits for the run. Returns whether it ended by itself."""
         end = time.monotonic() + seconds
         while self.process.poll() is None and time.monotonic() < end:
             for pid in descendants(self.process.pid):
@@ -165,7 +165,7 @@ class Job:
         return self.process.poll() is not None
 
     def kill(self) -> None:
-        """All of it at once; the ranks would outlive torchrun."""
+        """Kills torchrun and all ranks, which would outlive it."""
         pids = descendants(self.process.pid)
         for pid in pids:
             try:
@@ -178,7 +178,7 @@ class Job:
 
 
 def uninterrupted(build: Path, folder: Path, texts: str, output: str) -> tuple[float, int]:
-    """Seconds and the peak memory of a rank."""
+    """Runs the task; returns the seconds and the peak memory of a rank in KiB."""
     start = time.monotonic()
     job = Job(build, folder, texts, output, resume=False)
     job.wait(float("inf"))

@@ -1,4 +1,4 @@
-// sartor-infer on texts: in order, for any windows, batches, threads and ranks; stopped, killed and resumed.
+// sartor-infer on texts: outputs do not depend on window and batch sizes, threads, ranks, stops, kills and resumes.
 #include <fcntl.h>
 #include <sys/file.h>
 
@@ -20,7 +20,7 @@ class Scoring : public Programs {
  protected:
   Scoring() { write_bert_folder(path("model"), small_bert()); }
 
-  // 97 records: Chinese, English, mixed, emoji, empty and long ones, and some that are broken.
+  // Writes 97 records: Chinese, English, mixed, emoji, empty, long and invalid ones.
   void write_texts() const {
     static constexpr const char* words[] = {"good", "bad", "很好", "不", "坏的", "😀", "very", "abc", "!", "7"};
     std::string lines = "id,text\n";
@@ -31,7 +31,7 @@ class Scoring : public Programs {
         if (random_bits(3, row * 100 + word) % 3 > 0) text += " ";
       }
       if (row % 10 == 3) text = " ";
-      if (row % 20 == 7) text += "\xe5\xa5";  // half a character
+      if (row % 20 == 7) text += "\xe5\xa5";  // truncated character
       lines += row == 50 ? "broken\n" : "编号" + std::to_string(row) + ",\"" + text + "\"\n";
     }
     write("texts.csv", lines);
@@ -49,7 +49,7 @@ class Scoring : public Programs {
       "rows_per_part: 20\n"
       "batch_tokens: 50\n"
       "output: FOLDER/out.csv\n";
-  // Another source, that is in any form.
+  // Uses another source, of any format.
   void score_again(const std::string& source, const std::string& output) const {
     expect_done(infer("task: classify\ndevice: cpu\nthreads: 1\nmodel: FOLDER/model\nsource: {path: FOLDER/" + source +
                       "}\ntext: '{label}{probability}'\nkeep: [id]\noutput: FOLDER/" + output + "\n"));
@@ -65,7 +65,7 @@ class Scoring : public Programs {
       "rows_per_part: 20\n"
       "output: FOLDER/out.h5\n";
 
-  // out.csv and its rejects, which are removed.
+  // Reads and removes out.csv and its rejects.
   std::pair<std::string, std::string> taken() const {
     std::pair found = {read("out.csv"), read("out.csv.rejects.tsv")};
     EXPECT_FALSE(found.first.empty());
@@ -119,7 +119,7 @@ TEST_F(Scoring, IsTheSameForAnyWindowBatchThreadsAndRanks) {
     expect_done(infer(classify_config, {"--set", change}));
     EXPECT_EQ(taken(), expected) << change;
   }
-  for (const int ranks : {2, 3, 7}) {  // more than there are parts
+  for (const int ranks : {2, 3, 7}) {  // also more ranks than parts
     for (const auto& rank : on_ranks(ranks, command("sartor-infer", classify_config))) expect_done(rank);
     EXPECT_EQ(taken(), expected) << ranks << " ranks";
   }
@@ -142,7 +142,7 @@ TEST_F(Scoring, EveryTableGoesInAndOut) {
   score_again("out.jsonl", "again3.csv");
   score_again("out.parquet", "again4.csv");
   EXPECT_EQ(read("again2.csv"), read("again1.csv"));
-  EXPECT_EQ(without_rows("again3.csv"), without_rows("again1.csv"));  // JSON Lines have no header that counts
+  EXPECT_EQ(without_rows("again3.csv"), without_rows("again1.csv"));  // JSON Lines have no header record
   expect_done(infer(embed_config));
   expect_done(run_command({sartor::testing::venv_program("python"),
                            sartor::testing::source_path("tests/integration/read_scores.py"), folder_.string()}));
@@ -330,7 +330,7 @@ class ScoringStopped : public Scoring {
     expect_done(infer(classify_config));
     expected_ = taken();
   }
-  // Starts again what was killed, as a user would: resume if there is something, else from the beginning.
+  // Restarts a killed job as a user would: resumes it if it exists, otherwise starts it.
   void expect_same_after_restart(const std::string& when, int ranks = 1) const {
     SCOPED_TRACE(when);
     const bool begun = std::filesystem::exists(path("out.csv.parts")) || std::filesystem::exists(path("out.csv"));
@@ -340,7 +340,7 @@ class ScoringStopped : public Scoring {
     EXPECT_THAT(outputs(), ElementsAre("out.csv", "out.csv.job.json", "out.csv.rejects.tsv"));
     EXPECT_EQ(taken(), expected_);
   }
-  // At every `stride`th call: job_parts_test.cpp does so at each.
+  // Kills at every `stride`th call; job_parts_test.cpp covers each call.
   void kill(Fault fault, int64_t stride) const {
     const auto words = command("sartor-infer", classify_config);
     const int64_t calls = count_calls(words, folder_);
@@ -366,7 +366,7 @@ TEST_F(ScoringStopped, AFullDiskLeavesWhatWasDone) {
   taken();
   for (int64_t call = 1; call <= calls; call += 19) {
     const Outcome outcome = run_with_fault(words, folder_, call, Fault::disk_full);
-    if (outcome.status == 0) {  // nothing was left to do but remove
+    if (outcome.status == 0) {  // only removing files was left
       EXPECT_EQ(taken(), expected_);
       continue;
     }
@@ -385,7 +385,7 @@ TEST_F(ScoringStopped, SignalsStopItInOrder) {
   for (int64_t call = 1; call <= calls && !HasFatalFailure(); call += 13) {
     const bool terminate = call % 2 == 0;
     const Outcome outcome = run_with_fault(words, folder_, call, terminate ? Fault::terminate : Fault::interrupt);
-    if (outcome.status == 0) {  // nothing was left to be stopped
+    if (outcome.status == 0) {  // the job was already done
       EXPECT_EQ(taken(), expected_);
       continue;
     }

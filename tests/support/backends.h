@@ -1,5 +1,6 @@
-// One test body for every backend: the CPU kernels of each instruction set, and the GPU. Tests of what this machine
-// lacks skip with the reason. Their names end in cpu_v3, cpu_v4 or gpu, and the shape where there is one.
+// Test suites that run on every backend: the CPU kernels for each instruction set, and the GPU. Tests for a backend
+// that this machine lacks are skipped with the reason. Test names end in cpu_v3, cpu_v4 or gpu, followed by the shape
+// if any.
 #pragma once
 
 #include <fmt/format.h>
@@ -20,7 +21,7 @@ enum class TestBackend { cpu_v3, cpu_v4, gpu };
 struct NoShape {};
 inline std::string name(NoShape) { return ""; }
 
-// Shape needs a function name(shape) -> std::string of letters, digits and underscores.
+// Shape requires a function name(shape) that returns a std::string of letters, digits and underscores.
 template <class Shape = NoShape> class BackendTest : public ::testing::TestWithParam<std::tuple<TestBackend, Shape>> {
  protected:
   void SetUp() override {
@@ -50,7 +51,7 @@ std::string backend_test_name(const ::testing::TestParamInfo<std::tuple<TestBack
   return names[static_cast<int>(backend)] + (suffix.empty() ? "" : "_" + suffix);
 }
 
-// INSTANTIATE_BACKENDS(Suite, Shape{...}, ...): every test of the suite on every backend for every shape.
+// INSTANTIATE_BACKENDS(Suite, Shape{...}, ...) runs every test of the suite on every backend with every shape.
 #define INSTANTIATE_BACKENDS(suite, ...)                                                                \
   INSTANTIATE_TEST_SUITE_P(                                                                             \
       , suite,                                                                                          \
@@ -60,7 +61,7 @@ std::string backend_test_name(const ::testing::TestParamInfo<std::tuple<TestBack
 
 template <class T> DeviceBuffer<T> upload(Context& context, const std::vector<T>& values) { return {context, values}; }
 
-// A matrix in the context's memory.
+// A matrix in the memory of the context's device.
 class DeviceRows {
  public:
   DeviceRows(Context& context, const Matrix& matrix)

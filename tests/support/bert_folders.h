@@ -1,4 +1,4 @@
-// Small BERTs as Hugging Face folders, without libtorch. Weights follow from their names.
+// Writes small BERTs as Hugging Face folders, without libtorch. Weights are a function of their names.
 #pragma once
 
 #include <cmath>
@@ -15,7 +15,7 @@
 
 namespace sartor::testing {
 
-// Words, characters and pieces that the texts of tests are made of.
+// Vocabulary of the test texts: words, characters and word pieces.
 inline const std::vector<std::string> small_vocabulary = {
     "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "very", "not", "a",  "b", "c",
     "##s",   "##a",   "##b",   "!",     ".",      "好",   "坏",  "很",   "不",  "的", "😀", "7"};
@@ -34,7 +34,7 @@ inline bert::BertConfig small_bert(std::vector<std::string> labels = {"负面", 
   return config;
 }
 
-// config.json, model.safetensors and the tokenizer's files, into a folder that is made.
+// Creates the folder with config.json, model.safetensors and the tokenizer files.
 inline void write_bert_folder(const std::filesystem::path& folder, const bert::BertConfig& config,
                               bert::Head head = bert::Head::classification) {
   std::filesystem::create_directories(folder);

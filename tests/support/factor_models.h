@@ -6,7 +6,7 @@
 
 namespace sartor {
 
-// Users "u0", "用户1", "u2", ...; items "i0", "商品1", ...; user u has rated the items i with (u + i) % 4 == 0.
+// Users "u0", "用户1", "u2", ... and items "i0", "商品1", ...; user u has rated items i with (u + i) % 4 == 0.
 inline FactorModel made_model(int64_t users, int64_t items, int64_t factors) {
   FactorModel model;
   for (int64_t u = 0; u < users; u++) model.users.insert((u % 2 ? "用户" : "u") + std::to_string(u));

@@ -1,4 +1,4 @@
-// A folder of each test's own, its name partly Chinese, removed with it.
+// Fixture with a temporary folder per test, whose name contains Chinese.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -28,7 +28,7 @@ class FolderTest : public ::testing::Test {
 
   std::string path(std::string_view name) const { return folder_ / name; }
 
-  // The path of the file that holds these bytes now.
+  // Writes the bytes to a file and returns its path.
   std::string write(std::string_view name, std::string_view bytes) const {
     std::ofstream(path(name), std::ios::binary) << bytes;
     return path(name);
@@ -40,7 +40,7 @@ class FolderTest : public ::testing::Test {
     return bytes.str();
   }
 
-  // What is in the folder, sorted.
+  // Sorted names of the files in the folder.
   std::vector<std::string> files() const {
     std::vector<std::string> names;
     for (const auto& entry : std::filesystem::directory_iterator(folder_)) names.push_back(entry.path().filename());
@@ -51,7 +51,7 @@ class FolderTest : public ::testing::Test {
   std::filesystem::path folder_;
 };
 
-// The same, and the working directory while the test runs.
+// As FolderTest; the folder is also the working directory.
 class WorkingFolderTest : public FolderTest {
  protected:
   WorkingFolderTest() { std::filesystem::current_path(folder_); }

@@ -1,5 +1,5 @@
-// An object that is built once an instruction set may define nothing that the linker could also take for another: a
-// weak function of the v4 build, called from a program on a v3 machine, is an illegal instruction.
+// Checks that an object compiled once per instruction set exports no symbol that the linker could merge with another
+// object's: a weak function from the v4 build would be an illegal instruction on a v3 machine.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -26,7 +26,7 @@ inline void expect_own_symbols(const std::string& objects, const std::string& sc
     std::istringstream symbols(output_of("nm --defined-only --extern-only '" + path + "'"));
     int own = 0;
     for (std::string address, kind, name; symbols >> address >> kind >> name;) {
-      if (name.starts_with("DW.ref.")) continue;  // a pointer into the C++ runtime, which ThreadSanitizer asks for
+      if (name.starts_with("DW.ref.")) continue;  // pointer into the C++ runtime, added by ThreadSanitizer
       EXPECT_THAT(name, ::testing::HasSubstr(scope)) << "kind " << kind << " in " << path;
       EXPECT_THAT(kind, ::testing::AnyOf("T", "D", "R", "B")) << name << " in " << path;  // no W, V, u
       own++;

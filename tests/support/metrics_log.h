@@ -1,4 +1,4 @@
-// What a run noted in metrics.jsonl.
+// Reads metrics.jsonl of a run.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -8,7 +8,7 @@
 
 namespace sartor::testing {
 
-// The lines of a log that are of some part: "train", "validation".
+// Lines of the log that have a given split: "train", "validation".
 inline std::vector<nlohmann::json> lines_of(const std::string& log, const std::string& part) {
   std::vector<nlohmann::json> found;
   std::istringstream lines(log);
@@ -19,7 +19,7 @@ inline std::vector<nlohmann::json> lines_of(const std::string& log, const std::s
   return found;
 }
 
-// The values of one metric of that part: "loss".
+// Values of one metric of a split, such as "loss".
 inline std::vector<double> values_of(const std::string& log, const std::string& part, const std::string& name) {
   std::vector<double> values;
   for (const auto& line : lines_of(log, part)) values.push_back(line[part][name]);

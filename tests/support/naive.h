@@ -1,4 +1,4 @@
-// Oracles: double loops in double precision.
+// Reference implementations: double loops in double precision.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 
 namespace sartor {
 
-// The k best of each query on the host, (queries, k).
+// Top-k results on the host, (queries, k).
 template <class Score> struct FoundRows {
   int64_t k = 0;
   std::vector<Score> scores;
@@ -31,7 +31,7 @@ inline double naive_score(const Matrix& queries, int64_t q, const Matrix& items,
   return query_square > 0 && item_square > 0 ? dot / std::sqrt(query_square * item_square) : 0;
 }
 
-// `excluded` may be null.
+// `excluded` may be nullptr.
 inline FoundRows<double> naive_topk(const Matrix& queries, const Matrix& items, const std::vector<float>& item_bias,
                                     const RandomLists* excluded, const cuda::TopkParams& params) {
   FoundRows<double> found{params.k, {}, {}};

@@ -1,4 +1,4 @@
-// Explicit alternating least squares by double loops.
+// Reference implementation of explicit alternating least squares: double loops in double precision.
 #pragma once
 
 #include <cmath>
@@ -10,7 +10,7 @@
 
 namespace sartor {
 
-// One half of an epoch: ratings by row, and the side that is fixed. No fixed_bias: no biases at all.
+// One half-epoch: ratings by row, and the factors that are held fixed. Without fixed_bias the model has no biases.
 struct AlsProblem {
   std::vector<int64_t> offsets = {0};
   std::vector<int32_t> columns;
@@ -33,13 +33,13 @@ struct AlsProblem {
   }
 };
 
-// The regularisation of unknown i of a row; the bias is the last unknown.
+// Regularization of unknown i of a row; the bias is the last unknown.
 inline double als_penalty(const AlsProblem& problem, int64_t row, int64_t i, const cuda::AlsParams& params) {
   return std::pow(problem.count(row), params.regularization_power) *
          (i < problem.fixed.columns ? params.regularization : params.bias_regularization);
 }
 
-// The loss of a row at x, its factors and then its bias.
+// Loss of a row at x = (factors, bias).
 inline double als_loss(const AlsProblem& problem, int64_t row, std::span<const double> x,
                        const cuda::AlsParams& params) {
   double loss = 0;
@@ -52,7 +52,7 @@ inline double als_loss(const AlsProblem& problem, int64_t row, std::span<const d
   return loss;
 }
 
-// The row's normal equations, bias last, by elimination. `shift` is added to the diagonal.
+// Solves the row's normal equations (bias last) by Gaussian elimination. `shift` is added to the diagonal.
 inline std::vector<double> naive_als_row(const AlsProblem& problem, int64_t row, const cuda::AlsParams& params,
                                          double shift = 0) {
   const int64_t m = problem.unknowns();

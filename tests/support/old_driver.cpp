@@ -1,4 +1,4 @@
-// Takes the place of cudart's view of the driver: one for CUDA 12.4.
+// Simulates a driver for CUDA 12.4 by replacing two functions of cudart.
 extern "C" __attribute__((visibility("default"))) int cudaGetDeviceCount(int* count) {
   *count = 0;
   return 35;  // cudaErrorInsufficientDriver

@@ -1,4 +1,4 @@
-// Made inputs: the same for a seed on every run.
+// Random test inputs, a function of the seed.
 #pragma once
 
 #include <algorithm>
@@ -47,7 +47,7 @@ inline Matrix rows_of(const Matrix& matrix, const std::vector<int32_t>& order) {
   return chosen;
 }
 
-// For each of `rows` rows the ids below `ids` that were drawn with the given probability, ascending, laid out as in
+// For each of `rows` rows an ascending list of ids below `ids`, each included with the given probability; layout of
 // IdLists.
 struct RandomLists {
   std::vector<int64_t> offsets = {0};

@@ -1,4 +1,4 @@
-// A program on several ranks of this machine, as torchrun starts it.
+// Runs a program on several ranks of this machine, as torchrun does.
 #pragma once
 
 #include <fmt/format.h>
@@ -24,7 +24,7 @@ inline int free_port() {
   return ntohs(address.sin_port);
 }
 
-// Every rank a process, all started at once.
+// Starts one process per rank at the same time.
 inline std::vector<Outcome> on_ranks(int ranks, const std::vector<std::string>& command) {
   const auto port = fmt::format("MASTER_PORT={}", free_port());
   std::vector<std::future<Outcome>> running;

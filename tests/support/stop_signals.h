@@ -1,4 +1,4 @@
-// A process that asks itself to stop.
+// Sends a stop signal to this process.
 #pragma once
 
 #include <unistd.h>
@@ -10,7 +10,7 @@
 
 namespace sartor {
 
-// Returns when `signal` is noted.
+// Returns after the handler has recorded `signal`.
 inline void send_stop_signal(int signal) {
   kill(getpid(), signal);
   while (stop_signal() != signal) std::this_thread::yield();

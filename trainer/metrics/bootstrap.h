@@ -1,4 +1,4 @@
-// How far a metric of some rows may lie from that of all rows there could be.
+// Bootstrap confidence intervals of metrics.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace sartor {
 
-// Where a metric lies when the rows are drawn again.
+// A metric with its confidence interval.
 struct MetricInterval {
   std::string name;
   double value, low, high;
@@ -23,12 +23,12 @@ struct BootstrapOptions {
   uint64_t seed = 1;
 };
 
-// Metrics of rows of which each counts weights[row] times.
+// Computes metrics in which each row counts weights[row] times.
 using WeightedMetrics = std::function<std::vector<Metric>(std::span<const int32_t> weights)>;
 
-// The metrics of `rows` rows, each counted once, with their percentile bootstrap intervals (Efron 1979) at `level`:
-// rows are drawn with replacement `draws` times, quantiles are linear between order statistics, as numpy's. The same
-// seed gives the same intervals; without draws low and high are the value.
+// Metrics of `rows` rows with percentile bootstrap intervals (Efron 1979) at `level`: `draws` samples of rows with
+// replacement; quantiles interpolate linearly between order statistics, as in numpy. Deterministic for a given seed.
+// With draws = 0, low and high equal the value.
 std::vector<MetricInterval> bootstrap(int64_t rows, const WeightedMetrics& metrics,
                                       const BootstrapOptions& options = {});
 

@@ -15,7 +15,7 @@ constexpr int bins = 15;
 
 double sigmoid_of(double x) { return 1 / (1 + std::exp(-x)); }
 
-// Where a slope that never falls crosses 0, b between 1 / most and 1 / least temperature: by halves of its logarithm.
+// Root of a non-decreasing slope for b between 1 / greatest and 1 / least temperature, by bisection of ln b.
 template <class Slope> std::optional<double> least_loss(const Slope& slope) {
   double low = -std::log(most_temperature), high = -std::log(least_temperature);
   if (!(slope(std::exp(low)) < 0 && slope(std::exp(high)) > 0)) return {};
@@ -86,7 +86,7 @@ std::vector<Metric> binary_calibration(std::span<const float> labels, std::span<
   if (labels.empty()) return {};
   constexpr double least = std::numeric_limits<double>::epsilon();
   double loss = 0;
-  std::array<double, bins> said = {}, right = {};  // summed over the bin's values
+  std::array<double, bins> said = {}, right = {};  // sums over the bin's values
   for (size_t i = 0; i < labels.size(); i++) {
     const double p = probabilities[i];
     loss -= std::log(std::max(labels[i] > 0.5f ? p : 1 - p, least));

@@ -18,7 +18,7 @@ size_t bin_of(double probability) {
   return static_cast<size_t>(std::clamp(std::ceil(probability * bins) - 1, 0.0, bins - 1.0));
 }
 
-// What does not change when rows are drawn again: each row counts `weights` times.
+// Computes metrics of weighted rows. Keeps what does not depend on the weights, for bootstrap samples.
 class Judge {
  public:
   explicit Judge(const Classified& rows) : rows_(rows), predicted_(predictions(rows)) {
@@ -82,7 +82,7 @@ class Judge {
     double sum = 0;
     for (size_t i = 0; i < by_probability_.size(); i++) {
       const auto k = static_cast<int32_t>(rows_.classes == 2 ? 1 : i);
-      double inside = 0, outside = 0, pairs = 0;  // pairs that are in order, ties half
+      double inside = 0, outside = 0, pairs = 0;  // pairs: correctly ordered pairs; ties count half
       const auto& order = by_probability_[i];
       for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
         double in = 0, out = 0;
@@ -100,7 +100,7 @@ class Judge {
 
   void add_probabilities(std::span<const int32_t> weights, double total, std::vector<Metric>& found) const {
     double loss = 0;
-    std::array<double, bins> sure = {}, right = {};  // summed over the bin's rows
+    std::array<double, bins> sure = {}, right = {};  // sums over the bin's rows
     for (int64_t row = 0; row < rows_.rows(); row++) {
       constexpr double least = std::numeric_limits<double>::epsilon();
       loss -= weights[row] * std::log(std::max<double>(probability(row, rows_.labels[row]), least));
@@ -117,7 +117,8 @@ class Judge {
 
   const Classified& rows_;
   const std::vector<int32_t> predicted_;
-  std::vector<std::vector<int64_t>> by_probability_;  // of each class but, of two, the first: rows, ascending
+  std::vector<std::vector<int64_t>>
+      by_probability_;  // rows sorted by probability, per class; with two classes for class 1 only
 };
 
 }  // namespace
@@ -162,7 +163,7 @@ std::vector<Metric> multi_label_metrics(std::span<const float> labels, std::span
   require(classes > 0 && labels.size() == probabilities.size() && std::ssize(labels) % classes == 0,
           "{} labels and {} probabilities of {} classes", labels.size(), probabilities.size(), classes);
   const auto rows = std::ssize(labels) / classes;
-  require(weights.empty() || std::ssize(weights) == rows, "{} weights of {} rows", weights.size(), rows);
+  require(weights.empty() || std::ssize(weights) == rows, "{} weights for {} rows", weights.size(), rows);
   std::vector<double> right(classes), labelled(classes), said(classes);
   double whole = 0, total = 0;
   for (int64_t row = 0; row < rows; row++) {

@@ -1,4 +1,4 @@
-// One named result of an evaluation, such as {"recall@10", 0.21}.
+// A named metric, such as {"recall@10", 0.21}.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@ struct Metric {
   double value;
 };
 
-// Whether the less of two values is the better one.
+// Whether lower values of the metric are better.
 inline bool lower_is_better(std::string_view metric) {
   constexpr std::string_view errors[] = {"loss", "log_loss", "perplexity", "calibration_error", "rmse", "mae"};
   return std::ranges::find(errors, metric) != std::end(errors);

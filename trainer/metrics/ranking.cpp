@@ -50,7 +50,7 @@ void RankingMetrics::add(std::span<const int32_t> ranked, std::span<const int32_
   users_++;
   const auto shown = std::ssize(ranked), wanted = std::ssize(relevant);
   double hits = 0, gain = 0, ideal_gain = 0, precisions = 0, reciprocal_rank = 0;
-  int64_t rank = 0;  // ranks that the sums above hold
+  int64_t rank = 0;  // ranks included in the sums above
   for (size_t c = 0; c < cutoffs_.size(); c++) {
     const int64_t k = cutoffs_[c];
     while (rank < std::min(k, std::max(shown, wanted))) {

@@ -1,4 +1,4 @@
-// How far predicted ratings are from the given ones.
+// Errors of predicted ratings.
 #pragma once
 
 #include <cmath>
@@ -9,11 +9,11 @@
 
 namespace sartor {
 
-// Streaming sums over pairs of prediction p and truth t, in double:
+// Accumulates pairs of prediction p and true rating t, in double precision:
 //
 //   rmse = sqrt(mean((p - t)^2))      mae = mean(|p - t|)
 //
-// An aggregate, so that processes can add their members up. A prediction that is not finite makes both results so.
+// An aggregate, so that processes can sum its members. A non-finite prediction makes both metrics non-finite.
 struct RatingMetrics {
   int64_t count = 0;
   double squared = 0, absolute = 0;

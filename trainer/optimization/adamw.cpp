@@ -73,8 +73,8 @@ void AdamW::load(const NamedTensors& state) {
   for (const auto& [name, tensor] : state) found[name] = tensor;
   for (auto& [name, tensor] : this->state()) {
     const auto saved = found.find(name);
-    require(saved != found.end(), "the optimizer's state has no {}", name);
-    require(saved->second.sizes() == tensor.sizes(), "the optimizer's {} has {} elements, expected {}", name,
+    require(saved != found.end(), "the optimizer state has no {}", name);
+    require(saved->second.sizes() == tensor.sizes(), "the optimizer state's {} has {} elements, expected {}", name,
             saved->second.numel(), tensor.numel());
     tensor.copy_(saved->second);
   }
@@ -89,7 +89,7 @@ double clip_gradients(const std::vector<Parameter>& parameters, double most) {
   if (gradients.empty()) return 0;
   const auto norm = at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients, 2)), 2).item<double>();
   if (most > 0 && std::isfinite(norm)) {
-    // 1e-6, and single precision, as torch.nn.utils.clip_grad_norm_ has them
+    // Single precision and 1e-6 as in torch.nn.utils.clip_grad_norm_.
     const auto scale = static_cast<float>(most) / (static_cast<float>(norm) + 1e-6f);
     if (scale < 1) at::_foreach_mul_(gradients, scale);
   }

@@ -1,4 +1,4 @@
-// AdamW (Loshchilov, Hutter 2019) with the parameters' groups of a fine-tuning.
+// AdamW (Loshchilov, Hutter 2019) with weight decay and learning rate per parameter.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,13 +15,13 @@ namespace sartor {
 struct Parameter {
   std::string name;
   at::Tensor tensor;
-  double rate_scale = 1;  // of the learning rate, as of a lower layer
+  double rate_scale = 1;  // factor on the learning rate (layer-wise learning rate decay)
 };
 
 // Whether a parameter decays, by its name: all but biases and LayerNorm's weights, as the Trainer has it.
 bool decays(const std::string& name);
 
-// With g the gradient, t = 1, 2, ... the step, rate the learning rate of this step times the parameter's scale:
+// With gradient g, step t = 1, 2, ... and rate = learning rate times the parameter's rate_scale:
 //
 //   m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2
 //   w = w - rate decay w - rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
@@ -29,12 +29,12 @@ class AdamW {
  public:
   AdamW(const AdamWConfig& config, std::vector<Parameter> parameters);
 
-  // One step with the gradients that the parameters carry; one without takes no part. The gradients stay.
+  // Updates all parameters that have a gradient. Does not clear the gradients.
   void step(double learning_rate);
 
-  // Means and steps by name: "exp_avg.NAME", "exp_avg_sq.NAME", "step". Tensors are the optimizer's own.
+  // State by name: "exp_avg.NAME", "exp_avg_sq.NAME", "step". The tensors share memory with the optimizer.
   NamedTensors state() const;
-  // Throws std::invalid_argument if a tensor is missing or of another shape.
+  // Throws std::invalid_argument if a tensor is missing or has another shape.
   void load(const NamedTensors& state);
 
  private:
@@ -49,8 +49,8 @@ class AdamW {
   std::vector<Group> groups_;
 };
 
-// Scales the gradients so that their norm over all parameters is at most `most` (0: whatever it is). Returns the norm
-// before. Infinite and NaN norms leave the gradients as they are.
+// Scales the gradients so that their norm over all parameters is at most `most`; 0 disables clipping. Returns the norm
+// before scaling. Does not scale if the norm is infinite or NaN.
 double clip_gradients(const std::vector<Parameter>& parameters, double most);
 
 }  // namespace sartor

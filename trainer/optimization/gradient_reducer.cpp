@@ -10,7 +10,8 @@
 namespace sartor {
 namespace {
 
-constexpr int64_t first_bucket_bytes = 1 << 20, bucket_bytes = 25 << 20;  // as PyTorch's DistributedDataParallel
+constexpr int64_t first_bucket_bytes = 1 << 20,
+                  bucket_bytes = 25 << 20;  // defaults of PyTorch's DistributedDataParallel
 
 }  // namespace
 
@@ -22,7 +23,8 @@ GradientReducer::GradientReducer(const std::vector<Parameter>& parameters, Proce
   if (ranks.size() == 1) return;
   std::vector<at::Tensor> tensors, values;
   std::unordered_map<size_t, std::string> names;
-  for (const auto& [name, tensor, scale] : std::views::reverse(parameters)) {  // gradients come from the last layer on
+  for (const auto& [name, tensor, scale] :
+       std::views::reverse(parameters)) {  // the backward pass starts at the last layer
     names.emplace(names.size(), name);
     tensors.push_back(tensor);
     values.push_back(tensor.detach());
@@ -36,9 +38,8 @@ GradientReducer::GradientReducer(const std::vector<Parameter>& parameters, Proce
       c10d::Reducer(std::move(tensors), std::move(std::get<0>(buckets)), std::move(group), dense, bucket_bytes,
                     /*find_unused_parameters=*/false, /*gradient_as_bucket_view=*/false, std::move(names),
                     first_bucket_bytes, /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false, {})});
-  // The engine would note the order of every step's gradients until its buckets are rebuilt in the order of the first
-  // step's. They are rebuilt now, in the order above: a step adds up in the same way whether it is a process's first,
-  // as after --resume, or not.
+  // By default the reducer rebuilds its buckets after the first step in the order in which gradients arrived.
+  // Rebuilding them now in a fixed order makes sums independent of which step is the first of a process (--resume).
   engine_->reducer.push_rebuilt_params_for_all_indices();
   engine_->reducer.rebuild_buckets();
 }

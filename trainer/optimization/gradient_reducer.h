@@ -1,4 +1,4 @@
-// Data parallel training: the gradients of all ranks become their mean while the backward pass still runs.
+// Data parallelism: averages gradients over all ranks, overlapped with the backward pass.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,19 +11,20 @@
 
 namespace sartor {
 
-// Stands between the parameters and the ranks (PyTorch's own engine, c10d::Reducer: buckets, all-reduced as they fill).
-// Nothing happens for a rank alone.
+// Wraps PyTorch's c10d::Reducer, which all-reduces buckets of gradients as they become ready. Does nothing for a single
+// rank.
 class GradientReducer {
  public:
-  // Gives all ranks the first one's parameters. Every parameter must get a gradient in every step.
+  // Broadcasts the parameters of rank 0. Every parameter must get a gradient in every step.
   GradientReducer(const std::vector<Parameter>& parameters, ProcessGroup& ranks);
   ~GradientReducer();
 
-  // Call with what backward() will start from, for the last micro-batch of a step only: those before add up on each
-  // rank for itself.
+  // Must be called before backward() of the last micro-batch of a step, with its loss. Gradients of earlier
+  // micro-batches accumulate locally.
   void before_last_backward(const at::Tensor& loss);
 
-  // Whether the order in which gradients come is settled: until then every step's is noted, in a list that grows.
+  // Whether the bucket order is final. Before, the reducer records the order of gradients of every step, which takes
+  // memory.
   bool order_is_settled() const;
 
  private:

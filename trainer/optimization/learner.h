@@ -1,4 +1,4 @@
-// What a training by gradients needs to know of a model and its data.
+// Interface between the training loop and a model with its data.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,27 +17,27 @@ class Learner {
  public:
   virtual ~Learner() = default;
 
-  virtual std::vector<Parameter> parameters() = 0;          // those to be trained
-  virtual const std::vector<int32_t>& lengths() const = 0;  // of the training rows, in tokens
+  virtual std::vector<Parameter> parameters() = 0;          // trainable parameters
+  virtual const std::vector<int32_t>& lengths() const = 0;  // tokens of each training row
 
-  // What follows belongs to this step of the training, from 0: what a learner draws at random for a row follows from it
-  // and the row alone, whatever micro-batch and rank the row falls to.
+  // Called at the start of each step, from 0. Random numbers of a row may depend only on the step and the row, not on
+  // its micro-batch or rank.
   virtual void begin_step(int64_t step) { static_cast<void>(step); }
 
-  // The number of labels in these rows that count, and the sum of their losses, differentiable: what is minimised is
-  // the mean over all labels of a step, whatever micro-batches and ranks they fall to.
+  // Number of labels in these rows, and the differentiable sum of their losses. Training minimizes the mean over all
+  // labels of a step, independent of micro-batches and ranks.
   virtual double labels(std::span<const int64_t> rows) = 0;
   virtual at::Tensor loss(std::span<const int64_t> rows) = 0;
 
-  // Floating-point operations of loss() of these training rows and its backward pass, as a model is judged by: those of
-  // its products, no padding, nothing that is computed again. 0: unknown, then there is no utilisation.
+  // Floating-point operations of loss() and its backward pass for these rows: matrix products only, without padding and
+  // recomputation. 0 if unknown, then utilization is not reported.
   virtual double flops(std::span<const int64_t>) { return 0; }
-  virtual at::ScalarType compute_type() const { return at::kFloat; }  // of most products
+  virtual at::ScalarType compute_type() const { return at::kFloat; }  // data type of most products
 
-  // On the held-out rows; "loss" is among them. Every rank calls it and gets the same.
+  // Metrics of the held-out rows, including "loss". Called on every rank, with the same result.
   virtual std::vector<Metric> evaluate() = 0;
 
-  // The whole model, a folder that Hugging Face's libraries open; and back.
+  // Writes and reads the complete model as a Hugging Face folder.
   virtual void save(const std::filesystem::path& folder) const = 0;
   virtual void load(const std::filesystem::path& folder) = 0;
 };

@@ -45,7 +45,7 @@ void Sampler::plan(int64_t epoch) {
     const auto end = std::min(begin + window_steps * per_step_, rows());
     std::stable_sort(order_.begin() + begin, order_.begin() + end, longer);
   }
-  std::vector<int64_t> turn(steps);  // the steps, in the order of the second shuffle
+  std::vector<int64_t> turn(steps);  // order of the steps after the second shuffle
   std::iota(turn.begin(), turn.end(), 0);
   shuffle(std::span(turn), random_bits(seed, 1));
   const auto first_row_longer = [&](int64_t a, int64_t b) { return longer(order_[begins_[a]], order_[begins_[b]]); };

@@ -1,4 +1,4 @@
-// How the learning rate runs over the steps of a training: the schedules of Hugging Face's Trainer, number for number.
+// Learning rate schedules, numerically equal to those of Hugging Face's Trainer.
 #pragma once
 
 #include <array>
@@ -26,17 +26,19 @@ struct ScheduleConfig {
   double lr_scheduler_cycles = 0.5;
 
   template <class Fields> void describe(Fields& field) {
-    field("lr_scheduler_type", lr_scheduler_type, "How the learning rate falls after the warm-up.");
-    field("warmup_ratio", warmup_ratio, between(0, 1), "Share of all steps in which the rate rises from 0.");
-    field("warmup_steps", warmup_steps, at_least(0), "The same as a number of steps; if not 0 it is what counts.");
-    field("lr_scheduler_power", lr_scheduler_power, at_least(0), "polynomial: the exponent.");
-    field("lr_scheduler_end", lr_scheduler_end, between(0, 1), "polynomial: the last rate as a share of the greatest.");
-    field("lr_scheduler_cycles", lr_scheduler_cycles, at_least(0), "cosine: waves; 0.5 falls once to 0.");
+    field("lr_scheduler_type", lr_scheduler_type, "Shape of the learning rate decay after warm-up.");
+    field("warmup_ratio", warmup_ratio, between(0, 1),
+          "Warm-up as a share of all steps; the rate rises linearly from 0.");
+    field("warmup_steps", warmup_steps, at_least(0), "Warm-up in steps; overrides warmup_ratio if not 0.");
+    field("lr_scheduler_power", lr_scheduler_power, at_least(0), "Exponent of the polynomial schedule.");
+    field("lr_scheduler_end", lr_scheduler_end, between(0, 1),
+          "Final rate of the polynomial schedule, relative to learning_rate.");
+    field("lr_scheduler_cycles", lr_scheduler_cycles, at_least(0), "Number of cosine cycles; 0.5 decays to 0 once.");
   }
 };
 
-// The rate of step 0, 1, ... of `steps` as a share of the greatest. With W steps of warm-up (the ratio rounded up), the
-// first W rise by step / W; after it, with p = (step - W) / (steps - W) capped at 1,
+// Learning rate of step 0, 1, ..., steps - 1, relative to the peak. During W steps of warm-up (the ratio is rounded up)
+// it is step / W, then with p = min(1, (step - W) / (steps - W)):
 //
 //   linear        1 - p
 //   cosine        (1 + cos(2 pi cycles p)) / 2

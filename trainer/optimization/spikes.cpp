@@ -20,10 +20,9 @@ void SpikeWatch::add(int64_t step, double loss) {
   spiking_.push_back(loss);
   if (std::ssize(spiking_) < config_.patience) return;
   throw std::runtime_error(fmt::format(
-      "step {}: the loss of the last {} steps was {:.4g}, above {} times {:.4g}, the median of the {} before "
-      "(training.spike); the checkpoints before them stay. A lower learning_rate or max_grad_norm, or a longer "
-      "warm-up, "
-      "may help; --resume --set training.spike.factor=0 goes on in spite of it",
+      "step {}: the loss of the last {} steps was {:.4g}, more than {} times {:.4g}, the median of the {} steps before "
+      "(training.spike). Earlier checkpoints are kept. A lower learning_rate or max_grad_norm or a longer warm-up may "
+      "help; --resume --set training.spike.factor=0 continues regardless",
       step, spiking_.size(), fmt::join(spiking_, ", "), config_.factor, median(), config_.window));
 }
 

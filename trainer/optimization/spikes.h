@@ -1,4 +1,4 @@
-// Watches for a loss that leaves its path: a training that diverges ends early, and says so.
+// Detects loss spikes, to stop a training run that diverges.
 #pragma once
 
 #include <cstdint>
@@ -16,24 +16,25 @@ struct SpikeConfig {
 
   template <class Fields> void describe(Fields& field) {
     field("factor", factor, at_least(0),
-          "A step's loss above this times the median of the steps before is a spike; 0: never.");
-    field("window", window, at_least(1), "Steps, spikes left out, whose median counts; none spikes before so many.");
-    field("patience", patience, at_least(1), "Spikes in a row that end the training.");
+          "A loss above factor times the median of earlier steps is a spike; 0 disables the check.");
+    field("window", window, at_least(1),
+          "Number of earlier steps in the median, spikes excluded; the check starts after as many steps.");
+    field("patience", patience, at_least(1), "Number of consecutive spikes that stop training.");
   }
 };
 
 class SpikeWatch {
  public:
-  // What to remember of a training that is resumed.
+  // State for checkpoints.
   struct State {
-    std::vector<double> recent;   // losses that were no spikes, oldest first
-    std::vector<double> spiking;  // the spikes since the last of those
+    std::vector<double> recent;   // losses without spikes, oldest first
+    std::vector<double> spiking;  // spikes since the last of `recent`
   };
 
   explicit SpikeWatch(SpikeConfig config) : config_(config) {}
 
-  // Takes the finite loss of a step. Throws std::runtime_error, which says what may help, if it is the last spike that
-  // was to be borne; `step` counts from 1.
+  // Adds the (finite) loss of a step; steps count from 1. Throws std::runtime_error with advice after `patience`
+  // consecutive spikes.
   void add(int64_t step, double loss);
 
   bool spiking() const { return !spiking_.empty(); }

@@ -30,11 +30,11 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-// What the evaluations have shown so far.
+// Result of the evaluations so far.
 struct Judgement {
   std::optional<double> best;
   int64_t best_step = 0;
-  int64_t without_better = 0;  // evaluations
+  int64_t without_better = 0;  // evaluations since the best one
 };
 
 class Training {
@@ -55,7 +55,7 @@ class Training {
     reducer_.emplace(parameters_, ranks_);
     peak_ = measure_peak();
     for (const auto step : run_.steps(steps_, sampler_.steps_per_epoch())) {
-      if (enough()) break;  // here, for a run that is resumed after it had enough
+      if (enough()) break;  // also true for a resumed run that had stopped early
       learn(step - 1);
       const bool evaluated = due_for_evaluation(step);
       if (step == steps_ || step % config_.logging_steps == 0 || evaluated) log(step);
@@ -107,7 +107,7 @@ class Training {
 
   at::Device device() const { return parameters_.front().tensor.device(); }
 
-  // Of all ranks together, each at the same time as the others. 0 where the learner cannot say what it computes.
+  // Peak FLOP/s summed over all ranks, measured concurrently. 0 if the learner's operations are unknown.
   double measure_peak() {
     if (learner_.flops(sampler_.step(0)) == 0) return 0;
     ranks_.sum({0.0});
@@ -124,12 +124,12 @@ class Training {
     for (const auto rows : micro_batches) labels += rows.empty() ? 0 : learner_.labels(rows);
     labels = ranks_.sum({labels})[0];
 
-    // Random numbers of a step depend on nothing before it.
+    // Random numbers of a step do not depend on earlier steps.
     at::manual_seed(random_bits(random_bits(static_cast<uint64_t>(config_.seed), static_cast<uint64_t>(step)),
                                 static_cast<uint64_t>(ranks_.rank())));
     at::Tensor loss_sum;
     for (size_t i = 0; i < micro_batches.size(); i++) {
-      // A rank without rows still takes part in the sum of the gradients, with nothing.
+      // A rank without rows contributes zero gradients to the all-reduce.
       const auto rows = micro_batches[i].empty() ? all.first(1) : micro_batches[i];
       auto loss = learner_.loss(rows) * (micro_batches[i].empty() ? 0 : 1);
       const auto share = loss * (ranks_.size() / std::max(labels, 1.0));  // the reducer takes the mean over ranks
@@ -156,12 +156,12 @@ class Training {
   void require_finite(int64_t step, double loss, double norm) const {
     if (std::isfinite(loss) && std::isfinite(norm)) return;
     throw std::runtime_error(
-        fmt::format("step {}: the loss is {}, the norm of the gradients {}; nothing of this step was kept. A lower "
-                    "learning_rate or max_grad_norm, or a longer warm-up, may help",
+        fmt::format("step {}: the loss is {}, the gradient norm {}; the step was discarded. A lower learning_rate or "
+                    "max_grad_norm or a longer warm-up may help",
                     step + 1, loss, norm));
   }
 
-  // A finite step can be too large for the parameters, which no loss shows if it was the last.
+  // A finite step can overflow the parameters; after the last step no loss would show it.
   void require_finite_parameters() const {
     for (const auto& parameter : parameters_) {
       if (parameter.tensor.isfinite().all().item<bool>()) continue;
@@ -170,7 +170,7 @@ class Training {
     }
   }
 
-  // The last line of metrics of a training that a spike ends is that of the spike.
+  // Logs the metrics of the spike before it stops the run.
   void watch(int64_t step, double loss) {
     try {
       spikes_.add(step, loss);
@@ -180,7 +180,7 @@ class Training {
     }
   }
 
-  // What the step's rows say, on every rank the same.
+  // Figures that depend only on the step's rows, the same on every rank.
   StepFigures figures_of(int64_t step) {
     const auto& lengths = learner_.lengths();
     StepFigures figures;
@@ -199,11 +199,11 @@ class Training {
     return figures;
   }
 
-  // A line of metrics: those of Interval::metrics(), then
+  // Writes a line of metrics: those of Interval::metrics(), then
   //
-  //   memory_mib           most resident memory of a rank until now
-  //   gpu_memory_mib       most memory of a rank's GPU that libtorch took until now; left out without a GPU
-  //   epoch                passes over the training rows until now
+  //   memory_mib           peak resident memory of a rank so far
+  //   gpu_memory_mib       peak GPU memory of libtorch's allocator on a rank so far; omitted without a GPU
+  //   epoch                passes over the training rows so far
   void log(int64_t step) {
     auto metrics = interval_.metrics(peak_);
     metrics.push_back({"memory_mib", most_of_ranks(peak_resident_mib())});

@@ -1,4 +1,4 @@
-// The loop of a training by gradients: the same for any model and any number of ranks.
+// The training loop for gradient-based models, on any number of ranks.
 #pragma once
 
 #include "engine/run.h"
@@ -9,13 +9,13 @@
 
 namespace sartor {
 
-// Steps of the whole training: of max_steps, or of the epochs.
+// Number of steps of the whole training: max_steps if set, otherwise num_train_epochs times the steps per epoch.
 int64_t total_steps(const TrainingConfig& config, const Sampler& sampler);
 
-// Trains until the last step or early stopping, with evaluations, checkpoints and metrics in the run folder. With the
-// same seed a resumed training ends with the same bits as an uninterrupted one: rows and random numbers of a step
-// follow from the seed and the step alone. Throws std::runtime_error when the loss or the gradients are no longer
-// finite, and when the loss spikes (SpikeConfig).
+// Trains until the last step or early stopping; writes evaluations, checkpoints and metrics to the run folder. Rows and
+// random numbers of a step depend only on the seed and the step, so a resumed run gives bitwise the same result as an
+// uninterrupted one. Throws std::runtime_error if the loss, the gradients or the parameters become non-finite, or if
+// the loss spikes (SpikeConfig).
 void train(const TrainingConfig& config, Learner& learner, ProcessGroup& ranks, Run& run);
 
 }  // namespace sartor

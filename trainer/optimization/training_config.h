@@ -1,4 +1,4 @@
-// What a YAML file may say about a training by gradients; names are those of Hugging Face's TrainingArguments.
+// Config of gradient-based training. Names follow Hugging Face's TrainingArguments.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +20,13 @@ struct AdamWConfig {
   double adam_epsilon = 1e-8;
 
   template <class Fields> void describe(Fields& field) {
-    field("learning_rate", learning_rate, at_least(0), "The greatest of the schedule.");
-    field("weight_decay", weight_decay, at_least(0), "Decoupled; biases and LayerNorm weights do not decay.");
-    field("adam_beta1", adam_beta1, between(0, 1), "Of the gradients' running mean.");
-    field("adam_beta2", adam_beta2, between(0, 1), "Of their squares' running mean.");
-    field("adam_epsilon", adam_epsilon, at_least(0), "Added to the root of the squares' mean.");
+    field("learning_rate", learning_rate, at_least(0), "Peak learning rate of the schedule.");
+    field("weight_decay", weight_decay, at_least(0),
+          "Decoupled weight decay (AdamW); not applied to biases and LayerNorm weights.");
+    field("adam_beta1", adam_beta1, between(0, 1), "Decay rate of the gradient average.");
+    field("adam_beta2", adam_beta2, between(0, 1), "Decay rate of the squared-gradient average.");
+    field("adam_epsilon", adam_epsilon, at_least(0),
+          "Added to the square root of the squared-gradient average, for numerical stability.");
   }
 };
 
@@ -33,9 +35,10 @@ struct EarlyStoppingConfig {
   double threshold = 0;
 
   template <class Fields> void describe(Fields& field) {
-    field("patience", patience, at_least(0),
-          "Evaluations without a better metric after which training ends; 0: never.");
-    field("threshold", threshold, at_least(0), "By how much the metric must improve to count as better.");
+    field(
+        "patience", patience, at_least(0),
+        "Number of consecutive evaluations without improvement after which training stops; 0 disables early stopping.");
+    field("threshold", threshold, at_least(0), "Smallest change of the metric that counts as an improvement.");
   }
 };
 
@@ -54,31 +57,34 @@ struct TrainingConfig : SamplerConfig, AdamWConfig, ScheduleConfig {
 
   template <class Fields> void describe(Fields& field) {
     field("num_train_epochs", num_train_epochs, at_least(1), "Passes over the training rows.");
-    field("max_steps", max_steps, at_least(0), "Optimizer steps in all; if not 0 it is what counts.");
+    field("max_steps", max_steps, at_least(0), "Total number of optimizer steps; overrides num_train_epochs if not 0.");
     SamplerConfig::describe(field);
     AdamWConfig::describe(field);
     ScheduleConfig::describe(field);
-    field("max_grad_norm", max_grad_norm, at_least(0), "Gradients of a greater norm are scaled to it; 0: never.");
+    field("max_grad_norm", max_grad_norm, at_least(0),
+          "Gradient clipping: largest norm over all parameters; 0 disables it.");
     field("gradient_checkpointing", gradient_checkpointing,
-          "Whether a layer's activations are computed again in the backward pass, not kept: less memory, a third more "
-          "products.");
-    field("logging_steps", logging_steps, at_least(1), "Steps from one line of metrics.jsonl to the next.");
+          "Recompute activations in the backward pass instead of storing them: less memory, about a third more "
+          "computation.");
+    field("logging_steps", logging_steps, at_least(1), "Steps between lines of metrics.jsonl.");
     field("eval_strategy", eval_strategy,
-          "steps: an evaluation each eval_steps, epoch: after each; in both cases after the last step, too.");
-    field("eval_steps", eval_steps, at_least(0), "Steps from one evaluation to the next; 0: as logging_steps.");
+          "When to evaluate: after every eval_steps steps, after every epoch, or never (no). steps and epoch also "
+          "evaluate "
+          "after the last step.");
+    field("eval_steps", eval_steps, at_least(0), "Steps between evaluations; 0 uses logging_steps.");
     field("metric_for_best_model", metric_for_best_model,
-          "Metric of the evaluation by which models are compared: the least loss, log_loss, perplexity, "
-          "calibration_error, rmse or mae, the greatest of any other.");
+          "Validation metric that selects the best model: lower is better for loss, log_loss, perplexity, "
+          "calibration_error, rmse and mae, higher for all others.");
     field("load_best_model_at_end", load_best_model_at_end,
-          "Whether the best of all evaluated models is the result, not the last.");
-    field("early_stopping", early_stopping, "When to end before the last step.");
-    field("spike", spike, "When the loss says that training has gone wrong.");
+          "Use the best evaluated model as the result instead of the last one.");
+    field("early_stopping", early_stopping, "Stops training before the last step if the metric no longer improves.");
+    field("spike", spike, "Stops training if the loss diverges.");
   }
   void check() const {
     require(eval_steps == 0 || eval_strategy == IntervalStrategy::steps,
-            "eval_steps is {}, it is for eval_strategy: steps", eval_steps);
+            "eval_steps is {}, which requires eval_strategy: steps", eval_steps);
     require(eval_strategy != IntervalStrategy::no || (early_stopping.patience == 0 && !load_best_model_at_end),
-            "eval_strategy is no: early_stopping and load_best_model_at_end need evaluations");
+            "eval_strategy is no, but early_stopping and load_best_model_at_end require evaluations");
   }
 };
 

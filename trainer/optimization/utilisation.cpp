@@ -15,7 +15,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Of the shortest run, in tries that take 0.1 s together; the first warms up and counts only if it is the only one.
+// Shortest time of one run among runs of 0.1 s in total. The first is a warm-up, which counts only if it is the only
+// one.
 double least_seconds(const std::function<at::Tensor()>& product) {
   constexpr double enough = 0.1;
   double least = 0, total = 0;

@@ -1,14 +1,13 @@
-// How fast this machine multiplies matrices: what a training's rate is compared with.
+// Matrix product throughput of this machine, the reference for model FLOP utilization.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 namespace sartor {
 
-// FLOP/s of a product of square matrices of `dtype` (fp32, bf16) on `device`, with libtorch's threads as they are: the
-// best of a few tries, by libtorch's own road and for fp32 on the CPU by oneDNN's too. A multiplication and an addition
-// count as two. Takes about 0.2 s. It is no theoretical peak: nothing that a model does is faster, and a busy machine
-// shows less.
+// FLOP/s of a product of square matrices of `dtype` (fp32, bf16) on `device` with libtorch's current number of threads:
+// the best of a few runs, for fp32 on the CPU of libtorch's default backend and oneDNN. A multiply-add counts as two
+// operations. Takes about 0.2 s. This is a measured, not a theoretical peak, and lower on a busy machine.
 double product_peak(at::Device device, at::ScalarType dtype);
 
 }  // namespace sartor

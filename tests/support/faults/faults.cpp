@@ -37,7 +37,7 @@ Outcome run_command(const std::vector<std::string>& command, const std::vector<s
   std::vector<char*> arguments, variables;
   for (const auto& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   for (const auto& word : environment) variables.push_back(const_cast<char*>(word.c_str()));
-  for (char** word = environ; *word; word++) variables.push_back(*word);  // the first of a name counts
+  for (char** word = environ; *word; word++) variables.push_back(*word);  // the first entry of a name counts
   arguments.push_back(nullptr);
   variables.push_back(nullptr);
 

@@ -1,4 +1,4 @@
-// Runs a program as a child, on a disk that fails if asked to. preload.cpp says what is counted and how it strikes.
+// Runs programs with injected disk faults; see preload.cpp.
 #pragma once
 
 #include <cstdint>
@@ -9,24 +9,24 @@
 namespace sartor {
 
 struct Outcome {
-  int status = 0;        // exit status; 128 + signal if one ended it, as a shell says
-  std::string out, err;  // what it wrote to stdout and stderr
+  int status = 0;        // exit status; 128 + signal if a signal ended the program
+  std::string out, err;  // stdout and stderr
 };
 
-// Runs `command` (program and arguments) and waits for its end. `environment` ("NAME=value") is added to this
-// process's. Throws std::runtime_error if it cannot be started.
+// Runs `command` (program and arguments) and waits for it. `environment` ("NAME=value") is added to the environment of
+// this process. Throws std::runtime_error if the program cannot be started.
 Outcome run_command(const std::vector<std::string>& command, const std::vector<std::string>& environment = {});
 
-// terminate, interrupt: SIGTERM and SIGINT reach the program, which may handle them. grow: SARTOR_FAULT_FILE, of the
-// environment, gets a line more.
+// kill_before, kill_after: SIGKILL before or after the call. disk_full: ENOSPC from the call on. terminate, interrupt:
+// SIGTERM and SIGINT, which the program may handle. grow: appends a line to the file named by SARTOR_FAULT_FILE.
 enum class Fault { kill_before, kill_after, disk_full, terminate, interrupt, grow };
 
-// Runs `command` with the fault at its call number `at`, from 1, below `folder`. Status 137 if it was killed.
+// Runs `command` with a fault at its call number `at` (from 1) on files below `folder`. Status 137 if it was killed.
 Outcome run_with_fault(const std::vector<std::string>& command, const std::filesystem::path& folder, int64_t at,
                        Fault fault, const std::vector<std::string>& environment = {});
 
-// Calls below `folder` that `command` makes when nothing fails. Throws std::runtime_error if it does not end with
-// status 0.
+// Number of calls on files below `folder` that `command` makes without a fault. Throws std::runtime_error unless it
+// exits with status 0.
 int64_t count_calls(const std::vector<std::string>& command, const std::filesystem::path& folder);
 
 }  // namespace sartor

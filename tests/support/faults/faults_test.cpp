@@ -1,4 +1,4 @@
-// The fault library on the system's own small programs.
+// Fault injection into small system programs.
 #include "support/faults/faults.h"
 #include "support/folder_test.h"
 
@@ -23,7 +23,7 @@ class FaultsTest : public testing::WorkingFolderTest {
     write("watched/file", "1234567890");
   }
 
-  // Five writes of a byte and a sync.
+  // Five writes of one byte and a sync.
   static std::vector<std::string> five_bytes(const std::string& to) {
     return {"/bin/dd", "if=/dev/zero", "of=" + to, "bs=1", "count=5", "conv=fsync", "status=none"};
   }

@@ -1,15 +1,17 @@
-// A library for LD_PRELOAD that makes a program's disk fail. It counts the calls that change files below one folder
-// (write, sync, rename, truncate, make, remove, by any of their names) and strikes at a chosen one:
+// A library for LD_PRELOAD that injects disk faults. It counts the calls that change files below one folder (write,
+// sync, rename, truncate, create and remove functions) and injects a fault at a given call:
 //
-//   SARTOR_FAULT_FOLDER  absolute path; calls on files elsewhere pass untouched and uncounted
-//   SARTOR_FAULT_AT      number of the call to strike at, from 1; none: only count
-//   SARTOR_FAULT_KIND    kill (default): SIGKILL at that call · full: from that call on the disk is full (ENOSPC) ·
-//                        terminate: SIGTERM before that call, which goes on · interrupt: SIGINT likewise ·
-//                        grow: the file SARTOR_FAULT_FILE gets a line more before that call, which goes on
-//   SARTOR_FAULT_WHEN    kill only: before (default) or after the call
-//   SARTOR_FAULT_COUNT   file that gets the number of calls when the program ends by itself
+//   SARTOR_FAULT_FOLDER  absolute path; calls on other files are not counted
+//   SARTOR_FAULT_AT      number of the call, from 1; if unset, calls are only counted
+//   SARTOR_FAULT_KIND    kill (default)  SIGKILL at the call
+//                        full            the disk is full (ENOSPC) from the call on
+//                        terminate       SIGTERM before the call, which then proceeds
+//                        interrupt       SIGINT before the call, which then proceeds
+//                        grow            appends a line to SARTOR_FAULT_FILE before the call, which then proceeds
+//   SARTOR_FAULT_WHEN    for kill: before (default) or after the call
+//   SARTOR_FAULT_COUNT   file that receives the number of calls when the program exits normally
 //
-// Not seen: stdio's own writes (fwrite), writes to mapped memory, io_uring.
+// Does not see writes of stdio (fwrite), writes to mapped memory and io_uring.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -27,21 +29,21 @@
 
 namespace {
 
-enum class Need { space, none };  // what the disk must give: removing a file works on a full one
+enum class Need { space, none };  // whether the call needs disk space: removing a file does not
 
 const char* setting(const char* name) {
   const char* value = getenv(name);
   return value ? value : "";
 }
 
-// Read at each call: this library may be used before its own constructors have run.
+// Read at each call, because calls may come before the constructors of this library have run.
 bool below_folder(const char* path) {
   const char* folder = setting("SARTOR_FAULT_FOLDER");
   const size_t length = strlen(folder);
   return length > 0 && strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
-// Where a descriptor points. False for what is no file.
+// Path of a descriptor. Returns false if it is not a file.
 bool descriptor_path(int descriptor, char (&path)[PATH_MAX]) {
   char link[32];
   snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
@@ -63,7 +65,7 @@ bool watched(int folder, const char* name) {
   return below_folder(whole);
 }
 
-// To the process, one of whose threads waits for it. Returns when that has had its time.
+// Sends a signal to the process, one of whose threads waits for it, and gives that thread time to handle it.
 void interrupt(int signal) {
   kill(getpid(), signal);
   usleep(20'000);
@@ -77,7 +79,7 @@ void grow(const char* path) {
 
 std::atomic<long> calls = 0;
 
-// Runs `call`, the real function, and counts it if it is watched.
+// Counts the call if its file is watched, injects the fault, and runs `call`, the real function.
 template <class Call> auto strike(bool is_watched, Need need, const Call& call) -> decltype(call()) {
   if (!is_watched) return call();
   const long number = ++calls, at = atol(setting("SARTOR_FAULT_AT"));
@@ -183,7 +185,8 @@ EXPORT int rmdir(const char* path) noexcept {
   static const auto next = REAL(rmdir);
   return strike(watched(AT_FDCWD, path), Need::none, [&] { return next(path); });
 }
-EXPORT int remove(const char* path) noexcept {  // libc's own calls unlink and rmdir inside itself, past this library
+EXPORT int remove(
+    const char* path) noexcept {  // libc's remove() calls unlink and rmdir internally, bypassing this library
   static const auto next = REAL(remove);
   return strike(watched(AT_FDCWD, path), Need::none, [&] { return next(path); });
 }

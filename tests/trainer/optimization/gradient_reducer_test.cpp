@@ -1,4 +1,4 @@
-// Gradients of two ranks, which are threads here.
+// Gradients averaged over two ranks, which are threads in this test.
 #include "optimization/gradient_reducer.h"
 
 #include <ATen/Functions.h>
@@ -18,10 +18,10 @@ constexpr int64_t steps = 4;
 
 struct Seen {
   bool settled = true;
-  std::vector<double> weight, bias;  // gradients of each step, one value of them
+  std::vector<double> weight, bias;  // one element of the gradients of each step
 };
 
-// The loss of step s on rank r is (r + 1) (s + 1) (sum of the weights + 3 times the sum of the biases).
+// The loss of step s on rank r is (r + 1) (s + 1) (sum of the weights + 3 x sum of the biases).
 Seen reduce_on(int rank) {
   ProcessGroup ranks({.rank = rank, .world_size = 2, .local_rank = rank, .local_world_size = 2}, /*gpu=*/false,
                      std::chrono::seconds(60));

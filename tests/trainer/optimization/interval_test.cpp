@@ -1,4 +1,4 @@
-// A line of metrics, and the peak that utilisation is measured by.
+// Metrics of an interval, and the measured peak for utilization.
 #include "optimization/interval.h"
 
 #include <gmock/gmock.h>
@@ -55,8 +55,8 @@ TEST(Interval, WhatIsUnknownIsLeftOut) {
 TEST(Utilisation, PeakIsARateOfThisMachine) {
   for (const auto dtype : {at::kFloat, at::kBFloat16}) {
     const double peak = product_peak(at::kCPU, dtype);
-    EXPECT_GT(peak, 1e8);   // any processor of this century
-    EXPECT_LT(peak, 1e14);  // none yet
+    EXPECT_GT(peak, 1e8);
+    EXPECT_LT(peak, 1e14);
   }
 }
 

@@ -71,7 +71,7 @@ TEST_P(Samplers, RanksAndMicroBatchesShareTheSameSteps) {
     size_t rounds = 0;
     for (const int rank : {0, 1}) {
       const auto mine = shared.micro_batches(step, rank);
-      EXPECT_TRUE(rank == 0 || mine.size() == rounds);  // ranks meet in every round
+      EXPECT_TRUE(rank == 0 || mine.size() == rounds);  // every rank takes part in every all-reduce
       rounds = mine.size();
       for (const auto rows : mine) {
         EXPECT_LE(rows.size(), 2);

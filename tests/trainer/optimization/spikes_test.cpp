@@ -1,4 +1,4 @@
-// When a loss counts as a spike, and what ends a training.
+// Detection of loss spikes.
 #include "optimization/spikes.h"
 
 #include <gmock/gmock.h>
@@ -23,9 +23,9 @@ TEST(SpikeWatch, EndsATrainingAfterSpikesInARow) {
   auto watch = fed({.factor = 3, .window = 4, .patience = 2}, {9, 1, 2, 3, 1, 8});
   EXPECT_TRUE(watch.spiking());  // the median of 1 2 3 1 is 1.5
   EXPECT_THAT([&] { watch.add(7, 4.6); },
-              ThrowsMessage<std::runtime_error>(
-                  HasSubstr("step 7: the loss of the last 2 steps was 8, 4.6, above 3 times 1.5, the median of the 4 "
-                            "before (training.spike); the checkpoints before them stay. A lower learning_rate")));
+              ThrowsMessage<std::runtime_error>(HasSubstr(
+                  "step 7: the loss of the last 2 steps was 8, 4.6, more than 3 times 1.5, the median of the 4 "
+                  "steps before (training.spike). Earlier checkpoints are kept. A lower learning_rate")));
 }
 
 TEST(SpikeWatch, OneThatPassesIsForgotten) {

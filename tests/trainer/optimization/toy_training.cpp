@@ -1,5 +1,5 @@
-// A program that trains a small network on made rows of unequal length: what the tests run on several ranks, kill and
-// resume.
+// A program that trains a small network on synthetic rows of different lengths, for tests with several ranks, kills and
+// resumes.
 #include <ATen/Functions.h>
 #include <torch/nn/functional/dropout.h>
 
@@ -45,7 +45,7 @@ at::Tensor made(uint64_t seed, at::IntArrayRef shape) {
   return tensor;
 }
 
-// A row is `length` vectors, each with a target; the loss is the mean of the squared errors over all of them.
+// A row has `length` vectors, each with a target; the loss is the mean squared error over all vectors.
 class ToyLearner : public Learner {
  public:
   ToyLearner(const ToyConfig& config, bool dies) : config_(config), dies_(dies) {

@@ -1,4 +1,4 @@
-// The loop, by a program that trains a small network: alone and on ranks of their own processes.
+// The training loop, run by toy_training.cpp in one process and on several ranks.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
@@ -28,7 +28,7 @@ using Weights = std::map<std::string, std::vector<float>>;
 
 class TrainingTest : public testing::WorkingFolderTest {
  protected:
-  // `training`: fields of the section, "seed: 1, num_train_epochs: 2".
+  // `training`: fields of the section, such as "seed: 1, num_train_epochs: 2".
   std::vector<std::string> command(const std::string& name, const std::string& training,
                                    const std::string& more = "") const {
     const auto config = name + ".yaml";
@@ -75,7 +75,7 @@ class TrainingTest : public testing::WorkingFolderTest {
     return names;
   }
 
-  // "loss" and the like of each line of the log that has them.
+  // Values of a metric in metrics.jsonl.
   std::vector<double> logged(const std::string& run, const std::string& of, const std::string& name) const {
     return testing::values_of(read(run + "/metrics.jsonl"), of, name);
   }
@@ -111,7 +111,7 @@ TEST_F(TrainingTest, LogsWhatAStepTook) {
   EXPECT_EQ(only("epoch"), 2);
 }
 
-TEST_F(TrainingTest, JudgesByStepsByEpochsOrNotAtAll) {  // an epoch is 5 steps
+TEST_F(TrainingTest, JudgesByStepsByEpochsOrNotAtAll) {  // an epoch has 5 steps
   const auto judged = [&](const std::string& name, const std::string& fields) {
     expect_done(run_command(command(name, fields)));
     return steps_with(name, "validation");
@@ -139,10 +139,10 @@ TEST_F(TrainingTest, StrategiesThatContradictThemselvesAreNamed) {
     EXPECT_EQ(outcome.status, 2);
     EXPECT_THAT(outcome.err, HasSubstr(message));
   };
-  refused("eval_steps: 10", "eval_steps is 10, it is for eval_strategy: steps");
+  refused("eval_steps: 10", "eval_steps is 10, which requires eval_strategy: steps");
   refused("eval_strategy: no, load_best_model_at_end: true",
-          "eval_strategy is no: early_stopping and load_best_model_at_end need evaluations");
-  refused("eval_strategy: no, early_stopping: {patience: 1}", "eval_strategy is no: early_stopping");
+          "eval_strategy is no, but early_stopping and load_best_model_at_end require evaluations");
+  refused("eval_strategy: no, early_stopping: {patience: 1}", "eval_strategy is no, but early_stopping");
 }
 
 TEST_F(TrainingTest, AccumulationEqualsOneLargeBatch) {
@@ -176,7 +176,7 @@ TEST_F(TrainingTest, KilledAndResumedEqualsUninterrupted) {
   const auto more = "dropout: 0.2\ncheckpoint: {every: 2, keep: 1}";
   expect_done(run_command(command("whole", fields, more)));
   const auto killed = command("killed", fields, more);
-  for (const int die_in : {1, 5, 14}) {  // before there is a run, on its way, near its end
+  for (const int die_in : {1, 5, 14}) {  // before the run exists, in the middle, near the end
     auto words = killed;
     words.insert(words.end(), {"--set", fmt::format("die_in={}", die_in)});
     if (std::filesystem::exists(path("killed"))) words.push_back("--resume");
@@ -204,8 +204,8 @@ TEST_F(TrainingTest, RanksResumeTogether) {
   EXPECT_EQ(weights("stopped"), weights("whole"));
 }
 
-// The processes that torchrun starts, under its own eyes: one rank is killed in its 8th step, the others are taken
-// down, all start again with the same words.
+// As with torchrun: one rank is killed in its 8th step, torchrun stops the others and restarts all with the same
+// command.
 TEST_F(TrainingTest, TorchrunGoesOnAfterARankWasKilled) {
   const auto more = "dropout: 0.2\ncheckpoint: {every: 2, keep: 1}";
   const auto start = [&](const std::vector<std::string>& program, const std::vector<std::string>& more_words) {
@@ -227,7 +227,7 @@ TEST_F(TrainingTest, TorchrunGoesOnAfterARankWasKilled) {
   EXPECT_EQ(json::parse(read("killed/provenance.json"))["starts"].size(), 2);
   EXPECT_EQ(json::parse(read("killed/provenance.json"))["starts"][1]["done_before"], 6);
 
-  const auto again = start(killed, dying);  // another launch: the run is not its own, however often it is restarted
+  const auto again = start(killed, dying);  // another launch must not resume the run, however often it is restarted
   EXPECT_NE(again.status, 0);
   EXPECT_THAT(again.err, HasSubstr("killed exists: --resume continues it"));
   EXPECT_EQ(json::parse(read("killed/provenance.json"))["starts"].size(), 2);
@@ -240,7 +240,7 @@ TEST_F(TrainingTest, EarlyStoppingKeepsTheBest) {
   const auto judged = logged("run", "validation", "loss");
   EXPECT_LT(judged.size(), 50);
   const auto best = std::ranges::min_element(judged);
-  EXPECT_EQ(judged.end() - best, 4);  // it and the three without a better one
+  EXPECT_EQ(judged.end() - best, 4);  // the best evaluation and three without improvement
   EXPECT_EQ(json::parse(read("run/results.json"))["test"]["loss"], *best);
 }
 
@@ -250,7 +250,7 @@ TEST_F(TrainingTest, WhatStoppedEarlyStaysStoppedWhenResumed) {
   expect_done(run_command(words));
   const auto before = weights("run");
   const auto judged = logged("run", "validation", "loss");
-  std::filesystem::remove("run/results.json");  // as if killed between the last checkpoint and the results
+  std::filesystem::remove("run/results.json");  // as after a kill between the last checkpoint and the results
   std::filesystem::remove_all("run/model");
   auto again = words;
   again.push_back("--resume");
@@ -262,7 +262,7 @@ TEST_F(TrainingTest, WhatStoppedEarlyStaysStoppedWhenResumed) {
 TEST_F(TrainingTest, WhatIsNotFiniteStopsTheRun) {
   const auto outcome = run_command(command("run", "learning_rate: 1.0e+30, max_grad_norm: 0"));
   EXPECT_EQ(outcome.status, 1);
-  EXPECT_THAT(outcome.err, HasSubstr("nothing of this step was kept. A lower learning_rate"));
+  EXPECT_THAT(outcome.err, HasSubstr("the step was discarded. A lower learning_rate"));
 }
 
 TEST_F(TrainingTest, AModelThatItsLastStepOverflowedIsNotFinished) {
@@ -274,7 +274,7 @@ TEST_F(TrainingTest, AModelThatItsLastStepOverflowedIsNotFinished) {
   EXPECT_FALSE(std::filesystem::exists("run/results.json"));
 }
 
-TEST_F(TrainingTest, SpikesEndTheRunAndTheLastGoodCheckpointStays) {  // the rate rises until training diverges
+TEST_F(TrainingTest, SpikesEndTheRunAndTheLastGoodCheckpointStays) {  // the learning rate rises until training diverges
   const auto words = command("run",
                              "num_train_epochs: 12, learning_rate: 3, warmup_steps: 60, max_grad_norm: 0, "
                              "eval_strategy: no, spike: {factor: 3, window: 20, patience: 2}",
@@ -287,7 +287,7 @@ TEST_F(TrainingTest, SpikesEndTheRunAndTheLastGoodCheckpointStays) {  // the rat
   EXPECT_THAT(stopped.err, HasSubstr(fmt::format("toy: step {}: the loss of the last 2 steps was {:.4g}, {:.4g}, above "
                                                  "3 times ",
                                                  last, losses[last - 2], losses[last - 1])));
-  EXPECT_THAT(stopped.err, HasSubstr("--resume --set training.spike.factor=0 goes on in spite of it"));
+  EXPECT_THAT(stopped.err, HasSubstr("--resume --set training.spike.factor=0 continues regardless"));
   EXPECT_EQ(std::ranges::count(stopped.err.substr(stopped.err.find("toy: ")), '\n'), 1);
   EXPECT_THAT(checkpoints("run"), ElementsAre(fmt::format("step-{:06}", last - 2)));
 
