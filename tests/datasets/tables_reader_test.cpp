@@ -392,7 +392,7 @@ TEST_F(TableReading, ParquetTypes) {
   EXPECT_EQ(read_rows(config, rejects_, {{"text"}, {"value"}}), (Rows{{"1", "x", "0.5"}, {"3", "", "null"}}));
   EXPECT_THAT(rejects_.counts(), ElementsAre(Pair("text is not UTF-8", 1)));
   EXPECT_THAT([&] { read_rows(config, rejects_, {{"list"}}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("column 'list' holds list<")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("column 'list' has the type list<")));
 
   const std::string bytes = read(path("a.parquet"));
   for (const size_t size : {size_t{0}, size_t{3}, bytes.size() / 2, bytes.size() - 1}) {

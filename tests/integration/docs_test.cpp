@@ -48,6 +48,10 @@ TEST(Docs, EveryPublishedConfigIsUnderstood) {
                      "--config", entry.path().string(), "--dry-run"});
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_TRUE(text.starts_with("# ")) << entry.path() << " has no header comment";
+    for (const std::string part : {"# data: ", "# run: ", "# expect: "}) {
+      EXPECT_LT(text.find('\n' + part), text.find("\ntask: "))
+          << entry.path() << " has no '" << part << "' in its header";
+    }
   }
 }
 
@@ -69,15 +73,16 @@ TEST(Docs, WhatPagesLinkToIsThere) {
 
 class ConfigHeader : public WorkingFolderTest {
  protected:
-  // Runs the commands of a config's header, with the programs on the PATH, without downloading data.
+  // Runs the command on the "run:" line of a config's header, with the programs on the PATH.
   static void follow(const std::string& config) {
     std::istringstream lines(contents(source_path("configs/" + config)));
     const auto programs = std::filesystem::path(program("sartor-infer")).parent_path().string();
+    std::string command;
     for (std::string line; std::getline(lines, line) && line.starts_with("#");) {
-      if (!line.starts_with("#   ") || line.find("fetch_data") != line.npos) continue;
-      const auto outcome = run_command({"/bin/sh", "-c", "PATH=" + programs + ":$PATH; " + line.substr(4)});
-      ASSERT_EQ(outcome.status, 0) << line << "\n" << outcome.err;
+      if (line.starts_with("# run: ")) command = line.substr(line.find(" sartor-"));
     }
+    const auto outcome = run_command({"/bin/sh", "-c", "PATH=" + programs + ":$PATH; " + command});
+    ASSERT_EQ(outcome.status, 0) << command << "\n" << outcome.err;
   }
 };
 
@@ -91,6 +96,7 @@ TEST_F(ConfigHeader, OfEmbeddingsIsEnoughInAFreshClone) {
   for (int row = 0; row < 9; row++) rows += fmt::format("{}\t{}\tgood {} 好\n", row, row - 4, std::string(row, 'a'));
   write("data/reviews-en/movieReviewSnippets_GroundTruth.txt", rows);
   follow("reviews-en-embed.yaml");
+  follow("reviews-en-similar.yaml");
   EXPECT_TRUE(std::filesystem::exists("runs/reviews-en-similar.csv"));
 }
 

@@ -1,4 +1,4 @@
-// Temperatures against a search, probabilities and errors against their sums.
+// Temperatures against a grid search, probabilities and errors against naive sums.
 #include "metrics/calibration.h"
 
 #include <gmock/gmock.h>
@@ -21,7 +21,7 @@ using ::testing::ThrowsMessage;
 
 constexpr int64_t rows = 400, classes = 3;
 
-// Logits that are `certainty` times too certain: labels are drawn by the softmax of what is divided by it.
+// Overconfident logits: labels are drawn from the softmax of the logits divided by `certainty`.
 struct Made {
   std::vector<float> logits;
   std::vector<int32_t> labels;
@@ -62,7 +62,7 @@ double naive_sigmoid_loss(const std::vector<float>& logits, const std::vector<fl
   return loss;
 }
 
-// Of 0.1, 0.1001, ... the one of least loss, in two sweeps.
+// Grid search for the temperature with the lowest loss, coarse, then fine.
 double searched(const std::function<double(double)>& loss) {
   double best = 0.1;
   for (double t = 0.1; t < 10; t += 0.01) best = loss(t) < loss(best) ? t : best;

@@ -72,7 +72,7 @@ TEST(ClassificationMetrics, NameWhatIsWrong) {
 }
 
 TEST(ClassificationMetrics, IntervalsHoldWhatTheyShould) {
-  // Accuracy of n rows, p right: the normal interval is p +- 1.96 sqrt(p (1 - p) / n).
+  // The normal approximation for an accuracy p of n rows is p +- 1.96 sqrt(p (1 - p) / n).
   const int64_t rows = 400;
   std::vector<int32_t> labels(rows);
   std::vector<float> probabilities(2 * rows);
@@ -97,7 +97,7 @@ TEST(ClassificationMetrics, IntervalsHoldWhatTheyShould) {
 }
 
 TEST(Bootstrap, CountsEachRowAsOftenAsItIsDrawn) {
-  // With the rows' values 1, 10, 100 the sum says which rows a draw took.
+  // With the values 1, 10, 100 the sum identifies the rows of a sample.
   std::vector<double> sums;
   const auto sum_of = [&](std::span<const int32_t> weights) -> std::vector<Metric> {
     sums.push_back(weights[0] + 10 * weights[1] + 100 * weights[2]);
@@ -144,7 +144,7 @@ TEST(Calibration, BinsAddUpToTheError) {
 }
 
 TEST(MultiLabelMetrics, EqualHandWorkedValues) {
-  // rows:            both       none said     one wrong
+  // rows:            both       none          one wrong
   const std::vector<float> labels = {1, 1, 0, 1, 0, 0}, probabilities = {0.9f, 0.6f, 0.1f, 0.5f, 0.7f, 0.2f};
   const auto found = by_name(multi_label_metrics(labels, probabilities, 2));
   EXPECT_DOUBLE_EQ(found.at("accuracy"), 1.0 / 3);
@@ -164,7 +164,7 @@ TEST(MultiLabelMetrics, AWeightCountsARowSoOften) {
             by_name(multi_label_metrics(repeated, said, 2)));
   EXPECT_THAT(multi_label_metrics(labels, probabilities, 2, std::vector<int32_t>(3)), IsEmpty());
   EXPECT_THAT([&] { multi_label_metrics(labels, probabilities, 2, std::vector<int32_t>(2)); },
-              ThrowsMessage<std::invalid_argument>("2 weights of 3 rows"));
+              ThrowsMessage<std::invalid_argument>("2 weights for 3 rows"));
 }
 
 }  // namespace

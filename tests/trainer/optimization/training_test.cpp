@@ -284,8 +284,8 @@ TEST_F(TrainingTest, SpikesEndTheRunAndTheLastGoodCheckpointStays) {  // the lea
   const auto losses = logged("run", "train", "loss");
   const auto last = std::ssize(losses);
   ASSERT_GT(last, 20);
-  EXPECT_THAT(stopped.err, HasSubstr(fmt::format("toy: step {}: the loss of the last 2 steps was {:.4g}, {:.4g}, above "
-                                                 "3 times ",
+  EXPECT_THAT(stopped.err, HasSubstr(fmt::format("toy: step {}: the loss of the last 2 steps was {:.4g}, {:.4g}, more "
+                                                 "than 3 times ",
                                                  last, losses[last - 2], losses[last - 1])));
   EXPECT_THAT(stopped.err, HasSubstr("--resume --set training.spike.factor=0 continues regardless"));
   EXPECT_EQ(std::ranges::count(stopped.err.substr(stopped.err.find("toy: ")), '\n'), 1);
