@@ -313,7 +313,7 @@ TEST_F(BadInput, Scoring) {
                 "scores.txt.*with the extension .csv, .tsv, .jsonl or .parquet");
   infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/texts.csv/scores.csv"),
                 "would be written into .*texts.csv, which is read");
-  infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/model"), "ends in|is a folder");
+  infer_refused(with(config, "FOLDER/scores.csv", "FOLDER/model"), "with the extension|is a folder");
   infer_refused(config, "there is no job to resume", {"--resume"});
   gpu_refused("sartor-infer", config);
   write("scores.csv", "mine");
