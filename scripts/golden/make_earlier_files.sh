@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes tests/golden/earlier/: small files of each kind as the programs of an earlier version write them, which every later
-# version must open. tests/integration/earlier_files_test.cpp reads them; they are never made again, only added to.
+# Writes tests/golden/earlier/ with the programs of an earlier version: small files of each kind, which all later versions must open
+# (tests/integration/earlier_files_test.cpp). Existing files are never regenerated; new kinds of files are added.
 #   scripts/golden/make_earlier_files.sh FOLDER_OF_THE_EARLIER_PROGRAMS
 set -euo pipefail
 programs=$(realpath "$1")
@@ -46,7 +46,7 @@ output: prepared.h5
 CONFIG
 train <<<"$factorize
 output: factors"
-cp -r factors half_factors  # as if it had been killed in its fourth epoch
+cp -r factors half_factors  # as after a kill in the fourth epoch
 rm -r half_factors/checkpoints/epoch-00000[45] half_factors/{results.json,model}
 sed -i 's/^output: factors$/output: half_factors/' half_factors/run.yaml
 infer <<CONFIG
@@ -87,7 +87,7 @@ training: {max_steps: 8, learning_rate: 0.01}
 checkpoint: {every: 4, keep: 2}
 output: classifier
 CONFIG
-cp -r classifier half_classifier  # as if it had been killed after its first checkpoint
+cp -r classifier half_classifier  # as after a kill after the first checkpoint
 rm -r half_classifier/checkpoints/step-000008 half_classifier/{results.json,model,evaluation}
 sed -i 's/^output: classifier$/output: half_classifier/' half_classifier/run.yaml
 infer <<CONFIG

@@ -1,4 +1,5 @@
-// Files and folders that an earlier version wrote (tests/golden/earlier, by scripts/golden/make_earlier_files.sh) open today.
+// Files and folders written by an earlier version (tests/golden/earlier, by scripts/golden/make_earlier_files.sh) still
+// open.
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -29,7 +30,7 @@ class EarlierFiles : public Programs {
     }
     return rows;
   }
-  // Numbers with a point may differ by rounding, as CPUs add in another order.
+  // Fractional numbers may differ by rounding, because the order of sums depends on the CPU.
   void expect_same_table(const std::string& name, const std::string& earlier) const {
     const auto now = cells(read(name)), before = cells(earlier);
     ASSERT_EQ(now.size(), before.size());
@@ -48,7 +49,7 @@ class EarlierFiles : public Programs {
   double result(const std::string& run, const std::string& split, const std::string& metric) const {
     return json::parse(read(run + "/results.json"))[split][metric];
   }
-  // --resume by the run's own record of its config.
+  // Resumes with the config recorded in the run.
   void resume(const std::string& run) const {
     write("resumed.yaml", read(run + "/run.yaml"));
     expect_done(run_command({program("sartor-train"), "--config", "resumed.yaml", "--resume"}));
@@ -115,7 +116,7 @@ TEST_F(EarlierFiles, ScoresAndEmbeddingsAreTheSame) {
   auto resumed = words, renewed = words;
   resumed.push_back("--resume");
   renewed.push_back("--overwrite");
-  expect_done(run_command(resumed));  // its record says that it is done
+  expect_done(run_command(resumed));  // the record says that the job is done
   EXPECT_EQ(read("scores.csv"), before);
   expect_done(run_command(renewed));
   expect_same_table("scores.csv", before);
