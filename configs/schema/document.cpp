@@ -31,7 +31,7 @@ std::string read_file(const std::string& name) {
 // The child with that name or index. Adds it if it does not exist.
 YamlNode& step_into(YamlNode& node, std::string_view step, const std::string& origin) {
   const bool is_place = std::ranges::all_of(step, [](char c) { return '0' <= c && c <= '9'; });
-  require(!step.empty(), "{}: a name is missing in the path", origin);
+  require(!step.empty(), "{}: empty name in the path", origin);
   if (node.kind == Kind::empty) node.kind = is_place ? Kind::list : Kind::section;
 
   if (node.kind == Kind::section) {
@@ -39,10 +39,10 @@ YamlNode& step_into(YamlNode& node, std::string_view step, const std::string& or
     if (child != node.children.end()) return *child;
     return node.children.emplace_back(YamlNode{.key = std::string(step), .where = origin});
   }
-  require(node.kind == Kind::list, "{}: {} within a single value, which is at {}", origin, shown(step), node.where);
+  require(node.kind == Kind::list, "{}: cannot set {} inside the single value at {}", origin, shown(step), node.where);
   size_t place = node.children.size() + 1;
   std::from_chars(step.data(), step.data() + step.size(), place);
-  require(is_place && place <= node.children.size(), "{}: place {} in a list of {}", origin, shown(step),
+  require(is_place && place <= node.children.size(), "{}: index {} in a list of {} elements", origin, shown(step),
           node.children.size());
   if (place == node.children.size()) node.children.push_back({.where = origin});
   return node.children[place];
@@ -72,7 +72,7 @@ void apply(const std::string& override, YamlNode& document) {
 YamlNode parse_document(std::string_view text, const std::string& name, const std::vector<std::string>& overrides) {
   YamlNode document = parse_yaml(text, [&](int line) { return fmt::format("{}:{}", name, line); });
   require(document.kind != Kind::empty, "{}: empty, expected keys and values", name);
-  require(document.kind == Kind::section, "{}: a {}, expected keys and values", document.where,
+  require(document.kind == Kind::section, "{}: found a {}, expected keys and values", document.where,
           document.kind == Kind::list ? "list" : "single value");
   for (const std::string& override : overrides) apply(override, document);
   return document;

@@ -34,7 +34,7 @@ class TreeBuilder : public YAML::EventHandler {
   YamlNode take_root() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    require(!std::exchange(started_, true), "{}: a second document, expected one", at(mark));
+    require(!std::exchange(started_, true), "{}: found a second document, expected one", at(mark));
   }
   void OnDocumentEnd() override {}
   void OnAnchor(const YAML::Mark&, const std::string&) override {}
@@ -84,7 +84,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   YamlNode counted(YamlNode node) {
     size_ += size_of(node);
-    require(size_ <= largest_yaml, "{}: more than {} bytes with all aliases written out", node.where, largest_yaml);
+    require(size_ <= largest_yaml, "{}: more than {} bytes with all aliases expanded", node.where, largest_yaml);
     return node;
   }
 
@@ -110,7 +110,7 @@ class TreeBuilder : public YAML::EventHandler {
     std::string path;
     for (const auto& [outer, anchor, key] : open_)
       path += (key ? shown(key->scalar) : std::to_string(outer.children.size())) + '.';
-    require(false, "{}: {}{}: given twice, before at {}", twin[1]->where, path, shown(twin[1]->key), twin[0]->where);
+    require(false, "{}: {}{}: duplicate key, first at {}", twin[1]->where, path, shown(twin[1]->key), twin[0]->where);
   }
 
   // Adds a complete node as the root, the next list element, a section's next key, or the value of its last key.

@@ -174,9 +174,9 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"sources:\n  - path: a\n  -\n    separator: ','",
                 "5: sources.1.path: required and missing, expected path"},
         Mistake{"model: {factors: 1, weighted: true, factors: 2}",
-                "2: model.factors: given twice, before at als.yaml:2"},
-        Mistake{"sources:\n  - path: a\n    path: b", "4: sources.0.path: given twice, before at als.yaml:3"},
-        Mistake{"task: example", "2: task: given twice, before at als.yaml:1"},
+                "2: model.factors: duplicate key, first at als.yaml:2"},
+        Mistake{"sources:\n  - path: a\n    path: b", "4: sources.0.path: duplicate key, first at als.yaml:3"},
+        Mistake{"task: example", "2: task: duplicate key, first at als.yaml:1"},
         Mistake{"\"a\\nb\": 1",
                 "2: \"a\\nb\": unknown key, expected task, output, seed, split, fraction, at, sources, items or model"},
         Mistake{"[1, 2]: 3", "2: a key must be a text"}, Mistake{"null: 3", "2: a key must be a text"}));

@@ -39,12 +39,12 @@ TEST(Document, NamesWhatIsWrongWithAnOverride) {
                 ThrowsMessage<std::invalid_argument>("--set " + message));
   };
   expect("factors", "factors: expected path=value, for example threads=2");
-  expect("=3", "=3: a name is missing in the path");
-  expect("model..factors=3", "model..factors=3: a name is missing in the path");
-  expect("model.factors.x=3", "model.factors.x=3: x within a single value, which is at als.yaml:1");
-  expect("at.3=10", "at.3=10: place 3 in a list of 2");
-  expect("at.99999999999999999999=1", "at.99999999999999999999=1: place 99999999999999999999 in a list of 2");
-  expect("at.k=10", "at.k=10: place k in a list of 2");
+  expect("=3", "=3: empty name in the path");
+  expect("model..factors=3", "model..factors=3: empty name in the path");
+  expect("model.factors.x=3", "model.factors.x=3: cannot set x inside the single value at als.yaml:1");
+  expect("at.3=10", "at.3=10: index 3 in a list of 2 elements");
+  expect("at.99999999999999999999=1", "at.99999999999999999999=1: index 99999999999999999999 in a list of 2 elements");
+  expect("at.k=10", "at.k=10: index k in a list of 2 elements");
   expect("at=[1, 5", "\"at=[1, 5\": not YAML: end of sequence flow not found");
   expect("model.factors=\xff", "\"model.factors=\\xff\": not UTF-8");
 }
@@ -68,8 +68,8 @@ TEST_F(File, ThatHoldsNoConfigIsRefused) {
   };
   expect("", ": empty, expected keys and values");
   expect("# nothing\n---\n", ": empty, expected keys and values");
-  expect("\n- a", ":2: a list, expected keys and values");
-  expect("factors", ":1: a single value, expected keys and values");
+  expect("\n- a", ":2: found a list, expected keys and values");
+  expect("factors", ":1: found a single value, expected keys and values");
   expect(std::string(2 << 20, '#'), ":1: more than 1048576 bytes");
   EXPECT_THAT([&] { load_document(path("none.yaml")); },
               ThrowsMessage<std::invalid_argument>(path("none.yaml") + ": cannot open: No such file or directory"));

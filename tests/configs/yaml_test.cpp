@@ -37,7 +37,7 @@ TEST(Yaml, ErrorsNameTheLine) {
   expect_error("a: 1\n  b: 2", "line 2: not YAML: ");
   expect_error("a: *nobody", "line 1: not YAML: the referenced anchor is not defined");
   expect_error("a: 1\nb: !!int 2", "line 2: tag tag:yaml.org,2002:int, expected none");
-  expect_error("a: 1\n---\nb: 2", "line 2: a second document, expected one");
+  expect_error("a: 1\n---\nb: 2", "line 2: found a second document, expected one");
   expect_error("a: &x\n  b: *x", "line 2: an alias inside the value that it refers to");
   expect_error("a: 1\nb: \x04", "line 2: control character 0x04");
   expect_error(std::string_view("a: 1\0", 5), "line 1: control character 0x00");
@@ -115,7 +115,7 @@ TEST(Yaml, HostileTextsAreRefusedCheaply) {
   std::string laughs = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]\n";
   for (int i = 1; i < 30; i++)
     laughs += fmt::format("a{}: &a{} [{}*a{}]\n", i, i, repeated(fmt::format("*a{}, ", i - 1), 9), i - 1);
-  expect_error(laughs, "line 4: more than 1048576 bytes with all aliases written out");
+  expect_error(laughs, "line 4: more than 1048576 bytes with all aliases expanded");
   expect_error("a: &a " + std::string(100000, 'x') + "\nb: [" + repeated("*a, ", 1000) + "]",
                "more than 1048576 bytes");
   expect_error(repeated("&a [", 60) + repeated("x, ", 20000) + repeated("]", 60), "more than 1048576 bytes");
@@ -124,7 +124,7 @@ TEST(Yaml, HostileTextsAreRefusedCheaply) {
   expect_error(repeated("- ", 500000), "line 1: more than 64 levels");
   expect_error(repeated("? ", 500000), "line 1: more than 64 levels");
   expect_error(repeated("x: 1\n", 200000), "more than 1048576 bytes");
-  expect_error(repeated("? a\n: b\n", 20000), "line 3: a: given twice, before at line 1");
+  expect_error(repeated("? a\n: b\n", 20000), "line 3: a: duplicate key, first at line 1");
 }
 
 }  // namespace
