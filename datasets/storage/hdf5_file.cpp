@@ -82,9 +82,11 @@ herr_t keep_references(hid_t from, hid_t to, H5T_cdata_t* conversion, size_t, si
 // HDF5 keeps an error printer for each thread; ours says everything in exceptions. Links to other files are forgotten,
 // so that a file from outside cannot make us read another one.
 void prepare_library() {
-  static const bool once =
-      (H5dont_atexit(), H5open() >= 0) && H5Lunregister(H5L_TYPE_EXTERNAL) >= 0 &&  // the first fails if HDF5 is in use
-      H5Tregister(H5T_PERS_SOFT, "reference", string_type().get(), reference_type().get(), keep_references) >= 0;
+  static const bool once = [] {
+    H5dont_atexit();  // fails, without harm, if HDF5 is in use
+    return H5open() >= 0 && H5Lunregister(H5L_TYPE_EXTERNAL) >= 0 &&
+           H5Tregister(H5T_PERS_SOFT, "reference", string_type().get(), reference_type().get(), keep_references) >= 0;
+  }();
   static thread_local const bool quiet = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
   if (!once || !quiet) throw std::runtime_error("the HDF5 library cannot be initialised");
 }
@@ -151,31 +153,38 @@ int64_t Hdf5Dataset::rows_in(size_t elements) const {
   return elements / columns_;
 }
 
-Hdf5Dataset::Slab Hdf5Dataset::slab(int64_t first, int64_t count) const {
-  require(0 <= first && count <= rows_ - first, "{}: rows {} to {} asked, there are {}", name_, first,
-          first + count - 1, rows_);
+Hdf5Dataset::Slab Hdf5Dataset::slab(std::span<const RowRun> runs) const {
   prepare_library();
-  const hsize_t start[] = {hsize_t(first), 0}, extent[] = {hsize_t(count), hsize_t(columns_)};
-  Slab slab{{H5Screate_simple(rank_, extent, nullptr), H5Sclose}, {H5Dget_space(dataset_.get()), H5Sclose}};
-  check(H5Sselect_hyperslab(slab.file.get(), H5S_SELECT_SET, start, nullptr, extent, nullptr), name_,
-        "has no such rows");
-  return slab;
+  Hdf5Handle file(H5Dget_space(dataset_.get()), H5Sclose);
+  hsize_t rows = 0;
+  for (const auto& [first, count] : runs) {
+    require(0 <= first && count <= rows_ - first, "{}: rows {} to {} asked, there are {}", name_, first,
+            first + count - 1, rows_);
+    const hsize_t start[] = {hsize_t(first), 0}, extent[] = {hsize_t(count), hsize_t(columns_)};
+    const auto join = rows == 0 ? H5S_SELECT_SET : H5S_SELECT_OR;
+    check(H5Sselect_hyperslab(file.get(), join, start, nullptr, extent, nullptr), name_, "has no such rows");
+    rows += count;
+  }
+  const hsize_t extent[] = {rows, hsize_t(columns_)};
+  return {{H5Screate_simple(rank_, extent, nullptr), H5Sclose}, std::move(file)};
 }
 
-void Hdf5Dataset::read(int64_t first, int64_t count, Hdf5Type type, void* values) const {
-  const Slab slab = this->slab(first, count);
+void Hdf5Dataset::read(std::span<const RowRun> runs, Hdf5Type type, void* values) const {
+  const Slab slab = this->slab(runs);
   check(H5Dread(dataset_.get(), type_of(type).get(), slab.memory.get(), slab.file.get(), H5P_DEFAULT, values), name_,
         "cannot be read");
 }
 
 void Hdf5Dataset::write(int64_t first, int64_t count, Hdf5Type type, const void* values) {
-  const Slab slab = this->slab(first, count);
+  const RowRun run = {first, count};
+  const Slab slab = this->slab(std::span(&run, 1));
   check(H5Dwrite(dataset_.get(), type_of(type).get(), slab.memory.get(), slab.file.get(), H5P_DEFAULT, values), name_,
         "cannot be written");
 }
 
 std::vector<std::string> Hdf5Strings::read(int64_t first, int64_t count) const {
-  const Slab slab = this->slab(first, count);
+  const RowRun run = {first, count};
+  const Slab slab = this->slab(std::span(&run, 1));
   std::vector<HeapReference> references(count);
   check(H5Dread(dataset_.get(), reference_type().get(), slab.memory.get(), slab.file.get(), H5P_DEFAULT,
                 references.data()),

@@ -40,13 +40,35 @@ std::span<const float> StoredTexts::labels(int64_t row) const {
   return std::span(labels_).subspan(row * classes_, classes_);
 }
 
-std::vector<int32_t> StoredTexts::ids(int64_t row) const {
-  std::vector<int32_t> ids(lengths_[row]);
-  ids_.read(offsets_[row], ids);
-  require(std::ranges::all_of(ids, [](int32_t id) { return id >= 0; }), "{}/ids: row {} has a negative one", group_,
-          row);
-  return ids;
+std::vector<std::vector<int32_t>> StoredTexts::ids(std::span<const int64_t> rows) const {
+  std::vector<int64_t> stored(rows.begin(), rows.end());  // in the order of the file
+  std::ranges::sort(stored);
+  stored.erase(std::unique(stored.begin(), stored.end()), stored.end());
+  std::vector<RowRun> runs;
+  std::vector<int64_t> begins;  // of the stored rows in what is read
+  int64_t size = 0;
+  for (const auto row : stored) {
+    const bool goes_on = !runs.empty() && runs.back().first + runs.back().count == offsets_[row];
+    if (!goes_on) runs.push_back({offsets_[row], 0});
+    runs.back().count += lengths_[row];
+    begins.push_back(size);
+    size += lengths_[row];
+  }
+  std::vector<int32_t> read(size);
+  ids_.read(runs, read);
+
+  std::vector<std::vector<int32_t>> found;
+  for (const auto row : rows) {
+    const auto place = std::ranges::lower_bound(stored, row) - stored.begin();
+    const auto ids = std::span(read).subspan(begins[place], lengths_[row]);
+    require(std::ranges::all_of(ids, [](int32_t id) { return id >= 0; }), "{}/ids: row {} has a negative one", group_,
+            row);
+    found.emplace_back(ids.begin(), ids.end());
+  }
+  return found;
 }
+
+std::vector<int32_t> StoredTexts::ids(int64_t row) const { return std::move(ids(std::span(&row, 1)).front()); }
 
 std::vector<int64_t> StoredTexts::sources() const { return sources_.read(); }
 

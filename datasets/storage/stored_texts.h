@@ -38,7 +38,10 @@ class StoredTexts {
   const std::vector<int32_t>& lengths() const { return lengths_; }  // in tokens, at least 1
   const std::vector<int32_t>& second() const { return second_; }    // (N)
   std::span<const float> labels(int64_t row) const;                 // (C)
-  std::vector<int32_t> ids(int64_t row) const;                      // throws where one is negative
+  // The ids of rows, in their order, which is any; a row may be asked for several times. A batch is one access to the
+  // file, however its rows lie there (Hdf5Numbers::read). Throws std::invalid_argument where an id is negative.
+  std::vector<std::vector<int32_t>> ids(std::span<const int64_t> rows) const;
+  std::vector<int32_t> ids(int64_t row) const;
   std::vector<int64_t> sources() const;
 
  private:

@@ -34,7 +34,10 @@ struct Data {
 
 SplitConfig config_of(SplitMethod method, double test = 0.2, double validation = 0, int64_t seed = 0) {
   SplitConfig config{method, test, validation, seed, {}, {}};
-  if (method == SplitMethod::rows) config.first_test_row = 30, config.test_rows = 40;
+  if (method == SplitMethod::rows) {
+    config.first_test_row = 30;
+    config.test_rows = 40;
+  }
   config.check();
   return config;
 }

@@ -62,7 +62,9 @@ class RowSource final : public RatingSource {
 inline std::vector<Row> made_rows(int64_t count, uint64_t users, uint64_t items, uint64_t seed = 1) {
   uint64_t state = seed * 0x9e3779b97f4a7c15 + 1;
   const auto random = [&](uint64_t below) {
-    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
     return state % below;
   };
   std::vector<Row> rows;

@@ -32,9 +32,7 @@ void log_taken(const std::string& folder, bert::Head head, const std::vector<std
 }
 
 std::vector<std::vector<int32_t>> ids_of(const datasets::StoredTexts& part, std::span<const int64_t> rows) {
-  std::vector<std::vector<int32_t>> ids;
-  for (const auto row : rows) ids.push_back(part.ids(row));
-  return ids;
+  return part.ids(rows);
 }
 
 transformer::Packed packed(const bert::BertConfig& config, const datasets::StoredTexts& part,

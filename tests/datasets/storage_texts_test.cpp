@@ -1,0 +1,133 @@
+// Rows of the tokenized file, and how often the file is read for them.
+#include "storage/stored_texts.h"
+
+#include <dlfcn.h>
+#include <gmock/gmock.h>
+#include <hdf5.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "support/folder_test.h"
+#include "support/paths.h"
+
+namespace {
+int64_t reads = 0;  // calls of H5Dread
+}
+
+// Stands before HDF5's function of this name.
+extern "C" herr_t H5Dread(hid_t dataset, hid_t type, hid_t memory, hid_t file, hid_t form, void* values) {
+  static const auto real = reinterpret_cast<decltype(&H5Dread)>(dlsym(RTLD_NEXT, "H5Dread"));
+  reads++;
+  return real(dataset, type, memory, file, form, values);
+}
+
+namespace sartor::datasets {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+class StoredRows : public testing::FolderTest {
+ protected:
+  // Row r has the ids r, r + 1, … , and 1 + r % 7 of them; a row of `negative` begins with -1.
+  StoredTexts make(int64_t rows, int64_t negative = -1) {
+    std::vector<int64_t> offsets = {0}, sources(rows);
+    std::vector<int32_t> ids, second;
+    for (int64_t row = 0; row < rows; row++) {
+      expected_.emplace_back(1 + row % 7);
+      std::iota(expected_[row].begin(), expected_[row].end(), row);
+      if (row == negative) expected_[row][0] = -1;
+      ids.insert(ids.end(), expected_[row].begin(), expected_[row].end());
+      offsets.push_back(std::ssize(ids));
+      second.push_back(static_cast<int32_t>(expected_[row].size()));
+    }
+    auto file = Hdf5File::create(path("a.h5"));
+    file.create_list<int64_t>("/train/offsets", rows + 1).write(0, offsets);
+    file.create_list<int64_t>("/train/sources", rows).write(0, sources);
+    file.create_list<int32_t>("/train/second", rows).write(0, second);
+    file.create_list<int32_t>("/train/ids", std::ssize(ids)).write(0, ids);
+    file.close();
+    file_.emplace(Hdf5File::open(path("a.h5")));
+    return {*file_, "/train", 0, 7};
+  }
+
+  // Reads rows, compares them with what was written and returns the accesses to the file.
+  int64_t reads_of(const StoredTexts& texts, const std::vector<int64_t>& rows) const {
+    const int64_t before = reads;
+    const auto found = texts.ids(rows);
+    const int64_t made = reads - before;
+    EXPECT_EQ(found.size(), rows.size());
+    for (size_t i = 0; i < rows.size(); i++) EXPECT_THAT(found[i], ElementsAreArray(expected_[rows[i]])) << rows[i];
+    return made;
+  }
+
+  std::optional<Hdf5File> file_;
+  std::vector<std::vector<int32_t>> expected_;
+};
+
+TEST_F(StoredRows, ABatchIsReadOnceHoweverItsRowsLie) {
+  const auto texts = make(1000);
+  EXPECT_EQ(reads_of(texts, {}), 0);
+  EXPECT_EQ(reads_of(texts, {999}), 1);
+  EXPECT_EQ(reads_of(texts, {3, 4, 5, 6}), 1);
+  EXPECT_EQ(reads_of(texts, {6, 4, 5, 3, 4}), 1);  // in any order, one of them twice
+  EXPECT_EQ(reads_of(texts, {0, 999, 10, 12, 11, 500, 10}), 1);
+  std::vector<int64_t> batch;
+  for (int64_t i = 0; i < 32; i++) batch.push_back(i * 367 % 1000);  // as a step draws them
+  EXPECT_EQ(reads_of(texts, batch), 1);                              // and not 32
+}
+
+TEST_F(StoredRows, ManyRunsAreReadSomeAtATime) {
+  const auto texts = make(1000);
+  std::vector<int64_t> all(1000), even;
+  std::iota(all.begin(), all.end(), 0);
+  for (int64_t row = 0; row < 1000; row += 2) even.push_back(row);
+  std::ranges::reverse(all);
+  EXPECT_EQ(reads_of(texts, all), 1);
+  EXPECT_EQ(reads_of(texts, even), 4);  // 500 runs, 128 in each read
+}
+
+TEST_F(StoredRows, NegativeIdsAreFoundInTheirRow) {
+  const auto texts = make(20, 13);
+  const auto ids = [&](std::vector<int64_t> rows) { return [&texts, rows] { texts.ids(rows); }; };
+  EXPECT_THAT(ids({14, 13, 12}), ThrowsMessage<std::invalid_argument>(HasSubstr("/train/ids: row 13 has a negative")));
+  EXPECT_THAT([&] { texts.ids(13); }, ThrowsMessage<std::invalid_argument>(HasSubstr("row 13 has a negative")));
+  EXPECT_NO_THROW(ids({12, 14})());
+}
+
+TEST(StoredTexts, FilesOfEarlierVersionsOpen) {
+  const auto data = open_texts(testing::source_path("tests/golden/earlier/texts.h5"));
+  EXPECT_EQ(data.label_kind, "single_label");
+  EXPECT_THAT(data.labels, ElementsAre("坏", "好"));
+  EXPECT_EQ(data.max_length, 20);
+  EXPECT_EQ(data.text, "{text}");
+  EXPECT_EQ(data.tokenizer_hash, "ea720d07afb0d7e43a64e3f5b0cd089818c4a36027774e5ce130028fd9028bde");
+  EXPECT_EQ(data.train.rows(), 14);
+  EXPECT_THAT(data.train.ids(1), ElementsAre(2, 21, 9, 17, 19, 11, 14, 23, 3));
+  const std::vector<int64_t> rows = {3, 0};
+  EXPECT_THAT(data.validation.ids(rows),
+              ElementsAre(ElementsAre(2, 21, 9, 28, 10, 20, 8, 3), ElementsAre(2, 21, 9, 28, 11, 14, 23, 3)));
+}
+
+TEST_F(StoredRows, RunsOfMatricesAreReadWhole) {
+  auto made = Hdf5File::create(path("m.h5"));
+  std::vector<float> values(40);
+  std::iota(values.begin(), values.end(), 0.0F);
+  made.create_matrix<float>("/m", 10, 4).write(0, values);
+  made.close();
+  const auto file = Hdf5File::open(path("m.h5"));
+  const auto matrix = file.matrix<float>("/m");
+  const std::vector<RowRun> runs = {{1, 1}, {4, 2}};
+  std::vector<float> found(12);
+  matrix.read(runs, found);
+  EXPECT_THAT(found, ElementsAre(4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23));
+  const std::vector<RowRun> beyond = {{1, 1}, {9, 2}};
+  EXPECT_THAT([&] { matrix.read(beyond, found); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("/m: rows 9 to 10 asked, there are 10")));
+}
+
+}  // namespace
+}  // namespace sartor::datasets
