@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <vector>
+
+#include "storage/scratch_file.h"
 
 namespace sartor::datasets {
 
@@ -17,21 +17,18 @@ struct SpillBlock {
   std::vector<int64_t> times, places;  // places: where in the source they stand
 };
 
-// A nameless file in `folder`: it goes with the process, however that ends. Failures are std::system_error.
+// Blocks in a file without a name.
 class Spill {
  public:
-  explicit Spill(const std::filesystem::path& folder);
+  explicit Spill(const std::filesystem::path& folder) : file_(folder) {}
 
   void write(const SpillBlock& block);
   void rewind();                 // to the first block
   bool read(SpillBlock& block);  // the next one; false after the last
 
  private:
-  void check(bool done, const char* action) const;
-
-  std::filesystem::path folder_;
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
-  int64_t written_ = 0, read_ = 0;  // blocks
+  ScratchFile file_;
+  int64_t size_ = 0, read_ = 0;  // bytes
 };
 
 }  // namespace sartor::datasets

@@ -8,10 +8,12 @@
 #include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <system_error>
 
+#include "base/require.h"
 #include "storage/descriptor.h"
 
 namespace sartor::datasets {
@@ -111,6 +113,18 @@ void rename_folder(const fs::path& from, const fs::path& to) {
   if (error) throw std::system_error(error, fmt::format("cannot list {}", from.string()));
   sync(from);
   rename_synced(from, to);
+}
+
+std::string read_file(const std::filesystem::path& path, uintmax_t most) {
+  std::error_code failed;
+  const auto size = std::filesystem::file_size(path, failed);
+  require(!failed, "{}: {}", path.string(), failed.message());
+  require(size <= most, "{}: has {} bytes, expected at most {}", path.string(), size, most);
+  std::string bytes(size, '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.read(bytes.data(), static_cast<std::streamsize>(size));
+  require(file.gcount() == static_cast<std::streamsize>(size), "{}: cannot be read", path.string());
+  return bytes;
 }
 
 }  // namespace sartor::datasets

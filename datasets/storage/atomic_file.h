@@ -1,7 +1,9 @@
 // Files and folders that appear whole or not at all, whenever the machine stops.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -50,6 +52,9 @@ void remove_abandoned(const std::filesystem::path& target);
 
 // Writes the whole file, atomically.
 void write_file(const std::filesystem::path& path, std::string_view contents);
+
+// Reads the whole file. Throws std::invalid_argument where it cannot be read or has more than `most` bytes.
+std::string read_file(const std::filesystem::path& path, uintmax_t most = uintmax_t{512} << 20);
 
 // Syncs all files and folders below `from` and `from` itself, renames it to `to` and syncs the folder around.
 // `to` must not exist, or be an empty folder.

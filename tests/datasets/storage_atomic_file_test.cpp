@@ -91,6 +91,17 @@ TEST_F(AtomicFiles, NameWhatFails) {
   EXPECT_THAT(files(), ElementsAre("folder"));
 }
 
+TEST_F(AtomicFiles, AreReadWholeUpToALimit) {
+  const std::string bytes("好\0\r\n\xff", 7);
+  write_file(path("文件.txt"), bytes);
+  EXPECT_EQ(read_file(path("文件.txt")), bytes);
+  EXPECT_EQ(read_file(path("文件.txt"), 7), bytes);
+  EXPECT_THAT([&] { read_file(path("文件.txt"), 6); },
+              ThrowsMessage<std::invalid_argument>(AllOf(HasSubstr("文件.txt: has 7 bytes, expected at most 6"))));
+  EXPECT_THAT([&] { read_file(path("none")); }, ThrowsMessage<std::invalid_argument>(HasSubstr("No such file")));
+  EXPECT_THAT([&] { read_file(folder_); }, ThrowsMessage<std::invalid_argument>(HasSubstr("directory")));
+}
+
 TEST_F(AtomicFiles, FoldersMoveWhole) {
   std::filesystem::create_directories(path("partial/model/deep"));
   write_file(path("partial/model/deep/a"), "1");

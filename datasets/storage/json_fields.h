@@ -1,0 +1,76 @@
+// The fields of a JSON file, read so that every message names the file, the path of the field, what was found and what
+// was expected: "tokenizer.json: model.vocab.the is -1, expected a whole number from 0 to 2147483647".
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/require.h"
+
+namespace sartor::datasets {
+
+// Throws std::invalid_argument where the text is no JSON. `file` names it in messages.
+nlohmann::json parse_json(std::string_view text, std::string_view file);
+
+// A value with its path in the file. Neither the value nor the name of the file is copied. All functions throw
+// std::invalid_argument where the value is not what they expect.
+class JsonField {
+ public:
+  JsonField(std::string_view file, const nlohmann::json& value, std::string path = "")
+      : file_(file), value_(value), path_(std::move(path)) {}
+
+  const nlohmann::json& value() const { return value_; }
+  bool is_null() const { return value_.is_null(); }
+  bool has(const std::string& key) const { return value_.is_object() && value_.contains(key); }
+
+  // The field of an object; null where the key is absent.
+  JsonField operator[](const std::string& key) const;
+
+  // Calls use(JsonField) for each element of a list.
+  template <class Use> void each(Use&& use) const {
+    check(value_.is_array(), "a list");
+    for (size_t i = 0; i < value_.size(); i++) use(JsonField(file_, value_[i], fmt::format("{}[{}]", path_, i)));
+  }
+  // Calls use(key, JsonField) for each field of an object.
+  template <class Use> void each_key(Use&& use) const {
+    check(value_.is_object(), "an object");
+    for (auto at = value_.begin(); at != value_.end(); ++at)
+      use(at.key(), JsonField(file_, at.value(), path_to(at.key())));
+  }
+
+  std::string text() const;
+  bool flag() const;
+  int64_t integer(int64_t least, int64_t most) const;
+
+  // The value that belongs to the string that this is.
+  template <class Choice> Choice one_of(std::initializer_list<std::pair<const char*, Choice>> choices) const {
+    std::string names;
+    for (const auto& [name, choice] : choices) {
+      if (value_.is_string() && value_ == name) return choice;
+      names += (names.empty() ? "" : ", ") + std::string(name);
+    }
+    refuse("one of " + names);
+  }
+
+  // Checks the field "type" of an object.
+  void check_type(std::string_view expected) const;
+
+  void check(bool holds, std::string_view expected) const {
+    if (!holds) refuse(expected);
+  }
+  [[noreturn]] void refuse(std::string_view expected) const;
+
+ private:
+  std::string path_to(const std::string& key) const { return path_.empty() ? key : path_ + "." + key; }
+  std::string shown() const;
+
+  std::string_view file_;
+  const nlohmann::json& value_;
+  std::string path_;
+};
+
+}  // namespace sartor::datasets
