@@ -25,4 +25,13 @@ template <class Body> void parallel_for(int threads, int64_t size, int64_t grain
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 
+// The same for a number of tasks, as a function that calls task(0) .. task(tasks - 1): datasets/ takes its threads so.
+inline auto tasks_on(int threads) {
+  return [threads](int64_t tasks, const auto& task) {
+    parallel_for(threads, tasks, 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = begin; i < end; i++) task(i);
+    });
+  };
+}
+
 }  // namespace sartor::cuda

@@ -6,12 +6,12 @@
 
 #include "storage/sha256.h"
 
-namespace sartor::datasets {
+namespace sartor::text {
 namespace {
 
-std::array<char, 32> hash_of(int64_t seed, const std::string& text, const std::string& pair) {
+std::array<char, 32> text_hash(int64_t seed, const std::string& text, const std::string& pair) {
   const auto begin = seed == 0 ? text : std::to_string(seed) + text;
-  const auto digits = sha256(pair.empty() ? begin : begin + "\n" + pair);
+  const auto digits = datasets::sha256(pair.empty() ? begin : begin + "\n" + pair);
   std::array<char, 32> hash;  // half of the digits tell any texts apart
   std::copy_n(digits.begin(), hash.size(), hash.begin());
   return hash;
@@ -52,7 +52,7 @@ void TextDivision::add(const TextBatch& batch) {
                .labels_begin = std::ssize(classes_),
                .labels = 0,
                .number = batch.numbers.empty() ? 0 : static_cast<float>(batch.numbers[i]),
-               .hash = hash_of(split_.seed, batch.texts[i], batch.pairs.empty() ? "" : batch.pairs[i]),
+               .hash = text_hash(split_.seed, batch.texts[i], batch.pairs.empty() ? "" : batch.pairs[i]),
                .given = batch.part};
     if (!batch.classes.empty()) {
       for (const auto& name : batch.classes[i]) classes_.push_back(number_of(name));
@@ -62,7 +62,7 @@ void TextDivision::add(const TextBatch& batch) {
   }
 }
 
-RowCounts TextDivision::divide(TextDuplicates duplicates, Rejects& rejects) {
+RowCounts TextDivision::divide(TextDuplicates duplicates, datasets::Rejects& rejects) {
   if (read_ == 0) rejects.refuse_all();
   RowCounts counts = {.read = read_};
   if (config_.label.names.empty() && !config_.label.negative_below) order_names();
@@ -70,16 +70,16 @@ RowCounts TextDivision::divide(TextDuplicates duplicates, Rejects& rejects) {
   if (duplicates == TextDuplicates::once) leave_out_repeated(counts);
   if (config_.label.kind == LabelKind::single_label) require_every_class();
   assign_parts();
-  counts.train = std::ranges::count(rows_, Part::train, &Row::part);
-  counts.validation = std::ranges::count(rows_, Part::validation, &Row::part);
-  counts.test = std::ranges::count(rows_, Part::test, &Row::part);
+  counts.train = std::ranges::count(rows_, datasets::Part::train, &Row::part);
+  counts.validation = std::ranges::count(rows_, datasets::Part::validation, &Row::part);
+  counts.test = std::ranges::count(rows_, datasets::Part::test, &Row::part);
   require(counts.train > 0, "nothing is left for training: {} rows were kept", rows_.size());
   return counts;
 }
 
 void TextDivision::visit_training(TextSource& again, const std::function<void(std::string_view)>& visit) const {
   std::vector<bool> training(read_);  // by place
-  for (const auto& row : rows_) training[row.source] = row.part == Part::train;
+  for (const auto& row : rows_) training[row.source] = row.part == datasets::Part::train;
   int64_t place = 0;
   for (TextBatch batch; again.next(batch);) {
     for (int64_t i = 0; i < batch.size(); i++, place++) {
@@ -151,7 +151,7 @@ void TextDivision::assign_parts() {
     if (row.given) {
       row.part = *row.given;
     } else if (by_rows && i >= *split_.first_test_row && i < *split_.first_test_row + *split_.test_rows) {
-      row.part = Part::test;
+      row.part = datasets::Part::test;
     } else {
       strata[stratify ? classes(row)[0] : 0].push_back(&row);
     }
@@ -162,9 +162,9 @@ void TextDivision::assign_parts() {
       return static_cast<int64_t>(static_cast<double>(members.size()) * share + 1e-9);
     };
     for (int64_t i = until(1 - test - validation); i < std::ssize(members); i++) {
-      members[i]->part = i < until(1 - test) ? Part::validation : Part::test;
+      members[i]->part = i < until(1 - test) ? datasets::Part::validation : datasets::Part::test;
     }
   }
 }
 
-}  // namespace sartor::datasets
+}  // namespace sartor::text

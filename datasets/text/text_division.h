@@ -14,7 +14,7 @@
 #include "interactions/split.h"
 #include "text/text_source.h"
 
-namespace sartor::datasets {
+namespace sartor::text {
 
 enum class TextDuplicates { keep, once };
 constexpr auto choices(TextDuplicates) {
@@ -72,8 +72,8 @@ class TextDivision {
     int32_t labels;  // how many
     float number;    // of regression
     std::array<char, 32> hash;
-    std::optional<Part> given = {};  // that its table is for
-    Part part = Part::train;
+    std::optional<datasets::Part> given = {};  // that its table is for
+    datasets::Part part = datasets::Part::train;
   };
 
   // The configs must outlive it.
@@ -87,7 +87,7 @@ class TextDivision {
   // doubles tell; rows of a table that is for one part are not counted. `rejects` has what could not be used: where
   // that is all, it is finished. Throws std::invalid_argument where nothing is left for training, or a class has no
   // row.
-  RowCounts divide(TextDuplicates duplicates, Rejects& rejects);
+  RowCounts divide(TextDuplicates duplicates, datasets::Rejects& rejects);
 
   // Reads the tables again and calls visit(text) for the texts of training rows, both of a pair. Throws
   // std::invalid_argument where they have another number of rows now.
@@ -118,4 +118,4 @@ class TextDivision {
   std::map<std::string, int32_t, std::less<>> numbers_;  // of the names
 };
 
-}  // namespace sartor::datasets
+}  // namespace sartor::text

@@ -7,29 +7,29 @@
 
 #include "encodings/unicode.h"
 
-namespace sartor::datasets {
+namespace sartor::text {
 namespace {
 
 // Whether a text, valid UTF-8, shows nothing: it is empty, or spaces of any kind, of no width too, and controls.
 bool blank(std::string_view text) {
   for (const char *at = text.begin(), *end = text.end(); at < end;) {
-    const auto properties = text::unicode::properties(text::unicode::next_character(at));
-    if (!(properties & (text::unicode::whitespace | text::unicode::control))) return false;
+    const auto properties = unicode::properties(unicode::next_character(at));
+    if (!(properties & (unicode::whitespace | unicode::control))) return false;
   }
   return true;
 }
 
 }  // namespace
 
-TextRecords::TextRecords(const TableConfig& table, const std::string& text, const std::optional<std::string>& pair,
-                         const std::vector<std::string>& columns)
+TextRecords::TextRecords(const datasets::TableConfig& table, const std::string& text,
+                         const std::optional<std::string>& pair, const std::vector<std::string>& columns)
     : reader_(table), text_(text) {
   if (pair) pair_.emplace(*pair);
-  std::vector<TableColumn> selected;
+  std::vector<datasets::TableColumn> selected;
   const auto places_of = [&](const std::vector<std::string>& names) {
     std::vector<size_t> places;
     for (const auto& name : names) {
-      const auto found = std::ranges::find(selected, name, &TableColumn::name);
+      const auto found = std::ranges::find(selected, name, &datasets::TableColumn::name);
       places.push_back(found - selected.begin());
       if (found == selected.end()) selected.push_back({name});
     }
@@ -63,7 +63,7 @@ std::optional<UnfitRow> TextRecords::append_texts(std::string& text, std::string
     const auto& [record, reason, line] = batch_.bad[bad_];
     return UnfitRow{batch_.file, record, reason, line};
   }
-  const auto append = [&](const text::Template& pattern, const std::vector<size_t>& places, std::string& to) {
+  const auto append = [&](const Template& pattern, const std::vector<size_t>& places, std::string& to) {
     const size_t begin = to.size();
     pattern.append([&](size_t i) { return value(places[i]); }, to);
     return std::string_view(to).substr(begin);
@@ -84,4 +84,4 @@ bool TextRecords::at_bad() const {
 
 std::string_view TextRecords::value(size_t place) const { return columns_[place]->GetView(static_cast<int64_t>(row_)); }
 
-}  // namespace sartor::datasets
+}  // namespace sartor::text

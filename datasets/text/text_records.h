@@ -14,7 +14,7 @@ namespace arrow {
 class StringArray;
 }
 
-namespace sartor::datasets {
+namespace sartor::text {
 
 struct UnfitRow {
   std::string file;
@@ -27,7 +27,7 @@ class TextRecords {
  public:
   // text, pair: templates. columns: those that are wanted beside the texts'. All functions throw std::invalid_argument
   // where a file is missing, broken or lacks a column, or a template is none.
-  TextRecords(const TableConfig& table, const std::string& text, const std::optional<std::string>& pair,
+  TextRecords(const datasets::TableConfig& table, const std::string& text, const std::optional<std::string>& pair,
               const std::vector<std::string>& columns);
 
   bool more();  // whether there is a record; reads on if need be
@@ -55,14 +55,14 @@ class TextRecords {
   bool at_bad() const;
   std::string_view value(size_t place) const;
 
-  TableReader reader_;
-  text::Template text_;
-  std::optional<text::Template> pair_;
+  datasets::TableReader reader_;
+  Template text_;
+  std::optional<Template> pair_;
   std::vector<size_t> text_places_, pair_places_, column_places_;  // in columns_
-  TableBatch batch_ = {};
+  datasets::TableBatch batch_ = {};
   std::vector<const arrow::StringArray*> columns_;  // of the batch
   size_t row_ = 0, bad_ = 0;                        // next ones of the batch
   int64_t place_ = 0;
 };
 
-}  // namespace sartor::datasets
+}  // namespace sartor::text

@@ -1,6 +1,6 @@
 #include "text/text_rows.h"
 
-namespace sartor::datasets {
+namespace sartor::text {
 namespace {
 
 constexpr size_t window_bytes = size_t{64} << 20;  // of texts, at which a window ends
@@ -21,7 +21,7 @@ TextRows::TextRows(TextRowsOptions options, std::function<bool(int64_t part)> wa
 int64_t TextRows::parts() const { return (records_.place() + options_.rows_per_part - 1) / options_.rows_per_part; }
 
 bool TextRows::next(TextWindow& window) {
-  window = {.part = part_.value_or(0), .kept = std::vector<StringColumn>(options_.keep.size())};
+  window = {.part = part_.value_or(0), .kept = std::vector<datasets::StringColumn>(options_.keep.size())};
   size_t bytes = 0;  // of unfit texts
   const auto full = [&] {
     size_t held = bytes + window.texts.bytes.size() + window.pairs.bytes.size();
@@ -48,7 +48,8 @@ bool TextRows::next(TextWindow& window) {
   }
   if (!part_) return false;
   part_.reset();
-  return window.ends_part = true;
+  window.ends_part = true;
+  return true;
 }
 
 void TextRows::take(TextWindow& window) const {
@@ -72,4 +73,4 @@ void TextRows::take(TextWindow& window) const {
   for (size_t i = 0; i < options_.keep.size(); i++) window.kept[i].push_back(records_.column(i));
 }
 
-}  // namespace sartor::datasets
+}  // namespace sartor::text

@@ -10,10 +10,10 @@
 #include "tables/table_config.h"
 #include "text/text_records.h"
 
-namespace sartor::datasets {
+namespace sartor::text {
 
 struct TextRowsOptions {
-  TableConfig source;
+  datasets::TableConfig source;
   std::string text = "{text}";      // template
   std::optional<std::string> pair;  // template of a second text
   std::vector<std::string> keep;    // columns that come along
@@ -26,10 +26,10 @@ struct TextRowsOptions {
 struct TextWindow {
   int64_t part = 0;
   bool ends_part = false;
-  std::vector<int64_t> rows;         // as TextRecords::row()
-  StringColumn texts, pairs, ids;    // the last two: none if the options have none
-  std::vector<StringColumn> kept;    // a column for each of keep
-  std::vector<UnfitRow> unfit = {};  // met beside these
+  std::vector<int64_t> rows;                 // as TextRecords::row()
+  datasets::StringColumn texts, pairs, ids;  // the last two: none if the options have none
+  std::vector<datasets::StringColumn> kept;  // a column for each of keep
+  std::vector<UnfitRow> unfit = {};          // met beside these
 
   int64_t size() const { return std::ssize(rows); }
 };
@@ -55,4 +55,4 @@ class TextRows {
   std::optional<int64_t> part_;  // that has been begun
 };
 
-}  // namespace sartor::datasets
+}  // namespace sartor::text

@@ -9,7 +9,7 @@
 #include "tables/presets.h"
 #include "text/text_records.h"
 
-namespace sartor::datasets {
+namespace sartor::text {
 namespace {
 
 constexpr size_t batch_bytes = size_t{1} << 20;  // of texts, at which a batch ends
@@ -30,8 +30,8 @@ std::vector<std::string> parts(std::string_view text, std::string_view separator
 
 void TextConfig::check() const {
   require(!sources.empty(), "sources is empty, expected at least one table");
-  text::Template{text};
-  if (pair) text::Template{*pair};
+  Template{text};
+  if (pair) Template{*pair};
   for (const auto& source : sources) {
     require(label.kind == LabelKind::none || label.column.has_value() != source.label.has_value(),
             "the labels of {} come from {}", source.table.path,
@@ -49,7 +49,7 @@ std::vector<std::filesystem::path> files_to_read(const TextConfig& config) {
 
 class TextSource::Rows {
  public:
-  Rows(const TextConfig& config, const TextTableConfig& table, int64_t earlier, Rejects& rejects)
+  Rows(const TextConfig& config, const TextTableConfig& table, int64_t earlier, datasets::Rejects& rejects)
       : config_(config),
         table_(table),
         earlier_(earlier),
@@ -99,9 +99,12 @@ class TextSource::Rows {
     std::vector<std::string> classes;
     if (config.kind == LabelKind::regression || (config.negative_below && config.column)) {
       double number = 0;
-      const bool finite = parse_decimal(label, table_.table.decimal, number) && std::isfinite(number);
+      const bool finite = datasets::parse_decimal(label, table_.table.decimal, number) && std::isfinite(number);
       if (!finite) return label.empty() ? "label is missing" : "label is not a number";
-      if (config.kind == LabelKind::regression) return batch.numbers.push_back(number), nullptr;
+      if (config.kind == LabelKind::regression) {
+        batch.numbers.push_back(number);
+        return nullptr;
+      }
       if (number >= *config.negative_below && number < *config.positive_from) return "label is between the classes";
       const size_t positive = number >= *config.positive_from;
       classes = {config.names.empty() ? std::string(positive ? "positive" : "negative") : config.names[positive]};
@@ -123,17 +126,20 @@ class TextSource::Rows {
   const TextConfig& config_;
   const TextTableConfig& table_;
   int64_t earlier_;  // records of the tables before
-  Rejects& rejects_;
+  datasets::Rejects& rejects_;
   TextRecords records_;
 };
 
-TextSource::TextSource(const TextConfig& config, Rejects& rejects) : config_(config), rejects_(rejects) {}
+TextSource::TextSource(const TextConfig& config, datasets::Rejects& rejects) : config_(config), rejects_(rejects) {}
 TextSource::~TextSource() = default;
 
 bool TextSource::next(TextBatch& batch) {
   while (true) {
     if (!rows_) {
-      if (opened_ == config_.sources.size()) return batch = {}, false;
+      if (opened_ == config_.sources.size()) {
+        batch = {};
+        return false;
+      }
       rows_ = std::make_unique<Rows>(config_, config_.sources[opened_++], rows_before_, rejects_);
     }
     if (rows_->next(batch)) return true;
@@ -142,4 +148,4 @@ bool TextSource::next(TextBatch& batch) {
   }
 }
 
-}  // namespace sartor::datasets
+}  // namespace sartor::text

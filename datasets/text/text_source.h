@@ -12,7 +12,7 @@
 #include "tables/rejects.h"
 #include "tables/table_config.h"
 
-namespace sartor::datasets {
+namespace sartor::text {
 
 enum class LabelKind { none, single_label, multi_label, regression };
 
@@ -57,9 +57,9 @@ struct LabelConfig {
 
 // A table of texts.
 struct TextTableConfig {
-  TableConfig table;
+  datasets::TableConfig table;
   std::optional<std::string> label;
-  std::optional<Part> part;
+  std::optional<datasets::Part> part;
 
   template <class Fields> void describe(Fields& field) {
     table.describe(field);
@@ -74,7 +74,7 @@ struct TextConfig {
   std::string text = "{text}";
   std::optional<std::string> pair;
   LabelConfig label;
-  Unfit unfit = Unfit::reject;
+  datasets::Unfit unfit = datasets::Unfit::reject;
 
   template <class Fields> void describe(Fields& field) {
     field.required("sources", sources, "Tables, read one after the other.");
@@ -95,7 +95,7 @@ struct TextBatch {
   std::vector<std::string> texts, pairs;          // pairs: none if the config has no pair
   std::vector<std::vector<std::string>> classes;  // by name; for single_label one each, for regression none
   std::vector<double> numbers;                    // of regression
-  std::optional<Part> part;                       // of the table
+  std::optional<datasets::Part> part;             // of the table
 
   int64_t size() const { return std::ssize(texts); }
 };
@@ -104,22 +104,22 @@ class TextSource {
  public:
   // Rows that are unfit go to `rejects`, which must outlive this. All functions throw std::invalid_argument where a
   // file is missing, broken or lacks a column.
-  TextSource(const TextConfig& config, Rejects& rejects);
+  TextSource(const TextConfig& config, datasets::Rejects& rejects);
   ~TextSource();
 
   // Replaces `batch` by the next rows; false at the end.
   bool next(TextBatch& batch);
 
-  Rejects& rejects() const { return rejects_; }
+  datasets::Rejects& rejects() const { return rejects_; }
 
  private:
   class Rows;
 
   const TextConfig& config_;
-  Rejects& rejects_;
+  datasets::Rejects& rejects_;
   size_t opened_ = 0;        // of the tables
   int64_t rows_before_ = 0;  // records of the tables before the one that comes next
   std::unique_ptr<Rows> rows_;
 };
 
-}  // namespace sartor::datasets
+}  // namespace sartor::text

@@ -1,58 +1,20 @@
 #include "text/write_texts.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdlib>
-#include <system_error>
+#include <optional>
 
+#include "base/require.h"
 #include "storage/atomic_file.h"
 #include "storage/hdf5_file.h"
+#include "storage/scratch_file.h"
 #include "storage/stored_texts.h"
 
-namespace sartor::datasets {
+namespace sartor::text {
 namespace {
-
-namespace fs = std::filesystem;
-
-// Token ids that wait on disk until their part is known: a nameless file, gone with the process.
-class IdSpill {
- public:
-  explicit IdSpill(const fs::path& folder) : folder_(folder.empty() ? "." : folder), file_(nullptr, std::fclose) {
-    std::string name = (folder_ / ".texts-XXXXXX").string();
-    const int descriptor = mkstemp(name.data());
-    check(descriptor >= 0, "make");
-    unlink(name.c_str());
-    file_.reset(fdopen(descriptor, "w+"));
-    check(file_ != nullptr, "open");
-  }
-
-  int64_t append(std::span<const int32_t> ids) {
-    check(fwrite(ids.data(), sizeof(int32_t), ids.size(), file_.get()) == ids.size(), "write");
-    return std::exchange(size_, size_ + std::ssize(ids));
-  }
-  void read(int64_t at, std::span<int32_t> ids) {
-    if (at != at_) check(fseeko(file_.get(), at * static_cast<int64_t>(sizeof(int32_t)), SEEK_SET) == 0, "read");
-    check(fread(ids.data(), sizeof(int32_t), ids.size(), file_.get()) == ids.size(), "read");
-    at_ = at + std::ssize(ids);
-  }
-
- private:
-  void check(bool done, const char* action) const {
-    if (done) return;
-    const std::error_code error(errno, std::generic_category());
-    throw std::system_error(error, fmt::format("cannot {} a temporary file in {}", action, folder_.string()));
-  }
-
-  fs::path folder_;
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
-  int64_t size_ = 0, at_ = -1;
-};
 
 // The ids of a row.
 struct Tokens {
-  int64_t spilled;  // their place
+  int64_t begin;  // in the scratch file
   int32_t length, second, unknown;
 };
 
@@ -79,41 +41,58 @@ std::vector<std::vector<int32_t>> divided(std::span<const int32_t> ids, std::spa
   return rows;
 }
 
-TokenizedRows tokenize(TextSource& source, const text::Tokenizer& tokenizer, RowLength length,
-                       const text::RunTasks& run, TextDivision& texts, IdSpill& spill) {
-  TokenizedRows found;
-  const auto unknown = tokenizer.id_of(tokenizer.spec().unk_token);
-  text::EncodeOptions options;
-  if (length.longer == LongTexts::cut) options.truncation = {.max_length = length.max_length};
-  const auto add = [&](std::span<const int32_t> ids, int64_t second) {
-    found.rows.push_back({.spilled = spill.append(ids),
-                          .length = static_cast<int32_t>(ids.size()),
-                          .second = static_cast<int32_t>(second),
-                          .unknown = unknown ? static_cast<int32_t>(std::ranges::count(ids, *unknown)) : 0});
-  };
-  for (TextBatch batch; source.next(batch);) {
-    texts.add(batch);
-    found.sources.insert(found.sources.end(), batch.rows.begin(), batch.rows.end());
+// Tokenizes the texts of a source as it is read.
+class RowTokenizer {
+ public:
+  RowTokenizer(const Tokenizer& tokenizer, const TextsRequest& request, datasets::ScratchFile& scratch)
+      : tokenizer_(tokenizer), request_(request), scratch_(scratch), unknown_(unknown_id(tokenizer.spec())) {
+    if (request.length.longer == LongTexts::cut) options_.truncation = {.max_length = request.length.max_length};
+  }
+
+  void add(const TextBatch& batch) {
+    found_.sources.insert(found_.sources.end(), batch.rows.begin(), batch.rows.end());
     const std::vector<std::string_view> first(batch.texts.begin(), batch.texts.end()),
         pairs(batch.pairs.begin(), batch.pairs.end());
-    const auto encoded = tokenizer.encode(first, pairs, options, run);
+    const auto encoded = tokenizer_.encode(first, pairs, options_, request_.run);
     for (int64_t i = 0; i < batch.size(); i++) {
-      const auto ids = encoded.row(i);
-      if (std::ssize(ids) > length.max_length) {
-        const auto special = std::span(encoded.special_mask).subspan(encoded.rows[i], ids.size());
-        for (const auto& row : divided(ids, special, length.max_length)) add(row, std::ssize(row));
-      } else {
-        const auto types = std::span(encoded.type_ids).subspan(encoded.rows[i], ids.size());
-        add(ids, std::ranges::find(types, 1) - types.begin());
-      }
-      found.begins.push_back(std::ssize(found.rows));
+      add_text(encoded, i);
+      found_.begins.push_back(std::ssize(found_.rows));
     }
   }
-  return found;
-}
+
+  TokenizedRows take() { return std::move(found_); }
+
+ private:
+  void add_text(const Encodings& encoded, int64_t i) {
+    const auto ids = encoded.row(i);
+    if (ids.empty()) return;
+    if (std::ssize(ids) > request_.length.max_length) {
+      const auto special = std::span(encoded.special_mask).subspan(encoded.rows[i], ids.size());
+      for (const auto& row : divided(ids, special, request_.length.max_length)) add_row(row, std::ssize(row));
+    } else {
+      const auto types = std::span(encoded.type_ids).subspan(encoded.rows[i], ids.size());
+      add_row(ids, std::ranges::find(types, 1) - types.begin());
+    }
+  }
+
+  void add_row(std::span<const int32_t> ids, int64_t second) {
+    found_.rows.push_back({.begin = scratch_.append(ids),
+                           .length = static_cast<int32_t>(ids.size()),
+                           .second = static_cast<int32_t>(second),
+                           .unknown = unknown_ ? static_cast<int32_t>(std::ranges::count(ids, *unknown_)) : 0});
+  }
+
+  const Tokenizer& tokenizer_;
+  const TextsRequest& request_;
+  datasets::ScratchFile& scratch_;
+  const std::optional<int32_t> unknown_;
+  EncodeOptions options_;
+  TokenizedRows found_;
+};
 
 void count(const TextDivision& texts, const TokenizedRows& tokenized, int64_t max_length, TextReport& report) {
   for (const auto& text : texts.rows()) {
+    report.empty += tokenized.begins[text.source] == tokenized.begins[text.source + 1];
     for (auto i = tokenized.begins[text.source]; i < tokenized.begins[text.source + 1]; i++) {
       const auto& row = tokenized.rows[i];
       report.full += row.length == max_length;
@@ -123,89 +102,122 @@ void count(const TextDivision& texts, const TokenizedRows& tokenized, int64_t ma
   }
 }
 
-// Returns the rows.
-int64_t write_part(Hdf5File& file, const std::string& group, const TextDivision& texts, const TokenizedRows& tokenized,
-                   Part part, bool regression, IdSpill& spill) {
-  std::vector<const Tokens*> mine;
-  std::vector<int64_t> offsets = {0}, sources;
-  std::vector<int32_t> second;
-  std::vector<float> labels;
-  const auto classes = std::ssize(texts.names());
-  for (const auto& text : texts.rows()) {
-    if (text.part != part) continue;
-    for (auto row = tokenized.begins[text.source]; row < tokenized.begins[text.source + 1]; row++) {
-      mine.push_back(&tokenized.rows[row]);
-      offsets.push_back(offsets.back() + mine.back()->length);
-      sources.push_back(tokenized.sources[text.source]);
-      second.push_back(mine.back()->second);
-      labels.resize(labels.size() + classes);
-      const auto last = labels.end() - classes;
-      if (regression) *last = text.number;
-      for (const auto number : texts.classes(text)) last[number] = 1;
+// Writes the parts of the file one after the other.
+class PartWriter {
+ public:
+  PartWriter(datasets::Hdf5File& file, const TextDivision& texts, const TokenizedRows& tokenized, LabelKind kind,
+             datasets::ScratchFile& scratch)
+      : file_(file), texts_(texts), tokenized_(tokenized), kind_(kind), scratch_(scratch) {}
+
+  // Returns the rows.
+  int64_t write(const std::string& group, datasets::Part part) {
+    std::vector<const Tokens*> mine;
+    std::vector<int64_t> offsets = {0}, sources;
+    std::vector<int32_t> second;
+    std::vector<float> labels;
+    for (const auto& text : texts_.rows()) {
+      if (text.part != part) continue;
+      for (auto row = tokenized_.begins[text.source]; row < tokenized_.begins[text.source + 1]; row++) {
+        mine.push_back(&tokenized_.rows[row]);
+        offsets.push_back(offsets.back() + mine.back()->length);
+        sources.push_back(tokenized_.sources[text.source]);
+        second.push_back(mine.back()->second);
+        append_labels(text, labels);
+      }
+    }
+    const auto rows = std::ssize(mine), classes = std::ssize(texts_.names());
+    file_.create_list<int64_t>(group + "/offsets", rows + 1).write(0, offsets);
+    file_.create_list<int64_t>(group + "/sources", rows).write(0, sources);
+    file_.create_list<int32_t>(group + "/second", rows).write(0, second);
+    if (classes > 0) file_.create_matrix<float>(group + "/labels", rows, classes).write(0, labels);
+    write_ids(group, mine, offsets.back());
+    return rows;
+  }
+
+ private:
+  void append_labels(const TextDivision::Row& text, std::vector<float>& labels) const {
+    const auto classes = std::ssize(texts_.names());
+    labels.resize(labels.size() + classes);
+    const auto last = labels.end() - classes;
+    if (kind_ == LabelKind::regression) *last = text.number;
+    for (const auto number : texts_.classes(text)) last[number] = 1;
+  }
+
+  void write_ids(const std::string& group, const std::vector<const Tokens*>& rows, int64_t size) {
+    constexpr int64_t slab = int64_t(1) << 18;
+    auto stored = file_.create_list<int32_t>(group + "/ids", size);
+    std::vector<int32_t> ids;
+    int64_t written = 0;
+    for (size_t i = 0; i < rows.size(); i++) {
+      const auto before = std::ssize(ids);
+      ids.resize(before + rows[i]->length);
+      scratch_.read(rows[i]->begin, std::span(ids).subspan(before));
+      if (std::ssize(ids) < slab && i + 1 < rows.size()) continue;
+      stored.write(written, ids);
+      written += std::ssize(ids);
+      ids.clear();
     }
   }
-  const auto rows = std::ssize(mine);
-  file.create_list<int64_t>(group + "/offsets", rows + 1).write(0, offsets);
-  file.create_list<int64_t>(group + "/sources", rows).write(0, sources);
-  file.create_list<int32_t>(group + "/second", rows).write(0, second);
-  if (classes > 0) file.create_matrix<float>(group + "/labels", rows, classes).write(0, labels);
 
-  auto stored = file.create_list<int32_t>(group + "/ids", offsets.back());
-  constexpr int64_t slab = int64_t(1) << 18;
-  std::vector<int32_t> ids;
-  int64_t written = 0;
-  for (int64_t i = 0; i < rows; i++) {
-    const auto before = std::ssize(ids);
-    ids.resize(before + mine[i]->length);
-    spill.read(mine[i]->spilled, std::span(ids).subspan(before));
-    if (std::ssize(ids) < slab && i + 1 < rows) continue;
-    stored.write(written, ids);
-    written += std::ssize(ids);
-    ids.clear();
-  }
-  return rows;
+  datasets::Hdf5File& file_;
+  const TextDivision& texts_;
+  const TokenizedRows& tokenized_;
+  const LabelKind kind_;
+  datasets::ScratchFile& scratch_;
+};
+
+void require_divisible(const TextConfig& config, const Tokenizer& tokenizer, RowLength length) {
+  if (length.longer != LongTexts::divide) return;
+  require(!config.pair, "longer is divide, and texts with a pair can only be cut");
+  const auto special = std::ssize(tokenizer.encode("").ids);
+  require(length.max_length > special, "max_length is {}, and special tokens alone are {}", length.max_length, special);
+}
+
+void write_attributes(datasets::Hdf5File& file, const TextConfig& config, const Tokenizer& tokenizer,
+                      int64_t max_length, const datasets::Provenance& provenance) {
+  file.set_schema(datasets::texts_schema, datasets::texts_version);
+  file.set_attribute("provenance", provenance.json);
+  file.set_attribute("data_hash", provenance.data_hash);
+  file.set_attribute("tokenizer_hash", hash_of(tokenizer.spec()));
+  file.set_attribute("label_kind", std::string(name_of(config.label.kind)));
+  file.set_attribute("max_length", max_length);
+  file.set_attribute("text", config.text);
+  if (config.pair) file.set_attribute("pair", *config.pair);
 }
 
 }  // namespace
 
-TextReport write_texts(const fs::path& path, TextSource& source, const TextConfig& config,
-                       const text::Tokenizer& tokenizer, RowLength length, TextDuplicates duplicates,
-                       const TextSplitConfig& split, const TextsProvenance& provenance, const text::RunTasks& run) {
-  if (length.longer == LongTexts::divide) {
-    require(!config.pair, "longer is divide, and texts with a pair can only be cut");
-    const auto special = std::ssize(tokenizer.encode("").ids);
-    require(length.max_length > special, "max_length is {}, and special tokens alone are {}", length.max_length,
-            special);
-  }
+TextReport write_texts(const std::filesystem::path& path, TextSource& source, const TextConfig& config,
+                       const Tokenizer& tokenizer, const TextsRequest& request) {
+  const RowLength length = request.length;
+  require_divisible(config, tokenizer, length);
   TextReport report;
-  IdSpill spill(fs::absolute(path).parent_path());
-  TextDivision texts(config, split);
-  const auto tokenized = tokenize(source, tokenizer, length, run, texts, spill);
-  static_cast<RowCounts&>(report) = texts.divide(duplicates, source.rejects());
+  datasets::ScratchFile scratch(std::filesystem::absolute(path).parent_path());
+  TextDivision texts(config, request.split);
+  RowTokenizer rows(tokenizer, request, scratch);
+  for (TextBatch batch; source.next(batch);) {
+    texts.add(batch);
+    rows.add(batch);
+  }
+  const auto tokenized = rows.take();
+  static_cast<RowCounts&>(report) = texts.divide(request.duplicates, source.rejects());
   count(texts, tokenized, length.max_length, report);
 
-  AtomicFile atomic(path);
-  auto file = Hdf5File::create(atomic.temporary());
-  const auto [json, data_hash] = provenance.describe(report);
-  const bool regression = config.label.kind == LabelKind::regression;
-  file.set_schema(texts_schema, texts_version);
-  file.set_attribute("provenance", json);
-  file.set_attribute("data_hash", data_hash);
-  file.set_attribute("tokenizer_hash", provenance.tokenizer_hash);
-  file.set_attribute("label_kind", std::string(name_of(config.label.kind)));
-  file.set_attribute("max_length", length.max_length);
-  file.set_attribute("text", config.text);
-  if (config.pair) file.set_attribute("pair", *config.pair);
+  datasets::AtomicFile atomic(path);
+  auto file = datasets::Hdf5File::create(atomic.temporary());
+  write_attributes(file, config, tokenizer, length.max_length, request.describe(report));
   if (!texts.names().empty()) {
     const std::vector<std::string_view> names(texts.names().begin(), texts.names().end());
     file.create_strings("/labels", std::ssize(names)).write(0, names);
   }
-  report.train = write_part(file, "/train", texts, tokenized, Part::train, regression, spill);
-  report.validation = write_part(file, "/validation", texts, tokenized, Part::validation, regression, spill);
-  report.test = write_part(file, "/test", texts, tokenized, Part::test, regression, spill);
+  PartWriter parts(file, texts, tokenized, config.label.kind, scratch);
+  report.train = parts.write("/train", datasets::Part::train);
+  report.validation = parts.write("/validation", datasets::Part::validation);
+  report.test = parts.write("/test", datasets::Part::test);
+  require(report.train > 0, "nothing is left for training: {} texts have no token", report.empty);
   file.close();
   atomic.commit();
   return report;
 }
 
-}  // namespace sartor::datasets
+}  // namespace sartor::text

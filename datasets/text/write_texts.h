@@ -11,7 +11,7 @@
 #include "text/text_division.h"
 #include "text/tokenizers/tokenizer.h"
 
-namespace sartor::datasets {
+namespace sartor::text {
 
 // What becomes of texts of more tokens than a row may have: rows of their beginnings, or as many as they take, of about
 // equal length.
@@ -29,22 +29,24 @@ struct RowLength {
 struct TextReport : RowCounts {
   int64_t full = 0;  // rows of max_length tokens
   int64_t tokens = 0, unknown = 0;
+  int64_t empty = 0;  // texts without any token: they have no row
 };
 
-// What is to be known of the tokenized texts beside themselves.
-struct TextsProvenance {
-  std::string tokenizer_hash;
+// What write_texts makes of texts.
+struct TextsRequest {
+  RowLength length;
+  TextDuplicates duplicates = TextDuplicates::once;
+  TextSplitConfig split = {};
   // The file's JSON and data_hash, once the counts are known.
-  std::function<Provenance(const TextReport&)> describe;
+  std::function<datasets::Provenance(const TextReport&)> describe;
+  RunTasks run = nullptr;  // without it the caller's thread does all
 };
 
-// Reads the source to its end and divides the texts into parts as TextDivision does. Of a pair that is cut the longer
-// text is cut first. Memory: about 150 bytes a row; ids wait in a nameless file beside the output. Throws
-// std::invalid_argument where nothing is left for training, a class has no row, special tokens alone fill a row, or
-// pairs are to be divided.
+// Reads the source, which was opened with `config`, to its end and divides the texts into parts as TextDivision does.
+// Of a pair that is cut the longer text is cut first. Memory: about 150 bytes a row; ids wait in a nameless file beside
+// the output. Throws std::invalid_argument where nothing is left for training, a class has no row, special tokens alone
+// fill a row, or pairs are to be divided.
 TextReport write_texts(const std::filesystem::path& path, TextSource& source, const TextConfig& config,
-                       const text::Tokenizer& tokenizer, RowLength length, TextDuplicates duplicates,
-                       const TextSplitConfig& split, const TextsProvenance& provenance,
-                       const text::RunTasks& run = nullptr);
+                       const Tokenizer& tokenizer, const TextsRequest& request);
 
-}  // namespace sartor::datasets
+}  // namespace sartor::text

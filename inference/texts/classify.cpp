@@ -72,7 +72,7 @@ class ClassTable : public TextOutput {
 
   void begin(const fs::path& part) override { writer_.emplace(part, columns_, /*overwrite=*/true); }
 
-  void append(const datasets::TextWindow& window, std::vector<float> logits) override {
+  void append(const text::TextWindow& window, std::vector<float> logits) override {
     Columns columns;
     columns.add(window.rows);
     for (const auto& column : window.kept) columns.add(column.views());

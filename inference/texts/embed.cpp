@@ -26,7 +26,7 @@ class Embeddings : public TextOutput {
     vectors_.clear();
   }
 
-  void append(const datasets::TextWindow& window, std::vector<float> values) override {
+  void append(const text::TextWindow& window, std::vector<float> values) override {
     for (int64_t i = 0; i < window.size(); i++) {
       ids_.push_back(window.ids.size() > 0 ? window.ids[i] : std::string_view(std::to_string(window.rows[i])));
     }

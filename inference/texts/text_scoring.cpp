@@ -21,7 +21,7 @@ namespace sartor::inference {
 namespace {
 
 namespace fs = std::filesystem;
-using datasets::TextWindow;
+using text::TextWindow;
 
 // What --resume may change: where and on what the job goes on, and what its files are called, as their contents are
 // compared.
@@ -98,8 +98,7 @@ struct Encoded {
 // Reads and tokenizes the next rows while the last ones are scored.
 class Ahead {
  public:
-  Ahead(datasets::TextRows& rows, const Encoder& encoder, int threads)
-      : rows_(rows), encoder_(encoder), threads_(threads) {
+  Ahead(text::TextRows& rows, const Encoder& encoder, int threads) : rows_(rows), encoder_(encoder), threads_(threads) {
     start();
   }
 
@@ -117,18 +116,14 @@ class Ahead {
   std::optional<Encoded> read() const {
     Encoded found;
     if (!rows_.next(found.window)) return {};
-    const auto run = [&](int64_t tasks, const std::function<void(int64_t)>& task) {
-      cuda::parallel_for(threads_, tasks, 1, [&](int64_t begin, int64_t end, int) {
-        for (int64_t i = begin; i < end; i++) task(i);
-      });
-    };
     auto& [window, tokens] = found;
-    tokens = encoder_.tokenizer.encode(window.texts.views(), window.pairs.views(), encoder_.options, run);
+    tokens = encoder_.tokenizer.encode(window.texts.views(), window.pairs.views(), encoder_.options,
+                                       cuda::tasks_on(threads_));
     window.texts = window.pairs = {};
     return found;
   }
 
-  datasets::TextRows& rows_;
+  text::TextRows& rows_;
   const Encoder& encoder_;
   const int threads_;
   std::future<std::optional<Encoded>> reading_;
@@ -235,14 +230,14 @@ void score_texts(const TextScoringConfig& config, const TextScoring& scoring, co
   }
 
   const auto input = input_of(config, folder);
-  datasets::TextRows rows({.source = config.source,
-                           .text = input.text,
-                           .pair = input.pair,
-                           .keep = scoring.keep,
-                           .id = scoring.id,
-                           .rows_per_part = config.rows_per_part,
-                           .window = config.window},
-                          [&](int64_t part) { return parts.mine(part); });
+  text::TextRows rows({.source = config.source,
+                       .text = input.text,
+                       .pair = input.pair,
+                       .keep = scoring.keep,
+                       .id = scoring.id,
+                       .rows_per_part = config.rows_per_part,
+                       .window = config.window},
+                      [&](int64_t part) { return parts.mine(part); });
   const auto task = scoring.open(folder, runtime.gpu);
   const auto encoder = open_tokenizer(input, folder, task.model.config());
   const auto files = files_of(config, folder);

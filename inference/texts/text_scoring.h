@@ -76,7 +76,7 @@ class TextOutput {
   // A part: begin, append any number of times, end. Only then the file has its name; begun again, what was not ended is
   // dropped. values: (rows, columns of the model).
   virtual void begin(const std::filesystem::path& part) = 0;
-  virtual void append(const datasets::TextWindow& rows, std::vector<float> values) = 0;
+  virtual void append(const text::TextWindow& rows, std::vector<float> values) = 0;
   virtual void end() = 0;
 
   // Writes `output` from the parts, in their order, and returns its rows. `between` is called now and then.

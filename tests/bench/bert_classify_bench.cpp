@@ -48,11 +48,7 @@ Ids ids_of(const std::vector<std::string>& lines) {
 Ids tokenized(const text::Tokenizer& tokenizer, const std::vector<std::string>& lines, int threads) {
   const std::vector<std::string_view> texts(lines.begin(), lines.end());
   const text::EncodeOptions options = {.truncation = text::Truncation{.max_length = 128}};
-  const auto encoded = tokenizer.encode(texts, {}, options, [&](int64_t tasks, const auto& task) {
-    cuda::parallel_for(threads, tasks, 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = begin; i < end; i++) task(i);
-    });
-  });
+  const auto encoded = tokenizer.encode(texts, {}, options, cuda::tasks_on(threads));
   Ids ids;
   for (size_t i = 0; i < texts.size(); i++) {
     const auto row = encoded.row(static_cast<int64_t>(i));

@@ -34,13 +34,7 @@ int main(int argc, char** argv) {
     at = end + 1;
   }
   text::RunTasks run;
-  if (threads > 1) {
-    run = [&](int64_t tasks, const std::function<void(int64_t)>& task) {
-      cuda::parallel_for(threads, tasks, 1, [&](int64_t begin, int64_t end, int) {
-        for (int64_t t = begin; t < end; t++) task(t);
-      });
-    };
-  }
+  if (threads > 1) run = cuda::tasks_on(threads);
 
   std::vector<double> seconds;
   size_t tokens = 0;

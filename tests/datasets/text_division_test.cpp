@@ -7,9 +7,11 @@
 
 #include "support/folder_test.h"
 
-namespace sartor::datasets {
+namespace sartor::text {
 namespace {
 
+using datasets::Part;
+using datasets::Rejects;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
@@ -79,4 +81,4 @@ TEST_F(Division, NoticesTablesThatChanged) {
 }
 
 }  // namespace
-}  // namespace sartor::datasets
+}  // namespace sartor::text

@@ -63,7 +63,7 @@ TEST(TokenizerJson, IsReadWhole) {
                                            TokenizerSpec::Token{"##b", 2}));
   EXPECT_EQ(spec.truncation, (Truncation{128, TruncationStrategy::only_second, Side::left, 3}));
   EXPECT_EQ(spec.padding, (Padding{64, 8, Side::left, 2, 1}));
-  EXPECT_EQ(spec.normalizer, BertNormalizerOptions{});
+  EXPECT_EQ(spec.normalizer, Normalizer(BertNormalizer()));
   EXPECT_THAT(Tokenizer(spec).encode("AB a").ids, ElementsAre(1, 2, 1));
   EXPECT_EQ(parse_tokenizer_json(
                 small({{"padding",
@@ -135,9 +135,9 @@ TEST(BertTokenizerFiles, AreWhatTransformersMakesOfThem) {
     return parse_bert_tokenizer(vocab, "vocab.txt", config, "c/tokenizer_config.json");
   };
   const TokenizerSpec plain = parse("");
-  EXPECT_TRUE(plain.normalizer.lowercase);
+  EXPECT_TRUE(std::get<BertNormalizer>(plain.normalizer).lowercase);
   EXPECT_THAT(Tokenizer(plain).encode("A [MASK]").ids, ElementsAre(2, 5, 4, 3));
-  EXPECT_FALSE(parse(R"({"do_lower_case": false})").normalizer.lowercase);
+  EXPECT_FALSE(bert_flags(parse(R"({"do_lower_case": false})").normalizer).lowercase);
   // The ids that AutoTokenizer of transformers 5.23 gives: added_tokens_decoder, then named tokens, then additional
   // ones.
   const TokenizerSpec added =
@@ -148,7 +148,7 @@ TEST(BertTokenizerFiles, AreWhatTransformersMakesOfThem) {
   EXPECT_EQ(tokenizer.id_of("<mask>"), 7);
   EXPECT_EQ(tokenizer.id_of("<x>"), 8);
   EXPECT_EQ(tokenizer.id_of("<y>"), 9);
-  EXPECT_EQ(parse(R"({"unk_token": {"content": "a"}})").unk_token, "a");
+  EXPECT_EQ(std::get<WordPiece>(parse(R"({"unk_token": {"content": "a"}})").model).unk_token, "a");
   const auto refused = [&](const char* config, const char* message) {
     EXPECT_THAT([&] { parse(config); }, ThrowsMessage<std::invalid_argument>(
                                             AllOf(HasSubstr("c/tokenizer_config.json: "), HasSubstr(message))));
@@ -156,6 +156,7 @@ TEST(BertTokenizerFiles, AreWhatTransformersMakesOfThem) {
   refused(R"({"do_basic_tokenize": false})", "do_basic_tokenize is false, expected true");
   refused(R"({"never_split": ["x"]})", "never_split");
   refused(R"({"tokenizer_class": "BertJapaneseTokenizer"})", "tokenizer_class is \"BertJapaneseTokenizer\"");
+  refused(R"({"cls_token": ""})", "cls_token is \"\", expected a token");
   refused(R"({"added_tokens_decoder": {"x": {"content": "Foo"}}})", "added_tokens_decoder.x");
   refused(
       R"({"added_tokens_decoder": {"9": {"content": "Foo", "lstrip": false, "normalized": true, "rstrip": false, "single_word": false, "special": false}}})",
@@ -164,7 +165,7 @@ TEST(BertTokenizerFiles, AreWhatTransformersMakesOfThem) {
 
 TEST_F(TokenizerFiles, ComeBackAsTheyWereWritten) {
   TokenizerSpec spec = golden_spec();
-  spec.normalizer.strip_accents = false;
+  spec.normalizer = BertNormalizer{.strip_accents = false};
   spec.truncation = Truncation{.max_length = 77, .side = Side::left};
   spec.padding = Padding{.multiple_of = 8};
   write_tokenizer(folder_, spec, 512);
@@ -173,15 +174,28 @@ TEST_F(TokenizerFiles, ComeBackAsTheyWereWritten) {
   EXPECT_EQ(back.vocabulary, spec.vocabulary);
   EXPECT_EQ(back.added_tokens, spec.added_tokens);
   EXPECT_EQ(back.normalizer, spec.normalizer);
-  EXPECT_EQ(back.single, spec.single);
-  EXPECT_EQ(back.pair, spec.pair);
+  EXPECT_EQ(back.post_processor, spec.post_processor);
+  EXPECT_EQ(back.decoder, spec.decoder);
+  EXPECT_EQ(hash_of(back), hash_of(spec));
   EXPECT_EQ(back.truncation, spec.truncation);
   EXPECT_EQ(back.padding, spec.padding);
   std::filesystem::remove(path("tokenizer.json"));
   const TokenizerSpec from_vocab = read_tokenizer(folder_);
   EXPECT_EQ(from_vocab.vocabulary, spec.vocabulary);
-  EXPECT_EQ(from_vocab.single, spec.single);
+  EXPECT_EQ(from_vocab.post_processor, spec.post_processor);
   EXPECT_EQ(from_vocab.normalizer, spec.normalizer);
+}
+
+// BertTokenizer of transformers reads its flags out of the normalizer.
+TEST_F(TokenizerFiles, HaveTheFlagsOfNoNormalizer) {
+  write_tokenizer(folder_, golden_spec({{"normalizer", nullptr}}), 512);
+  const json written = json::parse(contents(path("tokenizer.json")));
+  EXPECT_EQ(written["normalizer"], json({{"type", "BertNormalizer"},
+                                         {"clean_text", false},
+                                         {"handle_chinese_chars", false},
+                                         {"strip_accents", false},
+                                         {"lowercase", false}}));
+  EXPECT_EQ(hash_of(read_tokenizer(folder_)), hash_of(golden_spec({{"normalizer", nullptr}})));
 }
 
 TEST_F(TokenizerFiles, MustAgree) {

@@ -1,7 +1,7 @@
-#include "text/tokenizers/bert_normalizer.h"
+#include "text/tokenizers/parts/character_map.h"
 
 #include "datasets/text_support.h"
-#include "text/tokenizers/bert_scan.h"
+#include "text/tokenizers/parts/bert_scan.h"
 
 namespace sartor::text {
 namespace {

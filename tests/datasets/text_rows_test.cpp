@@ -8,9 +8,13 @@
 #include "datasets/tables_support.h"
 #include "tables/table_writer.h"
 
-namespace sartor::datasets {
+namespace sartor::text {
 namespace {
 
+using datasets::ColumnType;
+using datasets::FolderTest;
+using datasets::StringColumn;
+using datasets::TableWriter;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -201,4 +205,4 @@ TEST_F(TextRowsTest, NameWhatIsMissing) {
 }
 
 }  // namespace
-}  // namespace sartor::datasets
+}  // namespace sartor::text

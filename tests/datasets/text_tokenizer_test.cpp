@@ -87,7 +87,7 @@ TEST(Tokenizer, HundredThousandRandomStringsSomeBroken) {
     EXPECT_EQ(digest.finish(), expected[name]) << name;
 
     std::vector<std::string_view> first, second;
-    for (size_t i = 0; i < 5000; i += 2) first.push_back(some[i]), second.push_back(some[i + 1]);
+    for (size_t i = 0; i < 5000; i++) (i % 2 ? second : first).push_back(some[i]);
     Digest of_pairs;
     of_pairs.add(tokenizer.encode(first, second, {.offsets = true}));
     EXPECT_EQ(of_pairs.finish(), expected[name + ", in pairs"]) << name;
@@ -287,6 +287,20 @@ TEST_F(Golden, RefusesWhatCannotBeDone) {
               ThrowsMessage<std::invalid_argument>(HasSubstr("2 texts have 1 pairs")));
 }
 
+WordPiece& wordpiece(TokenizerSpec& spec) { return std::get<WordPiece>(spec.model); }
+
+TemplateProcessing& templates(TokenizerSpec& spec) { return std::get<TemplateProcessing>(spec.post_processor); }
+
+// tests/golden/text/hashes.json has the hashes that version 0.1.0 stored in tokenized files.
+TEST(Tokenizer, HashesAreThoseOfFilesTokenizedBefore) {
+  int64_t compared = 0;
+  for (const json& each : golden_json("hashes.json")) {
+    EXPECT_EQ(hash_of(golden_spec(each["patch"])), each["hash"]) << each["name"];
+    compared++;
+  }
+  EXPECT_EQ(compared, 8);
+}
+
 TEST(Tokenizer, RefusesSpecsThatContradictThemselves) {
   const auto refused = [](auto change, const char* message) {
     TokenizerSpec spec;
@@ -299,8 +313,8 @@ TEST(Tokenizer, RefusesSpecsThatContradictThemselves) {
   refused([](auto& spec) { spec.vocabulary[2].id = 1; }, "a and b have the id 1");
   refused([](auto& spec) { spec.vocabulary[2].text = "a"; }, "a stands there twice");
   refused([](auto& spec) { spec.vocabulary[2].text = "\xff"; }, "no UTF-8");
-  refused([](auto& spec) { spec.unk_token = "<unk>"; }, "unk_token <unk> is not in the vocabulary");
-  refused([](auto& spec) { spec.max_input_chars_per_word = -1; }, "max_input_chars_per_word is -1");
+  refused([](auto& spec) { wordpiece(spec).unk_token = "<unk>"; }, "unk_token <unk> is not in the vocabulary");
+  refused([](auto& spec) { wordpiece(spec).max_input_chars_per_word = -1; }, "max_input_chars_per_word is -1");
   refused([](auto& spec) { spec.added_tokens = {{"a", 5}}; }, "added token a has the id 5, expected 1");
   refused([](auto& spec) { spec.added_tokens = {{"x", 5}}; }, "added token x has the id 5, expected 3");
   refused([](auto& spec) { spec.added_tokens = {{"", 3}}; }, "content is empty");
@@ -309,12 +323,13 @@ TEST(Tokenizer, RefusesSpecsThatContradictThemselves) {
   refused([](auto& spec) { spec.added_tokens = {{"\u0301", 3}}; }, "nothing is left of it");
   refused(
       [](auto& spec) {
-        spec.vocabulary[2].id = 3, spec.added_tokens = {{"x", 3}};
+        spec.vocabulary[2].id = 3;
+        spec.added_tokens = {{"x", 3}};
       },
       "as a token of the vocabulary has");
-  refused([](auto& spec) { spec.single.push_back({TemplatePiece::second}); }, "single has a second text");
-  refused([](auto& spec) { spec.pair.pop_back(); }, "pair lacks one of the two texts");
-  refused([](auto& spec) { spec.single.push_back({TemplatePiece::special, 0, {-1}}); }, "the id -1");
+  refused([](auto& spec) { templates(spec).single.push_back({TemplatePiece::second}); }, "single has a second text");
+  refused([](auto& spec) { templates(spec).pair.pop_back(); }, "pair lacks one of the two texts");
+  refused([](auto& spec) { templates(spec).single.push_back({TemplatePiece::special, 0, {-1}}); }, "the id -1");
 }
 
 }  // namespace

@@ -48,7 +48,8 @@ TEST(WordPieceTrainer, MakesAChineseVocabularyOfCharacters) {
 TEST(WordPieceTrainer, DoesNotMindTheOrderOfTexts) {
   const std::vector<std::string> texts = {"low lower lowest", "new newer newest", "wide wider widest", "中文 分词"};
   WordPieceTrainer forward({.min_frequency = 1}), backward({.min_frequency = 1});
-  for (size_t i = 0; i < texts.size(); i++) forward.add(texts[i]), backward.add(texts[texts.size() - 1 - i]);
+  for (const auto& text : texts) forward.add(text);
+  for (size_t i = texts.size(); i-- > 0;) backward.add(texts[i]);
   EXPECT_EQ(texts_of(forward.train()), texts_of(backward.train()));
 }
 

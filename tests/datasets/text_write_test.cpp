@@ -10,8 +10,18 @@
 #include "text/tokenizers/tokenizer_files.h"
 #include "text/write_texts.h"
 
-namespace sartor::datasets {
+namespace sartor::text {
 namespace {
+
+using datasets::Hdf5File;
+using datasets::open_texts;
+using datasets::Part;
+using datasets::Provenance;
+using datasets::Rejects;
+using datasets::StoredTexts;
+using datasets::texts_schema;
+using datasets::texts_version;
+using datasets::TokenizedTexts;
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -22,8 +32,8 @@ using ::testing::UnorderedElementsAre;
 class TokenizedFile : public testing::FolderTest {
  protected:
   TokenizedFile()
-      : tokenizer_(text::parse_bert_tokenizer("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ngood\nbad\n好\n坏\n##s\n",
-                                              "vocab.txt", "", "")) {}
+      : tokenizer_(parse_bert_tokenizer("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ngood\nbad\n好\n坏\n##s\n", "vocab.txt", "",
+                                        "")) {}
 
   TextConfig csv(const std::string& rows, LabelConfig label = {.column = "label"}) const {
     return {.sources = {{.table = {.path = write("a.csv", "text,label\n" + rows)}}}, .label = std::move(label)};
@@ -34,12 +44,13 @@ class TokenizedFile : public testing::FolderTest {
     rejects_ = Rejects();
     TextSource source(config, rejects_);
     const auto describe = [](const TextReport&) { return Provenance{"{}", "hash"}; };
-    return write_texts(path("a.h5"), source, config, tokenizer_, length, duplicates, split, {"tokenizer", describe});
+    return write_texts(path("a.h5"), source, config, tokenizer_,
+                       {.length = length, .duplicates = duplicates, .split = std::move(split), .describe = describe});
   }
 
   TokenizedTexts read_file() const { return open_texts(path("a.h5")); }
 
-  const text::Tokenizer tokenizer_;
+  const Tokenizer tokenizer_;
   Rejects rejects_;
 };
 
@@ -146,7 +157,7 @@ TEST_F(TokenizedFile, Regression) {
 
 TEST_F(TokenizedFile, LabelsMayHaveDecimalCommas) {
   auto config = csv("good,\"-1,5\"\nbad,1.5\n", {.kind = LabelKind::regression, .column = "label"});
-  config.sources[0].table.decimal = DecimalMark::comma;
+  config.sources[0].table.decimal = datasets::DecimalMark::comma;
   write_file(config);
   EXPECT_THAT(read_file().train.labels(0), ElementsAre(-1.5f));
   EXPECT_THAT(rejects_.counts(), ElementsAre(std::pair("label is not a number", 1)));
@@ -318,4 +329,4 @@ TEST_F(TokenizedFile, BrokenFilesAreRefused) {
 }
 
 }  // namespace
-}  // namespace sartor::datasets
+}  // namespace sartor::text

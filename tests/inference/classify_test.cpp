@@ -22,7 +22,7 @@ class ClassTableTest : public testing::FolderTest {
                       const std::vector<float>& logits) const {
     const auto table = make_class_table(config, model, temperature);
     const auto columns = static_cast<int64_t>(logits.size()) / 3;
-    datasets::TextWindow first = {.rows = {0, 2}}, second = {.part = 1, .rows = {5}};
+    text::TextWindow first = {.rows = {0, 2}}, second = {.part = 1, .rows = {5}};
     for (size_t i = 0; i < config.keep.size(); i++) {
       first.kept.emplace_back().push_back("好, x");
       first.kept.back().push_back("");

@@ -6,7 +6,6 @@
 #include "models/bert/folder.h"
 #include "support/bert_folders.h"
 #include "support/folder_test.h"
-#include "tasks/data/sources.h"
 #include "tasks/texts/classifier_learner.h"
 #include "text/tokenizers/tokenizer.h"
 #include "text/tokenizers/tokenizer_files.h"
@@ -23,19 +22,22 @@ class ClassifierLearning : public testing::WorkingFolderTest {
   void SetUp() override {
     testing::write_bert_folder("model", testing::small_bert());
     write("a.csv", "text,label\n很好,正面\n不好的,负面\ngood 好 good,正面\n坏,负面\n");
-    tokenize("texts.h5", datasets::LabelKind::single_label);
-    tokenize("several.h5", datasets::LabelKind::multi_label);
+    tokenize("texts.h5", text::LabelKind::single_label);
+    tokenize("several.h5", text::LabelKind::multi_label);
   }
 
-  static void tokenize(const std::string& path, datasets::LabelKind kind) {
+  static void tokenize(const std::string& path, text::LabelKind kind) {
     const auto spec = text::read_tokenizer("model");
-    const datasets::TextConfig config = {.sources = {{.table = {.path = "a.csv"}}},
-                                         .label = {.kind = kind, .column = "label"}};
+    const text::TextConfig config = {.sources = {{.table = {.path = "a.csv"}}},
+                                     .label = {.kind = kind, .column = "label"}};
     datasets::Rejects rejects;
-    datasets::TextSource source(config, rejects);
-    const auto describe = [](const datasets::TextReport&) { return datasets::Provenance{"{}", "hash"}; };
-    write_texts(path, source, config, text::Tokenizer(spec), {16}, datasets::TextDuplicates::keep,
-                {.test = 0, .validation = 0}, {hash_of(spec), describe});
+    text::TextSource source(config, rejects);
+    const auto describe = [](const text::TextReport&) { return datasets::Provenance{"{}", "hash"}; };
+    write_texts(path, source, config, text::Tokenizer(spec),
+                {.length = {16},
+                 .duplicates = text::TextDuplicates::keep,
+                 .split = {.test = 0, .validation = 0},
+                 .describe = describe});
   }
 
   static ClassifyConfig config(double dropout, double r_drop) {

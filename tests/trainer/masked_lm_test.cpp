@@ -7,7 +7,6 @@
 #include "base/random.h"
 #include "models/bert/folder.h"
 #include "support/folder_test.h"
-#include "tasks/data/sources.h"
 #include "tasks/texts/masked_lm_learner.h"
 #include "text/tokenizers/tokenizer.h"
 #include "text/tokenizers/tokenizer_files.h"
@@ -40,13 +39,16 @@ class MaskedLm : public testing::WorkingFolderTest {
       rows += ",😀\n";
     }
     write("a.csv", rows);
-    const datasets::TextConfig config = {
-        .sources = {{.table = {.path = "a.csv"}}}, .pair = "{label}", .label = {.kind = datasets::LabelKind::none}};
+    const text::TextConfig config = {
+        .sources = {{.table = {.path = "a.csv"}}}, .pair = "{label}", .label = {.kind = text::LabelKind::none}};
     datasets::Rejects rejects;
-    datasets::TextSource source(config, rejects);
-    const auto describe = [](const datasets::TextReport&) { return datasets::Provenance{"{}", "hash"}; };
-    write_texts(path, source, config, text::Tokenizer(spec), {16}, datasets::TextDuplicates::keep,
-                {.test = 0, .validation = 0.4}, {hash_of(spec), describe});
+    text::TextSource source(config, rejects);
+    const auto describe = [](const text::TextReport&) { return datasets::Provenance{"{}", "hash"}; };
+    write_texts(path, source, config, text::Tokenizer(spec),
+                {.length = {16},
+                 .duplicates = text::TextDuplicates::keep,
+                 .split = {.test = 0, .validation = 0.4},
+                 .describe = describe});
   }
 
   PretrainConfig config() const {
@@ -159,13 +161,15 @@ TEST_F(MaskedLm, LossIsASumOverRowsWhateverTheyShareABatchWith) {
 TEST_F(MaskedLm, RowsWithoutWordsCostNothing) {
   write("a.csv", "text\n龘\n");
   const auto spec = text::read_tokenizer("tokenizer");
-  const datasets::TextConfig texts = {.sources = {{.table = {.path = "a.csv"}}},
-                                      .label = {.kind = datasets::LabelKind::none}};
+  const text::TextConfig texts = {.sources = {{.table = {.path = "a.csv"}}}, .label = {.kind = text::LabelKind::none}};
   datasets::Rejects rejects;
-  datasets::TextSource source(texts, rejects);
-  const auto describe = [](const datasets::TextReport&) { return datasets::Provenance{"{}", "hash"}; };
-  write_texts("unknown.h5", source, texts, text::Tokenizer(spec), {16}, datasets::TextDuplicates::keep,
-              {.test = 0, .validation = 0}, {hash_of(spec), describe});
+  text::TextSource source(texts, rejects);
+  const auto describe = [](const text::TextReport&) { return datasets::Provenance{"{}", "hash"}; };
+  write_texts("unknown.h5", source, texts, text::Tokenizer(spec),
+              {.length = {16},
+               .duplicates = text::TextDuplicates::keep,
+               .split = {.test = 0, .validation = 0},
+               .describe = describe});
   const auto data = datasets::open_texts("unknown.h5");
   const auto chosen = config();
   MaskedLmLearner learner(chosen, data, alone_, -1);

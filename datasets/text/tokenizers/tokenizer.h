@@ -11,16 +11,10 @@
 #include <string_view>
 #include <vector>
 
+#include "text/tokenizers/tokenizer_model.h"
 #include "text/tokenizers/tokenizer_spec.h"
 
 namespace sartor::text {
-
-// Characters begin .. end - 1 of a text, counted in code points; what is no UTF-8 counts as the U+FFFD that stand for
-// it (unicode::replace_broken). Special tokens of the template have 0 .. 0.
-struct Span {
-  uint32_t begin = 0, end = 0;
-  bool operator==(const Span&) const = default;
-};
 
 // Rows of tokens, one behind the other. Row r has the elements rows[r] .. rows[r + 1] - 1.
 struct Encodings {
@@ -56,12 +50,11 @@ struct EncodeOptions {
 // done. cuda/core's parallel_for, for one.
 using RunTasks = std::function<void(int64_t tasks, const std::function<void(int64_t)>& task)>;
 
-class TextModel;
-
 // Any number of threads may use one at a time.
 class Tokenizer {
  public:
-  // Throws std::invalid_argument for a spec that contradicts itself or that the reference would not run.
+  // Throws std::invalid_argument for a spec that contradicts itself or that the reference would not run, and where two
+  // added tokens are the same once normalized or nothing is left of one.
   explicit Tokenizer(TokenizerSpec spec);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
@@ -85,22 +78,25 @@ class Tokenizer {
   std::string decode(std::span<const int32_t> ids, bool skip_special_tokens = true) const;
 
  private:
+  using Texts = std::span<const std::string_view>;
   class Encoder;
 
+  Encodings encode_rows(Texts texts, Texts pairs, const EncodeOptions& options) const;
+  Encodings encode_in_tasks(Texts texts, Texts pairs, const EncodeOptions& options, const RunTasks& run) const;
+
   TokenizerSpec spec_;
-  std::unique_ptr<const TextModel> model_;
-  AddedTokenFinder added_;  // those that are looked for in the text as it is
+  std::unique_ptr<const TokenizerModel> model_;
+  AddedTokenFinder added_, normalized_added_;  // looked for in the text as it is, and once it is normalized
   struct Known {
     int32_t id;
     std::string text;
-    std::string decoded;   // the text, or what it is once normalised
+    std::string decoded;   // the text, or what it is once normalized
     bool special = false;  // what decode() may leave out
   };
   const Known* known(int32_t id) const;
 
-  std::vector<Known> known_;               // ascending ids
-  std::vector<size_t> by_text_;            // of known_, in the order of their texts
-  int64_t special_single_, special_pair_;  // tokens that the templates add
+  std::vector<Known> known_;     // ascending ids
+  std::vector<size_t> by_text_;  // of known_, in the order of their texts
 };
 
 }  // namespace sartor::text

@@ -1,72 +1,58 @@
-// All that a tokenizer is made of, as the files of Hugging Face say it.
+// All that a tokenizer is made of, part by part, as tokenizer.json of Hugging Face has it.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
-#include "text/tokenizers/added_tokens.h"
-#include "text/tokenizers/bert_normalizer.h"
+#include "text/tokenizers/model_spec.h"
+#include "text/tokenizers/parts/added_tokens.h"
+#include "text/tokenizers/parts/decoder.h"
+#include "text/tokenizers/parts/normalizer.h"
+#include "text/tokenizers/parts/post_processor.h"
+#include "text/tokenizers/parts/pre_tokenizer.h"
+#include "text/tokenizers/parts/truncation.h"
+#include "text/tokenizers/wordpiece.h"
 
 namespace sartor::text {
 
-enum class TruncationStrategy { longest_first, only_first, only_second };
-enum class Side { right, left };
-
-struct Truncation {
-  int64_t max_length = 512;  // of the whole, special tokens included; at least their number
-  TruncationStrategy strategy = TruncationStrategy::longest_first;
-  Side side = Side::right;  // what is cut off
-  int64_t stride = 0;       // tokens that overflowing windows would share; only read, we make no windows
-
-  bool operator==(const Truncation&) const = default;
-};
-
-struct Padding {
-  int64_t length = 0;       // of all rows; 0: as long as the longest
-  int64_t multiple_of = 1;  // then up to the next multiple of this
-  Side side = Side::right;  // where it goes
-  int32_t id = 0;
-  uint8_t type_id = 0;
-
-  bool operator==(const Padding&) const = default;
-};
-
-struct TemplatePiece {
-  enum Kind { first, second, special } kind;
-  uint8_t type_id = 0;
-  std::vector<int32_t> ids = {};  // of special
-
-  bool operator==(const TemplatePiece&) const = default;
-};
-
-struct WordPieceDecoder {
-  std::string prefix = "##";
-  bool cleanup = true;  // no space before . ? ! , n't 'm 's 've 're
-};
+// A model of this library, or one that its user brings (a ModelReader of tokenizer_files.h reads it).
+using Model = std::variant<WordPiece, std::shared_ptr<const ModelSpec>>;
 
 struct TokenizerSpec {
-  // Ids differ and are not negative; a string stands once. Ids need not be dense.
+  // Ids differ and are not negative; a string stands once. Ids may have holes.
   struct Token {
     std::string text;
     int32_t id;
     bool operator==(const Token&) const = default;
   };
   std::vector<Token> vocabulary;
-  std::string unk_token = "[UNK]";
-  std::string continuing_subword_prefix = "##";
-  int64_t max_input_chars_per_word = 100;  // a longer word is unk_token
+  Model model;
 
-  BertNormalizerOptions normalizer;
+  Normalizer normalizer = BertNormalizer();
+  PreTokenizer pre_tokenizer;
   std::vector<AddedToken> added_tokens;
-  std::vector<TemplatePiece> single = {{TemplatePiece::first}};
-  std::vector<TemplatePiece> pair = {{TemplatePiece::first}, {TemplatePiece::second, 1}};
-  std::optional<WordPieceDecoder> decoder = WordPieceDecoder();  // without one tokens are joined by spaces
+  PostProcessor post_processor;
+  Decoder decoder = WordPieceDecoder();
 
   // What the files recommend. Encoding goes by what its caller says.
   std::optional<Truncation> truncation;
   std::optional<Padding> padding;
 };
+
+const ModelSpec& model_of(const TokenizerSpec& spec);
+
+// The id of the model's unknown token, if it has one and the vocabulary has that.
+std::optional<int32_t> unknown_id(const TokenizerSpec& spec);
+
+// The SHA-256 of all that decides which ids a text becomes: tokenized data names its tokenizer by it. It stays the same
+// from version to version.
+std::string hash_of(const TokenizerSpec& spec);
+
+// Throws std::invalid_argument for a spec that contradicts itself or that Hugging Face's library would not run.
+void check(const TokenizerSpec& spec);
 
 }  // namespace sartor::text

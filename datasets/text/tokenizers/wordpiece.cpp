@@ -2,34 +2,33 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 
 #include "base/require.h"
-#include "text/tokenizers/bert_scan.h"
+#include "storage/json_fields.h"
+#include "text/tokenizers/parts/bert_scan.h"
+#include "text/tokenizers/parts/byte_trie.h"
+#include "text/tokenizers/tokenizer_spec.h"
 
 namespace sartor::text {
 namespace {
 
-class WordPiece final : public TextModel {
+// BertNormalizer, BertPreTokenizer and WordPiece in one pass over the text.
+class WordCutter final : public TokenizerModel {
  public:
-  explicit WordPiece(const TokenizerSpec& spec)
-      : map_(spec.normalizer),
+  WordCutter(const WordPiece& model, const TokenizerSpec& spec, int32_t unknown)
+      : map_(bert_flags(spec.normalizer)),
         trie_(entries(spec)),
-        continues_(trie_.walk(continuing_, spec.continuing_subword_prefix)),
-        unknown_(unknown(spec)),
-        most_characters_(static_cast<size_t>(spec.max_input_chars_per_word)),
-        added_(finder(spec)) {
-    if (added_.empty()) return;
-    as_it_is_.emplace(BertNormalizerOptions{
-        .clean_text = false, .handle_chinese_chars = false, .strip_accents = false, .lowercase = false});
+        continues_(trie_.walk(continuing_, model.continuing_subword_prefix)),
+        unknown_(unknown),
+        most_characters_(static_cast<size_t>(model.max_input_chars_per_word)) {
+    if (std::ranges::any_of(spec.added_tokens, &AddedToken::normalized)) as_it_is_.emplace(bert_flags(NoNormalizer()));
   }
 
-  void tokenize(std::string_view text, uint32_t first, TokenList& tokens) const override {
-    if (!added_.empty()) return tokenize_normalized(text, first, tokens);
-    cut(map_, text, first, nullptr, tokens);
-  }
+  void tokenize(const Stretch& stretch, TokenList& tokens) const override;
 
-  std::string normalized(std::string_view text) const override { return normalize(map_, text).text; }
+  NormalizedText normalize(std::string_view text, uint32_t first) const override {
+    return text::normalize(map_, text, first);
+  }
 
  private:
   template <bool offsets> struct Sink;
@@ -40,75 +39,21 @@ class WordPiece final : public TextModel {
     for (const auto& [text, id] : spec.vocabulary) made.push_back({text, id});
     return made;
   }
-  static int32_t unknown(const TokenizerSpec& spec) {
-    const auto found = std::ranges::find(spec.vocabulary, spec.unk_token, &TokenizerSpec::Token::text);
-    require(found != spec.vocabulary.end(), "unk_token {} is not in the vocabulary", spec.unk_token);
-    return found->id;
-  }
-  AddedTokenFinder finder(const TokenizerSpec& spec) const {
-    std::vector<AddedToken> tokens;
-    std::vector<std::string> patterns;
-    std::set<std::string> seen;
-    for (const auto& token : spec.added_tokens) {
-      if (!token.normalized) continue;
-      tokens.push_back(token);
-      patterns.push_back(normalized(token.content));
-      require(!patterns.back().empty(), "added token {}: nothing is left of it when it is normalised", token.content);
-      require(seen.insert(patterns.back()).second, "added token {}: another one is {} too when it is normalised",
-              token.content, patterns.back());
-    }
-    return {std::move(tokens), patterns};
-  }
-
-  // Added tokens may be anywhere in the normalised text, so all of it is made first.
-  void tokenize_normalized(std::string_view text, uint32_t first, TokenList& tokens) const {
-    const NormalizedText normalized = normalize(map_, text, first);
-    size_t done = 0;          // bytes
-    uint32_t characters = 0;  // as many characters
-    const auto cut_up_to = [&](size_t end) {
-      if (done < end)
-        cut(*as_it_is_, std::string_view(normalized.text).substr(done, end - done), characters,
-            normalized.origins.data(), tokens);
-    };
-    const auto character_of = [&](size_t byte) {
-      return static_cast<uint32_t>(unicode::count_characters(std::string_view(normalized.text).substr(0, byte)));
-    };
-    added_.find(normalized.text, [&](const AddedToken& token, size_t begin, size_t end) {
-      cut_up_to(begin);
-      if (tokens.full) return false;
-      Span where;
-      const bool later = begin >= done;
-      const uint32_t at = later ? characters + static_cast<uint32_t>(unicode::count_characters(
-                                                   std::string_view(normalized.text).substr(done, begin - done)))
-                                : character_of(begin);
-      const uint32_t behind = at + static_cast<uint32_t>(unicode::count_characters(
-                                       std::string_view(normalized.text).substr(begin, end - begin)));
-      if (tokens.wants_offsets) where = {normalized.origins[at], normalized.origins[behind - 1] + 1};
-      tokens.add(token.id, where);
-      done = end, characters = behind;
-      return true;
-    });
-    if (!tokens.full) cut_up_to(normalized.text.size());
-  }
-
-  void cut(const CharacterMap& map, std::string_view text, uint32_t first, const uint32_t* origins,
-           TokenList& tokens) const;
 
   CharacterMap map_;
-  std::optional<CharacterMap> as_it_is_;  // for text that is normalised already: only if there are such added tokens
+  std::optional<CharacterMap> as_it_is_;  // for normalized text, which comes only if added tokens are looked for in it
   ByteTrie trie_;
   ByteTrie::Node continuing_ = trie_.root();
   bool continues_;  // otherwise no token continues a word
   int32_t unknown_;
   size_t most_characters_;
-  AddedTokenFinder added_;
 };
 
 // Gathers a word and cuts it when it ends. Of each byte of the word it keeps the index of the character it comes from.
-template <bool offsets> struct WordPiece::Sink {
-  const WordPiece& model;
+template <bool offsets> struct WordCutter::Sink {
+  const WordCutter& model;
   TokenList& tokens;
-  const uint32_t* origins_of;  // what the indices are indices of, if not of the text
+  const Stretch& stretch;
   size_t size = 0;
   uint32_t begin = 0;     // index of the word's first character
   bool too_long = false;  // the word has more characters than most_characters_, whatever comes
@@ -152,7 +97,8 @@ template <bool offsets> struct WordPiece::Sink {
       cut_word();
       tokens.full = tokens.ids.size() >= tokens.limit;
     }
-    size = 0, too_long = false;
+    size = 0;
+    too_long = false;
   }
 
  private:
@@ -171,10 +117,6 @@ template <bool offsets> struct WordPiece::Sink {
     return tokens.word.size() - size;
   }
 
-  Span span(uint32_t first, uint32_t last) const {
-    return origins_of ? Span{origins_of[first], origins_of[last] + 1} : Span{first, last + 1};
-  }
-
   void cut_word() {
     const std::string_view word(tokens.word.data(), size);
     const size_t before = tokens.ids.size();
@@ -185,7 +127,7 @@ template <bool offsets> struct WordPiece::Sink {
       if constexpr (offsets) tokens.offsets.resize(before);
     }
     tokens.ids.push_back(model.unknown_);
-    if constexpr (offsets) tokens.offsets.push_back(span(begin, tokens.origins[size - 1]));
+    if constexpr (offsets) tokens.offsets.push_back(stretch.span(begin, tokens.origins[size - 1]));
   }
 
   // The longest tokens from left to right; false where none goes on.
@@ -195,7 +137,8 @@ template <bool offsets> struct WordPiece::Sink {
       const auto match = model.trie_.longest(node, word.substr(at));
       if (match.value < 0) return false;
       tokens.ids.push_back(match.value);
-      if constexpr (offsets) tokens.offsets.push_back(span(tokens.origins[at], tokens.origins[at + match.size - 1]));
+      if constexpr (offsets)
+        tokens.offsets.push_back(stretch.span(tokens.origins[at], tokens.origins[at + match.size - 1]));
       at += match.size;
       if (!model.continues_) return at == word.size();
     }
@@ -203,17 +146,77 @@ template <bool offsets> struct WordPiece::Sink {
   }
 };
 
-void WordPiece::cut(const CharacterMap& map, std::string_view text, uint32_t first, const uint32_t* origins,
-                    TokenList& tokens) const {
+void WordCutter::tokenize(const Stretch& stretch, TokenList& tokens) const {
   const auto run = [&](auto sink) {
-    scan(map, text, first, sink);
+    scan(stretch.origins ? *as_it_is_ : map_, stretch.text, stretch.first, sink);
     sink.end_word();
   };
-  tokens.wants_offsets ? run(Sink<true>{*this, tokens, origins}) : run(Sink<false>{*this, tokens, origins});
+  tokens.wants_offsets ? run(Sink<true>{*this, tokens, stretch}) : run(Sink<false>{*this, tokens, stretch});
+}
+
+// The tokens of a spec, a line each, in the order of their ids.
+std::string vocabulary_lines(const TokenizerSpec& spec) {
+  auto tokens = spec.vocabulary;
+  std::ranges::sort(tokens, {}, &TokenizerSpec::Token::id);
+  std::string lines;
+  for (size_t i = 0; i < tokens.size(); i++) {
+    const auto& [text, id] = tokens[i];
+    require(static_cast<size_t>(id) == i, "vocab.txt: the vocabulary has no token with the id {}", i);
+    require(unicode::without_whitespace_at_end(text) == text && text.find('\n') == std::string::npos,
+            "vocab.txt: the token with the id {} ends in whitespace or has a line break", id);
+    lines += text + '\n';
+  }
+  return lines;
 }
 
 }  // namespace
 
-std::unique_ptr<const TextModel> make_wordpiece(const TokenizerSpec& spec) { return std::make_unique<WordPiece>(spec); }
+WordPiece WordPiece::read(const datasets::JsonField& model) {
+  WordPiece made;
+  made.unk_token = model["unk_token"].text();
+  made.continuing_subword_prefix = model["continuing_subword_prefix"].text();
+  made.max_input_chars_per_word = model["max_input_chars_per_word"].integer(0, INT64_MAX);
+  return made;
+}
+
+std::unique_ptr<const TokenizerModel> WordPiece::make(const TokenizerSpec& spec) const {
+  require(max_input_chars_per_word >= 0, "max_input_chars_per_word is {}, expected 0 or more",
+          max_input_chars_per_word);
+  require(std::holds_alternative<BertPreTokenizer>(spec.pre_tokenizer),
+          "WordPiece needs the pre-tokenizer BertPreTokenizer");
+  const auto unknown = unknown_id(spec);
+  require(unknown.has_value(), "unk_token {} is not in the vocabulary", unk_token);
+  return std::make_unique<WordCutter>(*this, spec, *unknown);
+}
+
+nlohmann::ordered_json WordPiece::json(nlohmann::ordered_json vocabulary) const {
+  return {{"type", "WordPiece"},
+          {"unk_token", unk_token},
+          {"continuing_subword_prefix", continuing_subword_prefix},
+          {"max_input_chars_per_word", max_input_chars_per_word},
+          {"vocab", std::move(vocabulary)}};
+}
+
+void WordPiece::append_hashed(nlohmann::json& hashed) const {
+  hashed.push_back(unk_token);
+  hashed.push_back(continuing_subword_prefix);
+  hashed.push_back(max_input_chars_per_word);
+}
+
+void WordPiece::complete(const TokenizerSpec& spec, TokenizerFolder& folder) const {
+  folder.more.emplace_back("vocab.txt", vocabulary_lines(spec));
+  // BertTokenizer of transformers reads the flags out of the normalizer and does not expect that there is none.
+  const BertNormalizer flags = bert_flags(spec.normalizer);
+  folder.tokenizer["normalizer"] = json_of(Normalizer(flags));
+  auto& config = folder.config;
+  config["do_lower_case"] = flags.lowercase;
+  config["tokenize_chinese_chars"] = flags.handle_chinese_chars;
+  config["strip_accents"] = folder.tokenizer["normalizer"]["strip_accents"];
+  config["unk_token"] = unk_token;
+  for (const auto& [key, name] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"pad_token", "[PAD]"}, {"cls_token", "[CLS]"}, {"sep_token", "[SEP]"}, {"mask_token", "[MASK]"}}) {
+    if (std::ranges::find(spec.added_tokens, name, &AddedToken::content) != spec.added_tokens.end()) config[key] = name;
+  }
+}
 
 }  // namespace sartor::text

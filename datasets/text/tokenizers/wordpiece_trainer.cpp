@@ -6,8 +6,7 @@
 
 #include "base/require.h"
 #include "base/utf8.h"
-#include "text/tokenizers/bert_scan.h"
-#include "text/tokenizers/tokenizer_files.h"
+#include "text/tokenizers/parts/bert_scan.h"
 
 namespace sartor::text {
 namespace {
@@ -208,7 +207,7 @@ TokenizerSpec WordPieceTrainer::train() const {
   }
   for (const auto& [character, count] : alphabet) vocabulary.add(character);
 
-  const std::string prefix = TokenizerSpec().continuing_subword_prefix;
+  const std::string prefix = WordPiece().continuing_subword_prefix;
   std::vector<Word> pieces;
   for (const auto& [word, count] : words) {
     pieces.push_back({{}, count});
@@ -226,9 +225,7 @@ TokenizerSpec WordPieceTrainer::train() const {
   for (int32_t id = 0; id < special; id++)
     spec.added_tokens.push_back({.content = vocabulary[id], .id = id, .special = true, .normalized = false});
   spec.normalizer = options_.normalizer;
-  const int32_t cls = vocabulary[std::string("[CLS]")], sep = vocabulary[std::string("[SEP]")];
-  spec.single = bert_template(cls, sep, false);
-  spec.pair = bert_template(cls, sep, true);
+  spec.post_processor = bert_processing(vocabulary[std::string("[CLS]")], vocabulary[std::string("[SEP]")]);
   return spec;
 }
 

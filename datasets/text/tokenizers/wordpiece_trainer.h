@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "text/tokenizers/parts/character_map.h"
 #include "text/tokenizers/tokenizer_spec.h"
 
 namespace sartor::text {
@@ -17,7 +18,7 @@ struct WordPieceTrainerOptions {
   int64_t limit_alphabet = 0;        // the most frequent characters only; 0: all
   // The first ids, in this order. [UNK], [CLS] and [SEP] must be among them.
   std::vector<std::string> special_tokens = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
-  BertNormalizerOptions normalizer = {};
+  BertNormalizer normalizer = {};
 };
 
 // Merges the most frequent pair of neighbouring pieces into one until there are enough, as `tokenizers`'

@@ -5,8 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "text/tokenizers/tokenizer_spec.h"
-
 namespace sartor {
 
 // [{"path": ..., "bytes": ..., "sha256": ...}, ...]; takes as long as reading the files does.
@@ -14,8 +12,5 @@ nlohmann::ordered_json describe_files(const std::vector<std::string>& files);
 
 // The SHA-256 of what the files hold and of what is done with it: equal for equal contents, wherever they lie.
 std::string data_hash(const nlohmann::ordered_json& files, const std::string& treatment);
-
-// Of all that decides which ids a text becomes: a model must be given ids of the tokenizer that it has.
-std::string hash_of(const text::TokenizerSpec& spec);
 
 }  // namespace sartor

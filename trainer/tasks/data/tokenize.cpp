@@ -37,13 +37,8 @@ void tokenize(const TokenizeConfig& config, Runtime& runtime) {
 
   const datasets::WatchedFiles watched(files);
   datasets::Rejects rejects(config.rejects_path(), config.data.unfit);
-  datasets::TextSource source(config.data, rejects);
-  const auto run = [&](int64_t tasks, const std::function<void(int64_t)>& task) {
-    cuda::parallel_for(runtime.threads, tasks, 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = begin; i < end; i++) task(i);
-    });
-  };
-  const auto describe = [&](const datasets::TextReport& report) -> datasets::Provenance {
+  text::TextSource source(config.data, rejects);
+  const auto describe = [&](const text::TextReport& report) -> datasets::Provenance {
     const Json sources = describe_files(files);
     watched.check();
     const Json provenance = {{"sources", sources},
@@ -58,8 +53,12 @@ void tokenize(const TokenizeConfig& config, Runtime& runtime) {
     return {provenance.dump(2, ' ', false, Json::error_handler_t::replace),
             data_hash(sources, treatment(config, tokenizer_hash))};
   };
-  const auto report = write_texts(config.output, source, config.data, tokenizer, {config.max_length, config.longer},
-                                  config.duplicates, config.split, {tokenizer_hash, describe}, run);
+  const auto report = write_texts(config.output, source, config.data, tokenizer,
+                                  {.length = {config.max_length, config.longer},
+                                   .duplicates = config.duplicates,
+                                   .split = config.split,
+                                   .describe = describe,
+                                   .run = cuda::tasks_on(runtime.threads)});
   rejects.finish();
 
   log_info("{}: {} rows; {} rejected, {} repeated, {} whose labels contradict another's of the same text",
@@ -71,6 +70,7 @@ void tokenize(const TokenizeConfig& config, Runtime& runtime) {
            report.train, report.validation, report.test,
            ratio(report.tokens, report.train + report.validation + report.test),
            100 * ratio(report.unknown, report.tokens), report.full, config.max_length);
+  if (report.empty > 0) log_warning("{} texts have no token and no row", report.empty);
   if (rejects.total() > 0) log_warning("{} says why rows were rejected", config.rejects_path());
 }
 

@@ -13,12 +13,12 @@
 namespace sartor {
 
 struct TokenizeConfig : RuntimeConfig {
-  datasets::TextConfig data;
+  text::TextConfig data;
   std::string tokenizer;
   int64_t max_length = 128;
-  datasets::LongTexts longer = datasets::LongTexts::cut;
-  datasets::TextDuplicates duplicates = datasets::TextDuplicates::once;
-  datasets::TextSplitConfig split;
+  text::LongTexts longer = text::LongTexts::cut;
+  text::TextDuplicates duplicates = text::TextDuplicates::once;
+  text::TextSplitConfig split;
   std::string output;
   std::optional<std::string> rejects;
 

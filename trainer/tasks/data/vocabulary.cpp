@@ -22,9 +22,9 @@ void vocabulary(const VocabularyConfig& config, Runtime&) {
   for (const auto& source : config.data.sources) require_readable_twice(source.table, "for its words");
   const datasets::WatchedFiles watched(config.reads());
   datasets::Rejects rejects(config.rejects_path(), config.data.unfit), again;
-  datasets::TextDivision division(config.data, config.split);
-  datasets::TextSource first(config.data, rejects), second(config.data, again);
-  for (datasets::TextBatch batch; first.next(batch);) division.add(batch);
+  text::TextDivision division(config.data, config.split);
+  text::TextSource first(config.data, rejects), second(config.data, again);
+  for (text::TextBatch batch; first.next(batch);) division.add(batch);
   const auto counts = division.divide(config.duplicates, rejects);
   division.visit_training(second, [&](std::string_view text) { trainer.add(text); });
   watched.check();

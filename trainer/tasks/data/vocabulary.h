@@ -25,9 +25,9 @@ struct NormalizerConfig {
 };
 
 struct VocabularyConfig : RuntimeConfig {
-  datasets::TextConfig data;
-  datasets::TextDuplicates duplicates = datasets::TextDuplicates::once;
-  datasets::TextSplitConfig split;
+  text::TextConfig data;
+  text::TextDuplicates duplicates = text::TextDuplicates::once;
+  text::TextSplitConfig split;
   int64_t vocab_size = 30'000;
   int64_t min_frequency = 2;
   int64_t limit_alphabet = 0;

@@ -10,7 +10,6 @@
 #include "models/bert/folder.h"
 #include "models/hf/text_input.h"
 #include "schema/log.h"
-#include "tasks/data/sources.h"
 #include "text/tokenizers/tokenizer_files.h"
 
 namespace sartor {

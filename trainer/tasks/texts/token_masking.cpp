@@ -13,10 +13,8 @@ TokenMasking::TokenMasking(const text::TokenizerSpec& tokenizer, double probabil
   const auto note = [&](int32_t id) {
     if (static_cast<size_t>(id) >= is_special_.size()) is_special_.resize(id + 1);
   };
-  for (const auto& token : tokenizer.vocabulary) {
-    note(token.id);
-    if (token.text == tokenizer.unk_token) is_special_[token.id] = true;
-  }
+  for (const auto& token : tokenizer.vocabulary) note(token.id);
+  if (const auto unknown = unknown_id(tokenizer)) is_special_[*unknown] = true;
   for (const auto& token : tokenizer.added_tokens) {
     note(token.id);
     if (!token.special) continue;

@@ -18,8 +18,8 @@ class TokenMasking {
   TokenMasking(const text::TokenizerSpec& tokenizer, double probability, double mean_span = 1);
   static constexpr int longest_span = 10;
 
-  // Tokens of a row that are predicted: of n that are not special max(1, round(n probability)), none of none. [UNK] is
-  // special: it says nothing.
+  // Tokens of a row that are predicted: of n that are not special max(1, round(n probability)), none of none. The
+  // unknown token, where the tokenizer has one, is special: it says nothing.
   int64_t predicted(std::span<const int32_t> ids) const;
 
   // Masks a row in place: of its predicted tokens, drawn without repetition, 80% become [MASK], 10% a token that is

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "text/tokenizers/bert_normalizer.h"
+#include "text/tokenizers/parts/character_map.h"
 
 namespace sartor::text {
 
@@ -39,9 +39,13 @@ uint32_t scan_combining(const CharacterMap& map, const char*& at, const char* en
         entry.kind() == CharacterMap::combining || (entry.kind() == CharacterMap::dropped && !entry.payload());
     if (!of_run) break;
     stays = entry.kind() == CharacterMap::combining && entry.payload() == 1;
-    ahead = behind, count++;
+    ahead = behind;
+    count++;
   }
-  if (!stays) return at = ahead, count;  // nearly always
+  if (!stays) {  // nearly always
+    at = ahead;
+    return count;
+  }
 
   struct Element {
     char32_t code;
@@ -80,7 +84,8 @@ template <class Sink> uint32_t scan(const CharacterMap& map, std::string_view te
   while (at < end && !sink.full()) {
     if (letters[static_cast<uint8_t>(*at)]) {
       const uint32_t taken = sink.letters(at, end, letters, position);
-      at += taken, position += taken;
+      at += taken;
+      position += taken;
       continue;
     }
     const char* const begin = at;

@@ -1,9 +1,10 @@
-#include "text/tokenizers/added_tokens.h"
+#include "text/tokenizers/parts/added_tokens.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "encodings/unicode.h"
+#include "storage/json_fields.h"
 
 namespace sartor::text {
 namespace {
@@ -32,6 +33,28 @@ char32_t character_at(std::string_view text, size_t& begin) {
 }
 
 }  // namespace
+
+AddedToken read_added_token(const datasets::JsonField& field, int32_t id) {
+  return {.content = field["content"].text(),
+          .id = id,
+          .special = field["special"].flag(),
+          .normalized = field["normalized"].flag(),
+          .lstrip = field["lstrip"].flag(),
+          .rstrip = field["rstrip"].flag(),
+          .single_word = field["single_word"].flag()};
+}
+
+nlohmann::ordered_json json_of(const AddedToken& token) {
+  return {{"id", token.id},          {"content", token.content}, {"single_word", token.single_word},
+          {"lstrip", token.lstrip},  {"rstrip", token.rstrip},   {"normalized", token.normalized},
+          {"special", token.special}};
+}
+
+void append_hashed(std::vector<AddedToken> tokens, nlohmann::json& hashed) {
+  std::ranges::sort(tokens, {}, &AddedToken::id);
+  for (const auto& token : tokens)
+    hashed.push_back({token.content, token.id, token.normalized, token.lstrip, token.rstrip, token.single_word});
+}
 
 AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> tokens, const std::vector<std::string>& patterns)
     : tokens_(std::move(tokens)), trie_(entries(patterns)) {

@@ -1,4 +1,4 @@
-#include "text/tokenizers/byte_trie.h"
+#include "text/tokenizers/parts/byte_trie.h"
 
 #include <algorithm>
 

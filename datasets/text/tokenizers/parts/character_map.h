@@ -1,28 +1,20 @@
-// The text that BERT's WordPiece sees, and its pieces: BertNormalizer and BertPreTokenizer of Hugging Face's
-// tokenizers.
+// BertNormalizer and BertPreTokenizer of Hugging Face's tokenizers in one table: what a code point becomes, and whether
+// it belongs to a word.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "encodings/unicode.h"
+#include "text/tokenizers/parts/normalizer.h"
 
 namespace sartor::text {
 
-struct BertNormalizerOptions {
-  bool clean_text = true;             // control characters vanish, whitespace becomes a space
-  bool handle_chinese_chars = true;   // CJK ideographs stand alone
-  std::optional<bool> strip_accents;  // NFD without nonspacing marks; as lowercase where it is not said
-  bool lowercase = true;
-
-  bool operator==(const BertNormalizerOptions&) const = default;
-};
-
-// What becomes of each code point, all steps together, in one lookup.
+// What each code point becomes, all steps of the normalizer together, in one lookup.
 class CharacterMap {
  public:
   enum Kind : uint32_t {
@@ -46,7 +38,7 @@ class CharacterMap {
     Kind kind;  // letter, space or punctuation
   };
 
-  explicit CharacterMap(const BertNormalizerOptions& options);
+  explicit CharacterMap(const BertNormalizer& normalizer);
 
   Entry operator[](char32_t code) const { return {blocks_[block_of_[code >> 8] << 8 | (code & 0xFF)]}; }
   // The letter of a word that an ASCII byte becomes; 0 for other bytes.

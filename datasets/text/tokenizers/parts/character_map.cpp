@@ -1,9 +1,9 @@
-#include "text/tokenizers/bert_normalizer.h"
+#include "text/tokenizers/parts/character_map.h"
 
 #include <algorithm>
 #include <bitset>
 
-#include "text/tokenizers/bert_scan.h"
+#include "text/tokenizers/parts/bert_scan.h"
 
 namespace sartor::text {
 namespace {
@@ -112,11 +112,11 @@ class CharacterMap::Unpacked {
   std::vector<uint8_t> combining_classes_ = unpack(unicode::combining_class_runs());
 };
 
-CharacterMap::CharacterMap(const BertNormalizerOptions& options)
-    : clean_(options.clean_text),
-      separate_(options.handle_chinese_chars),
-      strip_(options.strip_accents.value_or(options.lowercase)),
-      lowercase_(options.lowercase) {
+CharacterMap::CharacterMap(const BertNormalizer& normalizer)
+    : clean_(normalizer.clean_text),
+      separate_(normalizer.handle_chinese_chars),
+      strip_(normalizer.strip_accents.value_or(normalizer.lowercase)),
+      lowercase_(normalizer.lowercase) {
   const auto mixed = mixed_blocks();
   const Unpacked tables;
   std::vector<Part> parts;

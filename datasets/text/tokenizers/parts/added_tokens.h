@@ -1,13 +1,19 @@
-// Tokens that are found in a text before it is cut into words: [MASK], <url>, the names of products.
+// Tokens that are found in a text before it is cut into words: [MASK], <url>, the names of products. The field
+// "added_tokens" of tokenizer.json.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "text/tokenizers/byte_trie.h"
+#include "text/tokenizers/parts/byte_trie.h"
+
+namespace sartor::datasets {
+class JsonField;
+}
 
 namespace sartor::text {
 
@@ -22,6 +28,13 @@ struct AddedToken {
 
   bool operator==(const AddedToken&) const = default;
 };
+
+// All but its id, which not every file has beside the token.
+AddedToken read_added_token(const datasets::JsonField& field, int32_t id);
+nlohmann::ordered_json json_of(const AddedToken& token);
+
+// Adds what decides the ids of a text to a list, whatever the order of the tokens.
+void append_hashed(std::vector<AddedToken> tokens, nlohmann::json& hashed);
 
 // Finds tokens from left to right, at each place the longest, and the next behind it.
 class AddedTokenFinder {

@@ -1,0 +1,36 @@
+// How tokens become a text again: the field "decoder" of tokenizer.json.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace sartor::datasets {
+class JsonField;
+}
+
+namespace sartor::text {
+
+// Joins tokens by spaces.
+struct NoDecoder {
+  bool operator==(const NoDecoder&) const = default;
+};
+
+struct WordPieceDecoder {
+  std::string prefix = "##";  // of a token that continues a word
+  bool cleanup = true;        // removes the space before . ? ! , n't 'm 's 've 're
+
+  bool operator==(const WordPieceDecoder&) const = default;
+};
+
+using Decoder = std::variant<NoDecoder, WordPieceDecoder>;
+
+// Throws std::invalid_argument for a decoder that is none of these.
+Decoder read_decoder(const datasets::JsonField& field);
+nlohmann::ordered_json json_of(const Decoder& decoder);
+
+std::string decode(const Decoder& decoder, std::span<const std::string_view> tokens);
+
+}  // namespace sartor::text
