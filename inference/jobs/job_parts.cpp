@@ -4,18 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
 #include <string_view>
 
+#include "base/numbers.h"
 #include "base/require.h"
-#include "schema/config.h"
-#include "schema/document.h"
-#include "schema/log.h"
 #include "storage/atomic_file.h"
 #include "storage/descriptor.h"
 #include "storage/sha256.h"
@@ -24,165 +20,91 @@ namespace sartor::inference {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 constexpr std::string_view prefix = "part-";
 
-fs::path beside(const fs::path& output, const std::string& before, const std::string& after) {
-  return output.parent_path() / (before + output.filename().string() + after);
-}
-
-std::string text_of(const Json& json) {
-  return json.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
-}
-
-Json describe(const std::string& config, const std::vector<fs::path>& files, const std::string& launch) {
-  Json json = {{"config", config}, {"launch", launch}, {"files", Json::array()}};
-  for (const auto& file : files) {
-    json["files"].push_back({{"path", file.string()}, {"sha256", datasets::sha256_file(file)}});
-  }
-  return json;
-}
-
-Json read_job(const fs::path& path) {
-  const auto json = Json::parse(std::ifstream(path), nullptr, /*allow_exceptions=*/false);
-  const auto is_file = [](const Json& file) {
-    return file.is_object() && file.contains("sha256") && file["sha256"].is_string();
-  };
-  require(json.is_object() && json.contains("config") && json["config"].is_string() && json.contains("files") &&
-              json["files"].is_array() && std::ranges::all_of(json["files"], is_file),
-          "{} is broken: it does not say what the job is", path.string());
-  return json;
-}
-
-bool below(std::string_view path, std::string_view section) {
-  return path.starts_with(section) && (path.size() == section.size() || path[section.size()] == '.');
-}
-
-// Throws where a job that is resumed began with another config, but for the fields `may_change`, or other contents.
-void check_same(const Json& before, const Json& now, const std::vector<std::string>& may_change) {
-  const auto differing = differences(parse_document(before["config"].get<std::string>(), "job.json"),
-                                     parse_document(now["config"].get<std::string>(), "the config"));
-  for (const auto& [path, old_value, new_value] : differing) {
-    const auto allowed = [&](const auto& section) { return below(path, section); };
-    require(std::ranges::any_of(may_change, allowed), "{}: the job began with {}, --resume cannot continue with {}",
-            path, old_value.empty() ? "nothing" : old_value, new_value.empty() ? "nothing" : new_value);
-  }
-  const auto &files = now["files"], &files_before = before["files"];
-  require(files.size() == files_before.size(), "the job began with {} files, --resume cannot continue with {}",
-          files_before.size(), files.size());
-  for (size_t i = 0; i < files.size(); i++) {
-    require(files[i]["sha256"] == files_before[i]["sha256"],
-            "{} is not what it was when the job began: --resume cannot continue with it",
-            files[i]["path"].get<std::string>());
-  }
-}
+void remove_all(const fs::path& folder) { fs::remove_all(folder); }
 
 }  // namespace
 
-JobParts::JobParts(JobRequest request)
-    : request_(std::move(request)),
-      folder_(beside(request_.output, "", ".parts")),
-      aside_(beside(request_.output, ".", ".parts.partial")) {
-  if (request_.ranks->first()) claim();
-  complete_ = request_.ranks->from_first(complete_ ? "c" : "-") == "c";
+JobParts::JobParts(JobRequest request) : request_(std::move(request)), name_(request_.output.string() + ".parts") {
+  complete_ = on_first(*request_.ranks, [&] { return claim() ? "complete" : ""; }) == "complete";
 }
 
-bool JobParts::begun_by_this_launch() const {
-  const auto job = folder_ / "job.json";
-  return request_.launch.restarts > 0 && fs::exists(job) && read_job(job).value("launch", "") == request_.launch.id;
-}
-
-void JobParts::claim() {
-  if (begun_by_this_launch()) {
-    log_info("restarted by torchrun: {} goes on", request_.output.string());
-    request_.resume = true;
-    request_.overwrite = false;
-  }
-  folders_.emplace(std::vector{request_.output, request_.rejects});
-  const bool begun = fs::exists(folder_);
+// Of the first rank, for all: whether the job is complete.
+bool JobParts::claim() {
+  claim_ = claim_of(request_.start, name_ / "job.json", request_.output);
   require(!fs::is_directory(request_.output), "{} is a folder, expected a file to write", request_.output.string());
-  if (request_.resume) {
+  const bool begun = fs::exists(name_);
+  if (claim_ == Claim::resume) {
     require(begun || fs::exists(request_.output), "there is no job to resume: neither {} nor {} exists",
-            request_.output.string(), folder_.string());
-    complete_ = !begun;
-    aside_is_ours_ = complete_ && fs::exists(aside_);  // of a process that was killed while it removed the parts
-    if (begun || aside_is_ours_) locks_.emplace_back(begun ? folder_ : aside_, request_.output);
-    return;
+            request_.output.string(), name_.string());
+  } else if (claim_ == Claim::fresh) {
+    require(!begun, "{} exists, of a job that was stopped: --resume continues it, --overwrite starts anew",
+            name_.string());
+    for (const auto& path : {request_.output, request_.rejects, request_.record}) {
+      require(!fs::exists(path), "{} exists: --overwrite replaces it", path.string());
+    }
   }
-  require(request_.overwrite || !begun,
-          "{} exists, of a job that was stopped: --resume continues it, --overwrite starts anew", folder_.string());
-  for (const auto& path : {request_.output, request_.rejects, request_.record}) {
-    require(request_.overwrite || !fs::exists(path), "{} exists: --overwrite replaces it", path.string());
+  outputs_.emplace(std::vector{request_.output, request_.rejects});
+  const bool complete = claim_ == Claim::resume && !begun;
+  if (!complete) {
+    folder_.emplace(name_, claim_, request_.output);
+  } else if (fs::exists(ClaimedFolder::aside_of(name_))) {  // of a process that was killed while it removed the parts
+    folder_.emplace(name_, Claim::fresh, request_.output);
   }
-  if (begun) locks_.emplace_back(folder_, request_.output);
-  fs::create_directory(aside_);
-  locks_.emplace_back(aside_, request_.output);
-  aside_is_ours_ = true;
-  for (const auto& entry : fs::directory_iterator(aside_)) {  // of a start that was killed
-    if (entry.path().filename() != ".lock") fs::remove_all(entry.path());
-  }
+  return complete;
 }
 
-JobParts::~JobParts() {
-  std::error_code ignored;
-  if (aside_is_ours_) fs::remove_all(aside_, ignored);
+void JobParts::begin(const JobOrigin& origin) {
+  std::istringstream told(on_first(*request_.ranks, [&] {
+    start_or_continue(origin);
+    return list_done();
+  }));
+  done_.assign(std::istream_iterator<int64_t>(told), {});
+  std::ranges::sort(done_);
 }
 
-void JobParts::begin(const std::string& config, const std::vector<std::string>& may_change,
-                     const std::vector<fs::path>& files) {
-  if (request_.ranks->first()) {
-    const auto job = describe(config, files, request_.launch.id);
-    request_.resume ? check_same(read_job(folder_ / "job.json"), job, may_change) : publish(text_of(job));
-    for (const auto& path : {request_.output, request_.rejects, request_.record}) datasets::remove_partial(path);
+void JobParts::start_or_continue(const JobOrigin& origin) {
+  if (claim_ == Claim::resume) {
+    require_same_job(read_job_record(name_ / "job.json"), origin);
+  } else {
+    sartor::write_record(folder_->path() / "job.json", job_record(origin, request_.start.launch.id));
+    folder_->publish(remove_all);
   }
-  list_done();
+  for (const auto& path : {request_.output, request_.rejects, request_.record}) datasets::remove_partial(path);
 }
 
-void JobParts::publish(const std::string& job) {
-  datasets::write_file(aside_ / "job.json", job);
-  fs::remove_all(folder_);
-  datasets::rename_folder(aside_, folder_);
-  aside_is_ours_ = false;
+// The numbers of the parts that are there. Removes what a killed process left.
+std::string JobParts::list_done() const {
+  std::string numbers;
+  for (const auto& entry : fs::directory_iterator(name_)) {
+    const auto name = entry.path().filename().string();
+    if (name.find(".partial-") != name.npos) {
+      fs::remove(entry.path());
+    } else if (name.starts_with(prefix)) {
+      const auto stem = entry.path().stem().string();  // part-000012
+      const auto number = parse_number<int64_t>(std::string_view(stem).substr(prefix.size()));
+      if (number && name == part(*number).filename()) numbers += fmt::format("{} ", *number);
+    }
+  }
+  return numbers;
 }
 
-void JobParts::check_complete(const std::string& config, const std::vector<std::string>& may_change,
-                              const std::vector<fs::path>& files) const {
-  if (request_.ranks->first()) {
+void JobParts::check_complete(const JobOrigin& origin) const {
+  on_first(*request_.ranks, [&] {
     const auto output = request_.output.string(), record = request_.record.string();
     require(fs::exists(request_.record),
             "{} exists, but not {}, which says what job wrote it: --resume cannot take it for this one's, --overwrite "
             "starts anew",
             output, record);
-    const auto job = read_job(request_.record);
-    check_same(job, describe(config, files, request_.launch.id), may_change);
-    require(job.value("output_sha256", Json()) == datasets::sha256_file(request_.output),
+    const auto job = read_job_record(request_.record);
+    require_same_job(job, origin);
+    require(job.value("output_sha256", Record()) == datasets::sha256_file(request_.output),
             "{} is not what the job of {} wrote: --resume cannot take it for this one's, --overwrite starts anew",
             output, record);
-  }
-  request_.ranks->from_first("same");  // no rank says that all is done before the first has looked
-}
-
-// The first rank tells the others, which begin once it has.
-void JobParts::list_done() {
-  std::string numbers;
-  if (request_.ranks->first()) {
-    for (const auto& entry : fs::directory_iterator(folder_)) {
-      const auto name = entry.path().filename().string();
-      if (name.find(".partial-") != name.npos) {  // of a process that was killed
-        fs::remove(entry.path());
-      } else if (name.starts_with(prefix) && entry.path().extension() == request_.extension) {
-        (numbers += name.substr(prefix.size())) += ' ';  // 000012.parquet
-      }
-    }
-  }
-  std::istringstream told(request_.ranks->from_first(numbers));
-  for (std::string name; told >> name;) {
-    int64_t number = -1;
-    std::from_chars(name.data(), name.data() + name.size(), number);
-    done_.push_back(number);
-  }
-  std::ranges::sort(done_);
+    return "";
+  });
 }
 
 bool JobParts::mine(int64_t part) const {
@@ -192,10 +114,10 @@ bool JobParts::mine(int64_t part) const {
 }
 
 fs::path JobParts::part(int64_t part) const {
-  return folder_ / fmt::format("{}{:06}{}", prefix, part, request_.extension);
+  return name_ / fmt::format("{}{:06}{}", prefix, part, request_.extension);
 }
 
-fs::path JobParts::rejects(int64_t part) const { return folder_ / fmt::format("{}{:06}.rejects.tsv", prefix, part); }
+fs::path JobParts::rejects(int64_t part) const { return name_ / fmt::format("{}{:06}.rejects.tsv", prefix, part); }
 
 int64_t JobParts::join_rejects(int64_t parts) const {
   datasets::AtomicFile aside(request_.rejects);
@@ -218,9 +140,9 @@ int64_t JobParts::join_rejects(int64_t parts) const {
 }
 
 void JobParts::write_record() const {
-  auto job = read_job(folder_ / "job.json");
+  auto job = read_job_record(name_ / "job.json");
   job["output_sha256"] = datasets::sha256_file(request_.output);
-  datasets::write_file(request_.record, text_of(job));
+  sartor::write_record(request_.record, job);
 }
 
 int64_t JobParts::finish(int64_t parts, const std::function<void(const std::vector<fs::path>&)>& join) {
@@ -233,9 +155,7 @@ int64_t JobParts::finish(int64_t parts, const std::function<void(const std::vect
   const int64_t rejected = join_rejects(parts);
   join(paths);
   write_record();
-  fs::remove_all(aside_);
-  fs::rename(folder_, aside_);
-  aside_is_ours_ = true;
+  folder_->retire();
   return rejected;
 }
 

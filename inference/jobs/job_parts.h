@@ -1,11 +1,10 @@
-// A long job whose work is done in parts, by any number of ranks, so that one that was stopped can go on.
+// A long job whose work is done in parts, by any number of ranks, so that one that was stopped can go on:
 //
-//   OUTPUT.parts/  job.json                  what is made of what: --resume goes on with the same only
-//                  part-000012.parquet       whole or not at all, as all files here
-//                  part-000012.rejects.tsv   rows of it that were unfit, if any
-//   OUTPUT         the parts joined, in order; then they are removed
-//   OUTPUT.job.json                        what the output was made of, and its hash: --resume takes no other file for
-//   it
+// - OUTPUT.parts/job.json: what is made of what; --resume continues the same only
+// - OUTPUT.parts/part-000012.parquet: a part, whole or not at all
+// - OUTPUT.parts/part-000012.rejects.tsv: its invalid rows, if any
+// - OUTPUT: the parts joined, in order; then they are removed
+// - OUTPUT.job.json: what the output was made of, and its hash; --resume takes no other file for it
 #pragma once
 
 #include <cstdint>
@@ -15,10 +14,11 @@
 #include <string>
 #include <vector>
 
+#include "jobs/job_record.h"
+#include "resume/claimed_folder.h"
+#include "resume/start.h"
 #include "runtime/collective.h"
-#include "runtime/runtime.h"
 #include "storage/atomic_file.h"
-#include "storage/folder_lock.h"
 
 namespace sartor::inference {
 
@@ -26,9 +26,7 @@ struct JobRequest {
   std::filesystem::path output, rejects, record;
   std::string extension;        // of parts, ".parquet"
   Collective* ranks = nullptr;  // all make the same calls; the first alone changes what is not a part
-  Launch launch = {};           // what torchrun starts again goes on with the job that it began
-  bool resume = false;
-  bool overwrite = false;
+  Start start = {};
 };
 
 class JobParts {
@@ -39,23 +37,17 @@ class JobParts {
   // - there is nothing to resume;
   // - another process works on the output.
   explicit JobParts(JobRequest request);
-  ~JobParts();
-  JobParts(const JobParts&) = delete;
-  JobParts& operator=(const JobParts&) = delete;
 
   // A job to resume that has its output already: nothing is left to do, if check_complete() agrees.
   bool complete() const { return complete_; }
 
-  // Of a complete job. The arguments are those of begin(). Throws std::invalid_argument where the record of the job
-  // that wrote the output is missing, is another job's, or the output has changed since.
-  void check_complete(const std::string& config, const std::vector<std::string>& may_change,
-                      const std::vector<std::filesystem::path>& files) const;
+  // Of a complete job. Throws std::invalid_argument where the record of the job that wrote the output is missing, is
+  // another job's, or the output has changed since.
+  void check_complete(const JobOrigin& origin) const;
 
-  // Begins the job, or goes on with it. config: YAML with every value; files: all whose contents decide the result, in
-  // an order of their own. Throws std::invalid_argument if a job that is resumed began with another config, save for
-  // the fields `may_change`, or with other contents.
-  void begin(const std::string& config, const std::vector<std::string>& may_change,
-             const std::vector<std::filesystem::path>& files);
+  // Begins the job, or goes on with it. Throws std::invalid_argument if a job that is resumed began with another
+  // config, save for the fields that may change, or with other contents.
+  void begin(const JobOrigin& origin);
 
   // Whether this rank is to do the part: the ranks take those that are missing in turn.
   bool mine(int64_t part) const;
@@ -69,18 +61,18 @@ class JobParts {
   int64_t finish(int64_t parts, const std::function<void(const std::vector<std::filesystem::path>&)>& join);
 
  private:
-  void claim();
-  bool begun_by_this_launch() const;
-  void publish(const std::string& job);
-  void list_done();
+  bool claim();
+  void start_or_continue(const JobOrigin& origin);
+  std::string list_done() const;
   void write_record() const;
   int64_t join_rejects(int64_t parts) const;
 
   JobRequest request_;
-  const std::filesystem::path folder_, aside_;      // OUTPUT.parts, and where it is made and removed
-  std::optional<datasets::OutputFolders> folders_;  // the first rank's, as the locks
-  std::vector<datasets::FolderLock> locks_;
-  bool complete_ = false, aside_is_ours_ = false;
+  const std::filesystem::path name_;  // OUTPUT.parts
+  Claim claim_ = Claim::fresh;        // the first rank's, as the next two
+  std::optional<datasets::OutputFolders> outputs_;
+  std::optional<ClaimedFolder> folder_;
+  bool complete_ = false;
   std::vector<int64_t> done_;  // parts that were there when this process began, ascending
 };
 

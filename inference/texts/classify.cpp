@@ -1,17 +1,12 @@
 #include "texts/classify.h"
 
-#include <arrow/array.h>
-#include <arrow/record_batch.h>
-
 #include <algorithm>
-#include <deque>
 #include <set>
-#include <string_view>
 
+#include "jobs/table_parts.h"
 #include "metrics/calibration.h"
 #include "models/hf/calibration_file.h"
 #include "schema/config.h"
-#include "tables/table_reader.h"
 #include "tables/table_writer.h"
 
 namespace sartor::inference {
@@ -19,42 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using datasets::ColumnType;
-using datasets::ColumnValues;
-
-// Columns for some rows of a table, with what they are views of.
-class Columns {
- public:
-  void add(std::span<const int64_t> numbers) { values_.emplace_back(numbers); }
-  void add(std::vector<float> numbers) { values_.emplace_back(floats_.emplace_back(std::move(numbers))); }
-  void add(std::vector<std::string_view> texts) { values_.emplace_back(texts_.emplace_back(std::move(texts))); }
-
-  const std::vector<ColumnValues>& values() const { return values_; }
-
- private:
-  std::deque<std::vector<float>> floats_;
-  std::deque<std::vector<std::string_view>> texts_;
-  std::vector<ColumnValues> values_;
-};
-
-// What a part holds, ready to be written again.
-Columns columns_of(const arrow::RecordBatch& batch) {
-  Columns columns;
-  for (const auto& column : batch.columns()) {
-    if (column->type_id() == arrow::Type::STRING) {
-      const auto& texts = static_cast<const arrow::StringArray&>(*column);
-      std::vector<std::string_view> views(texts.length());
-      for (int64_t row = 0; row < texts.length(); row++) views[row] = texts.GetView(row);
-      columns.add(std::move(views));
-    } else if (column->type_id() == arrow::Type::INT64) {
-      const auto& numbers = static_cast<const arrow::Int64Array&>(*column);
-      columns.add(std::span(numbers.raw_values(), numbers.length()));
-    } else {  // floats, which a TableReader gives as doubles
-      const auto* numbers = static_cast<const arrow::DoubleArray&>(*column).raw_values();
-      columns.add(std::vector<float>(numbers, numbers + column->length()));
-    }
-  }
-  return columns;
-}
 
 class ClassTable : public TextOutput {
  public:
@@ -105,20 +64,7 @@ class ClassTable : public TextOutput {
 
   int64_t join(const std::vector<fs::path>& parts, const fs::path& output,
                const std::function<void()>& between) override {
-    datasets::TableWriter whole(output, columns_, /*overwrite=*/true);
-    std::vector<datasets::TableColumn> selected;
-    for (const auto& [name, type] : columns_) selected.push_back({name, type == ColumnType::text});
-    for (const auto& part : parts) {
-      datasets::TableReader reader({.path = part});
-      reader.select(selected);
-      for (datasets::TableBatch batch; reader.next(batch);) {
-        between();
-        require(batch.bad.empty(), "{} is broken: {}", part.string(), batch.bad.empty() ? "" : batch.bad[0].reason);
-        whole.append(columns_of(*batch.columns).values());
-      }
-    }
-    whole.finish();
-    return whole.rows();
+    return join_tables(parts, columns_, output, between);
   }
 
  private:

@@ -6,14 +6,13 @@
 
 #include "core/parallel_for.h"
 #include "jobs/job_parts.h"
+#include "jobs/stopping.h"
 #include "models/hf/text_input.h"
 #include "runtime/process_group.h"
 #include "runtime/progress.h"
-#include "runtime/signals.h"
 #include "schema/log.h"
 #include "storage/watched_files.h"
 #include "tables/presets.h"
-#include "tables/rejects.h"
 #include "text/template.h"
 #include "text/tokenizers/tokenizer_files.h"
 
@@ -23,12 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using text::TextWindow;
 
-// What --resume may change: where and on what the job goes on, and what its files are called, as their contents are
-// compared.
-const std::vector<std::string> may_change = {"device", "threads", "batch_tokens", "window",     "ddp_timeout",
-                                             "output", "rejects", "model",        "source.path"};
-
-// All whose contents decide the result: the source's files and the model's.
+// The source's files and the model's.
 std::vector<fs::path> files_of(const TextScoringConfig& config, const fs::path& folder) {
   require_readable_twice(config.source, "for its SHA-256");
   std::vector<fs::path> files;
@@ -40,6 +34,13 @@ std::vector<fs::path> files_of(const TextScoringConfig& config, const fs::path& 
   }
   std::sort(files.begin() + begin, files.end());
   return files;
+}
+
+// What decides the result. What files are called does not, as their contents are compared.
+JobOrigin origin_of(const TextScoringConfig& config, const TextScoring& scoring, const fs::path& folder) {
+  auto may_change = job_may_change();
+  may_change.insert(may_change.end(), {"batch_tokens", "window", "model", "source.path"});
+  return {scoring.config, std::move(may_change), files_of(config, folder)};
 }
 
 // One of text, pair and max_length: that of training, if it is known, or what the config says where that is the same or
@@ -129,73 +130,56 @@ class Ahead {
   std::future<std::optional<Encoded>> reading_;
 };
 
-// The parts of this rank as they are made, one after the other.
-class PartWriter {
- public:
-  PartWriter(const JobParts& parts, TextOutput& output) : parts_(parts), output_(output) {}
-
-  void append(const TextWindow& window, std::vector<float> values) {
-    if (!open_) output_.begin(parts_.part(window.part));
-    open_ = !window.ends_part;
-    for (const auto& [file, row, reason, text] : window.unfit) {
-      if (!rejects_) rejects_.emplace(parts_.rejects(window.part));
-      rejects_->add(file, row, reason, text);
-    }
-    output_.append(window, std::move(values));
-    if (open_) return;
-    if (rejects_) rejects_->finish();  // first: the part is done when its output is there
-    rejects_.reset();
-    output_.end();
-  }
-
- private:
-  const JobParts& parts_;
-  TextOutput& output_;
-  bool open_ = false;
-  std::optional<datasets::Rejects> rejects_;  // of the open part, if it has any
-};
-
-void look_at_signals(const TextScoringConfig& config) {
-  if (const int signal = stop_signal()) {
-    throw Stopped(signal, fmt::format("stopped by {}: --resume continues {}", signal_name(signal), config.output));
-  }
-}
-
+// Sums over ranks are of doubles.
 struct Counts {
-  int64_t rows = 0, tokens = 0, cut = 0;
+  double rows = 0, tokens = 0, cut = 0;
 };
 
 // This rank's share of the parts.
-Counts score_share(const TextScoringConfig& config, const TextTask& task, const JobParts& parts, Ahead& ahead,
-                   const Collective& ranks) {
-  Counts counts;
-  std::optional<Progress> progress;
-  if (ranks.first()) progress.emplace("row", 0);
-  const auto show = [&](int64_t done) {
-    look_at_signals(config);
-    if (progress) progress->update(counts.rows + done, ranks.size() > 1 ? "of this rank" : "");
-  };
-  PartWriter writer(parts, *task.output);
-  while (const auto next = ahead.next()) {
-    const auto& [window, tokens] = *next;
-    writer.append(window, task.model.score(tokens, config.batch_tokens, show));
-    counts.rows += window.size();
-    counts.tokens += std::ssize(tokens.ids);
-    counts.cut += tokens.cut;
-    show(0);
+class Share {
+ public:
+  Share(const TextScoringConfig& config, const TextTask& task, const JobParts& parts, const Collective& ranks)
+      : config_(config), task_(task), writer_(parts, *task.output), several_(ranks.size() > 1) {
+    if (ranks.first()) progress_.emplace("row", 0);
   }
-  return counts;
-}
+
+  Counts score(Ahead& ahead) {
+    while (const auto next = ahead.next()) {
+      const auto& [window, tokens] = *next;
+      write(window, task_.model.score(tokens, config_.batch_tokens, [&](int64_t done) { show(done); }));
+      counts_.rows += static_cast<double>(window.size());
+      counts_.tokens += static_cast<double>(tokens.ids.size());
+      counts_.cut += static_cast<double>(tokens.cut);
+      show(0);
+    }
+    return counts_;
+  }
+
+ private:
+  void show(int64_t done) {
+    stop_if_asked(config_.output);
+    if (progress_) progress_->update(static_cast<int64_t>(counts_.rows) + done, several_ ? "of this rank" : "");
+  }
+
+  void write(const TextWindow& window, std::vector<float> values) {
+    writer_.open(window.part);
+    for (const auto& [file, row, reason, text] : window.unfit) writer_.rejects().add(file, row, reason, text);
+    task_.output->append(window, std::move(values));
+    if (window.ends_part) writer_.close();
+  }
+
+  const TextScoringConfig& config_;
+  const TextTask& task_;
+  PartWriter writer_;
+  const bool several_;
+  Counts counts_;
+  std::optional<Progress> progress_;
+};
 
 // Of all ranks, once each has done its share.
-std::vector<double> sum_of(const Counts& counts, const TextScoringConfig& config, Collective& ranks) {
-  try {
-    return ranks.sum(
-        {static_cast<double>(counts.rows), static_cast<double>(counts.tokens), static_cast<double>(counts.cut)});
-  } catch (...) {  // the others may have been stopped before they came here
-    look_at_signals(config);
-    throw;
-  }
+Counts sum_of(const Counts& counts, const TextScoringConfig& config, Collective& ranks) {
+  const auto sums = sum_of_shares(ranks, {counts.rows, counts.tokens, counts.cut}, config.output);
+  return {sums[0], sums[1], sums[2]};
 }
 
 }  // namespace
@@ -220,13 +204,11 @@ void score_texts(const TextScoringConfig& config, const TextScoring& scoring, co
                   .record = config.record_path(),
                   .extension = scoring.part_extension,
                   .ranks = &ranks,
-                  .launch = runtime.launch,
-                  .resume = invocation.resume,
-                  .overwrite = invocation.overwrite});
+                  .start = {runtime.launch, invocation.resume, invocation.overwrite}});
   const auto folder = model_folder(config.model);
   if (parts.complete()) {
-    parts.check_complete(scoring.config, may_change, files_of(config, folder));
-    return ranks.first() ? log_info("{} is already complete", config.output) : void();
+    parts.check_complete(origin_of(config, scoring, folder));
+    return log_info("{} is already complete", config.output);
   }
 
   const auto input = input_of(config, folder);
@@ -240,29 +222,27 @@ void score_texts(const TextScoringConfig& config, const TextScoring& scoring, co
                       [&](int64_t part) { return parts.mine(part); });
   const auto task = scoring.open(folder, runtime.gpu);
   const auto encoder = open_tokenizer(input, folder, task.model.config());
-  const auto files = files_of(config, folder);
-  const datasets::WatchedFiles watched(files);
-  parts.begin(scoring.config, may_change, files);
-  if (ranks.first()) {
-    for (const auto& line : task.model.ignored()) log_info("{}", line);
-    log_info("device: {}", runtime.device);
-  }
+  const auto origin = origin_of(config, scoring, folder);
+  const datasets::WatchedFiles watched(origin.files);
+  parts.begin(origin);
+  for (const auto& line : task.model.ignored()) log_info("{}", line);
+  log_info("device: {}", runtime.device);
 
   const auto start = std::chrono::steady_clock::now();
   Ahead ahead(rows, encoder, runtime.threads);
-  const auto counts = score_share(config, task, parts, ahead, ranks);
+  const auto share = Share(config, task, parts, ranks).score(ahead);
   watched.check();
-  const auto sums = sum_of(counts, config, ranks);
+  const auto all = sum_of(share, config, ranks);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   int64_t written = 0;
   const int64_t rejected = parts.finish(rows.parts(), [&](const auto& paths) {
-    written = task.output->join(paths, config.output, [&] { look_at_signals(config); });
+    written = task.output->join(paths, config.output, [&] { stop_if_asked(config.output); });
   });
   if (!ranks.first()) return;
   log_info("{}: {} rows; {} rejected; {:.0f} scored now, {:.0f} rows/s, {:.0f} tokens/s", config.output, written,
-           rejected, sums[0], sums[0] / seconds.count(), sums[1] / seconds.count());
-  if (sums[2] > 0) {
-    log_warning("{:.0f} of the {:.0f} rows scored now were cut at max_length {}", sums[2], sums[0],
+           rejected, all.rows, all.rows / seconds.count(), all.tokens / seconds.count());
+  if (all.cut > 0) {
+    log_warning("{:.0f} of the {:.0f} rows scored now were cut at max_length {}", all.cut, all.rows,
                 encoder.options.truncation->max_length);
   }
   if (rejected > 0) log_warning("{} says why rows were rejected", config.rejects_path());

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "jobs/job_config.h"
+#include "jobs/part_writer.h"
 #include "runtime/program.h"
 #include "tables/table_config.h"
 #include "text/text_rows.h"
@@ -17,8 +19,8 @@
 namespace sartor::inference {
 
 // The base of their configs.
-struct TextScoringConfig : RuntimeConfig {
-  std::string model, output;
+struct TextScoringConfig : JobConfig {
+  std::string model;
   datasets::TableConfig source;
   std::optional<std::string> text, pair;
   std::optional<int64_t> max_length;
@@ -26,9 +28,6 @@ struct TextScoringConfig : RuntimeConfig {
   Precision precision = Precision::fp32;
   int64_t batch_tokens = 8192;
   int64_t window = 5000;
-  int64_t rows_per_part = 5000;
-  std::optional<std::string> rejects;
-  int64_t ddp_timeout = 7200;
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
@@ -50,38 +49,17 @@ struct TextScoringConfig : RuntimeConfig {
     field("batch_tokens", batch_tokens, at_least(1), "Most tokens that go through the model together.");
     field("window", window, between(1, 1e9),
           "Rows that are read ahead and sorted by length together; the output has the order of the source.");
-    field("rows_per_part", rows_per_part, between(1, 1e12),
-          "Rows of the source after which work is put aside in OUTPUT.parts, from where --resume goes on. Ranks take "
-          "these parts in turn.");
-    field("rejects", rejects, file_path(),
-          "TSV file for rows that are unfit, with the reason; beside the output, as OUTPUT.rejects.tsv, if absent.");
-    field("ddp_timeout", ddp_timeout, at_least(1),
-          "Seconds that ranks wait for each other: at the end, for the slowest one's last part.");
+    describe_parts(field);
   }
   void check() const;  // also that the templates parse
 
-  std::string rejects_path() const { return rejects.value_or(output + ".rejects.tsv"); }
-  std::string record_path() const { return output + ".job.json"; }
   std::vector<std::filesystem::path> reads() const;
-  std::vector<Output> writes() const {
-    return {{output}, {rejects_path()}, {record_path()}, {.path = output + ".parts", .folder = true}};
-  }
 };
 
-// Where the values of scored rows go.
-class TextOutput {
+// Where the values of scored rows go. values: (rows, columns of the model).
+class TextOutput : public PartOutput {
  public:
-  virtual ~TextOutput() = default;
-
-  // A part: begin, append any number of times, end. Only then the file has its name; begun again, what was not ended is
-  // dropped. values: (rows, columns of the model).
-  virtual void begin(const std::filesystem::path& part) = 0;
   virtual void append(const text::TextWindow& rows, std::vector<float> values) = 0;
-  virtual void end() = 0;
-
-  // Writes `output` from the parts, in their order, and returns its rows. `between` is called now and then.
-  virtual int64_t join(const std::vector<std::filesystem::path>& parts, const std::filesystem::path& output,
-                       const std::function<void()>& between) = 0;
 };
 
 struct TextTask {

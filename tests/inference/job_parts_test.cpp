@@ -9,6 +9,7 @@
 #include "support/faults/faults.h"
 #include "support/folder_test.h"
 #include "support/paths.h"
+#include "support/told_ranks.h"
 #include "tables/rejects.h"
 
 namespace sartor::inference {
@@ -17,26 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
+using ::testing::StartsWith;
 using ::testing::ThrowsMessage;
-
-// Ranks that are called one after the other, the first one first.
-class Told : public Collective {
- public:
-  Told(int rank, int size, std::vector<std::string>& texts) : rank_(rank), size_(size), texts_(texts) {}
-  int rank() const override { return rank_; }
-  int size() const override { return size_; }
-  std::string from_first(const std::string& text) override {
-    if (rank_ == 0) texts_.push_back(text);
-    return texts_.at(told_++);
-  }
-  std::vector<double> sum(std::vector<double> values) override { return values; }
-
- private:
-  int rank_, size_;
-  size_t told_ = 0;
-  std::vector<std::string>& texts_;
-};
 
 class JobPartsTest : public testing::FolderTest {
  protected:
@@ -49,7 +32,7 @@ class JobPartsTest : public testing::FolderTest {
             mine.ranks = &collective;
             return mine;
           }()) {}
-    Told collective;
+    sartor::testing::Told collective;
     JobParts parts;
   };
 
@@ -58,14 +41,13 @@ class JobPartsTest : public testing::FolderTest {
             .rejects = path("out.csv.rejects.tsv"),
             .record = path("out.csv.job.json"),
             .extension = ".csv",
-            .resume = resume,
-            .overwrite = overwrite};
+            .start = {.resume = resume, .overwrite = overwrite}};
   }
   void begin(Job& job, const std::string& config = "precision: fp32\nthreads: 1\n") const {
-    job.parts.begin(config, {"threads"}, {path("in.csv")});
+    job.parts.begin({config, {"threads"}, {path("in.csv")}});
   }
   void check_complete(const Job& job, const std::string& config = "precision: fp32\nthreads: 1\n") const {
-    job.parts.check_complete(config, {"threads"}, {path("in.csv")});
+    job.parts.check_complete({config, {"threads"}, {path("in.csv")}});
   }
   std::unique_ptr<Job> job(const JobRequest& request) {
     return std::make_unique<Job>(request, 0, 1, told_.emplace_back());
@@ -185,17 +167,17 @@ TEST_F(JobPartsTest, ResumeDoesWhatIsMissing) {
 
 TEST_F(JobPartsTest, WhatTorchrunStartsAgainGoesOn) {
   auto launched = request(false, true);
-  launched.launch = {.id = "launch 7"};
+  launched.start.launch = {.id = "launch 7"};
   begin(*job(launched));
   write("out.csv.parts/part-000000.csv", "kept");
-  launched.launch.restarts = 1;
+  launched.start.launch.restarts = 1;
   {
     const auto it = job(launched);
     begin(*it);
     EXPECT_FALSE(it->parts.mine(0));
   }
-  launched.launch.id = "launch 8";
-  launched.overwrite = false;
+  launched.start.launch.id = "launch 8";
+  launched.start.overwrite = false;
   EXPECT_THAT([&] { job(launched); }, ThrowsMessage<std::invalid_argument>(HasSubstr("out.csv.parts exists")));
 }
 
@@ -247,8 +229,11 @@ TEST_F(JobPartsTest, ResumeRefusesAnotherJob) {
   refused("precision: fp32\nthreads: 1\nkeep: [a]\n", "the job began with nothing, --resume cannot continue with");
   write("in.csv", "text\n坏\n");
   refused("precision: fp32\nthreads: 1\n", "in.csv is not what it was when the job began");
-  EXPECT_THAT([&] { job(request(true))->parts.begin("precision: fp32\nthreads: 1\n", {}, {}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("the job began with 1 files")));
+  EXPECT_THAT(
+      [&] {
+        job(request(true))->parts.begin({"precision: fp32\nthreads: 1\n", {}, {}});
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("the job began with 1 files")));
   for (const char* broken : {"", "[]", "{\"config\": \"a: 1\"}", "{\"config\": \"a: 1\", \"files\": [1]}"}) {
     write("out.csv.parts/job.json", broken);
     refused("a: 1\n", "job.json is broken");
@@ -288,6 +273,82 @@ TEST_F(JobPartsTest, OneWriterAtATime) {
   EXPECT_THAT([&] { job(request(false, true)); }, in_use);
   first.reset();
   EXPECT_FALSE(job(request(true))->parts.complete());
+}
+
+TEST_F(JobPartsTest, AllRanksStopWhereTheFirstDoes) {
+  auto& told = told_.emplace_back();
+  const auto refused = [&](int rank, const std::string& said, auto&& call) {
+    EXPECT_THAT(call, ThrowsMessage<std::invalid_argument>(StartsWith(rank == 0 ? said : "rank 0: " + said)));
+  };
+  write("out.csv", "mine");
+  for (int rank = 0; rank < 2; rank++) {
+    refused(rank, path("out.csv") + " exists", [&] { Job(request(), rank, 2, told); });
+  }
+  fs::remove(path("out.csv"));
+  stopped({0});
+  auto& resumed = told_.emplace_back();
+  for (int rank = 0; rank < 2; rank++) {
+    Job job(request(true), rank, 2, resumed);
+    refused(rank, "precision: the job began with fp32", [&] { begin(job, "precision: int8\nthreads: 1\n"); });
+  }
+}
+
+TEST_F(JobPartsTest, RejectsAreNoParts) {
+  auto tsv = request();
+  tsv.extension = ".tsv";
+  {
+    const auto it = job(tsv);
+    begin(*it);
+    write("out.csv.parts/part-000000.rejects.tsv", "killed before the part was done");
+    make(*it, 1);
+  }
+  tsv.start.resume = true;
+  const auto again = job(tsv);
+  begin(*again);
+  EXPECT_TRUE(again->parts.mine(0));
+  EXPECT_FALSE(again->parts.mine(1));
+}
+
+// Made by the release before records were shared with training: a job that was killed, and one that was done.
+class JobPartsOfBefore : public JobPartsTest {
+ protected:
+  void copy(const char* name) const {
+    fs::copy(sartor::testing::source_path("tests/golden/resume/" + std::string(name)), folder_,
+             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  }
+};
+
+TEST_F(JobPartsOfBefore, GoOn) {
+  const auto origin = [&](const char* config) { return JobOrigin{config, {}, {path("in.csv")}}; };
+  copy("job");
+  EXPECT_THAT([&] { job(request(true))->parts.begin(origin("parts: 4\n")); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("parts: the job began with 3")));
+  auto launched = request();
+  launched.start.launch = {"夏季-7", 1};
+  {
+    const auto it = job(launched);
+    it->parts.begin(origin("parts: 3\n"));
+    EXPECT_FALSE(it->parts.mine(1));
+    EXPECT_TRUE(it->parts.mine(2));
+    datasets::write_file(it->parts.part(2), "number\n2\n");
+    EXPECT_EQ(finish(*it, 3), 1);
+  }
+  EXPECT_EQ(read("out.csv"), "number\n0\nnumber\n1\nnumber\n2\n");
+  EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv", "out.csv.job.json", "out.csv.rejects.tsv"));
+}
+
+TEST_F(JobPartsOfBefore, AreRecordedInTheSameForm) {
+  const std::vector<std::string> words = {sartor::testing::program("inference_parts_program"), "in.csv", "out.csv"};
+  fs::current_path(folder_);
+  ASSERT_EQ(run_command(words).status, 0);
+  const auto golden = sartor::testing::source_path("tests/golden/resume/done/");
+  EXPECT_EQ(read("out.csv.job.json"), read(golden + "out.csv.job.json"));
+  copy("done");
+  auto again = words;
+  again.push_back("--resume");
+  EXPECT_EQ(run_command(again).status, 0);
+  EXPECT_EQ(read("out.csv"), read(golden + "out.csv"));
+  fs::current_path("/");
 }
 
 class JobPartsCrash : public testing::FolderTest {

@@ -12,14 +12,6 @@
 namespace sartor::inference {
 namespace {
 
-class Alone : public Collective {
- public:
-  int rank() const override { return 0; }
-  int size() const override { return 1; }
-  std::string from_first(const std::string& text) override { return text; }
-  std::vector<double> sum(std::vector<double> values) override { return values; }
-};
-
 void write_numbers(const std::filesystem::path& path, const std::vector<int64_t>& numbers) {
   datasets::TableWriter writer(path, {{"number", datasets::ColumnType::int64}}, /*overwrite=*/true);
   writer.append({numbers});
@@ -33,9 +25,10 @@ void run(const std::string& input, const std::string& output, bool resume) {
                   .record = output + ".job.json",
                   .extension = ".csv",
                   .ranks = &alone,
-                  .resume = resume});
-  if (parts.complete()) return parts.check_complete("parts: 3\n", {}, {input});
-  parts.begin("parts: 3\n", {}, {input});
+                  .start = {.resume = resume}});
+  const JobOrigin origin = {"parts: 3\n", {}, {input}};
+  if (parts.complete()) return parts.check_complete(origin);
+  parts.begin(origin);
   for (int64_t part = 0; part < 3; part++) {
     if (!parts.mine(part)) continue;
     if (part == 1) {

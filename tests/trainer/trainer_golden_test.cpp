@@ -70,8 +70,11 @@ class TrainerGolden : public testing::WorkingFolderTest {
     config.group_by_length = false;
     config.logging_steps = 1;
     ProcessGroup ranks({}, /*gpu=*/false, std::chrono::seconds(1));
-    sartor::Run run(
-        {.folder = "run", .checkpoint = {.every = 1000}, .unit = "step", .ranks = &ranks, .overwrite = true});
+    sartor::Run run({.folder = "run",
+                     .checkpoint = {.every = 1000},
+                     .unit = "step",
+                     .ranks = &ranks,
+                     .start = {.overwrite = true}});
     InOrder ordered(learner, config, std::move(order));
     train(config, ordered, ranks, run);
 

@@ -3,24 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "base/numbers.h"
 #include "base/require.h"
+#include "resume/record.h"
 #include "storage/atomic_file.h"
 
 namespace sartor {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool number_in(std::string_view digits, int64_t& number) {
-  const auto [end, error] = std::from_chars(digits.begin(), digits.end(), number);
-  return error == std::errc() && end == digits.end();
-}
 
 fs::path partial(const fs::path& target) { return target.string() + ".partial"; }
 
@@ -46,9 +40,10 @@ std::map<int64_t, fs::path> Checkpoints::whole() const {
   if (!fs::exists(folder_)) return found;
   for (const auto& entry : fs::directory_iterator(folder_)) {
     const auto name = entry.path().filename().string();
-    int64_t done = 0;
     const auto prefix = unit_ + "-";
-    if (name.starts_with(prefix) && number_in(std::string_view(name).substr(prefix.size()), done)) found[done] = entry;
+    if (!name.starts_with(prefix)) continue;
+    const auto done = parse_number<int64_t>(std::string_view(name).substr(prefix.size()));
+    if (done) found[*done] = entry;
   }
   return found;
 }
@@ -58,8 +53,7 @@ void Checkpoints::save(const RunState& state, const Save& save) {
   fs::remove_all(path_of(state.done));
   save_folder(path_of(state.done), [&](const fs::path& folder) {
     save(folder);
-    const nlohmann::ordered_json values = {{unit_, state.done}, {"metrics_lines", state.metrics_lines}};
-    datasets::write_file(folder / "state.json", values.dump() + "\n");
+    datasets::write_file(folder / "state.json", to_text({{unit_, state.done}, {"metrics_lines", state.metrics_lines}}));
   });
   tidy();
 }
@@ -96,16 +90,13 @@ void Checkpoints::tidy() const {
 
 RunState Checkpoints::state_of(const fs::path& checkpoint) const {
   const auto path = checkpoint / "state.json";
-  try {
-    const auto values = nlohmann::json::parse(std::ifstream(path));
-    const RunState state = {.done = values.at(unit_), .metrics_lines = values.at("metrics_lines")};
-    require(state.done > 0 && state.metrics_lines >= 0, "{} is broken: {} {}, {} lines of metrics", path.string(),
-            unit_, state.done, state.metrics_lines);
-    return state;
-  } catch (const nlohmann::json::exception& error) {
-    require(false, "{} is broken: {}", path.string(), error.what());
-    throw;
-  }
+  RunState state;
+  read_record(path, [&](const Record& values) {
+    state = {.done = values.at(unit_), .metrics_lines = values.at("metrics_lines")};
+  });
+  require(state.done > 0 && state.metrics_lines >= 0, "{} is broken: {} {}, {} lines of metrics", path.string(), unit_,
+          state.done, state.metrics_lines);
+  return state;
 }
 
 }  // namespace sartor

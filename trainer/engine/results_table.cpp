@@ -1,5 +1,7 @@
 #include "engine/results_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string_view>
 

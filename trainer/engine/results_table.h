@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/run.h"
+#include "engine/scores.h"
 
 namespace sartor {
 

@@ -8,18 +8,15 @@
 #include <cmath>
 #include <ctime>
 #include <exception>
-#include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
-#include <span>
 #include <sstream>
 #include <stdexcept>
-#include <string_view>
 
 #include "base/require.h"
+#include "resume/record.h"
 #include "runtime/runtime.h"
 #include "runtime/signals.h"
-#include "schema/config.h"
 #include "schema/document.h"
 #include "schema/log.h"
 #include "storage/atomic_file.h"
@@ -28,59 +25,6 @@ namespace sartor {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
-
-std::string text_of(const Json& json, int indent = -1) {
-  return json.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";  // of broken UTF-8
-}
-
-Json read_json(const fs::path& path) {
-  Json json;
-  try {
-    json = Json::parse(std::ifstream(path));
-  } catch (const Json::exception& error) {
-    require(false, "{} is broken: {}", path.string(), error.what());
-  }
-  require(json.is_object(), "{} is broken: expected an object", path.string());
-  return json;
-}
-
-Json to_json(const Scores& scores) {
-  auto json = Json::object();
-  for (const auto& [of, metrics] : scores) {
-    json[of] = Json::object();
-    for (const auto& [name, value] : metrics) json[of][name] = value;
-  }
-  return json;
-}
-
-Claim claim(const RunRequest& request) {
-  return request.resume ? Claim::resume : request.overwrite ? Claim::overwrite : Claim::fresh;
-}
-
-bool below(std::string_view path, std::string_view section) {
-  return path.starts_with(section) && (path.size() == section.size() || path[section.size()] == '.');
-}
-
-// Whether the configs differ at all. Throws if they do where they may not.
-bool changed(const RunRequest& request, const fs::path& run_yaml) {
-  const auto differing = differences(load_document(run_yaml), parse_document(request.config, "the config"));
-  for (const auto& [path, before, after] : differing) {
-    const auto allowed = [&](const auto& section) { return below(path, section); };
-    require(std::ranges::any_of(request.may_change, allowed),
-            "{}: the run began with {}, --resume cannot continue with {}", path, before.empty() ? "nothing" : before,
-            after.empty() ? "nothing" : after);
-  }
-  return !differing.empty();
-}
-
-// Whether the folder holds the run that this launch began before its processes were restarted.
-bool begun_by(const Launch& launch, const fs::path& folder) {
-  const auto path = folder / "provenance.json";
-  if (launch.restarts == 0 || !fs::exists(path)) return false;
-  const auto starts = read_json(path).value("starts", Json::array());
-  return !starts.empty() && starts.back().value("launch", "") == launch.id;
-}
 
 // What a killed process left in a run folder, beside its checkpoints.
 void remove_partial(const fs::path& folder) {
@@ -91,44 +35,40 @@ void remove_partial(const fs::path& folder) {
   }
 }
 
-std::string in_words(const Scores& scores) {
-  constexpr size_t most = 4;  // of each: progress is one line
-  std::string text;
-  for (const auto& [of, metrics] : scores) {
-    text += fmt::format("{}{}", text.empty() ? "" : "  ", of);
-    for (const auto& [name, value] : std::span(metrics).first(std::min(metrics.size(), most))) {
-      text += fmt::format(" {} {:.4g}", name, value);
-    }
-  }
-  return text;
+// A signal that any rank was sent, so that all of them stop after the same step; 0 if none was.
+int stop_signal_of_any(Collective& ranks) {
+  const int noted = stop_signal();
+  std::vector<double> signalled;
+  for (const int signal : stop_signals) signalled.push_back(noted == signal ? 1 : 0);
+  signalled = ranks.sum(std::move(signalled));
+  const auto first = std::ranges::find_if(signalled, [](double sum) { return sum > 0; }) - signalled.begin();
+  return first < std::ssize(stop_signals) ? stop_signals[first] : 0;
 }
 
 }  // namespace
 
 Run::Run(RunRequest request)
     : request_(std::move(request)),
+      ranks_(request_.ranks ? *request_.ranks : alone_),
       checkpoints_(request_.folder / "checkpoints", request_.unit, request_.checkpoint.keep),
       best_(request_.folder / "best", request_.unit, 1) {
-  const bool first = !request_.ranks || request_.ranks->first();
-  if (first) {
-    if (begun_by(request_.launch, request_.folder)) {
-      log_info("restarted by torchrun: {} goes on", request_.folder.string());
-      request_.resume = true;
-      request_.overwrite = false;
-    }
-    folder_.emplace(request_.folder, claim(request_));
-    if (request_.resume) {
-      complete_ = !changed(request_, folder_->path() / "run.yaml") && fs::exists(folder_->path() / "results.json");
-      resumable_ = checkpoints_.newest_first();
-    }
-  }
-  if (request_.ranks) {
-    std::istringstream told(
-        request_.ranks->from_first(fmt::format("{} {}", int{complete_}, fmt::join(resumable_, " "))));
-    told >> complete_;
-    resumable_.assign(std::istream_iterator<int64_t>(told), {});
-  }
+  std::istringstream told(on_first(ranks_, [&] { return claim(); }));
+  told >> complete_;
+  resumable_.assign(std::istream_iterator<int64_t>(told), {});
   use_newest([](const auto&) {});
+}
+
+// Of the first rank, for all: whether the run is complete, then what each checkpoint to resume from has done.
+std::string Run::claim() {
+  const auto& name = request_.folder;
+  claim_ = claim_of(request_.start, name / "provenance.json", name);
+  require_claimable(name, claim_);
+  folder_.emplace(name, claim_, name);
+  if (claim_ != Claim::resume) return "0";
+  const bool changed = config_changed("run", load_document(name / "run.yaml"),
+                                      parse_document(request_.config, "the config"), request_.may_change);
+  const bool complete = !changed && fs::exists(name / "results.json");
+  return fmt::format("{} {}", int{complete}, fmt::join(checkpoints_.newest_first(), " "));
 }
 
 // With the state of the newest checkpoint that all ranks can use, forgets those after it.
@@ -146,7 +86,7 @@ void Run::use_newest(const std::function<void(const fs::path& folder)>& use) {
       why = error.what();
     }
     const double failed = fault ? 1 : 0;
-    if ((request_.ranks ? request_.ranks->sum({failed})[0] : failed) == 0) return;
+    if (ranks_.sum({failed})[0] == 0) return;
     if (resumable_.size() == 1) {
       if (fault) std::rethrow_exception(fault);
       throw std::runtime_error(fmt::format("{}: {}", path.string(), why));
@@ -158,26 +98,20 @@ void Run::use_newest(const std::function<void(const fs::path& folder)>& use) {
 }
 
 void Run::record(const std::string& name, const std::string& value) {
-  if (request_.resume && folder_) {
-    const auto before = read_json(folder_->path() / "provenance.json").value(name, value);
-    require(before == value, "{} is {}, the run began with {}", name, value, before);
-  }
+  on_first(ranks_, [&] {
+    if (claim_ == Claim::resume) {
+      const auto before = read_record(folder_->path() / "provenance.json").value(name, value);
+      require(before == value, "{} is {}, the run began with {}", name, value, before);
+    }
+    return "";
+  });
   facts_.emplace_back(name, value);
 }
 
 void Run::start_writing() {
   const auto& folder = folder_->path();
-  auto provenance = request_.resume ? read_json(folder / "provenance.json") : Json::object();
-  for (const auto& [name, value] : facts_) provenance[name] = value;
-  Json start = {{"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
-                {"done_before", state_.done},
-                {"command", request_.command},
-                {"device", request_.device},
-                {"world_size", request_.ranks ? request_.ranks->size() : 1},
-                {"versions", versions()}};
-  if (!request_.launch.id.empty()) start["launch"] = request_.launch.id;
-  provenance["starts"].push_back(std::move(start));
-  if (request_.resume) {
+  const auto record = next_record();
+  if (claim_ == Claim::resume) {
     remove_partial(folder);
     checkpoints_.put_aside_after(state_.done);
     checkpoints_.tidy();
@@ -187,9 +121,24 @@ void Run::start_writing() {
     datasets::write_file(folder / "metrics.jsonl", "");
   }
   datasets::write_file(folder / "run.yaml", request_.config);
-  datasets::write_file(folder / "provenance.json", text_of(provenance, 2));
-  folder_->publish();
+  write_record(folder / "provenance.json", record);
+  folder_->publish(put_aside);
   metrics_.emplace(folder_->path() / "metrics.jsonl", state_.metrics_lines);
+}
+
+// provenance.json with this start.
+Record Run::next_record() const {
+  auto record = claim_ == Claim::resume ? read_record(folder_->path() / "provenance.json") : Record::object();
+  for (const auto& [name, value] : facts_) record[name] = value;
+  Record start = {{"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
+                  {"done_before", state_.done},
+                  {"command", request_.command},
+                  {"device", request_.device},
+                  {"world_size", ranks_.size()},
+                  {"versions", versions()}};
+  if (!request_.start.launch.id.empty()) start["launch"] = request_.start.launch.id;
+  record["starts"].push_back(std::move(start));
+  return record;
 }
 
 Steps Run::steps(int64_t count, int64_t per_epoch) {
@@ -197,8 +146,11 @@ Steps Run::steps(int64_t count, int64_t per_epoch) {
           state_.done, request_.unit, count);
   steps_ = count;
   per_epoch_ = per_epoch;
-  if (folder_) {
+  on_first(ranks_, [&] {
     start_writing();
+    return "";
+  });
+  if (folder_) {
     if (!request_.device.empty()) log_info("device: {}", request_.device);
     progress_.emplace(request_.unit, count, state_.done);
   }
@@ -217,21 +169,14 @@ void Run::log(int64_t step, const Scores& scores) {
   if (!folder_) return;
   const auto now = std::chrono::steady_clock::now();
   const std::chrono::duration<double> seconds = now - std::exchange(logged_, now);
-  Json line = {{request_.unit, step}, {"seconds", std::round(seconds.count() * 1000) / 1000}};
+  Record line = {{request_.unit, step}, {"seconds", std::round(seconds.count() * 1000) / 1000}};
   line.update(to_json(scores));
-  metrics_->append(text_of(line));
+  metrics_->append(to_text(line));
   latest_ = in_words(scores);
 }
 
 bool Run::checkpoint_due(int64_t step, bool good) {
-  stopping_ = stop_signal();
-  if (request_.ranks) {  // one that was signalled stops all
-    std::vector<double> signalled;
-    for (const int signal : stop_signals) signalled.push_back(stopping_ == signal ? 1 : 0);
-    signalled = request_.ranks->sum(std::move(signalled));
-    const auto first = std::ranges::find_if(signalled, [](double ranks) { return ranks > 0; }) - signalled.begin();
-    stopping_ = first < std::ssize(stop_signals) ? stop_signals[first] : 0;
-  }
+  stopping_ = stop_signal_of_any(ranks_);
   if (stopping_ != 0 || step == steps_) return true;
   const auto& [strategy, every, keep] = request_.checkpoint;
   return good && strategy != IntervalStrategy::no &&
@@ -258,7 +203,7 @@ void Run::finish(const Save& save_model, const Scores& scores, const Scores& bas
   auto results = to_json(scores);
   if (!baselines.empty()) results["baselines"] = to_json(baselines);
   metrics_->sync();
-  datasets::write_file(folder / "results.json", text_of(results, 2));
+  write_record(folder / "results.json", results);
   progress_.reset();
 }
 

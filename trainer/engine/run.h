@@ -23,10 +23,11 @@
 #include "engine/checkpoints.h"
 #include "engine/run_config.h"
 #include "engine/run_files.h"
-#include "metrics/metric.h"
+#include "engine/scores.h"
+#include "resume/claimed_folder.h"
+#include "resume/start.h"
 #include "runtime/collective.h"
 #include "runtime/progress.h"
-#include "runtime/runtime.h"
 
 namespace sartor {
 
@@ -40,13 +41,8 @@ struct RunRequest {
   std::string device = {};
   std::string unit = "epoch";   // what the run counts: that, or "step"
   Collective* ranks = nullptr;  // that train together; null: this process alone
-  Launch launch = {};           // one that was restarted goes on with the run that it began, as if by `resume`
-  bool resume = false;
-  bool overwrite = false;
+  Start start = {};
 };
-
-// Metrics by what they are of: {{"test", {{"rmse", 0.91}, {"mae", 0.72}}}}. What is not finite is written as null.
-using Scores = std::vector<std::pair<std::string, std::vector<Metric>>>;
 
 // A model whose whole state, optimizer and all, goes into a folder that exists, and comes back bit for bit.
 template <class Model>
@@ -70,7 +66,8 @@ class Steps;
 // A process that is killed at any moment leaves a folder that --resume continues as if nothing had happened, from its
 // newest checkpoint. Failures of the disk are std::system_error with the path; what was saved before them stays.
 //
-// Several ranks each have a Run and make the same calls; the first alone writes, and tells the others what it found.
+// Several ranks each have a Run and make the same calls; the first alone writes, and tells the others what it found or
+// why it stops.
 //
 // Under `torchrun --max-restarts` all processes are started again, with the same words, when one of them dies. The run
 // is continued then if it is this launch's own: its folder says which launch wrote to it last. If there is none yet, or
@@ -130,14 +127,19 @@ class Run {
  private:
   friend class Steps;
 
+  std::string claim();
   void use_newest(const std::function<void(const std::filesystem::path& folder)>& use);
   void start_writing();
+  nlohmann::ordered_json next_record() const;
   void end_step(int64_t step);
   bool checkpoint_due(int64_t step, bool good);
   void save_checkpoint(int64_t step, const Save& save);
 
   RunRequest request_;
-  std::optional<RunFolder> folder_;  // the first rank's
+  Alone alone_;
+  Collective& ranks_;
+  Claim claim_ = Claim::fresh;  // the first rank's, as the next
+  std::optional<ClaimedFolder> folder_;
   Checkpoints checkpoints_, best_;
   std::vector<int64_t> resumable_;     // what the checkpoints to resume from have done, the newest first
   RunState state_;                     // of the first of them

@@ -20,39 +20,13 @@ using datasets::check_system;
 
 }  // namespace
 
-RunFolder::RunFolder(const fs::path& name)
-    : name_(name.has_filename() ? name : name.parent_path()), parents_({name_}), path_(name_) {}
-
-// The other constructor is done before this body begins, so that the destructor cleans up after an exception in it.
-RunFolder::RunFolder(const fs::path& name, Claim claim) : RunFolder(name) {
-  const auto shown = name_.string();
-  const bool exists = fs::exists(name_);
+void require_claimable(const fs::path& folder, Claim claim) {
+  const auto name = folder.has_filename() ? folder : folder.parent_path();
+  const auto shown = name.string();
+  const bool exists = fs::exists(name);
   require(exists || claim != Claim::resume, "there is no run {} to resume", shown);
   require(!exists || claim != Claim::fresh, "{} exists: --resume continues it, --overwrite puts it aside", shown);
-  require(!exists || fs::exists(name_ / "run.yaml"), "{} is no run: it has no run.yaml", shown);
-  if (exists) locks_.emplace_back(name_, name_);
-  if (claim == Claim::resume) return;
-
-  const auto aside = name_.parent_path() / fmt::format(".{}.partial", name_.filename().string());
-  fs::create_directories(aside);
-  locks_.emplace_back(aside, name_);
-  path_ = aside;
-  for (const auto& entry : fs::directory_iterator(path_)) {  // of a start that was killed
-    if (entry.path().filename() != ".lock") fs::remove_all(entry.path());
-  }
-}
-
-RunFolder::~RunFolder() {
-  std::error_code ignored;
-  if (path_ != name_) fs::remove_all(path_, ignored);
-}
-
-void RunFolder::publish() {
-  if (path_ == name_) return;
-  if (locks_.size() == 2) put_aside(name_);
-  datasets::rename_folder(path_, name_);
-  path_ = name_;
-  locks_.erase(locks_.begin(), locks_.end() - 1);
+  require(!exists || fs::exists(name / "run.yaml"), "{} is no run: it has no run.yaml", shown);
 }
 
 void put_aside(const fs::path& folder) {

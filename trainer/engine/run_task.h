@@ -27,9 +27,7 @@ template <RunTaskConfig Config> Task task(std::string name, Processes processes,
              .may_change = may_change,
              .command = invocation.command,
              .device = runtime.device,
-             .launch = runtime.launch,
-             .resume = invocation.resume,
-             .overwrite = invocation.overwrite});
+             .start = {runtime.launch, invocation.resume, invocation.overwrite}});
     if (run.complete()) return log_info("{} is already complete", config.output);
     train(config, runtime, run);
   };

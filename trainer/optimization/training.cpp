@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
 
@@ -21,6 +19,7 @@
 #include "optimization/schedule.h"
 #include "optimization/spikes.h"
 #include "optimization/utilisation.h"
+#include "resume/record.h"
 #include "runtime/memory.h"
 #include "storage/atomic_file.h"
 
@@ -70,27 +69,23 @@ class Training {
     require_finite_parameters();
     learner_.save(folder);
     write_tensors(folder / "optimizer.safetensors", optimizer_.state());
-    nlohmann::ordered_json state = {{"best_step", judgement_.best_step}, {"without_better", judgement_.without_better}};
+    Record state = {{"best_step", judgement_.best_step}, {"without_better", judgement_.without_better}};
     if (judgement_.best) state["best"] = *judgement_.best;
     if (config_.spike.factor > 0) {
       const auto [recent, spiking] = spikes_.state();
       state["spikes"] = {{"recent", recent}, {"spiking", spiking}};
     }
-    datasets::write_file(folder / "training.json", state.dump() + "\n");
+    datasets::write_file(folder / "training.json", to_text(state));
   }
 
   void load(const fs::path& folder) {
     learner_.load(folder);
     optimizer_.load(read_tensors(folder / "optimizer.safetensors"));
-    const auto path = folder / "training.json";
-    try {
-      const auto state = nlohmann::json::parse(std::ifstream(path));
+    read_record(folder / "training.json", [&](const Record& state) {
       judgement_ = {.best_step = state.at("best_step"), .without_better = state.at("without_better")};
       if (state.contains("best")) judgement_.best = state.at("best").get<double>();
       if (state.contains("spikes")) spikes_.load({state["spikes"].at("recent"), state["spikes"].at("spiking")});
-    } catch (const nlohmann::json::exception& error) {
-      require(false, "{} is broken: {}", path.string(), error.what());
-    }
+    });
   }
 
  private:

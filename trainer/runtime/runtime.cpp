@@ -3,13 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 #include <string_view>
 
+#include "base/numbers.h"
 #include "base/require.h"
 #include "core/gpu_module.h"
 #include "core/processors.h"
@@ -22,12 +22,9 @@ namespace {
 int environment_number(const char* name, int otherwise) {
   const char* value = std::getenv(name);
   if (!value) return otherwise;
-  const std::string_view text(value);
-  int number = 0;
-  const auto [end, error] = std::from_chars(text.begin(), text.end(), number);
-  require(error == std::errc() && end == text.end(), "the environment variable {} is '{}', expected a number", name,
-          text);
-  return number;
+  const auto number = parse_number<int>(value);
+  require(number.has_value(), "the environment variable {} is '{}', expected a number", name, value);
+  return *number;
 }
 
 // Process ids come again, but not with the same start.

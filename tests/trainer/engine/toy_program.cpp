@@ -31,8 +31,7 @@ void train(const ToyConfig& config, const Invocation& invocation) {
            .checkpoint = config.checkpoint,
            .may_change = {"signal_in", "signal"},
            .command = invocation.command,
-           .resume = invocation.resume,
-           .overwrite = invocation.overwrite});
+           .start = {.resume = invocation.resume, .overwrite = invocation.overwrite}});
   if (run.complete()) return fmt::print("complete\n");
   ToyModel model;
   run.record("data_hash", "0123");

@@ -116,9 +116,7 @@ void run_toy(const ToyConfig& config, const Invocation& invocation) {
            .may_change = {"die_in", "output", "training.spike"},
            .unit = "step",
            .ranks = &ranks,
-           .launch = runtime.launch,
-           .resume = invocation.resume,
-           .overwrite = invocation.overwrite});
+           .start = {runtime.launch, invocation.resume, invocation.overwrite}});
   if (run.complete()) return;
   const bool chosen = config.die_rank < 0 || config.die_rank == runtime.ranks.rank;
   ToyLearner learner(config, chosen && runtime.launch.restarts == 0);

@@ -20,9 +20,7 @@ RunRequest run_request(const TextTrainingConfig& config, std::string yaml, const
           .device = runtime.device,
           .unit = "step",
           .ranks = &ranks,
-          .launch = runtime.launch,
-          .resume = invocation.resume,
-          .overwrite = invocation.overwrite};
+          .start = {runtime.launch, invocation.resume, invocation.overwrite}};
 }
 
 }  // namespace sartor

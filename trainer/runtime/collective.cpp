@@ -1,0 +1,36 @@
+#include "runtime/collective.h"
+
+#include <exception>
+#include <stdexcept>
+
+namespace sartor {
+namespace {
+
+constexpr char done = '+', refused = '2', failed = '1';  // what the first rank tells begins with one of them
+
+}  // namespace
+
+std::string on_first(Collective& ranks, const std::function<std::string()>& work) {
+  if (ranks.size() == 1) return work();
+  std::exception_ptr fault;
+  std::string told;
+  if (ranks.first()) {
+    try {
+      told = done + work();
+    } catch (const std::invalid_argument& error) {
+      fault = std::current_exception();
+      told = refused + std::string(error.what());
+    } catch (const std::exception& error) {
+      fault = std::current_exception();
+      told = failed + std::string(error.what());
+    }
+  }
+  told = ranks.from_first(told);
+  if (fault) std::rethrow_exception(fault);
+  const auto text = told.substr(1);
+  if (told[0] == refused) throw std::invalid_argument("rank 0: " + text);
+  if (told[0] == failed) throw std::runtime_error("rank 0: " + text);
+  return text;
+}
+
+}  // namespace sartor
