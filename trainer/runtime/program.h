@@ -1,11 +1,12 @@
 // What sartor-train and sartor-infer have in common: the command line, the table of tasks, how a program ends.
 //
 //   int main(int argc, char** argv) {
-//     return sartor::run_program({.name = "sartor-train", .summary = "...", .examples = "...",
-//                                 .tasks = {task("prepare", Processes::one, "Raw tables in, one prepared file out.",
-//                                 prepare),
-//                                           ...}},
-//                                argc, argv);
+//     using namespace sartor;
+//     return run_program(
+//         {.name = "sartor-train",
+//          .tasks = {task("prepare", Processes::one, "Raw tables in, one prepared file out.", prepare),
+//                    task(...)}},
+//         argc, argv);
 //   }
 #pragma once
 

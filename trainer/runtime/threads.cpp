@@ -4,6 +4,7 @@
 #include <arrow/status.h>
 #include <arrow/util/thread_pool.h>
 
+#include <mutex>
 #include <stdexcept>
 
 #include "runtime/runtime.h"
@@ -12,7 +13,8 @@ namespace sartor {
 
 void set_threads(int threads) {
   at::set_num_threads(threads);
-  [[maybe_unused]] static const bool once = (at::set_num_interop_threads(threads), true);  // a second call would throw
+  static std::once_flag sized;  // a second call would throw
+  std::call_once(sized, [&] { at::set_num_interop_threads(threads); });
   for (const auto& status : {arrow::SetCpuThreadPoolCapacity(threads), arrow::io::SetIOThreadPoolCapacity(threads)}) {
     if (!status.ok()) throw std::runtime_error("Arrow's thread pools: " + status.message());
   }
