@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <chrono>
+
 #include "integration/scoring_fixture.h"
 #include "support/ranks.h"
 
@@ -118,6 +120,51 @@ TEST_F(ScoringStopped, OnlyTheSameJobIsResumed) {
   std::filesystem::rename(path("texts.csv"), path("moved.csv"));
   expect_done(infer(classify_config, {"--resume", "--set", "source.path=" + path("moved.csv"), "--set", "window=3"}));
   EXPECT_EQ(taken().first, expected_.first);
+}
+
+// Every rank ends with the one line of the first, at once: none waits for those that are gone.
+class ScoringRefused : public Scoring {
+ protected:
+  ScoringRefused() { write_texts(); }
+  void refused_on_all(const std::vector<std::string>& more, const std::string& said) const {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto ranks = on_ranks(3, command("sartor-infer", classify_config, more));
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+    for (size_t rank = 0; rank < ranks.size(); rank++) {
+      EXPECT_EQ(ranks[rank].status, 2);
+      EXPECT_EQ(ranks[rank].err, "sartor-infer: " + std::string(rank > 0 ? "rank 0: " : "") + said + "\n");
+    }
+  }
+};
+
+TEST_F(ScoringRefused, ByTheFirstRankForAll) {
+  write("out.csv", "mine");
+  refused_on_all({}, path("out.csv") + " exists: --overwrite replaces it");
+  refused_on_all({"--resume"}, path("out.csv") + " exists, but not " + path("out.csv.job.json") +
+                                   ", which says what job wrote it: --resume cannot take it for this one's, "
+                                   "--overwrite starts anew");
+  std::filesystem::remove(path("out.csv"));
+  refused_on_all({"--resume"},
+                 "there is no job to resume: neither " + path("out.csv") + " nor " + path("out.csv.parts") + " exists");
+}
+
+TEST_F(ScoringRefused, UnderTorchrunAtOnce) {
+  write("out.csv", "mine");
+  auto words = command("sartor-infer", classify_config);
+  words.insert(words.begin(), {venv_program("torchrun"), "--no-python", "--master-port=" + std::to_string(free_port()),
+                               "--nproc-per-node=2"});
+  const auto begin = std::chrono::steady_clock::now();
+  const auto outcome = run_command(words, {"OMP_NUM_THREADS=1"});
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(25)) << "torchrun kills after 30";
+  EXPECT_NE(outcome.status, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("sartor-infer: " + path("out.csv") + " exists: --overwrite replaces it\n"));
+}
+
+TEST_F(ScoringRefused, TheFirstRankSpeaksForAll) {
+  const auto ranks = on_ranks(2, command("sartor-infer", classify_config, {"--set", "source.encoding=auto"}));
+  for (const auto& rank : ranks) expect_done(rank);
+  EXPECT_THAT(ranks[0].err, AllOf(HasSubstr("texts.csv is read as utf-8"), HasSubstr("81 rows")));
+  EXPECT_EQ(ranks[1].err, "");
 }
 
 TEST_F(ScoringStopped, AnotherWriterIsRefused) {

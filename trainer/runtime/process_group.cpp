@@ -4,20 +4,34 @@
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
-#include <charconv>
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <optional>
 #include <string_view>
+#include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "base/numbers.h"
 #include "base/require.h"
+#include "runtime/signals.h"
 #include "runtime/torch_module.h"
 
 namespace sartor {
 namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// How long a rank that was asked to stop goes on waiting for the first one, which may be about to tell it to; and how
+// long the first one, where it serves the store, waits at its end for the others to read what it told.
+constexpr seconds patience{5};
+
+constexpr const char* heard_key = "texts-heard";  // counts every text that a rank has read
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -26,25 +40,45 @@ std::string environment(const char* name) {
 
 uint16_t master_port() {
   const auto text = environment("MASTER_PORT");
-  uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  require(!text.empty() && error == std::errc() && *end == 0, "MASTER_PORT is '{}', expected a port; torchrun sets it",
-          text);
-  return port;
+  const auto port = parse_number<uint16_t>(text);
+  require(port.has_value(), "MASTER_PORT is '{}', expected a port; torchrun sets it", text);
+  return *port;
+}
+
+bool serves_store(const Ranks& ranks) {
+  return ranks.rank == 0 && environment("TORCHELASTIC_USE_AGENT_STORE") != "True";
 }
 
 // Keys of a start that failed stay in an agent's store: each start looks below a name of its own.
-c10::intrusive_ptr<c10d::Store> open_store(const Ranks& ranks, std::chrono::seconds timeout) {
+c10::intrusive_ptr<c10d::Store> open_store(const Ranks& ranks, seconds timeout) {
   const auto host = environment("MASTER_ADDR");
   require(!host.empty(), "WORLD_SIZE is {} but MASTER_ADDR is not set; start the processes with torchrun",
           ranks.world_size);
   c10d::TCPStoreOptions options;
   options.port = master_port();
-  options.isServer = ranks.rank == 0 && environment("TORCHELASTIC_USE_AGENT_STORE") != "True";
+  options.isServer = serves_store(ranks);
   options.numWorkers = ranks.world_size;
   options.timeout = timeout;
   auto store = c10::make_intrusive<c10d::TCPStore>(host, options);
   return c10::make_intrusive<c10d::PrefixStore>("sartor-" + environment("TORCHELASTIC_RESTART_COUNT"), store);
+}
+
+// Unlike Store::wait(), this ends when the process is asked to stop, as torchrun does once the first rank has died.
+void wait_for(c10d::Store& store, const std::string& key, seconds timeout) {
+  const auto begin = Clock::now();
+  std::optional<Clock::time_point> asked_to_stop;
+  for (milliseconds pause{1}; !store.check({key}); pause = std::min(2 * pause, milliseconds(100))) {
+    const auto now = Clock::now();
+    const int signal = stop_signal();
+    if (signal != 0 && !asked_to_stop) asked_to_stop = now;
+    if (asked_to_stop && now - *asked_to_stop > patience) {
+      throw Stopped(signal, fmt::format("stopped by {} while waiting for rank 0", signal_name(signal)));
+    }
+    if (now - begin > timeout) {
+      throw std::runtime_error(fmt::format("rank 0 did not come within {} seconds", timeout.count()));
+    }
+    std::this_thread::sleep_for(pause);
+  }
 }
 
 }  // namespace
@@ -53,6 +87,8 @@ struct ProcessGroup::Joined {
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::ProcessGroup> group;
   c10::intrusive_ptr<c10d::Backend> nccl;  // null for CPUs
+  bool serves_store = false;
+  seconds timeout{};
 };
 
 ProcessGroup::ProcessGroup(const Ranks& ranks, bool gpu, std::chrono::seconds timeout)
@@ -73,15 +109,33 @@ ProcessGroup::ProcessGroup(const Ranks& ranks, bool gpu, std::chrono::seconds ti
     nccl = c10::intrusive_ptr<c10d::Backend>::reclaim(module->make_nccl(nccl_store.get(), rank_, size_, timeout));
     group->setBackend(c10::DeviceType::CUDA, Type::NCCL, nccl);
   }
-  joined_ = std::make_unique<Joined>(Joined{store, std::move(group), std::move(nccl)});
+  joined_ = std::make_unique<Joined>(Joined{store, std::move(group), std::move(nccl), serves_store(ranks), timeout});
 }
 
-// NCCL's communicators are closed in order or, when an exception ends this rank, without waiting for the others.
 ProcessGroup::~ProcessGroup() {
-  if (!joined_ || !joined_->nccl) return;
+  if (!joined_) return;
   try {
-    std::uncaught_exceptions() > exceptions_ ? joined_->nccl->abort() : joined_->nccl->shutdown();
+    close_nccl();
+    if (joined_->serves_store) wait_until_heard();
   } catch (const std::exception&) {  // of the network, which nobody needs any more
+  }
+}
+
+// In order or, when an exception ends this rank, without waiting for the others.
+void ProcessGroup::close_nccl() {
+  if (!joined_->nccl) return;
+  if (std::uncaught_exceptions() > exceptions_) {
+    joined_->nccl->abort();
+  } else {
+    joined_->nccl->shutdown();
+  }
+}
+
+// A store that this process serves ends with it.
+void ProcessGroup::wait_until_heard() {
+  const auto end = Clock::now() + patience;
+  while (joined_->store->add(heard_key, 0) < told_ * (size_ - 1) && Clock::now() < end) {
+    std::this_thread::sleep_for(milliseconds(5));
   }
 }
 
@@ -89,9 +143,15 @@ c10d::ProcessGroup* ProcessGroup::group() { return joined_ ? joined_->group.get(
 
 std::string ProcessGroup::from_first(const std::string& text) {
   if (!joined_) return text;
+  auto& store = *joined_->store;
   const auto key = fmt::format("text-{}", told_++);
-  if (first()) joined_->store->set(key, std::vector<uint8_t>(text.begin(), text.end()));
-  const auto bytes = joined_->store->get(key);
+  if (first()) {
+    store.set(key, std::vector<uint8_t>(text.begin(), text.end()));
+    return text;
+  }
+  wait_for(store, key, joined_->timeout);
+  const auto bytes = store.get(key);
+  store.add(heard_key, 1);
   return {bytes.begin(), bytes.end()};
 }
 

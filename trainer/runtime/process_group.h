@@ -44,6 +44,9 @@ class ProcessGroup : public Collective {
  private:
   struct Joined;
 
+  void close_nccl();
+  void wait_until_heard();
+
   int rank_, size_;
   int exceptions_ = std::uncaught_exceptions();  // under way when the ranks joined
   int64_t told_ = 0;                             // texts

@@ -11,6 +11,7 @@
 #include "core/version.h"
 #include "runtime/signals.h"
 #include "schema/document.h"
+#include "schema/log.h"
 
 namespace sartor {
 namespace {
@@ -47,8 +48,7 @@ void refuse_tasks_of_the_other(const Program& program, const YamlNode& task) {
           task.where, task.scalar, program.other);
 }
 
-void require_processes(const Task& task) {
-  const auto ranks = Ranks::from_environment();
+void require_processes(const Task& task, const Ranks& ranks) {
   require(ranks.world_size == 1 || task.processes == Processes::sharing,
           "task {} runs in one process, WORLD_SIZE is {}: start it without torchrun", task.name, ranks.world_size);
 }
@@ -80,7 +80,9 @@ void run(const Program& program, int argc, const char* const* argv, CLI::App& ap
   if (const auto* task = invocation.document.find("task")) refuse_tasks_of_the_other(program, *task);
   const auto chosen = read_choice(invocation.document, "task", names_of(program.tasks));
   const auto& task = *std::ranges::find(program.tasks, chosen, &Task::name);
-  require_processes(task);
+  const auto ranks = Ranks::from_environment();
+  require_processes(task, ranks);
+  if (ranks.rank > 0) silence_log();
   catch_stop_signals(!Launch::from_environment().id.empty());
   task.run(invocation);
 }

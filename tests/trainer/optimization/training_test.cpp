@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -202,6 +203,24 @@ TEST_F(TrainingTest, RanksResumeTogether) {
   stopped.push_back("--resume");
   for (const auto& rank : on_ranks(2, stopped)) expect_done(rank);
   EXPECT_EQ(weights("stopped"), weights("whole"));
+}
+
+TEST_F(TrainingTest, AllRanksEndWithTheRefusalOfTheFirst) {
+  const auto begin = std::chrono::steady_clock::now();
+  std::filesystem::create_directory("taken");
+  const auto refused = [&](const std::vector<std::string>& words, const std::string& said) {
+    const auto ranks = on_ranks(3, words);
+    for (size_t rank = 0; rank < ranks.size(); rank++) {
+      EXPECT_EQ(ranks[rank].status, 2);
+      EXPECT_EQ(ranks[rank].err, "toy: " + std::string(rank > 0 ? "rank 0: " : "") + said + "\n");
+    }
+  };
+  refused(command("taken", "per_device_batch_size: 8"),
+          "taken exists: --resume continues it, --overwrite puts it aside");
+  auto resumed = command("none", "per_device_batch_size: 8");
+  resumed.push_back("--resume");
+  refused(resumed, "there is no run none to resume");
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
 }
 
 // As with torchrun: one rank is killed in its 8th step, torchrun stops the others and restarts all with the same

@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <future>
 #include <memory>
 #include <set>
 #include <stdexcept>
@@ -24,7 +25,9 @@
 #include "core/gpu_module.h"
 #include "core/processors.h"
 #include "runtime/memory.h"
+#include "runtime/process_group.h"
 #include "runtime/torch_module.h"
+#include "support/ranks.h"
 #include "support/stop_signals.h"
 
 namespace sartor {
@@ -195,6 +198,34 @@ TEST_F(RuntimeTest, HangupIsAStopSignalUnlessItIsIgnored) {
     _exit(0);
   };
   EXPECT_EXIT(under_nohup(), ExitedWithCode(0), "");
+}
+
+// The store outlives the first rank, as torchrun's does.
+TEST_F(RuntimeTest, ARankThatIsAskedToStopDoesNotWaitForADeadOne) {
+  setenv("MASTER_ADDR", "127.0.0.1", 1);
+  setenv("MASTER_PORT", std::to_string(testing::free_port()).c_str(), 1);
+  const auto waited = [] {
+    catch_stop_signals(/*launched=*/true);
+    const auto join = [](int rank) {
+      return std::make_unique<ProcessGroup>(
+          Ranks{.rank = rank, .world_size = 2, .local_rank = rank, .local_world_size = 2},
+          /*gpu=*/false, std::chrono::seconds(3600));
+    };
+    auto joining = std::async(std::launch::async, join, 1);
+    const auto first = join(0);
+    const auto second = joining.get();
+    first->from_first("夏季");
+    if (second->from_first("") != "夏季") _exit(3);
+    send_stop_signal(SIGTERM);
+    try {
+      second->from_first("");
+    } catch (const Stopped& stopped) {
+      std::fprintf(stderr, "%s\n", stopped.what());
+      _exit(stopped.signal);
+    }
+  };
+  EXPECT_EXIT(waited(), ExitedWithCode(SIGTERM), "stopped by SIGTERM while waiting for rank 0");
+  for (const auto name : {"MASTER_ADDR", "MASTER_PORT"}) unsetenv(name);
 }
 
 TEST_F(RuntimeTest, TorchModuleCountsTheDevices) {
