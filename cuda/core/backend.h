@@ -3,24 +3,11 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
-
-#include "core/views.h"
 
 namespace sartor::cuda {
 
-class Context;
-struct AlsParams;
-struct TopkParams;
-
-// One function an operation. The public function of the same name checks its arguments and calls this.
-struct Operations {
-  void (*topk)(Context&, Rows<const float> queries, Rows<const float> items, const float* item_bias, IdLists excluded,
-               const TopkParams&, TopK found);
-  void (*als_update)(Context&, Csr<const float> ratings, float mean, Rows<const float> fixed, const float* fixed_bias,
-                     Rows<float> solved, float* solved_bias, const AlsParams&);
-};
+struct Operations;  // operations.h
 
 // Memory and operations of one device. Faults of the device throw std::runtime_error with its own message.
 class Backend {
@@ -28,8 +15,8 @@ class Backend {
   virtual ~Backend() = default;
 
   virtual bool is_gpu() const = 0;
-  virtual std::string description() const = 0;  // for people: model, architecture, driver or instruction set
-  virtual const Operations& operations() const = 0;
+  virtual std::string description() const = 0;       // for people: model, architecture, driver or instruction set
+  virtual const Operations& operations() const = 0;  // the table of this device
 
   virtual void* allocate(size_t bytes) = 0;  // aligned to 256 bytes; contents undefined
   virtual void release(void* memory) noexcept = 0;

@@ -10,8 +10,6 @@
 
 #include "base/require.h"
 #include "core/processors.h"
-#include "factorization/als_cpu.h"
-#include "similarity/topk_cpu.h"
 
 namespace sartor::cuda {
 
@@ -23,11 +21,6 @@ Context Context::cpu(int threads, Isa isa) {
 
 std::string CpuBackend::description() const {
   return fmt::format("CPU, {} kernels, {} thread{}", name(isa), threads, threads == 1 ? "" : "s");
-}
-
-const Operations& CpuBackend::operations() const {
-  static constexpr Operations table = {.topk = topk_cpu, .als_update = als_update_cpu};
-  return table;
 }
 
 void* CpuBackend::allocate(size_t bytes) {

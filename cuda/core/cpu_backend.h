@@ -12,7 +12,7 @@ struct CpuBackend : Backend {
 
   bool is_gpu() const override { return false; }
   std::string description() const override;
-  const Operations& operations() const override;
+  const Operations& operations() const override;  // in operations_cpu.cpp
   void* allocate(size_t bytes) override;
   void release(void* memory) noexcept override;
   size_t free_bytes() const override;

@@ -4,8 +4,6 @@
 
 #include "core/gpu_module.h"
 #include "core/version.h"
-#include "factorization/als.cuh"
-#include "similarity/topk.cuh"
 
 namespace sartor::cuda {
 
@@ -44,11 +42,6 @@ GpuBackend::GpuBackend(int ordinal) : ordinal_(ordinal) {
   check(cublasCreate(&cublas), "cuBLAS");
   cublas_.reset(cublas);
   check(cublasSetStream(cublas, stream), "cuBLAS stream");
-}
-
-const Operations& GpuBackend::operations() const {
-  static constexpr Operations table = {.topk = topk_gpu, .als_update = als_update_gpu};
-  return table;
 }
 
 void GpuBackend::use() const { check(cudaSetDevice(ordinal_), "set device"); }

@@ -22,7 +22,7 @@ class GpuBackend final : public Backend {
 
   bool is_gpu() const override { return true; }
   std::string description() const override { return description_; }
-  const Operations& operations() const override;
+  const Operations& operations() const override;  // in operations_gpu.cu
   void* allocate(size_t bytes) override;
   void release(void* memory) noexcept override;
   size_t free_bytes() const override;

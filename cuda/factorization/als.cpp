@@ -1,11 +1,13 @@
 #include "factorization/als.h"
 
 #include "base/require.h"
+#include "core/profiler_range.h"
+#include "operations.h"
 
 namespace sartor::cuda {
 
-void als_update(Context& context, Csr<const float> ratings, float mean, Rows<const float> fixed,
-                const float* fixed_bias, Rows<float> solved, float* solved_bias, const AlsParams& params) {
+void als_update(Context& context, const AlsTask& task) {
+  const auto& [ratings, mean, fixed, fixed_bias, solved, solved_bias, params] = task;
   require(fixed.columns == solved.columns, "als_update: fixed has {} factors, solved {}", fixed.columns,
           solved.columns);
   require(fixed.columns >= 1, "als_update: {} factors, expected 1 or more", fixed.columns);
@@ -18,7 +20,8 @@ void als_update(Context& context, Csr<const float> ratings, float mean, Rows<con
   require(0 <= params.regularization_power && params.regularization_power <= 1,
           "als_update: regularization_power is {}, expected 0 to 1", params.regularization_power);
   if (ratings.rows == 0) return;
-  context.operations().als_update(context, ratings, mean, fixed, fixed_bias, solved, solved_bias, params);
+  const ProfilerRange range("als_update");
+  context.operations().als_update(context, task);
 }
 
 }  // namespace sartor::cuda

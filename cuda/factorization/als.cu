@@ -15,16 +15,6 @@ constexpr int slice = 32;             // rows that a step of a product takes
 constexpr float rounding = 2e-7f;     // of a pivot, relative to its diagonal entry
 constexpr float first_shift = 1e-6f;  // relative to the mean diagonal entry
 
-struct Task {
-  Csr<const float> ratings;
-  float mean;
-  Rows<const float> fixed;
-  const float* fixed_bias;
-  Rows<float> solved;
-  float* solved_bias;
-  AlsParams params;
-};
-
 struct Row {
   int64_t count;
   const int32_t* columns;
@@ -57,7 +47,7 @@ struct Shared {
 
 __host__ __device__ int64_t tiles_of(int64_t size) { return (size + T - 1) / T; }
 
-__device__ float residual(const Task& task, const Row& row, int64_t k) {
+__device__ float residual(const AlsTask& task, const Row& row, int64_t k) {
   return row.values[k] - task.mean - (task.fixed_bias ? task.fixed_bias[row.columns[k]] : 0);
 }
 
@@ -75,7 +65,7 @@ template <class Value> __device__ float sum(int64_t size, float* result, Value v
 }
 
 // Rows begin .. begin + slice - 1 of slab `slab` of the panel: Y (primal) or Y^T (dual), zeros outside.
-__device__ void load_panel(const Task& task, const Row& row, int64_t slab, int64_t begin, float (*to)[T + 1]) {
+__device__ void load_panel(const AlsTask& task, const Row& row, int64_t slab, int64_t begin, float (*to)[T + 1]) {
   const int64_t f = task.fixed.columns;
   for (int e = threadIdx.x; e < slice * T; e += threads) {  // neighbours in a warp read neighbours in memory
     const int k = row.dual ? e % slice : e / T, c = row.dual ? e / slice : e % T;
@@ -141,7 +131,7 @@ __device__ bool invert_diagonal(int size, Shared& shared) {
 }
 
 // Block row i of U, and of z and l. False where a pivot fails.
-__device__ bool solve_block_row(const Task& task, const Row& row, float shift, int64_t i, const Workspace& own,
+__device__ bool solve_block_row(const AlsTask& task, const Row& row, float shift, int64_t i, const Workspace& own,
                                 Shared& shared) {
   const int64_t f = task.fixed.columns, tiles = tiles_of(row.size), depth = row.dual ? f : row.count;
   auto& [a, b] = shared.slices;
@@ -243,7 +233,7 @@ __device__ void solve_triangle(int64_t tiles, float bias, const Workspace& own, 
 
 // Solves the row with `shift` on the diagonal. False, for all threads, where that is singular to rounding. Not inlined:
 // it is called at two places, and twice its registers would spill.
-__device__ __noinline__ bool solve_with(const Task& task, const Row& row, float shift, int64_t index,
+__device__ __noinline__ bool solve_with(const AlsTask& task, const Row& row, float shift, int64_t index,
                                         const Workspace& own, Shared& shared) {
   const int64_t f = task.fixed.columns, tiles = tiles_of(row.size);
   for (int64_t i = 0; i < tiles; i++) {
@@ -277,13 +267,13 @@ __device__ __noinline__ bool solve_with(const Task& task, const Row& row, float 
 }
 
 // Writes the row's factors and, if there is one, its bias.
-__device__ void fill(const Task& task, int64_t index, float value) {
+__device__ void fill(const AlsTask& task, int64_t index, float value) {
   const int64_t f = task.fixed.columns;
   for (int64_t c = threadIdx.x; c < f; c += threads) task.solved.data[index * f + c] = value;
   if (task.solved_bias && threadIdx.x == 0) task.solved_bias[index] = value;
 }
 
-__device__ void solve_row(const Task& task, int64_t index, const Workspace& own, Shared& shared) {
+__device__ void solve_row(const AlsTask& task, int64_t index, const Workspace& own, Shared& shared) {
   const int64_t f = task.fixed.columns, begin = task.ratings.offsets[index];
   Row row = {task.ratings.offsets[index + 1] - begin, task.ratings.columns + begin, task.ratings.values + begin};
   if (row.count == 0) return fill(task, index, 0);
@@ -307,7 +297,7 @@ __device__ void solve_row(const Task& task, int64_t index, const Workspace& own,
 }
 
 // workspace: the number of rows taken so far, then `floats` of each block.
-__global__ void __launch_bounds__(threads, 2) als_kernel(Task task, float* workspace, int64_t floats) {
+__global__ void __launch_bounds__(threads, 2) als_kernel(AlsTask task, float* workspace, int64_t floats) {
   __shared__ Shared shared;
   auto* taken = reinterpret_cast<unsigned long long*>(workspace);
   float* triangle = workspace + 2 + blockIdx.x * floats;
@@ -325,16 +315,14 @@ __global__ void __launch_bounds__(threads, 2) als_kernel(Task task, float* works
 
 }  // namespace
 
-void als_update_gpu(Context& context, Csr<const float> ratings, float mean, Rows<const float> fixed,
-                    const float* fixed_bias, Rows<float> solved, float* solved_bias, const AlsParams& params) {
+void als_update_gpu(Context& context, const AlsTask& task) {
   GpuBackend& device = gpu(context);
-  const int64_t tiles = tiles_of(fixed.columns), floats = tiles * (tiles + 1) / 2 * T * T + 2 * tiles * T;
+  const int64_t tiles = tiles_of(task.fixed.columns), floats = tiles * (tiles + 1) / 2 * T * T + 2 * tiles * T;
   constexpr int64_t most_bytes = 1 << 30;  // of workspace, except that one block must have its own
-  const int64_t wanted = std::min<int64_t>(ratings.rows, 4 * device.multiprocessors());
+  const int64_t wanted = std::min<int64_t>(task.ratings.rows, 4 * device.multiprocessors());
   const int64_t blocks = std::clamp<int64_t>(most_bytes / (floats * 4), 1, wanted);
   auto* workspace = static_cast<float*>(context.scratch((2 + blocks * floats) * sizeof(float)));
   check(cudaMemsetAsync(workspace, 0, 8, device.stream()), "als_update");
-  const Task task = {ratings, mean, fixed, fixed_bias, solved, solved_bias, params};
   als_kernel<<<static_cast<int>(blocks), threads, 0, device.stream()>>>(task, workspace, floats);
   check_launch("als_update");
 }

@@ -5,7 +5,6 @@
 
 namespace sartor::cuda {
 
-void als_update_gpu(Context& context, Csr<const float> ratings, float mean, Rows<const float> fixed,
-                    const float* fixed_bias, Rows<float> solved, float* solved_bias, const AlsParams& params);
+void als_update_gpu(Context& context, const AlsTask& task);
 
 }  // namespace sartor::cuda

@@ -7,10 +7,21 @@
 namespace sartor::cuda {
 
 struct AlsParams {
-  float regularization = 0.05f;       // lambda, >= 0
-  float bias_regularization = 0.05f;  // beta, the same for the bias, >= 0
-  float regularization_power = 1;  // p, 0 .. 1: lambda and beta grow with the row's ratings as n^p. 0 is plain ridge, 1
-                                   // is weighted-lambda (Zhou et al. 2008), 0.5 lies between
+  float regularization = 1.2f;        // lambda, >= 0
+  float bias_regularization = 1.2f;   // beta, the same for the bias, >= 0
+  float regularization_power = 0.5f;  // p, 0 .. 1: lambda and beta grow with the row's ratings as n^p. 0 is plain
+                                      // ridge, 1 is weighted-lambda (Zhou et al. 2008), 0.5 lies between
+};
+
+// One call of als_update. All in the context's memory.
+struct AlsTask {
+  Csr<const float> ratings;           // (R, C) the row's ratings by the other side's index
+  float mean = 0;                     // global mean, subtracted from every rating
+  Rows<const float> fixed;            // (C, f) y
+  const float* fixed_bias = nullptr;  // (C) g, or null without biases
+  Rows<float> solved;                 // (R, f) x, overwritten
+  float* solved_bias = nullptr;       // (R) b, overwritten, or null without biases: both null or neither
+  AlsParams params;
 };
 
 // Solves every row of `solved` (and its bias) for the ratings of that row, the other side fixed.
@@ -24,16 +35,10 @@ struct AlsParams {
 // 1e-6, 1e-5 .. times the mean diagonal entry that makes them solvable: close to the shortest of all solutions. A row
 // that depends on a number that is not finite becomes NaN.
 //
-// ratings      (R, C) the row's ratings by the other side's index
-// mean         global mean, subtracted from every rating
-// fixed        (C, f) y;  fixed_bias (C) g, or null without biases
-// solved       (R, f) x, overwritten;  solved_bias (R) b, overwritten, or null without biases: both null or neither
-//
-// All in the context's memory. Beside it about f^2 / 2 + 140 f floats of scratch a thread (on a GPU a block, of which
+// Takes about f^2 / 2 + 140 f floats of scratch a thread (on a GPU a block, of which
 // as many run as 1 GiB holds, at least one); it does not grow with R or C. The same bits on every run, whatever the
 // number of threads. Throws std::invalid_argument on unequal f, f below 1, unequal rows, negative regularisation, a
 // power outside 0 .. 1, one bias without the other.
-void als_update(Context& context, Csr<const float> ratings, float mean, Rows<const float> fixed,
-                const float* fixed_bias, Rows<float> solved, float* solved_bias, const AlsParams& params);
+void als_update(Context& context, const AlsTask& task);
 
 }  // namespace sartor::cuda

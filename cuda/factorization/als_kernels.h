@@ -5,17 +5,6 @@
 
 namespace sartor::cuda {
 
-// The arguments of als_update.
-struct AlsTask {
-  Csr<const float> ratings;
-  float mean;
-  Rows<const float> fixed;
-  const float* fixed_bias;
-  Rows<float> solved;
-  float* solved_bias;
-  AlsParams params;
-};
-
 struct AlsKernels {
   int64_t (*scratch_bytes)(int64_t factors);  // of one thread
   // Solves one row. `scratch` is aligned to 64 bytes; its contents do not matter.

@@ -3,11 +3,13 @@
 #include <limits>
 
 #include "base/require.h"
+#include "core/profiler_range.h"
+#include "operations.h"
 
 namespace sartor::cuda {
 
-void topk(Context& context, Rows<const float> queries, Rows<const float> items, const float* item_bias,
-          IdLists excluded, const TopkParams& params, TopK found) {
+void topk(Context& context, const TopkTask& task) {
+  const auto& [queries, items, item_bias, excluded, params, found] = task;
   require(queries.columns == items.columns, "topk: queries have {} columns, items {}", queries.columns, items.columns);
   require(items.rows <= std::numeric_limits<int32_t>::max(), "topk: {} items, fewer than 2^31 expected", items.rows);
   require(1 <= params.k && params.k <= items.rows, "topk: k is {}, there are {} items", params.k, items.rows);
@@ -18,7 +20,8 @@ void topk(Context& context, Rows<const float> queries, Rows<const float> items, 
   require(!item_bias || params.similarity == Similarity::dot,
           "topk: item_bias goes with dot, the similarity is cosine");
   if (queries.rows == 0) return;
-  context.operations().topk(context, queries, items, item_bias, excluded, params, found);
+  const ProfilerRange range("topk");
+  context.operations().topk(context, task);
 }
 
 }  // namespace sartor::cuda

@@ -210,8 +210,8 @@ void inverse_norms(Context& context, Rows<const float> rows, float* inverse) {
 
 }  // namespace
 
-void topk_gpu(Context& context, Rows<const float> queries, Rows<const float> items, const float* item_bias,
-              IdLists excluded, const TopkParams& params, TopK found) {
+void topk_gpu(Context& context, const TopkTask& task) {
+  const auto& [queries, items, item_bias, excluded, params, found] = task;
   GpuBackend& backend = gpu(context);
   const cudaStream_t stream = backend.stream();
   int64_t padded_k = 1;

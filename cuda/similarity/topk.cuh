@@ -5,7 +5,6 @@
 
 namespace sartor::cuda {
 
-void topk_gpu(Context& context, Rows<const float> queries, Rows<const float> items, const float* item_bias,
-              IdLists excluded, const TopkParams& params, TopK found);
+void topk_gpu(Context& context, const TopkTask& task);
 
 }  // namespace sartor::cuda

@@ -64,6 +64,10 @@ struct Workspace {
   int32_t* counts;      // (group queries) candidates so far
   int32_t* kept;        // (group queries) of these the first, left over from the last selection
   float* thresholds;    // (group queries) score of the k-th best at the last selection
+
+  TopkCandidates found(int64_t q, int64_t capacity) const {  // of the queries from q on
+    return {thresholds + q, candidates + q * capacity, capacity, counts + q};
+  }
 };
 
 Workspace carve_workspace(Carver& carver, const TopkKernels& kernels, const Plan& plan, int64_t d) {
@@ -76,14 +80,24 @@ Workspace carve_workspace(Carver& carver, const TopkKernels& kernels, const Plan
           .thresholds = carver.take<float>(queries)};
 }
 
-struct Task {
+// The search and how it is done.
+struct Search {
+  const TopkTask& task;
   const TopkKernels& kernels;
   const Plan& plan;
-  Rows<const float> queries, items;
-  const float* item_bias;
-  IdLists excluded;
-  bool cosine;
-  int64_t k;
+
+  int64_t k() const { return task.params.k; }
+  bool cosine() const { return task.params.similarity == Similarity::cosine; }
+
+  // `count` items from `first` on, as the kernels take them.
+  TopkItems items(int64_t first, int64_t count) const {
+    return {.rows = task.items.row(first),
+            .count = count,
+            .d = task.items.columns,
+            .bias = task.item_bias ? task.item_bias + first : nullptr,
+            .cosine = cosine(),
+            .first = static_cast<int32_t>(first)};
+  }
 };
 
 // Drops the excluded of the candidates that are new since the last selection. Both lists ascend by id.
@@ -97,16 +111,15 @@ TopkKey* drop_excluded(TopkKey* begin, TopkKey* end, std::span<const int32_t> ex
 }
 
 // Leaves the k best candidates of query `q` of the group, whose number in the whole is `query`.
-void select(const Task& task, Workspace& work, int64_t q, int64_t query) {
+void select(const Search& search, Workspace& work, int64_t q, int64_t query) {
+  const IdLists& lists = search.task.excluded;
   std::span<const int32_t> excluded;
-  if (task.excluded.rows > 0) {
-    excluded = {task.excluded.ids + task.excluded.offsets[query], task.excluded.ids + task.excluded.offsets[query + 1]};
-  }
-  TopkKey* keys = work.candidates + q * task.plan.capacity;
+  if (lists.rows > 0) excluded = {lists.ids + lists.offsets[query], lists.ids + lists.offsets[query + 1]};
+  TopkKey* keys = work.candidates + q * search.plan.capacity;
   TopkKey* end = drop_excluded(keys + work.kept[q], keys + work.counts[q], excluded);
-  if (end - keys > task.k) {
-    std::nth_element(keys, keys + task.k - 1, end, std::greater());
-    end = keys + task.k;
+  if (end - keys > search.k()) {
+    std::nth_element(keys, keys + search.k() - 1, end, std::greater());
+    end = keys + search.k();
     work.thresholds[q] = topk_score(end[-1]);
   }
   work.counts[q] = work.kept[q] = static_cast<int32_t>(end - keys);
@@ -114,43 +127,36 @@ void select(const Task& task, Workspace& work, int64_t q, int64_t query) {
 
 // The candidates of a group of queries among a range of items: on return counts[q] <= k keys of each query q, in no
 // order.
-void search(const Task& task, int64_t first_query, int64_t queries, int64_t first_item, int64_t end_item,
-            Workspace& work) {
-  const TopkKernels& kernels = task.kernels;
-  const int64_t d = task.items.columns, capacity = task.plan.capacity, limit = capacity - kernels.panel_items;
+void find_candidates(const Search& search, int64_t first_query, int64_t queries, int64_t first_item, int64_t end_item,
+                     Workspace& work) {
+  const auto& [task, kernels, plan] = search;
+  const int64_t d = task.items.columns, capacity = plan.capacity, limit = capacity - kernels.panel_items;
   const int64_t tile = kernels.tile_queries, step = queries == 1 ? kernels.block_items : kernels.panel_items;
   std::fill_n(work.counts, queries, 0);
   std::fill_n(work.kept, queries, 0);
   std::fill_n(work.thresholds, queries, none);
   for (int64_t q = 0; q < queries; q += tile) {
-    kernels.pack_queries(task.queries.row(first_query + q), std::min(tile, queries - q), d, task.cosine,
+    kernels.pack_queries(task.queries.row(first_query + q), std::min(tile, queries - q), d, search.cosine(),
                          work.tiles + q * d);
   }
   for (int64_t item = first_item; item < end_item; item += step) {
-    const int64_t rows = std::min(step, end_item - item);
-    const float* bias = task.item_bias ? task.item_bias + item : nullptr;
-    const auto id = static_cast<int32_t>(item);
+    const TopkItems items = search.items(item, std::min(step, end_item - item));
     if (queries == 1) {
-      if (kernels.scan(work.tiles, task.items.row(item), rows, d, bias, task.cosine, id, work.thresholds[0],
-                       work.candidates, work.counts[0]) &&
-          work.counts[0] > limit) {
-        select(task, work, 0, first_query);
+      if (kernels.scan(work.tiles, items, work.found(0, capacity)) && work.counts[0] > limit) {
+        select(search, work, 0, first_query);
       }
       continue;
     }
-    kernels.pack_items(task.items.row(item), rows, d, bias, task.cosine, work.panel);
+    kernels.pack_items(items, work.panel);
     for (int64_t q = 0; q < queries; q += tile) {
       const int64_t end = std::min(q + tile, queries);
-      if (!kernels.score(work.tiles + q * d, end - q, work.panel, d, id, work.thresholds + q,
-                         work.candidates + q * capacity, capacity, work.counts + q)) {
-        continue;
-      }
+      if (!kernels.score(work.tiles + q * d, end - q, work.panel, d, items.first, work.found(q, capacity))) continue;
       for (int64_t r = q; r < end; r++) {
-        if (work.counts[r] > limit) select(task, work, r, first_query + r);
+        if (work.counts[r] > limit) select(search, work, r, first_query + r);
       }
     }
   }
-  for (int64_t q = 0; q < queries; q++) select(task, work, q, first_query + q);
+  for (int64_t q = 0; q < queries; q++) select(search, work, q, first_query + q);
 }
 
 // Writes the k best of the keys, best first; a key of 0 is no candidate.
@@ -169,13 +175,12 @@ void write_best(std::span<TopkKey> keys, int64_t query, TopK found) {
 
 }  // namespace
 
-void topk_cpu(Context& context, Rows<const float> queries, Rows<const float> items, const float* item_bias,
-              IdLists excluded, const TopkParams& params, TopK found) {
+void topk_cpu(Context& context, const TopkTask& task) {
+  const auto& [queries, items, item_bias, excluded, params, found] = task;
   const auto& backend = cpu(context);
   const TopkKernels& kernels = backend.isa == Isa::v4 ? v4::topk_kernels : v3::topk_kernels;
   const Plan plan = make_plan(kernels, queries.rows, items.rows, params.k, backend.threads);
-  const Task task{kernels, plan, queries, items, item_bias, excluded, params.similarity == Similarity::cosine,
-                  params.k};
+  const Search search = {task, kernels, plan};
 
   Carver measure(nullptr);
   carve_workspace(measure, kernels, plan, items.columns);
@@ -194,7 +199,7 @@ void topk_cpu(Context& context, Rows<const float> queries, Rows<const float> ite
     const int64_t first_item = range * plan.range_panels * kernels.panel_items;
     const int64_t count = std::min(plan.group_tiles * kernels.tile_queries, queries.rows - first_query);
     const int64_t end_item = std::min(first_item + plan.range_panels * kernels.panel_items, items.rows);
-    search(task, first_query, count, first_item, end_item, work);
+    find_candidates(search, first_query, count, first_item, end_item, work);
     for (int64_t q = 0; q < count; q++) {
       const std::span keys(work.candidates + q * plan.capacity, work.counts[q]);
       if (plan.ranges == 1) {

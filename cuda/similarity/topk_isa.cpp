@@ -128,12 +128,13 @@ void append(uint32_t hits, const float* scores, int32_t first_item, TopkKey* can
   }
 }
 
-void pack_items(const float* items, int64_t rows, int64_t d, const float* bias, bool cosine, float* panel) {
+void pack_items(const TopkItems& items, float* panel) {
+  const auto [rows, count, d, bias, cosine, id] = items;
   float *scales = panel + d * panel_items, *biases = scales + panel_items;
   for (int64_t first = 0; first < panel_items; first += block_items) {
-    const int64_t left = rows - first < 0 ? 0 : rows - first < block_items ? rows - first : block_items;
+    const int64_t left = count - first < 0 ? 0 : count - first < block_items ? count - first : block_items;
     Squares squares;
-    each_column<4, 2, _MM_HINT_T1>(items + first * d, left, d, squares, [&](int64_t c, int64_t half, Eight x) {
+    each_column<4, 2, _MM_HINT_T1>(rows + first * d, left, d, squares, [&](int64_t c, int64_t half, Eight x) {
       eight_at(panel + c * panel_items + first + 8 * half) = x;
     });
     scales_and_biases(squares, left, bias ? bias + first : nullptr, cosine, scales + first, biases + first);
@@ -153,8 +154,8 @@ void pack_queries(const float* queries, int64_t rows, int64_t d, bool cosine, fl
   }
 }
 
-template <int rows> bool score_rows(const float* tile, const float* panel, int64_t d, int32_t first_item,
-                                    const float* thresholds, TopkKey* candidates, int64_t capacity, int32_t* counts) {
+template <int rows>
+bool score_rows(const float* tile, const float* panel, int64_t d, int32_t first_item, const TopkCandidates& found) {
   Vector sums[rows][2] = {};
   for (int64_t c = 0; c < d; c++, tile += rows, panel += panel_items) {
     const Vector left = vector_at(panel), right = vector_at(panel + width);
@@ -170,7 +171,7 @@ template <int rows> bool score_rows(const float* tile, const float* panel, int64
   uint32_t hits[rows], any = 0;
 #pragma GCC unroll 14
   for (int r = 0; r < rows; r++) {
-    const Vector threshold = broadcast(thresholds[r]);
+    const Vector threshold = broadcast(found.thresholds[r]);
     for (int half = 0; half < 2; half++) {
       sums[r][half] = multiply_add(sums[r][half], vector_at(scales + half * width), vector_at(biases + half * width));
     }
@@ -184,12 +185,13 @@ template <int rows> bool score_rows(const float* tile, const float* panel, int64
   for (int r = 0; r < rows; r++) {
     for (int half = 0; half < 2; half++) vector_at(scores[r] + half * width) = sums[r][half];
   }
-  for (int r = 0; r < rows; r++) append(hits[r], scores[r], first_item, candidates + r * capacity, counts[r]);
+  for (int r = 0; r < rows; r++)
+    append(hits[r], scores[r], first_item, found.keys + r * found.capacity, found.counts[r]);
   return true;
 }
 
-bool score(const float* tile, int64_t rows, const float* panel, int64_t d, int32_t first_item, const float* thresholds,
-           TopkKey* candidates, int64_t capacity, int32_t* counts) {
+bool score(const float* tile, int64_t rows, const float* panel, int64_t d, int32_t first_item,
+           const TopkCandidates& found) {
   using ScoreRows = decltype(&score_rows<1>);
   static constexpr ScoreRows table[] = {
       score_rows<1>,  score_rows<2>,  score_rows<3>, score_rows<4>,  score_rows<5>,  score_rows<6>,
@@ -198,33 +200,34 @@ bool score(const float* tile, int64_t rows, const float* panel, int64_t d, int32
       score_rows<13>, score_rows<14>,
 #endif
   };
-  return table[rows - 1](tile, panel, d, first_item, thresholds, candidates, capacity, counts);
+  return table[rows - 1](tile, panel, d, first_item, found);
 }
 
-bool scan(const float* query, const float* items, int64_t rows, int64_t d, const float* bias, bool cosine,
-          int32_t first_item, float threshold, TopkKey* candidates, int32_t& count) {
+bool scan(const float* query, const TopkItems& items, const TopkCandidates& found) {
+  const auto [rows, count, d, bias, cosine, first_item] = items;
   Squares squares;
   Eight sums[2] = {};
   const auto multiply = [&](int64_t c, int64_t half, Eight x) {
     sums[half] = _mm256_fmadd_ps(_mm256_set1_ps(query[c]), x, sums[half]);
   };
   if (d < 384) {
-    each_column<4, 1, _MM_HINT_T0>(items, rows, d, squares, multiply);
+    each_column<4, 1, _MM_HINT_T0>(rows, count, d, squares, multiply);
   } else {
     // Two blocks of long rows do not fit in the first-level cache, and rows a page apart push each other out of it:
     // they are fetched into the second level and used a cache line at a time.
-    each_column<16, 2, _MM_HINT_T1>(items, rows, d, squares, multiply);
+    each_column<16, 2, _MM_HINT_T1>(rows, count, d, squares, multiply);
   }
   alignas(32) float scales[block_items], biases[block_items], scores[block_items];
-  scales_and_biases(squares, rows, bias, cosine, scales, biases);
+  scales_and_biases(squares, count, bias, cosine, scales, biases);
   uint32_t hits = 0;
   for (int half = 0; half < 2; half++) {
     const Eight score = _mm256_fmadd_ps(sums[half], eight_at(scales + 8 * half), eight_at(biases + 8 * half));
     eight_at(scores + 8 * half) = score;
-    hits |= static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(score, _mm256_set1_ps(threshold), _CMP_GT_OQ)))
-            << 8 * half;
+    hits |=
+        static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(score, _mm256_set1_ps(found.thresholds[0]), _CMP_GT_OQ)))
+        << 8 * half;
   }
-  append(hits, scores, first_item, candidates, count);
+  append(hits, scores, first_item, found.keys, found.counts[0]);
   return hits;
 }
 

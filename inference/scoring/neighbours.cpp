@@ -21,8 +21,11 @@ RankedItems Neighbours::find(std::span<const int32_t> queries, int64_t k) {
   const cuda::DeviceBuffer<int32_t> self(context_, queries);
   cuda::DeviceBuffer<float> scores(context_, count * k);
   cuda::DeviceBuffer<int32_t> found(context_, count * k);
-  cuda::topk(context_, {query_rows.data(), count, host_.columns}, {rows_.data(), host_.rows, host_.columns}, nullptr,
-             {count, self_offsets.data(), self.data()}, {.k = k}, {count, k, scores.data(), found.data()});
+  cuda::topk(context_, {.queries = {query_rows.data(), count, host_.columns},
+                        .items = {rows_.data(), host_.rows, host_.columns},
+                        .excluded = {count, self_offsets.data(), self.data()},
+                        .params = {.k = k},
+                        .found = {count, k, scores.data(), found.data()}});
   return {k, found.to_host(), scores.to_host()};
 }
 

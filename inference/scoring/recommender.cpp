@@ -96,10 +96,13 @@ void Recommender::fold_in(const std::map<std::string, std::vector<UserRating>>& 
   const cuda::DeviceBuffer<float> item_factors(context_, std::span<const float>(model_.item_factors));
   const cuda::DeviceBuffer<float> item_bias(context_, std::span<const float>(model_.item_bias));
   cuda::DeviceBuffer<float> factors(context_, users * model_.factors), bias(context_, users);
-  cuda::als_update(context_, {users, row_offsets.data(), items.data(), given.data()}, static_cast<float>(model_.mean),
-                   {item_factors.data(), model_.items.size(), model_.factors},
-                   model_.biases ? item_bias.data() : nullptr, {factors.data(), users, model_.factors},
-                   model_.biases ? bias.data() : nullptr, model_.solver);
+  cuda::als_update(context_, {.ratings = {users, row_offsets.data(), items.data(), given.data()},
+                              .mean = static_cast<float>(model_.mean),
+                              .fixed = {item_factors.data(), model_.items.size(), model_.factors},
+                              .fixed_bias = model_.biases ? item_bias.data() : nullptr,
+                              .solved = {factors.data(), users, model_.factors},
+                              .solved_bias = model_.biases ? bias.data() : nullptr,
+                              .params = model_.solver});
   folded_factors_ = factors.to_host();
 }
 

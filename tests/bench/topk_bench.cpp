@@ -37,8 +37,10 @@ int main(int argc, char** argv) {
   std::vector<double> seconds;
   for (int repeat = 0; repeat <= repeats; repeat++) {
     const auto start = std::chrono::steady_clock::now();
-    topk(context, {query_rows.data(), queries, columns}, {item_rows.data(), items, columns}, nullptr, {}, {.k = k},
-         {queries, k, scores.data(), ids.data()});
+    topk(context, {.queries = {query_rows.data(), queries, columns},
+                   .items = {item_rows.data(), items, columns},
+                   .params = {.k = k},
+                   .found = {queries, k, scores.data(), ids.data()}});
     if (repeat > 0) seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   std::sort(seconds.begin(), seconds.end());

@@ -129,8 +129,10 @@ TEST(DeviceBuffer, gpuMemoryThatIsMissingIsSaidAndForgotten) {
               ThrowsMessage<std::runtime_error>(HasSubstr("bytes of GPU memory wanted")));
   const DeviceBuffer<float> row(context, std::vector<float>{2}), score(context, 1);
   const DeviceBuffer<int32_t> id(context, 1);
-  topk(context, {row.data(), 1, 1}, {row.data(), 1, 1}, nullptr, {}, {.k = 1, .similarity = Similarity::dot},
-       {1, 1, score.data(), id.data()});
+  topk(context, {.queries = {row.data(), 1, 1},
+                 .items = {row.data(), 1, 1},
+                 .params = {.k = 1, .similarity = Similarity::dot},
+                 .found = {1, 1, score.data(), id.data()}});
   EXPECT_THAT(score.to_host(), ElementsAre(4));
 }
 
@@ -149,8 +151,10 @@ TEST(ContextGpu, EachGpuDoesItsOwnWork) {
       context.scratch(64 << 20);  // now, so that no later allocation chooses the device
     }
     void search() {
-      topk(context, {rows.data(), 3, 2}, {rows.data(), 3, 2}, nullptr, {}, {.k = 1},
-           {3, 1, scores.data(), found.data()});
+      topk(context, {.queries = {rows.data(), 3, 2},
+                     .items = {rows.data(), 3, 2},
+                     .params = {.k = 1},
+                     .found = {3, 1, scores.data(), found.data()}});
     }
   };
   Work on_first(first, rows), on_second(second, rows);

@@ -13,6 +13,9 @@ using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
+// Little enough that a fault in the equations shows.
+constexpr AlsParams little = {.regularization = 0.05f, .bias_regularization = 0.05f, .regularization_power = 1};
+
 // A row's factors, then its bias where there is one.
 using Solution = std::vector<std::vector<double>>;
 
@@ -25,8 +28,13 @@ Solution run(Context& context, const AlsProblem& problem, const AlsParams& param
   const int64_t rows = problem.rows(), f = problem.fixed.columns;
   const auto factors = upload(context, std::vector<float>(rows * f, NAN));
   const auto bias = upload(context, std::vector<float>(problem.biased() ? rows : 0, NAN));
-  als_update(context, {rows, offsets.data(), columns.data(), values.data()}, problem.mean, fixed.view(),
-             fixed_bias.data(), {factors.data(), rows, f}, bias.data(), params);
+  als_update(context, {.ratings = {rows, offsets.data(), columns.data(), values.data()},
+                       .mean = problem.mean,
+                       .fixed = fixed.view(),
+                       .fixed_bias = fixed_bias.data(),
+                       .solved = {factors.data(), rows, f},
+                       .solved_bias = bias.data(),
+                       .params = params});
   const auto x = factors.to_host(), b = bias.to_host();
   Solution solution;
   for (int64_t row = 0; row < rows; row++) {
@@ -110,7 +118,7 @@ INSTANTIATE_BACKENDS(Als, NoShape{});
 
 TEST_P(Als, ManyFactors) {
   const auto problem = problem_with({3, 299, 330}, 300, true, 1);
-  expect_near(run(context(), problem, {}), naive(problem, {}), 1e-4);
+  expect_near(run(context(), problem, little), naive(problem, little), 1e-4);
 }
 
 TEST_P(Als, LongRow) {
@@ -121,7 +129,7 @@ TEST_P(Als, LongRow) {
 
 TEST_P(Als, GradientIsZeroAtTheSolution) {
   const auto problem = problem_with({4, 25, 90}, 24, true, 3);
-  const AlsParams params;
+  const AlsParams params = little;
   const auto solution = run(context(), problem, params);
   for (int64_t row = 0; row < problem.rows(); row++) {
     const double least = als_loss(problem, row, solution[row], params);
@@ -153,7 +161,7 @@ TEST_P(Als, DualEqualsPrimal) {
     ratings.resize(rated.size(), problem.mean);
     padded.add_row(rated, ratings);
   }
-  const AlsParams params = {.regularization = 0.1, .regularization_power = 0};
+  const AlsParams params = {.regularization = 0.1, .bias_regularization = 0.05, .regularization_power = 0};
   expect_near(run(context(), problem, params), run(context(), padded, params), 1e-5);
 }
 
@@ -280,12 +288,14 @@ TEST_P(Als, ZeroFeaturesGiveZeroFactors) {
   auto problem = problem_with({3, 40}, 9, false, 8);
   std::ranges::fill(problem.fixed.values, 0);
   for (const float regularization : {0.f, 0.1f}) {
-    for (const auto& row : run(context(), problem, {.regularization = regularization})) EXPECT_THAT(row, Each(0));
+    AlsParams params = little;
+    params.regularization = regularization;
+    for (const auto& row : run(context(), problem, params)) EXPECT_THAT(row, Each(0));
   }
 }
 
 TEST_P(Als, RowsWithoutRatingsAreZero) {
-  const auto solution = run(context(), problem_with({0, 3, 0}, 5, true, 9), {});
+  const auto solution = run(context(), problem_with({0, 3, 0}, 5, true, 9), little);
   EXPECT_THAT(solution[0], Each(0));
   EXPECT_THAT(solution[2], Each(0));
 }
@@ -293,12 +303,14 @@ TEST_P(Als, RowsWithoutRatingsAreZero) {
 TEST_P(Als, NoRowsOrNoColumns) {
   auto problem = problem_with({4}, 3, true, 10);
   problem.offsets = {0};
-  EXPECT_TRUE(run(context(), problem, {}).empty());
+  EXPECT_TRUE(run(context(), problem, little).empty());
 
   const auto offsets = upload(context(), std::vector<int64_t>(3, 0));
   const auto x = upload(context(), std::vector<float>(6, NAN)), b = upload(context(), std::vector<float>(2, NAN));
-  als_update(context(), {2, offsets.data(), nullptr, nullptr}, 0, {nullptr, 0, 3}, nullptr, {x.data(), 2, 3}, b.data(),
-             {});
+  als_update(context(), {.ratings = {2, offsets.data(), nullptr, nullptr},
+                         .fixed = {nullptr, 0, 3},
+                         .solved = {x.data(), 2, 3},
+                         .solved_bias = b.data()});
   EXPECT_THAT(x.to_host(), Each(0));
   EXPECT_THAT(b.to_host(), Each(0));
 }
@@ -306,40 +318,40 @@ TEST_P(Als, NoRowsOrNoColumns) {
 TEST_P(Als, NotFiniteGivesNotANumber) {
   auto problem = problem_with({4, 50}, 9, true, 13);
   std::ranges::fill(problem.fixed.values, INFINITY);
-  for (const auto& row : run(context(), problem, {})) EXPECT_THAT(row, Each(::testing::IsNan()));
+  for (const auto& row : run(context(), problem, little)) EXPECT_THAT(row, Each(::testing::IsNan()));
 }
 
 TEST_P(Als, SameBitsOnEveryRun) {
   const auto problem = problem_with({40, 3, 200, 17, 90, 0, 31}, 32, true, 11);
-  EXPECT_EQ(run(context(), problem, {}), run(context(), problem, {}));
+  EXPECT_EQ(run(context(), problem, little), run(context(), problem, little));
 }
 
 TEST_P(Als, NamesWhatIsWrong) {
   const int64_t offsets[] = {0, 0, 0};
-  const Csr<const float> two_rows = {2, offsets, nullptr, nullptr};
   const DeviceBuffer<float> memory(context(), 100);
   const auto rows = [&](int64_t count, int64_t f) { return Rows<float>{memory.data(), count, f}; };
-  const auto message = [](const char* text) { return ThrowsMessage<std::invalid_argument>(HasSubstr(text)); };
-  float* bias = memory.data();
-  const auto with = [&](const AlsParams& params) {
-    als_update(context(), two_rows, 0, rows(5, 4), nullptr, rows(2, 4), nullptr, params);
+  const AlsTask good = {.ratings = {2, offsets, nullptr, nullptr}, .fixed = rows(5, 4), .solved = rows(2, 4)};
+  const auto refused = [&](const auto& change, const char* text) {
+    AlsTask task = good;
+    change(task);
+    EXPECT_THAT([&] { als_update(context(), task); }, ThrowsMessage<std::invalid_argument>(HasSubstr(text)));
   };
-  EXPECT_THAT([&] { als_update(context(), two_rows, 0, rows(5, 4), nullptr, rows(2, 3), nullptr, {}); },
-              message("als_update: fixed has 4 factors, solved 3"));
-  EXPECT_THAT([&] { als_update(context(), two_rows, 0, rows(5, 0), nullptr, rows(2, 0), nullptr, {}); },
-              message("als_update: 0 factors, expected 1 or more"));
-  EXPECT_THAT([&] { als_update(context(), two_rows, 0, rows(5, 4), nullptr, rows(3, 4), nullptr, {}); },
-              message("als_update: ratings have 2 rows, solved 3"));
-  EXPECT_THAT([&] { als_update(context(), two_rows, 0, rows(5, 4), bias, rows(2, 4), nullptr, {}); },
-              message("als_update: fixed has a bias, solved has none"));
-  EXPECT_THAT([&] { als_update(context(), two_rows, 0, rows(5, 4), nullptr, rows(2, 4), bias, {}); },
-              message("als_update: fixed has no bias, solved has one"));
-  EXPECT_THAT([&] { with({.regularization = -0.5}); },
-              message("als_update: regularization is -0.5, expected 0 or more"));
-  EXPECT_THAT([&] { with({.bias_regularization = -2}); },
-              message("als_update: bias_regularization is -2, expected 0 or more"));
-  EXPECT_THAT([&] { with({.regularization_power = 1.5}); },
-              message("als_update: regularization_power is 1.5, expected 0 to 1"));
+  refused([&](AlsTask& task) { task.solved = rows(2, 3); }, "als_update: fixed has 4 factors, solved 3");
+  refused(
+      [&](AlsTask& task) {
+        task.fixed = rows(5, 0);
+        task.solved = rows(2, 0);
+      },
+      "als_update: 0 factors, expected 1 or more");
+  refused([&](AlsTask& task) { task.solved = rows(3, 4); }, "als_update: ratings have 2 rows, solved 3");
+  refused([&](AlsTask& task) { task.fixed_bias = memory.data(); }, "als_update: fixed has a bias, solved has none");
+  refused([&](AlsTask& task) { task.solved_bias = memory.data(); }, "als_update: fixed has no bias, solved has one");
+  refused([](AlsTask& task) { task.params.regularization = -0.5; },
+          "als_update: regularization is -0.5, expected 0 or more");
+  refused([](AlsTask& task) { task.params.bias_regularization = -2; },
+          "als_update: bias_regularization is -2, expected 0 or more");
+  refused([](AlsTask& task) { task.params.regularization_power = 1.5; },
+          "als_update: regularization_power is 1.5, expected 0 to 1");
 }
 
 TEST(AlsThreads, SameBitsForAnyNumber) {
@@ -349,10 +361,10 @@ TEST(AlsThreads, SameBitsForAnyNumber) {
   for (const Isa isa : {Isa::v3, Isa::v4}) {
     if (!supported(isa)) continue;
     auto one = Context::cpu(1, isa);
-    const auto expected = run(one, problem, {});
+    const auto expected = run(one, problem, little);
     for (const int threads : {2, 3}) {
       auto several = Context::cpu(threads, isa);
-      EXPECT_EQ(run(several, problem, {}), expected) << cuda::name(isa) << ", " << threads << " threads";
+      EXPECT_EQ(run(several, problem, little), expected) << cuda::name(isa) << ", " << threads << " threads";
     }
   }
 }

@@ -40,8 +40,12 @@ FoundRows<float> run(Context& context, const Inputs& inputs, const TopkParams& p
   const int64_t rows = inputs.queries.rows, size = rows * std::max<int64_t>(params.k, 0);
   const DeviceBuffer<float> scores(context, size);
   const DeviceBuffer<int32_t> found(context, size);
-  topk(context, queries.view(), items.view(), bias.data(), excluded, params,
-       {rows, params.k, scores.data(), found.data()});
+  topk(context, {.queries = queries.view(),
+                 .items = items.view(),
+                 .item_bias = bias.data(),
+                 .excluded = excluded,
+                 .params = params,
+                 .found = {rows, params.k, scores.data(), found.data()}});
   return {params.k, scores.to_host(), found.to_host()};
 }
 
@@ -236,12 +240,12 @@ TEST_P(Topk, NamesTheFault) {
   rejects({Matrix(2, 8), Matrix(5, 8), normals(5, 1), nullptr}, {.k = 1}, "item_bias goes with dot");
   EXPECT_THAT(
       [&] {
-        topk(context(), {nullptr, 2, 8}, {nullptr, 5, 8}, nullptr, {}, {.k = 3}, {2, 4, nullptr, nullptr});
+        topk(context(), {.queries = {nullptr, 2, 8}, .items = {nullptr, 5, 8}, .params = {.k = 3}, .found = {2, 4}});
       },
       ThrowsMessage<std::invalid_argument>(HasSubstr("room for 2 x 4 results, 2 x 3 asked")));
   EXPECT_THAT(
       [&] {
-        topk(context(), {nullptr, 1, 0}, {nullptr, 1LL << 31, 0}, nullptr, {}, {}, {1, 10, nullptr, nullptr});
+        topk(context(), {.queries = {nullptr, 1, 0}, .items = {nullptr, 1LL << 31, 0}, .found = {1, 10}});
       },
       ThrowsMessage<std::invalid_argument>(HasSubstr("2147483648 items, fewer than 2^31 expected")));
 }
@@ -279,8 +283,10 @@ TEST(TopkCpu, MoreThan2To31Pairs) {
   const auto query_rows = upload(context, queries), item_rows = upload(context, items);
   const DeviceBuffer<float> scores(context, rows);
   const DeviceBuffer<int32_t> ids(context, rows);
-  topk(context, {query_rows.data(), rows, 1}, {item_rows.data(), rows, 1}, nullptr, {},
-       {.k = 1, .similarity = Similarity::dot}, {rows, 1, scores.data(), ids.data()});
+  topk(context, {.queries = {query_rows.data(), rows, 1},
+                 .items = {item_rows.data(), rows, 1},
+                 .params = {.k = 1, .similarity = Similarity::dot},
+                 .found = {rows, 1, scores.data(), ids.data()}});
   const auto found = ids.to_host();
   for (int64_t q = 0; q < rows; q++) ASSERT_EQ(found[q], q % 2 ? rows - 2 : rows - 1) << "query " << q;
   EXPECT_THAT(scores.to_host(), Each(2.f));

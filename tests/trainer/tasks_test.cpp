@@ -11,6 +11,7 @@
 #include "core/cpu_backend.h"
 #include "interactions/write_prepared.h"
 #include "models/factorization/als.h"
+#include "operations.h"
 #include "support/folder_test.h"
 #include "tasks/factors/evaluation.h"
 
@@ -76,6 +77,13 @@ class OnPreparedData : public testing::FolderTest {
   cuda::Context context_ = cuda::Context::cpu(2);
 };
 
+TEST(AlsConfig, HasTheDefaultsOfTheOperation) {
+  const cuda::AlsParams params = AlsConfig().params(), expected;
+  EXPECT_EQ(params.regularization, expected.regularization);
+  EXPECT_EQ(params.bias_regularization, expected.bias_regularization);
+  EXPECT_EQ(params.regularization_power, expected.regularization_power);
+}
+
 TEST_F(OnPreparedData, AlsSolvesRidgeRegressionsInTurn) {
   const Prepared data = datasets::open_prepared(path_);
   const AlsConfig config = {
@@ -122,10 +130,7 @@ class BusyBackend : public cuda::CpuBackend {
   static inline bool busy = false;
 
  private:
-  static void start(cuda::Context&, cuda::Csr<const float>, float, cuda::Rows<const float>, const float*,
-                    cuda::Rows<float>, float*, const cuda::AlsParams&) {
-    busy = true;
-  }
+  static void start(cuda::Context&, const cuda::AlsTask&) { busy = true; }
 };
 
 TEST_F(OnPreparedData, AnEpochOfAlsIsDoneWhenItReturns) {

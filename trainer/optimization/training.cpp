@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 #include "base/require.h"
+#include "core/profiler_range.h"
 #include "models/tensors/tensor_file.h"
 #include "optimization/adamw.h"
 #include "optimization/gradient_reducer.h"
@@ -111,6 +112,7 @@ class Training {
 
   // One optimizer step; `step` counts from 0.
   void learn(int64_t step) {
+    const cuda::ProfilerRange range("step");
     const auto begin = Clock::now();
     const auto micro_batches = sampler_.micro_batches(step, ranks_.rank());
     const auto all = sampler_.step(step);

@@ -12,6 +12,7 @@
 #include "support/faults/faults.h"
 #include "support/folder_test.h"
 #include "support/metrics_log.h"
+#include "support/nvtx_recorder.h"
 #include "support/paths.h"
 #include "support/ranks.h"
 
@@ -317,6 +318,14 @@ TEST_F(TrainingTest, SpikesEndTheRunAndTheLastGoodCheckpointStays) {  // the lea
   again.insert(again.end(), {"--set", "training.spike.factor=0"});
   expect_done(run_command(again));
   EXPECT_EQ(logged("run", "train", "loss").size(), 60);
+}
+
+TEST_F(TrainingTest, EachStepIsARangeOfTheProfiler) {
+#ifdef SARTOR_WITHOUT_CUDA
+  GTEST_SKIP() << "this build has no NVTX";
+#endif
+  const auto ranges = testing::recorded_ranges(command("run", "seed: 1, max_steps: 3"), path("ranges.txt"));
+  EXPECT_THAT(ranges, ElementsAre("step", "step", "step"));
 }
 
 TEST_F(TrainingTest, RanksNeedAnAddress) {

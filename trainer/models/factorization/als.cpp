@@ -117,9 +117,13 @@ void Als::train_epoch() {
 }
 
 void Als::update(const Side& fixed, Side& solved) {
-  cuda::als_update(context_, solved.ratings(), static_cast<float>(mean_),
-                   {fixed.factors.data(), fixed.rows, config_.factors}, fixed.bias.data(),
-                   {solved.factors.data(), solved.rows, config_.factors}, solved.bias.data(), config_.params());
+  cuda::als_update(context_, {.ratings = solved.ratings(),
+                              .mean = static_cast<float>(mean_),
+                              .fixed = {fixed.factors.data(), fixed.rows, config_.factors},
+                              .fixed_bias = fixed.bias.data(),
+                              .solved = {solved.factors.data(), solved.rows, config_.factors},
+                              .solved_bias = solved.bias.data(),
+                              .params = config_.params()});
 }
 
 FactorModel Als::factors() const {

@@ -12,9 +12,9 @@ namespace sartor {
 
 struct AlsConfig {
   int64_t factors = 64;
-  float regularization = 1.2f;
+  float regularization = cuda::AlsParams().regularization;
   std::optional<float> bias_regularization;
-  float regularization_power = 0.5f;
+  float regularization_power = cuda::AlsParams().regularization_power;
   bool biases = true;
   float init_scale = 0.1f;
   int64_t seed = 42;

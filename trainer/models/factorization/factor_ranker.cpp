@@ -48,9 +48,12 @@ RankedItems FactorRanker::rank(cuda::Rows<const float> users, const cuda::IdList
   const cuda::DeviceBuffer<int32_t> excluded_ids(context_, std::span<const int32_t>(ids));
   cuda::DeviceBuffer<float> scores(context_, users.rows * k);
   cuda::DeviceBuffer<int32_t> found(context_, users.rows * k);
-  cuda::topk(context_, {queries.data(), users.rows, users.columns}, item_rows_, prior_.data(),
-             {excluded.rows, excluded_offsets.data(), excluded_ids.data()},
-             {.k = k, .similarity = cuda::Similarity::dot}, {users.rows, k, scores.data(), found.data()});
+  cuda::topk(context_, {.queries = {queries.data(), users.rows, users.columns},
+                        .items = item_rows_,
+                        .item_bias = prior_.data(),
+                        .excluded = {excluded.rows, excluded_offsets.data(), excluded_ids.data()},
+                        .params = {.k = k, .similarity = cuda::Similarity::dot},
+                        .found = {users.rows, k, scores.data(), found.data()}});
 
   RankedItems ranked = {k, found.to_host(), scores.to_host()};
   if (!offered_.empty()) {

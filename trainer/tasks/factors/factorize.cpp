@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "core/profiler_range.h"
 #include "engine/results_table.h"
 #include "tasks/factors/user_ratings.h"
 
@@ -50,7 +51,10 @@ void factorize(const FactorizeConfig& config, Runtime& runtime, Run& run) {
   };
   for (const auto epoch : run.steps(config.model.epochs)) {
     const auto start = std::chrono::steady_clock::now();
-    als->train_epoch();
+    {
+      const cuda::ProfilerRange range("epoch");
+      als->train_epoch();
+    }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     Scores scores = {{"train", {{"seconds", seconds.count()}}}};
     if (data.validation.size() > 0) scores.emplace_back("validation", judged(result(), HeldOut::validation));
