@@ -16,8 +16,8 @@ int main(int argc, char** argv) {
                    "  sartor-train --config configs/ml-100k-als.yaml --resume\n"
                    "  sartor-train --config configs/ml-100k-als.yaml --dry-run\n",
        .tasks = {task("prepare", Processes::one, "Raw tables in, one prepared HDF5 file out.", prepare),
-                 task("factorize", Processes::one, "Factors of users and items from their ratings.", factorize,
-                      {"model.epochs", "data.path"}),
+                 task("factorize", Processes::one, "Factors of users and items from their ratings.",
+                      factorize_by<FactorizationAlgorithms>, {"model.epochs", "data.path"}),
                  task("vocabulary", Processes::one, "Tables of texts in, a tokenizer's folder out.", vocabulary),
                  task("tokenize", Processes::one, "Tables of texts in, one tokenized HDF5 file out.", tokenize),
                  make_task<PretrainConfig>("pretrain", Processes::sharing, "Trains a BERT on texts without labels.",

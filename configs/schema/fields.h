@@ -13,7 +13,8 @@
 //
 // A field is a bool, int64_t, float, double, std::string, an enum with choices(), a struct with describe(), or an
 // optional or a vector of these; the limit of an optional or a vector applies to its elements. A field may depend on
-// earlier ones (if (algorithm == ...) field(...)); member.describe(field) adds the fields of a member without a prefix.
+// earlier ones (if (algorithm == ...) field(...), or field.choice(...)); member.describe(field) adds the fields of a member
+// without a prefix.
 // Reading a config, writing run.yaml, --help-config and docs/config.md are all implemented with for_each_field.
 #pragma once
 
@@ -90,6 +91,7 @@ namespace detail {
 struct AnyFields {
   void operator()(auto&&...) {}
   void required(auto&&...) {}
+  void choice(auto&&...) {}
 };
 
 template <class T> struct Content : std::type_identity<T> {};
@@ -152,6 +154,20 @@ template <class Visit> class Fields {
   }
   template <FieldType T> void required(std::string_view name, T& value, LimitOf<T> limit, std::string_view help) {
     visit_(Field<T>{name, help, std::move(limit), true}, value);
+  }
+  // A field that decides which others follow: describe_case(value) describes them. Help has those of all its choices.
+  template <Enum E, class DescribeCase>
+  void choice(std::string_view name, E& value, std::string_view help, const DescribeCase& describe_case) {
+    (*this)(name, value, help);
+    if constexpr (requires { visit_.begin_case(name); }) {
+      for (const auto& [case_name, each] : choices(value)) {
+        visit_.begin_case(case_name);
+        describe_case(each);
+      }
+      visit_.begin_case("");
+    } else {
+      describe_case(value);
+    }
   }
 
  private:

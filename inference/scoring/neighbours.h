@@ -3,14 +3,13 @@
 
 #include <span>
 
-#include "core/device_buffer.h"
-#include "models/factorization/factor_ranker.h"
+#include "models/factorization/row_ranker.h"
 
 namespace sartor::inference {
 
 class Neighbours {
  public:
-  // Copies `rows` (n, d), on the host, to the context.
+  // Copies `rows` (n, d), on the host, to the context. They must outlive this.
   Neighbours(cuda::Context& context, cuda::Rows<const float> rows);
 
   // For each of `queries` (indices of rows) the k other rows of highest cosine, best first; -1 where there are fewer.
@@ -18,9 +17,8 @@ class Neighbours {
   RankedItems find(std::span<const int32_t> queries, int64_t k);
 
  private:
-  cuda::Context& context_;
-  cuda::Rows<const float> host_;
-  cuda::DeviceBuffer<float> rows_;
+  cuda::Rows<const float> rows_;
+  RowRanker ranker_;
 };
 
 }  // namespace sartor::inference

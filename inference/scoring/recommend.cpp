@@ -4,11 +4,12 @@
 #include <functional>
 #include <iterator>
 
+#include "models/factorization/algorithms.h"
 #include "records/ratings.h"
 #include "runtime/progress.h"
 #include "runtime/signals.h"
 #include "schema/log.h"
-#include "scoring/item_columns.h"
+#include "scoring/item_details.h"
 #include "scoring/pair_blocks.h"
 #include "scoring/recommender.h"
 #include "tables/presets.h"
@@ -18,7 +19,7 @@ namespace sartor::inference {
 namespace {
 
 // Ascending indices of the items that the allow and the deny list leave; empty where there is neither.
-std::vector<int32_t> offered_items(const RecommendConfig& config, const FactorModel& model) {
+std::vector<int32_t> offered_items(const RecommendConfig& config, const TrainedModel& model) {
   if (!config.allow && !config.deny) return {};
   std::vector<bool> offered(model.items.size(), !config.allow);
   int64_t unknown = 0;
@@ -43,7 +44,7 @@ std::vector<int32_t> offered_items(const RecommendConfig& config, const FactorMo
 
 // Ratings of new users by user, of items that the model knows.
 std::map<std::string, std::vector<UserRating>> read_new_users(const datasets::RatingsConfig& config,
-                                                              const FactorModel& model, datasets::Rejects& rejects) {
+                                                              const TrainedModel& model, datasets::Rejects& rejects) {
   std::map<std::string, std::vector<UserRating>> users;
   const auto source = datasets::open_ratings(config, rejects);
   int64_t unknown = 0;
@@ -61,7 +62,7 @@ std::map<std::string, std::vector<UserRating>> read_new_users(const datasets::Ra
 // Writes lists as rows: user, rank, item, score, basis, and what the item table says.
 class RecommendationTable {
  public:
-  RecommendationTable(const RecommendConfig& config, const FactorModel& model, const ItemColumns& titles)
+  RecommendationTable(const RecommendConfig& config, const TrainedModel& model, const ItemDetails& titles)
       : model_(model), titles_(titles), k_(config.k), writer_(config.output, columns(titles), /*overwrite=*/true) {}
 
   void append(const std::vector<std::string>& users, const Recommendations& found) {
@@ -90,7 +91,7 @@ class RecommendationTable {
   int64_t shorter() const { return shorter_; }  // users with fewer than k rows
 
  private:
-  static std::vector<datasets::ColumnSpec> columns(const ItemColumns& titles) {
+  static std::vector<datasets::ColumnSpec> columns(const ItemDetails& titles) {
     using datasets::ColumnType;
     std::vector<datasets::ColumnSpec> columns = {{"user", ColumnType::text},
                                                  {"rank", ColumnType::int64},
@@ -101,8 +102,8 @@ class RecommendationTable {
     return columns;
   }
 
-  const FactorModel& model_;
-  const ItemColumns& titles_;
+  const TrainedModel& model_;
+  const ItemDetails& titles_;
   const int64_t k_;
   int64_t shorter_ = 0;
   datasets::TableWriter writer_;
@@ -130,8 +131,11 @@ std::vector<Output> RecommendConfig::writes() const {
 }
 
 void recommend(const RecommendConfig& config, Runtime& runtime) {
-  const FactorModel model = load_factor_model(config.model);
-  const ItemColumns titles(config.items);
+  recommend(config, *FactorizationAlgorithms::load(config.model), runtime);
+}
+
+void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime& runtime) {
+  const ItemDetails titles(config.items);
   RecommendationTable table(config, model, titles);
   Recommender recommender(
       runtime.context, model,

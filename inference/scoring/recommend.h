@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "models/factorization/trained_model.h"
 #include "runtime/runtime.h"
 #include "schema/fields.h"
 #include "scoring/id_table.h"
@@ -58,5 +59,8 @@ struct RecommendConfig : RuntimeConfig {
 };
 
 void recommend(const RecommendConfig& config, Runtime& runtime);
+
+// The same with a model that is there already, whatever file the config names.
+void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime& runtime);
 
 }  // namespace sartor::inference

@@ -6,13 +6,40 @@
 #include <numeric>
 
 #include "base/require.h"
-#include "factorization/als.h"
 
 namespace sartor::inference {
+namespace {
 
-Recommender::Recommender(cuda::Context& context, const FactorModel& model, RecommenderOptions options)
-    : context_(context), model_(model), options_(std::move(options)), ranker_(context, model, options_.offered) {
-  options_.k = std::min(options_.k, ranker_.offered());
+// Users of one call that are ranked in the same way: their places in it, and the items that are not for them.
+struct Group {
+  std::vector<int64_t> places, offsets = {0};
+  std::vector<int32_t> items;
+
+  void add(int64_t place, std::span<const int32_t> excluded) {
+    places.push_back(place);
+    items.insert(items.end(), excluded.begin(), excluded.end());
+    offsets.push_back(std::ssize(items));
+  }
+  cuda::IdLists excluded() const { return {std::ssize(places), offsets.data(), items.data()}; }
+};
+
+void append_user(const UserRatings& from, int64_t user, UserRatings& to) {
+  const int64_t begin = from.offsets[user], end = from.offsets[user + 1];
+  to.items.insert(to.items.end(), from.items.begin() + begin, from.items.begin() + end);
+  to.values.insert(to.values.end(), from.values.begin() + begin, from.values.begin() + end);
+  to.offsets.push_back(std::ssize(to.items));
+}
+
+void copy_list(const RankedItems& from, int64_t list, RankedItems& to, int64_t place) {
+  std::copy_n(from.items.data() + list * from.k, from.k, to.items.data() + place * to.k);
+  std::copy_n(from.scores.data() + list * from.k, from.k, to.scores.data() + place * to.k);
+}
+
+}  // namespace
+
+Recommender::Recommender(cuda::Context& context, const TrainedModel& model, RecommenderOptions options)
+    : model_(model), options_(std::move(options)), scorer_(model.scorer(context, options_.offered)) {
+  options_.k = std::min(options_.k, scorer_->offered());
   order_by_popularity();
 }
 
@@ -40,17 +67,6 @@ RankedItems Recommender::popular(std::span<const int32_t> left_out) const {
   return list;
 }
 
-// Users without training ratings have zeros.
-bool Recommender::has_factors(int32_t known) const {
-  const float* row = model_.user_rows().row(known);
-  return model_.factors == 0 || std::any_of(row, row + model_.factors, [](float factor) { return factor != 0; });
-}
-
-std::span<const int32_t> Recommender::seen_by(int32_t known) const {
-  const auto from = model_.seen_offsets[known], to = model_.seen_offsets[known + 1];
-  return std::span(model_.seen_items).subspan(from, to - from);
-}
-
 // All that counts for a user, by item.
 std::vector<UserRating> Recommender::ratings_of(const std::string& user, std::vector<UserRating> given,
                                                 bool replace) const {
@@ -59,7 +75,7 @@ std::vector<UserRating> Recommender::ratings_of(const std::string& user, std::ve
   require(twice == given.end(), "user {} rates item {} twice", user,
           twice == given.end() ? "" : model_.items[twice->item]);
   const int32_t known = replace ? -1 : model_.users.find(user);
-  if (known < 0 || seen_by(known).empty()) return given;
+  if (known < 0 || model_.seen_by(known).empty()) return given;
 
   require(!model_.seen_ratings.empty(),
           "the model does not hold the ratings that user {} was trained on: train it again, or set new_users.replace",
@@ -73,76 +89,53 @@ std::vector<UserRating> Recommender::ratings_of(const std::string& user, std::ve
 }
 
 void Recommender::fold_in(const std::map<std::string, std::vector<UserRating>>& ratings, bool replace) {
-  require(model_.factors > 0, "a model without factors cannot take new users");
-  std::vector<int64_t> offsets = {0};
-  std::vector<int32_t> columns;
-  std::vector<float> values;
+  const std::string why_not = model_.cannot_fold_in();
+  require(why_not.empty(), "{}", why_not);
   for (const auto& [user, given] : ratings) {
-    const auto all = ratings_of(user, given, replace);
     folded_.insert(user);
-    folded_seen_.emplace_back();
-    for (const auto& [item, value] : all) {
-      folded_seen_.back().push_back(item);
-      columns.push_back(item);
-      values.push_back(value);
+    for (const auto& [item, value] : ratings_of(user, given, replace)) {
+      folded_ratings_.items.push_back(item);
+      folded_ratings_.values.push_back(value);
     }
-    offsets.push_back(std::ssize(columns));
+    folded_ratings_.offsets.push_back(std::ssize(folded_ratings_.items));
   }
-
-  const int64_t users = folded_.size();
-  const cuda::DeviceBuffer<int64_t> row_offsets(context_, std::span<const int64_t>(offsets));
-  const cuda::DeviceBuffer<int32_t> items(context_, std::span<const int32_t>(columns));
-  const cuda::DeviceBuffer<float> given(context_, std::span<const float>(values));
-  const cuda::DeviceBuffer<float> item_factors(context_, std::span<const float>(model_.item_factors));
-  const cuda::DeviceBuffer<float> item_bias(context_, std::span<const float>(model_.item_bias));
-  cuda::DeviceBuffer<float> factors(context_, users * model_.factors), bias(context_, users);
-  cuda::als_update(context_, {.ratings = {users, row_offsets.data(), items.data(), given.data()},
-                              .mean = static_cast<float>(model_.mean),
-                              .fixed = {item_factors.data(), model_.items.size(), model_.factors},
-                              .fixed_bias = model_.biases ? item_bias.data() : nullptr,
-                              .solved = {factors.data(), users, model_.factors},
-                              .solved_bias = model_.biases ? bias.data() : nullptr,
-                              .params = model_.solver});
-  folded_factors_ = factors.to_host();
 }
 
 Recommendations Recommender::recommend(std::span<const std::string> users) {
-  const int64_t factors = model_.factors, k = options_.k;
+  const int64_t k = options_.k;
   Recommendations found = {{k, std::vector<int32_t>(users.size() * k), std::vector<float>(users.size() * k)}, {}};
-  std::vector<float> rows;
-  std::vector<int64_t> ranked;  // positions in `users` of those that have factors
-  std::vector<int64_t> offsets = {0};
-  std::vector<int32_t> seen;
-  const auto add = [&](const float* row, std::span<const int32_t> items) {
-    rows.insert(rows.end(), row, row + factors);
-    if (options_.exclude_seen) seen.insert(seen.end(), items.begin(), items.end());
-    offsets.push_back(std::ssize(seen));
-    ranked.push_back(std::ssize(found.basis));
+  std::vector<int32_t> known_users;
+  UserRatings folded_users;
+  Group known_group, folded_group;
+  const auto seen_or_none = [&](std::span<const int32_t> seen) {
+    return options_.exclude_seen ? seen : std::span<const int32_t>();
   };
 
   for (const auto& user : users) {
-    if (const int32_t folded = folded_.find(user); folded >= 0) {
-      add(folded_factors_.data() + folded * factors, folded_seen_[folded]);
+    const int64_t place = std::ssize(found.basis);
+    const int32_t folded = folded_.find(user), known = model_.users.find(user);
+    if (folded >= 0) {
+      append_user(folded_ratings_, folded, folded_users);
+      const auto rated = std::span(folded_users.items).subspan(folded_users.offsets.end()[-2]);
+      folded_group.add(place, seen_or_none(rated));
       found.basis.push_back(Basis::ratings);
-    } else if (const int32_t known = model_.users.find(user); known >= 0 && has_factors(known)) {
-      add(model_.user_rows().row(known), seen_by(known));
+    } else if (known >= 0 && model_.knows(known)) {
+      known_users.push_back(known);
+      known_group.add(place, seen_or_none(model_.seen_by(known)));
       found.basis.push_back(Basis::model);
     } else {
-      const int64_t at = std::ssize(found.basis) * k;
-      const RankedItems list =
-          popular(options_.exclude_seen && known >= 0 ? seen_by(known) : std::span<const int32_t>());
-      std::ranges::copy(list.items, found.items.items.begin() + at);
-      std::ranges::copy(list.scores, found.items.scores.begin() + at);
+      const auto seen = known >= 0 ? model_.seen_by(known) : std::span<const int32_t>();
+      copy_list(popular(seen_or_none(seen)), 0, found.items, place);
       found.basis.push_back(Basis::popularity);
     }
   }
 
-  const RankedItems lists =
-      ranker_.rank({rows.data(), std::ssize(ranked), factors}, {std::ssize(ranked), offsets.data(), seen.data()}, k);
-  for (size_t i = 0; i < ranked.size(); i++) {
-    std::copy_n(lists.items.data() + i * k, k, found.items.items.data() + ranked[i] * k);
-    std::copy_n(lists.scores.data() + i * k, k, found.items.scores.data() + ranked[i] * k);
-  }
+  const auto copy_lists = [&](const RankedItems& lists, const Group& group) {
+    for (size_t i = 0; i < group.places.size(); i++)
+      copy_list(lists, static_cast<int64_t>(i), found.items, group.places[i]);
+  };
+  if (!known_users.empty()) copy_lists(scorer_->rank(known_users, known_group.excluded(), k), known_group);
+  if (folded_users.users() > 0) copy_lists(scorer_->rank(folded_users, folded_group.excluded(), k), folded_group);
   return found;
 }
 

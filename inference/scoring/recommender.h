@@ -1,19 +1,20 @@
-// Recommendations of a factor model for users that it knows, users that it meets for the first time, and strangers.
+// Recommendations of a trained model for users that it knows, users that it meets for the first time, and strangers.
 #pragma once
 
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/context.h"
-#include "models/factorization/factor_ranker.h"
+#include "models/factorization/trained_model.h"
 #include "storage/id_map.h"
 
 namespace sartor::inference {
 
-// What a list rests on: factors learnt in training, factors found now from the user's ratings, or popularity alone,
+// What a list rests on: what training has learnt of the user, her ratings that are given now, or popularity alone,
 // where the user is unknown or only held-out ratings of hers are.
 enum class Basis { model, ratings, popularity };
 constexpr std::string_view name_of(Basis basis) {
@@ -39,12 +40,11 @@ struct RecommenderOptions {
 class Recommender {
  public:
   // `model` must outlive this.
-  Recommender(cuda::Context& context, const FactorModel& model, RecommenderOptions options);
+  Recommender(cuda::Context& context, const TrainedModel& model, RecommenderOptions options);
 
-  // Finds factors for users from their ratings, the items' factors fixed (one als_update). The ratings of a user that
-  // the model knows are joined with those that it was trained on, and win over them on the same item; `replace` leaves
-  // the latter out. Throws std::invalid_argument where the model has no factors, lacks the ratings to join, or an item
-  // is repeated.
+  // Lists for these users shall rest on their ratings. The ratings of a user that the model knows are joined with those
+  // that it was trained on, and win over them on the same item; `replace` leaves the latter out. Throws
+  // std::invalid_argument where the model takes no new users or lacks the ratings to join, or an item is repeated.
   void fold_in(const std::map<std::string, std::vector<UserRating>>& ratings, bool replace = false);
 
   // Lists for the users of these ids, in their order.
@@ -53,18 +53,14 @@ class Recommender {
  private:
   void order_by_popularity();
   RankedItems popular(std::span<const int32_t> left_out) const;  // one list
-  bool has_factors(int32_t known) const;
-  std::span<const int32_t> seen_by(int32_t known) const;  // items that a user of the model has rated
   std::vector<UserRating> ratings_of(const std::string& user, std::vector<UserRating> given, bool replace) const;
 
-  cuda::Context& context_;
-  const FactorModel& model_;
+  const TrainedModel& model_;
   RecommenderOptions options_;
-  FactorRanker ranker_;
+  std::unique_ptr<Scorer> scorer_;
   std::vector<int32_t> by_popularity_;  // the offered items, most training interactions first
   datasets::IdMap folded_{"new users"};
-  std::vector<float> folded_factors_;  // (folded, f)
-  std::vector<std::vector<int32_t>> folded_seen_;
+  UserRatings folded_ratings_;  // (folded)
 };
 
 }  // namespace sartor::inference

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <iterator>
 
+#include "models/factorization/algorithms.h"
 #include "runtime/progress.h"
 #include "runtime/signals.h"
 #include "schema/log.h"
-#include "scoring/item_columns.h"
+#include "scoring/item_details.h"
 #include "scoring/neighbours.h"
 #include "scoring/pair_blocks.h"
 #include "storage/stored_embeddings.h"
@@ -52,10 +53,10 @@ Vectors read_vectors(const SimilarConfig& config) {
     require(config.of == Entity::items, "of is users, but {} has texts", config.model);
     return read_embeddings(config.model);
   }
-  auto model = load_factor_model(config.model);
+  const auto model = FactorizationAlgorithms::load(config.model);
   const bool items = config.of == Entity::items;
-  return {name_of(config.of), std::move(items ? model.items : model.users),
-          std::move(items ? model.item_factors : model.user_factors), model.factors};
+  auto [values, columns] = items ? model->take_item_vectors() : model->take_user_vectors();
+  return {name_of(config.of), std::move(items ? model->items : model->users), std::move(values), columns};
 }
 
 // The queries' indices; ids that the model does not know are counted and left out.
@@ -95,7 +96,7 @@ void similar(const SimilarConfig& config, Runtime& runtime) {
   require(rows.rows > 1, "{} has nothing to compare with, only one of {}", config.model, vectors.of);
   const int64_t k = std::min(config.k, rows.rows - 1);
   if (k < config.k) log_warning("k is {}, but there are {} others", config.k, k);
-  const ItemColumns titles(config.items);
+  const ItemDetails titles(config.items);
 
   using datasets::ColumnType;
   std::vector<datasets::ColumnSpec> columns = {{"id", ColumnType::text},

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "configs/example_config.h"
+#include "schema/document.h"
 
 namespace sartor {
 namespace {
@@ -83,6 +84,43 @@ TEST(Help, FieldsAreThoseOfTheGivenValues) {
   };
   EXPECT_TRUE(has_fraction(Split::random));
   EXPECT_FALSE(has_fraction(Split::temporal));
+}
+
+enum class Kind { round, square };
+constexpr auto choices(Kind) { return std::to_array<Choice<Kind>>({{"round", Kind::round}, {"square", Kind::square}}); }
+
+struct ShapeConfig {
+  Kind kind = Kind::round;
+  double radius = 1, edge = 2;
+  bool filled = false;
+
+  template <class Fields> void describe(Fields& field) {
+    field.choice("kind", kind, "Which shape.", [&](Kind shape) {
+      if (shape == Kind::round) field("radius", radius, above(0), "Half its width.");
+      if (shape == Kind::square) field("edge", edge, above(0), "Its width.");
+    });
+    field("filled", filled, "Not only the outline.");
+  }
+};
+
+TEST(Help, HasTheFieldsOfEveryCaseOfAChoice) {
+  EXPECT_EQ(terminal_help(field_help<ShapeConfig>()), R"text(kind = round  (round or square)
+    Which shape.
+radius = 1.0  (number above 0)
+    round: Half its width.
+edge = 2.0  (number above 0)
+    square: Its width.
+filled = false  (true or false)
+    Not only the outline.
+)text");
+}
+
+TEST(Config, TakesTheFieldsOfTheChosenCaseOnly) {
+  const auto config = read_config<ShapeConfig>(parse_document("kind: square\nedge: 3\nfilled: true\n", "a.yaml", {}));
+  EXPECT_EQ(config.edge, 3);
+  EXPECT_EQ(to_yaml(config), "kind: square\nedge: 3.0\nfilled: true\n");
+  EXPECT_THAT([] { read_config<ShapeConfig>(parse_document("edge: 3\n", "a.yaml", {})); },
+              ::testing::ThrowsMessage<std::invalid_argument>(::testing::HasSubstr("a.yaml:1: edge: unknown key")));
 }
 
 }  // namespace

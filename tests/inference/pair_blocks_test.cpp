@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "models/factorization/factor_ranker.h"
+#include "models/factorization/scorer.h"
 
 namespace sartor::inference {
 namespace {

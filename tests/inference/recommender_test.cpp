@@ -5,6 +5,7 @@
 
 #include <Eigen/Dense>
 
+#include "models/factorization/factor_ranker.h"
 #include "support/factor_models.h"
 
 namespace sartor::inference {
@@ -29,7 +30,7 @@ TEST_F(RecommenderTest, KnownUsersGetTheirBestUnseenItems) {
   Recommender recommender(context_, model, {.k = 5});
   const auto found = recommender.recommend(std::vector<std::string>{"u2", "用户1"});
   FactorRanker ranker(context_, model);
-  const auto all = ranker.rank(model.user_rows(), model.seen(), 5);
+  const auto all = ranker.rank(all_users(model), seen_of(model), 5);
   EXPECT_THAT(found.items.of(0), ::testing::ElementsAreArray(all.of(2)));
   EXPECT_THAT(found.items.of(1), ::testing::ElementsAreArray(all.of(1)));
   EXPECT_THAT(found.basis, Each(Basis::model));

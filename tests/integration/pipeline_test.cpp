@@ -6,7 +6,7 @@
 #include <set>
 
 #include "integration/fixture.h"
-#include "models/factorization/factor_model.h"
+#include "models/factorization/algorithms.h"
 #include "storage/prepared.h"
 #include "support/paths.h"
 #include "support/ranks.h"
@@ -118,7 +118,8 @@ TEST_F(Pipeline, RecommendsToKnownNewAndUnknownUsers) {
 
 TEST_F(Pipeline, NewRatingsOfAKnownUserAddToThoseOfTraining) {
   make_run();
-  const FactorModel model = load_factor_model(path("run"));
+  const auto loaded = FactorizationAlgorithms::load(path("run"));
+  const TrainedModel& model = *loaded;
   const int32_t user = model.users.find("用户1");
   std::set<std::string> rated;
   for (auto at = model.seen_offsets[user]; at < model.seen_offsets[user + 1]; at++) {

@@ -1,14 +1,16 @@
 // Small factor models for tests.
 #pragma once
 
+#include <numeric>
+
 #include "base/random.h"
-#include "models/factorization/factor_model.h"
+#include "models/factorization/als_model.h"
 
 namespace sartor {
 
 // Users "u0", "用户1", "u2", ... and items "i0", "商品1", ...; user u has rated items i with (u + i) % 4 == 0.
-inline FactorModel made_model(int64_t users, int64_t items, int64_t factors) {
-  FactorModel model;
+inline AlsModel made_model(int64_t users, int64_t items, int64_t factors) {
+  AlsModel model;
   for (int64_t u = 0; u < users; u++) model.users.insert((u % 2 ? "用户" : "u") + std::to_string(u));
   for (int64_t i = 0; i < items; i++) model.items.insert((i % 2 ? "商品" : "i") + std::to_string(i));
   model.factors = factors;
@@ -38,6 +40,16 @@ inline FactorModel made_model(int64_t users, int64_t items, int64_t factors) {
   model.solver = {.regularization = 0.7f, .bias_regularization = 0.3f, .regularization_power = 0.5f};
   model.data_hash = "0123";
   return model;
+}
+
+inline std::vector<int32_t> all_users(const TrainedModel& model) {
+  std::vector<int32_t> users(model.users.size());
+  std::iota(users.begin(), users.end(), 0);
+  return users;
+}
+
+inline cuda::IdLists seen_of(const TrainedModel& model) {
+  return {model.users.size(), model.seen_offsets.data(), model.seen_items.data()};
 }
 
 }  // namespace sartor

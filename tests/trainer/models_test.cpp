@@ -4,11 +4,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "models/factorization/factor_model.h"
+#include "models/factorization/algorithms.h"
 #include "models/factorization/factor_ranker.h"
 #include "storage/hdf5_file.h"
 #include "support/factor_models.h"
 #include "support/folder_test.h"
+#include "support/paths.h"
 
 namespace sartor {
 namespace {
@@ -19,22 +20,25 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
+AlsModel load(const std::filesystem::path& path) {
+  return dynamic_cast<const AlsModel&>(*FactorizationAlgorithms::load(path));
+}
+
 class FactorModelFile : public testing::FolderTest {
  protected:
   // Copies the saved model's datasets but for what `change` writes instead.
-  template <class Change> void expect_fault(const FactorModel& model, Change change, const std::string& text) {
+  template <class Change> void expect_fault(const AlsModel& model, Change change, const std::string& text) {
     auto broken = model;
     change(broken);
     broken.save(folder_);
-    EXPECT_THAT([&] { load_factor_model(folder_ / "factors.h5"); },
-                ThrowsMessage<std::invalid_argument>(HasSubstr(text)));
+    EXPECT_THAT([&] { load(folder_ / "factors.h5"); }, ThrowsMessage<std::invalid_argument>(HasSubstr(text)));
   }
 };
 
 TEST_F(FactorModelFile, ComesBackAsItWas) {
   for (const auto& model : {made_model(5, 7, 3), made_model(2, 3, 0)}) {
     model.save(folder_);
-    const FactorModel back = load_factor_model(folder_ / "factors.h5");
+    const AlsModel back = load(folder_ / "factors.h5");
     ASSERT_EQ(back.users.size(), model.users.size());
     EXPECT_EQ(back.users[1], "用户1");
     EXPECT_EQ(back.items.find("商品1"), 1);
@@ -53,25 +57,45 @@ TEST_F(FactorModelFile, ComesBackAsItWas) {
 TEST_F(FactorModelFile, IsFoundInARunFolder) {
   std::filesystem::create_directories(folder_ / "run" / "model");
   made_model(2, 2, 1).save(folder_ / "run" / "model");
-  EXPECT_EQ(load_factor_model(folder_ / "run").users.size(), 2);
+  EXPECT_EQ(load(folder_ / "run").users.size(), 2);
+}
+
+// Version 0.1 knew no other algorithm and did not name it.
+TEST_F(FactorModelFile, WithoutAnAlgorithmIsOfAls) {
+  const auto run = testing::source_path("tests/golden/earlier/factors");
+  EXPECT_FALSE(Hdf5File::open(run + "/model/factors.h5").has_attribute("algorithm"));
+  const AlsModel model = load(run);
+  EXPECT_EQ(model.algorithm, "als");
+  EXPECT_EQ(model.factors, 4);
+  EXPECT_TRUE(model.biases);
+  EXPECT_EQ(model.solver.bias_regularization, 0.5f);
+  EXPECT_TRUE(model.cannot_fold_in().empty());
+}
+
+TEST_F(FactorModelFile, NamesItsAlgorithm) {
+  auto model = made_model(2, 2, 1);
+  model.save(folder_);
+  EXPECT_EQ(Hdf5File::open(folder_ / "factors.h5").string_attribute("algorithm"), "als");
+  expect_fault(
+      model, [](AlsModel& m) { m.algorithm = "交替"; }, "the algorithm is \"交替\", expected als");
 }
 
 TEST_F(FactorModelFile, NamesWhatDoesNotFit) {
   const auto model = made_model(4, 6, 2);
   expect_fault(
-      model, [](FactorModel& m) { m.user_bias.pop_back(); }, "users/factors: has 3 rows for 4 ids");
+      model, [](AlsModel& m) { m.user_bias.pop_back(); }, "users/factors: has 3 rows for 4 ids");
   expect_fault(
-      model, [](FactorModel& m) { m.item_factors[3] = NAN; }, "items/factors: value 3 is not finite");
+      model, [](AlsModel& m) { m.item_factors[3] = NAN; }, "items/factors: value 3 is not finite");
   expect_fault(
-      model, [](FactorModel& m) { m.item_count.push_back(1); }, "items/count: has 7 values, expected 6");
+      model, [](AlsModel& m) { m.item_count.push_back(1); }, "items/count: has 7 values, expected 6");
   expect_fault(
-      model, [](FactorModel& m) { m.seen_items[1] = 6; }, "seen/items: item 6 after 0 at 1");
+      model, [](AlsModel& m) { m.seen_items[1] = 6; }, "seen/items: item 6 after 0 at 1");
   expect_fault(
-      model, [](FactorModel& m) { m.seen_items[1] = 0; }, "seen/items: item 0 after 0 at 1");
+      model, [](AlsModel& m) { m.seen_items[1] = 0; }, "seen/items: item 0 after 0 at 1");
   expect_fault(
-      model, [](FactorModel& m) { m.seen_offsets[1] = 9; }, "seen/offsets do not ascend");
+      model, [](AlsModel& m) { m.seen_offsets[1] = 9; }, "seen/offsets do not ascend");
   expect_fault(
-      model, [](FactorModel& m) { m.seen_ratings.pop_back(); }, "seen/ratings: has 5 values, expected 6");
+      model, [](AlsModel& m) { m.seen_ratings.pop_back(); }, "seen/ratings: has 5 values, expected 6");
 }
 
 TEST_F(FactorModelFile, AnotherFileIsRefusedByName) {
@@ -79,10 +103,8 @@ TEST_F(FactorModelFile, AnotherFileIsRefusedByName) {
     Hdf5File file = Hdf5File::create(folder_ / "other.h5");
     file.set_schema("sartor.prepared", 1);
   }
-  EXPECT_THAT([&] { load_factor_model(folder_ / "other.h5"); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("sartor.prepared")));
-  EXPECT_THAT([&] { load_factor_model(folder_ / "none.h5"); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("none.h5")));
+  EXPECT_THAT([&] { load(folder_ / "other.h5"); }, ThrowsMessage<std::invalid_argument>(HasSubstr("sartor.prepared")));
+  EXPECT_THAT([&] { load(folder_ / "none.h5"); }, ThrowsMessage<std::invalid_argument>(HasSubstr("none.h5")));
 }
 
 TEST(FactorModelRating, AddsUpAndIsClipped) {
@@ -124,7 +146,7 @@ TEST(FactorRanker, OrdersAsDoubleLoopsDo) {
       auto model = made_model(9, 17, 4);
       model.popularity_weight = weight;
       FactorRanker ranker(context, model, offered == all ? std::vector<int32_t>{} : offered);
-      const auto ranked = ranker.rank(model.user_rows(), model.seen(), 4);
+      const auto ranked = ranker.rank(all_users(model), seen_of(model), 4);
       for (int64_t user = 0; user < 9; user++) {
         const auto expected = naive_ranking(model, user, offered);
         for (size_t rank = 0; rank < 4; rank++) {
@@ -140,7 +162,7 @@ TEST(FactorRanker, WithoutFactorsEverybodyGetsThePrior) {
   auto context = cuda::Context::cpu(1);
   auto model = made_model(3, 4, 0);
   model.item_bias = {1, 3, 2, 3};
-  const auto ranked = FactorRanker(context, model).rank(model.user_rows(), {}, 4);
+  const auto ranked = FactorRanker(context, model).rank(all_users(model), {}, 4);
   for (int64_t user = 0; user < 3; user++) EXPECT_THAT(ranked.of(user), ElementsAre(1, 3, 2, 0));
 }
 

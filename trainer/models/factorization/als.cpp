@@ -126,8 +126,8 @@ void Als::update(const Side& fixed, Side& solved) {
                               .params = config_.params()});
 }
 
-FactorModel Als::factors() const {
-  FactorModel model;
+AlsModel Als::factors() const {
+  AlsModel model;
   model.factors = config_.factors;
   model.biases = config_.biases;
   model.mean = mean_;
@@ -139,6 +139,7 @@ FactorModel Als::factors() const {
   model.item_bias = config_.biases ? finite(items_.bias, "items/bias") : std::vector<float>(items_.rows);
   const auto offsets = items_.offsets.to_host();
   for (int64_t item = 0; item < items_.rows; item++) model.item_count.push_back(offsets[item + 1] - offsets[item]);
+  model.popularity_weight = config_.popularity_weight;
   model.solver = config_.params();
   return model;
 }

@@ -4,7 +4,8 @@
 #include <optional>
 
 #include "core/device_buffer.h"
-#include "models/factorization/factor_model.h"
+#include "models/factorization/als_model.h"
+#include "models/factorization/factorizer.h"
 #include "schema/fields.h"
 #include "storage/prepared.h"
 
@@ -18,6 +19,8 @@ struct AlsConfig {
   bool biases = true;
   float init_scale = 0.1f;
   int64_t seed = 42;
+  int64_t epochs = 15;
+  double popularity_weight = 0;
 
   template <class Fields> void describe(Fields& field) {
     field("factors", factors, between(1, 65536), "Latent dimensions of users and items.");
@@ -30,6 +33,10 @@ struct AlsConfig {
     field("biases", biases, "Fit a user and an item bias beside the global mean.");
     field("init_scale", init_scale, above(0), "Standard deviation of the item factors before the first epoch.");
     field("seed", seed, at_least(0), "Of the item factors before the first epoch.");
+    field("epochs", epochs, at_least(1), "Passes over users and items.");
+    field("popularity_weight", popularity_weight, at_least(0),
+          "Recommendations rank by <user, item> plus this times log(1 + an item's ratings); 0 ranks by the predicted "
+          "rating.");
   }
 
   cuda::AlsParams params() const {
@@ -37,22 +44,24 @@ struct AlsConfig {
   }
 };
 
-class Als {
+class Als : public Factorizer {
  public:
+  static constexpr std::string_view name = "als";
+  using Config = AlsConfig;
+  using Model = AlsModel;
+
   // Reads the training ratings to the context's memory, by user and by item. Throws std::invalid_argument where there
   // are none.
   Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context& context);
 
-  // Users for fixed items, then items for fixed users (als_update); done on return, on a GPU too.
-  void train_epoch();
+  int64_t epochs() const override { return config_.epochs; }
+  void train_epoch() override;  // users for fixed items, then items for fixed users (als_update)
+  std::unique_ptr<TrainedModel> model() const override { return std::make_unique<AlsModel>(factors()); }
+  AlsModel factors() const;  // the same
 
-  // A copy on the host, without ids and seen items. Throws std::runtime_error where a factor or a bias is not finite.
-  FactorModel factors() const;
-
-  // FOLDER/state.h5: factors and biases. save() throws as factors() does, load() std::invalid_argument on the state of
-  // another shape.
-  void save(const std::filesystem::path& folder) const;
-  void load(const std::filesystem::path& folder);
+  // FOLDER/state.h5: factors and biases.
+  void save(const std::filesystem::path& folder) const override;
+  void load(const std::filesystem::path& folder) override;
 
  private:
   struct Side {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "metrics/ranking.h"
 #include "metrics/rating.h"
-#include "models/factorization/factor_ranker.h"
 #include "tasks/factors/user_ratings.h"
 
 namespace sartor {
@@ -15,7 +15,7 @@ constexpr int64_t block = 1024;  // users whose lists are in memory
 
 }  // namespace
 
-std::vector<Metric> evaluate(cuda::Context& context, const FactorModel& model, const datasets::Prepared& data,
+std::vector<Metric> evaluate(cuda::Context& context, const TrainedModel& model, const datasets::Prepared& data,
                              HeldOut split, const EvaluationConfig& config) {
   const auto& held_out = split == HeldOut::test ? data.test : data.validation;
   if (held_out.size() == 0) return {};
@@ -25,20 +25,18 @@ std::vector<Metric> evaluate(cuda::Context& context, const FactorModel& model, c
   const int64_t items = data.items, longest = config.at.empty() ? 0 : std::min(std::ranges::max(config.at), items);
   RatingMetrics rating;
   RankingMetrics ranking(config.at, items);
-  FactorRanker ranker(context, model);
+  const auto scorer = model.scorer(context, {});
   for (int64_t first = 0; first < data.users; first += block) {
     const int64_t users = std::min(block, data.users - first);
     const UserRatings truth = read_users(held_out, first, users);
-    for (int64_t user = 0; user < users; user++) {
-      for (int64_t at = truth.offsets[user]; at < truth.offsets[user + 1]; at++) {
-        rating.add(model.rating(first + user, truth.items[at]), truth.values[at]);
-      }
-    }
+    const std::vector<double> predicted = model.predict(first, truth);
+    for (size_t at = 0; at < predicted.size(); at++) rating.add(predicted[at], truth.values[at]);
     if (longest == 0) continue;
 
     const UserRatings seen = read_users(known, first, users);
-    const RankedItems ranked = ranker.rank({model.user_rows().row(first), users, model.factors},
-                                           {users, seen.offsets.data(), seen.items.data()}, longest);
+    std::vector<int32_t> indices(users);
+    std::iota(indices.begin(), indices.end(), static_cast<int32_t>(first));
+    const RankedItems ranked = scorer->rank(indices, {users, seen.offsets.data(), seen.items.data()}, longest);
     for (int64_t user = 0; user < users; user++) {
       std::vector<int32_t> relevant;
       for (int64_t at = truth.offsets[user]; at < truth.offsets[user + 1]; at++) {

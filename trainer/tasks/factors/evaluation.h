@@ -1,4 +1,4 @@
-// How good a factor model is on a part of the prepared data.
+// How good a trained model is on a part of the prepared data.
 #pragma once
 
 #include <vector>
@@ -22,10 +22,10 @@ struct EvaluationConfig {
 
 enum class HeldOut { validation, test };
 
-// Rating metrics over a split, predictions clipped to the range of the data, and ranking metrics over its users: all
-// items are ranked but those that the user has in the splits before it (train; for test, validation too). Empty for a
-// split without ratings.
-std::vector<Metric> evaluate(cuda::Context& context, const FactorModel& model, const datasets::Prepared& data,
+// Rating metrics over a split, predictions clipped to the range of the data (none for a model that predicts no
+// ratings), and ranking metrics over its users: all items are ranked but those that the user has in the splits before
+// it (train; for test, validation too). Empty for a split without ratings.
+std::vector<Metric> evaluate(cuda::Context& context, const TrainedModel& model, const datasets::Prepared& data,
                              HeldOut split, const EvaluationConfig& config);
 
 // Baselines as models without factors, so that the same code scores them. They have no ids.

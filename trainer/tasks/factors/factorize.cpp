@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <optional>
 #include <span>
 
 #include "core/profiler_range.h"
@@ -14,12 +13,14 @@ namespace {
 
 constexpr int64_t block = 4096;  // users whose ratings are in memory, beside the model's
 
-// What inference needs beside the factors: ids, and what each user has rated.
-FactorModel with_ids(FactorModel model, const datasets::Prepared& data) {
+// What inference needs beside what was learnt: ids, and what each user has rated.
+void add_ids(TrainedModel& model, const datasets::Prepared& data) {
   model.users = data.read_user_ids();
   model.items = data.read_item_ids();
   model.data_hash = data.data_hash;
   model.seen_offsets = {0};
+  model.seen_items.clear();
+  model.seen_ratings.clear();
   model.seen_items.reserve(data.train.size() + data.validation.size());
   model.seen_ratings.reserve(model.seen_items.capacity());
   for (int64_t first = 0; first < data.users; first += block) {
@@ -30,49 +31,47 @@ FactorModel with_ids(FactorModel model, const datasets::Prepared& data) {
     model.seen_items.insert(model.seen_items.end(), seen.items.begin(), seen.items.end());
     model.seen_ratings.insert(model.seen_ratings.end(), seen.values.begin(), seen.values.end());
   }
-  return model;
+}
+
+// Seconds that an epoch took.
+double train_epoch(Factorizer& factorizer) {
+  const cuda::ProfilerRange range("epoch");
+  const auto start = std::chrono::steady_clock::now();
+  factorizer.train_epoch();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace
 
-void factorize(const FactorizeConfig& config, Runtime& runtime, Run& run) {
-  const auto data = datasets::open_prepared(config.data.path);
+void factorize(const PreparedConfig& config, const EvaluationConfig& evaluation, const MakeFactorizer& make,
+               Runtime& runtime, Run& run) {
+  const auto data = datasets::open_prepared(config.path);
   run.record("data_hash", data.data_hash);
-  std::optional<Als> als(std::in_place, config.model.als, data, runtime.context);
-  run.restore(*als);
+  std::unique_ptr<Factorizer> factorizer = make(data, runtime.context);
+  run.restore(*factorizer);
 
-  const auto result = [&] {
-    FactorModel model = als->factors();
-    model.popularity_weight = config.model.popularity_weight;
-    return model;
+  const auto judged = [&](const TrainedModel& model, HeldOut split) {
+    return evaluate(runtime.context, model, data, split, evaluation);
   };
-  const auto judged = [&](const FactorModel& model, HeldOut split) {
-    return evaluate(runtime.context, model, data, split, config.evaluation);
-  };
-  for (const auto epoch : run.steps(config.model.epochs)) {
-    const auto start = std::chrono::steady_clock::now();
-    {
-      const cuda::ProfilerRange range("epoch");
-      als->train_epoch();
-    }
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    Scores scores = {{"train", {{"seconds", seconds.count()}}}};
-    if (data.validation.size() > 0) scores.emplace_back("validation", judged(result(), HeldOut::validation));
+  for (const auto epoch : run.steps(factorizer->epochs())) {
+    Scores scores = {{"train", {{"seconds", train_epoch(*factorizer)}}}};
+    if (data.validation.size() > 0)
+      scores.emplace_back("validation", judged(*factorizer->model(), HeldOut::validation));
     run.log(epoch, scores);
-    run.checkpoint(epoch, *als);
+    run.checkpoint(epoch, *factorizer);
   }
 
-  FactorModel model = result();
-  als.reset();  // its ratings: what comes now needs memory too
-  const auto test = judged(model, HeldOut::test);
+  const std::unique_ptr<TrainedModel> model = factorizer->model();
+  factorizer.reset();  // its ratings: what comes now needs memory too
+  const auto test = judged(*model, HeldOut::test);
   Scores scores = {{"test", test}}, baselines;
-  if (data.validation.size() > 0) scores.emplace_back("validation", judged(model, HeldOut::validation));
+  if (data.validation.size() > 0) scores.emplace_back("validation", judged(*model, HeldOut::validation));
   for (const auto& [name, baseline] :
        {std::pair("popularity", popularity_baseline(data)), {"user_mean", user_mean_baseline(data)}}) {
     baselines.emplace_back(name, judged(baseline, HeldOut::test));
   }
-  model = with_ids(std::move(model), data);
-  run.finish([&](const auto& folder) { model.save(folder); }, scores, baselines);
+  add_ids(*model, data);
+  run.finish([&](const auto& folder) { model->save(folder); }, scores, baselines);
   print_results(test, baselines);
 }
 

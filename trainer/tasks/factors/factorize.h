@@ -1,15 +1,15 @@
 // task: factorize — prepared ratings in, factors.h5 out.
 #pragma once
 
+#include <functional>
+#include <memory>
+
 #include "engine/run.h"
-#include "models/factorization/als.h"
+#include "models/factorization/algorithms.h"
 #include "runtime/runtime.h"
 #include "tasks/factors/evaluation.h"
 
 namespace sartor {
-
-enum class Algorithm { als };
-constexpr auto choices(Algorithm) { return std::to_array<Choice<Algorithm>>({{"als", Algorithm::als}}); }
 
 struct PreparedConfig {
   std::string path;
@@ -19,25 +19,9 @@ struct PreparedConfig {
   }
 };
 
-struct FactorizationConfig {
-  Algorithm algorithm = Algorithm::als;
-  AlsConfig als;
-  int64_t epochs = 15;
-  double popularity_weight = 0;
-
-  template <class Fields> void describe(Fields& field) {
-    field("algorithm", algorithm, "How the factors are found.");
-    als.describe(field);
-    field("epochs", epochs, at_least(1), "Passes over users and items.");
-    field("popularity_weight", popularity_weight, at_least(0),
-          "Recommendations rank by <user, item> plus this times log(1 + an item's ratings); 0 ranks by the predicted "
-          "rating.");
-  }
-};
-
-struct FactorizeConfig : RunConfig {
+template <class Algorithms> struct FactorizeConfigOf : RunConfig {
   PreparedConfig data;
-  FactorizationConfig model;
+  typename Algorithms::Config model;
   EvaluationConfig evaluation;
 
   template <class Fields> void describe(Fields& field) {
@@ -51,6 +35,17 @@ struct FactorizeConfig : RunConfig {
   std::vector<Output> writes() const { return {{.path = output, .folder = true}}; }
 };
 
-void factorize(const FactorizeConfig& config, Runtime& runtime, Run& run);
+using MakeFactorizer = std::function<std::unique_ptr<Factorizer>(const datasets::Prepared&, cuda::Context&)>;
+
+void factorize(const PreparedConfig& config, const EvaluationConfig& evaluation, const MakeFactorizer& make,
+               Runtime& runtime, Run& run);
+
+// The task with the algorithms of a table.
+template <class Algorithms> void factorize_by(const FactorizeConfigOf<Algorithms>& config, Runtime& runtime, Run& run) {
+  const auto make = [&](const auto& data, auto& context) { return config.model.make(data, context); };
+  factorize(config.data, config.evaluation, make, runtime, run);
+}
+
+using FactorizeConfig = FactorizeConfigOf<FactorizationAlgorithms>;
 
 }  // namespace sartor

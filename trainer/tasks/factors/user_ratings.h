@@ -4,15 +4,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "models/factorization/scorer.h"
 #include "storage/prepared.h"
 
 namespace sartor {
-
-struct UserRatings {
-  std::vector<int64_t> offsets;  // (users + 1), from 0
-  std::vector<int32_t> items;    // ascending within a user
-  std::vector<float> values;
-};
 
 // Users first, first + 1, …
 UserRatings read_users(const datasets::StoredRatings& ratings, int64_t first, int64_t users);

@@ -13,10 +13,10 @@
 namespace sartor::inference {
 
 // No columns where there is no table.
-class ItemColumns {
+class ItemDetails {
  public:
   // Rows of the table that are invalid or repeated are left out, with a warning.
-  explicit ItemColumns(const std::optional<datasets::ItemTableConfig>& config) {
+  explicit ItemDetails(const std::optional<datasets::ItemTableConfig>& config) {
     if (!config) return;
     datasets::Rejects rejects;
     table_.emplace(*config, rejects);

@@ -1,0 +1,90 @@
+// The factory of factorizers and trained models: a list of algorithms, each a Factorizer with these members:
+//
+//   name     in configs and files
+//   Config   describes its own fields; the constructor takes it, datasets::Prepared and cuda::Context
+//   Model    the TrainedModel that model() makes and that files hold
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "models/factorization/factorizer.h"
+#include "schema/fields.h"
+#include "schema/messages.h"
+#include "storage/prepared.h"
+
+namespace sartor {
+
+template <class T>
+concept Algorithm = std::derived_from<T, Factorizer> && Section<typename T::Config> &&
+    std::constructible_from<T, const typename T::Config&, const datasets::Prepared&, cuda::Context&> &&
+    std::derived_from<typename T::Model, TrainedModel> && requires {
+  { T::name } -> std::convertible_to<std::string_view>;
+};
+
+// One of these algorithms, a choice of a config.
+template <class... Algorithms> struct AlgorithmChoice {
+  size_t index = 0;
+
+  bool operator==(const AlgorithmChoice&) const = default;
+};
+
+template <class... Algorithms> constexpr auto choices(AlgorithmChoice<Algorithms...>) {
+  size_t index = 0;
+  return std::to_array<Choice<AlgorithmChoice<Algorithms...>>>({{Algorithms::name, {index++}}...});
+}
+
+template <Algorithm... Algorithms> class AlgorithmTable {
+  using Chosen = AlgorithmChoice<Algorithms...>;
+
+  // Calls use(std::type_identity<A>()) for the algorithm A that is chosen.
+  template <class Use> static void with(Chosen chosen, Use use) {
+    size_t index = 0;
+    ((index++ == chosen.index ? use(std::type_identity<Algorithms>()) : void()), ...);
+  }
+
+ public:
+  // Which algorithm, and its config: the fields of the others are unknown keys.
+  class Config {
+   public:
+    template <class Fields> void describe(Fields& field) {
+      field.choice("algorithm", chosen_, "How the factors are found.", [&](Chosen chosen) {
+        with(chosen, [&]<class A>(std::type_identity<A>) { std::get<typename A::Config>(configs_).describe(field); });
+      });
+    }
+
+    std::unique_ptr<Factorizer> make(const datasets::Prepared& data, cuda::Context& context) const {
+      std::unique_ptr<Factorizer> made;
+      with(chosen_, [&]<class A>(std::type_identity<A>) {
+        made = std::make_unique<A>(std::get<typename A::Config>(configs_), data, context);
+      });
+      return made;
+    }
+
+   private:
+    Chosen chosen_;
+    std::tuple<typename Algorithms::Config...> configs_;  // defaults for those not chosen
+  };
+
+  // Reads a factors.h5, or that of a run folder. Throws std::invalid_argument that names the file and what is wrong
+  // with it, as TrainedModel::read does, or an algorithm that is none of these.
+  static std::unique_ptr<TrainedModel> load(const std::filesystem::path& path_or_run) {
+    const auto file = open_model_file(path_or_run);
+    const std::string name = algorithm_of(file);
+    std::unique_ptr<TrainedModel> model;
+    ((name == Algorithms::name ? void(model = std::make_unique<typename Algorithms::Model>()) : void()), ...);
+    require(model != nullptr, "{}: the algorithm is {}, expected {}", file.path().string(), shown(name),
+            either(names_of<Chosen>()));
+    model->read(file);
+    return model;
+  }
+};
+
+}  // namespace sartor

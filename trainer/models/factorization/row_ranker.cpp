@@ -1,0 +1,38 @@
+#include "models/factorization/row_ranker.h"
+
+namespace sartor {
+
+namespace {
+
+std::span<const float> values_of(cuda::Rows<const float> rows) {
+  return {rows.data, static_cast<size_t>(rows.rows * rows.columns)};
+}
+
+}  // namespace
+
+RowRanker::RowRanker(cuda::Context& context, cuda::Rows<const float> rows, cuda::Similarity similarity,
+                     std::span<const float> bias)
+    : context_(context),
+      similarity_(similarity),
+      values_(context, values_of(rows)),
+      bias_(context, bias),
+      rows_{values_.data(), rows.rows, rows.columns} {}
+
+RankedItems RowRanker::rank(cuda::Rows<const float> queries, const cuda::IdLists& excluded, int64_t k) {
+  const std::span offsets(excluded.offsets, excluded.rows > 0 ? excluded.rows + 1 : 0);
+  const std::span ids(excluded.ids, offsets.empty() ? 0 : offsets.back());
+  const cuda::DeviceBuffer<float> query_values(context_, values_of(queries));
+  const cuda::DeviceBuffer<int64_t> excluded_offsets(context_, offsets);
+  const cuda::DeviceBuffer<int32_t> excluded_ids(context_, ids);
+  cuda::DeviceBuffer<float> scores(context_, queries.rows * k);
+  cuda::DeviceBuffer<int32_t> found(context_, queries.rows * k);
+  cuda::topk(context_, {.queries = {query_values.data(), queries.rows, queries.columns},
+                        .items = rows_,
+                        .item_bias = bias_.data(),
+                        .excluded = {excluded.rows, excluded_offsets.data(), excluded_ids.data()},
+                        .params = {.k = k, .similarity = similarity_},
+                        .found = {queries.rows, k, scores.data(), found.data()}});
+  return {k, found.to_host(), scores.to_host()};
+}
+
+}  // namespace sartor
