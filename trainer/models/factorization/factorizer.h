@@ -17,8 +17,8 @@ class Factorizer {
   virtual int64_t epochs() const = 0;  // that the config asks for; 1 where the solution is found at once
   virtual void train_epoch() = 0;      // done on return, on a GPU too
 
-  // A copy on the host that scores, without ids and seen items. Throws std::runtime_error where the model is no longer
-  // finite.
+  // A copy on the host that scores, without ids. Its seen items are those of training where it scores by them, else
+  // none. Throws std::runtime_error where the model is no longer finite.
   virtual std::unique_ptr<TrainedModel> model() const = 0;
 
   // The state of training, in files of a folder that exists. save() throws as model() does, load()

@@ -46,6 +46,4 @@ template <class Algorithms> void factorize_by(const FactorizeConfigOf<Algorithms
   factorize(config.data, config.evaluation, make, runtime, run);
 }
 
-using FactorizeConfig = FactorizeConfigOf<FactorizationAlgorithms>;
-
 }  // namespace sartor
