@@ -20,7 +20,8 @@ class Tensor;
 namespace sartor {
 
 // A rank alone needs no network: its calls return at once. Failures of the network, and ranks that do not come in time,
-// are std::runtime_error.
+// are std::runtime_error. from_first() throws Stopped where a signal has asked this rank to stop and the first one does
+// not come within 5 seconds: torchrun signals those that are left when one has died, and kills them 30 seconds later.
 class ProcessGroup : public Collective {
  public:
   // Joins the ranks through MASTER_ADDR and MASTER_PORT, which torchrun sets; tensors on GPUs go through NCCL, others
