@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "core/parallel_for.h"
 #include "encodings/unicode.h"
 #include "storage/json_fields.h"
 #include "storage/stored_texts.h"
@@ -183,6 +184,19 @@ TEST_F(ToyModel, IsTruncatedAndDecoded) {
   EXPECT_THAT(cut("好坏ab", "ba", {.max_length = 5}), ElementsAre(3, 4, 0, 6, 0));
   EXPECT_EQ(tokenizer.decode(tokenizer.encode("好😀 <mask>TV").ids), "好 😀 tv");
   EXPECT_EQ(tokenizer.decode(tokenizer.encode("好").ids, false), "好 <end>");
+}
+
+TEST_F(ToyModel, IsTheSameOnThreads) {
+  const Tokenizer tokenizer(toy("?"));
+  std::vector<std::string> texts;
+  for (int i = 0; i < 20'000; i++) texts.push_back(i % 3 ? "好坏 TV ab" : std::string(1 + i % 50, 'b'));
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  const EncodeOptions options = {.offsets = true, .truncation = Truncation{.max_length = 6}};
+  const auto one = tokenizer.encode(views, {}, options);
+  const auto two = tokenizer.encode(views, {}, options, cuda::tasks_on(2));
+  EXPECT_EQ(two.ids, one.ids);
+  EXPECT_EQ(two.rows, one.rows);
+  EXPECT_EQ(two.offsets, one.offsets);
 }
 
 TEST_F(ToyModel, IsWrittenAndReadBack) {
