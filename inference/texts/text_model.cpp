@@ -50,6 +50,7 @@ fs::path model_folder(const fs::path& path) {
 
 struct TextModel::Opened {
   bert::BertConfig config;
+  transformer::InputSpec input;
   int64_t columns;
   at::Device device;
   std::function<at::Tensor(const transformer::Packed&)> values;  // (B, columns)
@@ -63,8 +64,8 @@ struct TextModel::Opened {
       const auto& config = shared->config();
       const int64_t columns = head == bert::Head::classification ? config.num_labels() : config.hidden_size;
       const auto values = [shared, ask](const transformer::Packed& batch) { return ask(*shared, batch); };
-      return TextModel(
-          std::unique_ptr<Opened>(new Opened{config, columns, device, values, bert::ignored(folder, head)}));
+      return TextModel(std::unique_ptr<Opened>(
+          new Opened{config, bert::input_spec(config), columns, device, values, bert::ignored(folder, head)}));
     };
     if (gpu < 0) return opened(bert::CpuEncoder::open(folder, head, on_cpu(precision)), at::Device(at::kCPU));
     const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu));
@@ -105,8 +106,7 @@ std::vector<float> TextModel::score(const text::Encodings& rows, int64_t batch_t
   for (const auto& batch : transformer::token_budget_batches(lengths, batch_tokens)) {
     if (before_batch) before_batch(done);
     done += std::ssize(batch);
-    const auto packed =
-        transformer::pack(opened_->config, {rows.rows, rows.ids, rows.type_ids}, batch, opened_->device);
+    const auto packed = transformer::pack(opened_->input, {rows.rows, rows.ids, rows.type_ids}, batch, opened_->device);
     const auto found = opened_->values(packed).to(at::kCPU, at::kFloat).contiguous();
     for (size_t i = 0; i < batch.size(); i++) {
       std::copy_n(found.const_data_ptr<float>() + i * columns, columns, values.data() + batch[i] * columns);

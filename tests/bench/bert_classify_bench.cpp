@@ -66,7 +66,7 @@ std::vector<float> classify(const bert::CpuEncoder& encoder, const Ids& texts, i
   for (const auto& rows : transformer::token_budget_batches(lengths, budget)) {
     Ids batch;
     for (const auto row : rows) batch.push_back(texts[row]);
-    const auto found = encoder.classify(transformer::pack(encoder.config(), batch));
+    const auto found = encoder.classify(transformer::pack(bert::input_spec(encoder.config()), batch));
     for (size_t i = 0; i < rows.size(); i++) {
       std::copy_n(found.const_data_ptr<float>() + i * labels, labels, logits.begin() + rows[i] * labels);
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/bert/families.h"
+#include "models/bert/parameters.h"
 #include "models/hf/safetensors.h"
 #include "storage/atomic_file.h"
 #include "text/tokenizers/tokenizer_files.h"
@@ -40,14 +41,14 @@ inline void write_bert_folder(const std::filesystem::path& folder, const bert::B
   std::filesystem::create_directories(folder);
   std::vector<std::vector<float>> values;
   std::vector<hf::TensorView> views;
-  for (const auto& [name, shape] : bert::parameters(config, head)) {
+  for (const auto& [name, shape, kind] : bert::parameters(config, head)) {
     int64_t size = 1, start = 0;
     for (const auto extent : shape) size *= extent;
     for (const char letter : name) start += static_cast<unsigned char>(letter);
     auto& tensor = values.emplace_back(size);
     for (int64_t i = 0; i < size; i++) {
       tensor[i] = static_cast<float>(0.3 * std::sin(0.7 * static_cast<double>(i) + static_cast<double>(start % 1000)));
-      if (name.ends_with("LayerNorm.weight") || name.ends_with("layer_norm.weight")) tensor[i] += 1;
+      if (kind == hf::ParameterKind::norm) tensor[i] += 1;
     }
     views.push_back({name, hf::Dtype::f32, shape, std::as_bytes(std::span(tensor))});
   }

@@ -71,7 +71,7 @@ TEST_F(ClassifierLearning, RDropAddsWhatTwoDrawsOfDropoutDifferBy) {
   std::vector<std::vector<int32_t>> ids;
   for (const auto row : twice) ids.push_back(data.train.ids(row));
   at::manual_seed(7);
-  const auto answers = model.classify(transformer::pack(shape, ids)).chunk(2);
+  const auto answers = model.classify(transformer::pack(input_spec(shape), ids)).chunk(2);
   const double apart = transformer::disagreement(answers[0], answers[1]).item<double>();
   EXPECT_GT(apart, 0);
   EXPECT_NEAR(found, both / 2 + 2 * apart, 1e-5);
@@ -105,7 +105,7 @@ class ClassifierHead : public ClassifierLearning {
     const auto data = datasets::open_texts("texts.h5");
     EXPECT_THAT(data.labels, ::testing::ElementsAre("正面", "负面"));
     ClassifierLearner learner(chosen, data, one_process(), -1);
-    for (const auto& [name, tensor, rate] : learner.parameters()) {
+    for (const auto& [name, tensor, rate, decays] : learner.parameters()) {
       if (name == "classifier.weight") return tensor.detach().clone();
     }
     return {};

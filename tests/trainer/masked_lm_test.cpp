@@ -80,7 +80,7 @@ class MaskedLm : public testing::WorkingFolderTest {
     for (size_t i = part.second()[row]; i < types.size(); i++) types[i] = 1;
     const auto places = masking.mask(ids, seed);
     const std::vector<std::vector<int32_t>> rows = {ids}, all_types = {types};
-    const auto logits = model.predict_tokens(transformer::pack(model.config(), rows, all_types),
+    const auto logits = model.predict_tokens(transformer::pack(input_spec(model.config()), rows, all_types),
                                              at::arange(std::ssize(ids), at::kLong));
     Judged judged;
     for (const auto place : places) {

@@ -40,7 +40,7 @@ class InOrder : public Learner {
     }
   }
 
-  std::vector<Parameter> parameters() override { return learner_.parameters(); }
+  std::vector<TrainedParameter> parameters() override { return learner_.parameters(); }
   const std::vector<int32_t>& lengths() const override { return lengths_; }
   double labels(std::span<const int64_t> rows) override { return learner_.labels(ordered(rows)); }
   at::Tensor loss(std::span<const int64_t> rows) override { return learner_.loss(ordered(rows)); }
@@ -123,7 +123,7 @@ TEST_F(TrainerGolden, TwentyStepsOfMiniLm) {
   ProcessGroup ranks({}, /*gpu=*/false, std::chrono::seconds(1));
   TwentySteps learner(config, data, ranks, /*gpu=*/-1);
   const auto expected = golden("tests/golden/trainer_finetune.json");
-  for (const auto& [name, tensor, scale] : learner.parameters()) {
+  for (const auto& [name, tensor, scale, decays] : learner.parameters()) {
     if (!expected["start"].contains(name)) continue;
     const std::vector<float> start = expected["start"][name];
     tensor.detach().copy_(at::tensor(start).view_as(tensor));
@@ -172,9 +172,11 @@ class MaskedTokens : public Learner {
     for (const auto& row : golden["labels"]) labels_.push_back(row);
   }
 
-  std::vector<Parameter> parameters() override {
-    std::vector<Parameter> trained;
-    for (const auto& [name, tensor] : model_.parameters()) trained.push_back({name, tensor});
+  std::vector<TrainedParameter> parameters() override {
+    std::vector<TrainedParameter> trained;
+    for (const auto& [name, tensor] : model_.parameters()) {
+      trained.push_back({.name = name, .tensor = tensor, .decays = decays(name)});
+    }
     return trained;
   }
   const std::vector<int32_t>& lengths() const override { return lengths_; }
@@ -194,7 +196,8 @@ class MaskedTokens : public Learner {
       }
       begin += std::ssize(ids.emplace_back(ids_[row]));
     }
-    const auto logits = model_.predict_tokens(transformer::pack(model_.config(), ids), at::tensor(places, at::kLong));
+    const auto logits =
+        model_.predict_tokens(transformer::pack(bert::input_spec(model_.config()), ids), at::tensor(places, at::kLong));
     return transformer::masked_lm_loss(logits, at::tensor(tokens, at::kLong)).sum;
   }
   std::vector<Metric> evaluate() override {
@@ -207,6 +210,7 @@ class MaskedTokens : public Learner {
   void save(const std::filesystem::path&) const override {}
   void load(const std::filesystem::path&) override {}
 
+  bool decays(const std::string& name) const { return model_.registry().decays(name); }
   const std::map<std::string, std::vector<double>>& moved() const { return moved_; }
 
  private:
@@ -282,20 +286,20 @@ TEST_F(TwoHundredSteps, WithoutDecayAreOthers) {
   auto config = configured();
   config.weight_decay = 0;
   MaskedTokens learner(small_, "small");
-  expect_others(config, learner, decays);
+  expect_others(config, learner, [&](const std::string& name) { return learner.decays(name); });
 }
 
 TEST_F(TwoHundredSteps, WithDecayOfAllAreOthers) {
   class AllDecay : public MaskedTokens {
    public:
     using MaskedTokens::MaskedTokens;
-    std::vector<Parameter> parameters() override {
+    std::vector<TrainedParameter> parameters() override {
       auto all = MaskedTokens::parameters();
-      for (auto& each : all) each.name = "weight " + std::to_string(&each - all.data());
+      for (auto& each : all) each.decays = true;
       return all;
     }
   } learner(small_, "small");
-  expect_others(configured(), learner, [](const std::string& name) { return !decays(name); });
+  expect_others(configured(), learner, [&](const std::string& name) { return !learner.decays(name); });
 }
 
 TEST_F(TwoHundredSteps, WithTheMeanOfMicroBatchesAreOthers) {

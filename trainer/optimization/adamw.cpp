@@ -19,20 +19,15 @@
 
 namespace sartor {
 
-bool decays(const std::string& name) {
-  const auto ends = [&](const char* tail) { return name.ends_with(tail); };
-  return !ends("bias") && name.find("LayerNorm") == name.npos && name.find("layer_norm") == name.npos;
-}
-
-AdamW::AdamW(const AdamWConfig& config, std::vector<Parameter> parameters)
+AdamW::AdamW(const AdamWConfig& config, std::vector<TrainedParameter> parameters)
     : config_(config), parameters_(std::move(parameters)) {
   std::map<std::pair<double, double>, std::vector<size_t>> by_rule;
   for (size_t i = 0; i < parameters_.size(); i++) {
-    const auto& [name, tensor, scale] = parameters_[i];
+    const auto& [name, tensor, scale, decays] = parameters_[i];
     mean_.push_back(at::zeros_like(tensor));
     square_.push_back(at::zeros_like(tensor));
     steps_.push_back(at::zeros({}, tensor.options().dtype(at::kFloat)));
-    by_rule[{decays(name) ? config_.weight_decay : 0, scale}].push_back(i);
+    by_rule[{decays ? config_.weight_decay : 0, scale}].push_back(i);
   }
   for (auto& [rule, members] : by_rule) groups_.push_back({rule.first, rule.second, std::move(members)});
 }
@@ -80,7 +75,7 @@ void AdamW::load(const NamedTensors& state) {
   }
 }
 
-double clip_gradients(const std::vector<Parameter>& parameters, double most) {
+double clip_gradients(const std::vector<TrainedParameter>& parameters, double most) {
   const c10::NoGradGuard no_grad;
   std::vector<at::Tensor> gradients;
   for (const auto& parameter : parameters) {

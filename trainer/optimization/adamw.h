@@ -12,14 +12,13 @@
 
 namespace sartor {
 
-struct Parameter {
+// A tensor that the optimizer changes, and how.
+struct TrainedParameter {
   std::string name;
   at::Tensor tensor;
   double rate_scale = 1;  // factor on the learning rate (layer-wise learning rate decay)
+  bool decays = true;     // whether weight decay applies: not to biases and norms
 };
-
-// Whether a parameter decays, by its name: all but biases and LayerNorm's weights, as the Trainer has it.
-bool decays(const std::string& name);
 
 // With gradient g, step t = 1, 2, ... and rate = learning rate times the parameter's rate_scale:
 //
@@ -27,7 +26,7 @@ bool decays(const std::string& name);
 //   w = w - rate decay w - rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
 class AdamW {
  public:
-  AdamW(const AdamWConfig& config, std::vector<Parameter> parameters);
+  AdamW(const AdamWConfig& config, std::vector<TrainedParameter> parameters);
 
   // Updates all parameters that have a gradient. Does not clear the gradients.
   void step(double learning_rate);
@@ -44,13 +43,13 @@ class AdamW {
   };
 
   const AdamWConfig config_;
-  const std::vector<Parameter> parameters_;
+  const std::vector<TrainedParameter> parameters_;
   std::vector<at::Tensor> mean_, square_, steps_;
   std::vector<Group> groups_;
 };
 
 // Scales the gradients so that their norm over all parameters is at most `most`; 0 disables clipping. Returns the norm
 // before scaling. Does not scale if the norm is infinite or NaN.
-double clip_gradients(const std::vector<Parameter>& parameters, double most);
+double clip_gradients(const std::vector<TrainedParameter>& parameters, double most);
 
 }  // namespace sartor

@@ -19,11 +19,11 @@ struct GradientReducer::Engine {
   c10d::Reducer reducer;
 };
 
-GradientReducer::GradientReducer(const std::vector<Parameter>& parameters, ProcessGroup& ranks) {
+GradientReducer::GradientReducer(const std::vector<TrainedParameter>& parameters, ProcessGroup& ranks) {
   if (ranks.size() == 1) return;
   std::vector<at::Tensor> tensors, values;
   std::unordered_map<size_t, std::string> names;
-  for (const auto& [name, tensor, scale] :
+  for (const auto& [name, tensor, scale, decays] :
        std::views::reverse(parameters)) {  // the backward pass starts at the last layer
     names.emplace(names.size(), name);
     tensors.push_back(tensor);

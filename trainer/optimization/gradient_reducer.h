@@ -16,7 +16,7 @@ namespace sartor {
 class GradientReducer {
  public:
   // Broadcasts the parameters of rank 0. Every parameter must get a gradient in every step.
-  GradientReducer(const std::vector<Parameter>& parameters, ProcessGroup& ranks);
+  GradientReducer(const std::vector<TrainedParameter>& parameters, ProcessGroup& ranks);
   ~GradientReducer();
 
   // Must be called before backward() of the last micro-batch of a step, with its loss. Gradients of earlier

@@ -240,7 +240,7 @@ class Training {
   ProcessGroup& ranks_;
   Run& run_;
   Sampler sampler_;
-  const std::vector<Parameter> parameters_;
+  const std::vector<TrainedParameter> parameters_;
   AdamW optimizer_;
   std::optional<GradientReducer> reducer_;
   SpikeWatch spikes_;

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "models/bert/families.h"
-
+#include "models/bert/parameters.h"
 #include "support/folder_test.h"
 
 namespace sartor::bert {

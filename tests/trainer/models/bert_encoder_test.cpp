@@ -48,7 +48,7 @@ TEST_P(Encoder, GivesTheModelsNumbers) {
     for (const auto activation : {transformer::Activation::gelu, transformer::Activation::gelu_tanh,
                                   transformer::Activation::relu, transformer::Activation::silu}) {
       const auto config = config_of(family, activation);
-      const auto batch = transformer::pack(config, rows);
+      const auto batch = transformer::pack(input_spec(config), rows);
       const auto close = [&](const at::Tensor& found, const at::Tensor& expected) {
         EXPECT_EQ(found.scalar_type(), at::kFloat);
         EXPECT_LT(largest_difference(found, expected), tolerance * expected.abs().max().item<double>())
@@ -68,20 +68,22 @@ TEST_P(Encoder, GivesATextTheSameBitsInAnyBatch) {
   const auto config = small_config();
   const CpuEncoder encoder(made_model(config, Head::classification), GetParam());
   const auto rows = random_rows({5, 1, 17, 130, 9, 40, 2, 64});
-  const auto together = encoder.classify(transformer::pack(config, rows));
+  const auto together = encoder.classify(transformer::pack(input_spec(config), rows));
   for (size_t b = 0; b < rows.size(); b++) {
     const Rows alone = {rows[b]};
-    EXPECT_TRUE(encoder.classify(transformer::pack(config, alone))[0].equal(together[static_cast<int64_t>(b)])) << b;
+    EXPECT_TRUE(
+        encoder.classify(transformer::pack(input_spec(config), alone))[0].equal(together[static_cast<int64_t>(b)]))
+        << b;
   }
   const Rows two = {rows[6], rows[3]};
-  const auto other = encoder.classify(transformer::pack(config, two));
+  const auto other = encoder.classify(transformer::pack(input_spec(config), two));
   EXPECT_TRUE(other[0].equal(together[6]));
   EXPECT_TRUE(other[1].equal(together[3]));
 }
 
 TEST_P(Encoder, OutlivesItsModelAndItsThreads) {
   const auto config = small_config();
-  const auto batch = transformer::pack(config, random_rows({5, 1, 17, 130, 9, 200}));
+  const auto batch = transformer::pack(input_spec(config), random_rows({5, 1, 17, 130, 9, 200}));
   auto model = std::make_unique<Bert>(made_model(config, Head::classification));
   const CpuEncoder encoder(*model, GetParam());
   const auto before = encoder.classify(batch);
@@ -108,14 +110,14 @@ TEST_P(Encoder, GivesATextTheSameBitsInAnyWindow) {
   std::vector<int64_t> lengths;
   for (int64_t i = 0; i < 40; i++) lengths.push_back(1 + i * i % 53);
   const auto rows = random_rows(lengths);
-  const auto logits = classifier.classify(transformer::pack(config, rows));
-  const auto embeddings = embedder.embed(transformer::pack(config, rows), Pooling::mean, true);
+  const auto logits = classifier.classify(transformer::pack(input_spec(config), rows));
+  const auto embeddings = embedder.embed(transformer::pack(input_spec(config), rows), Pooling::mean, true);
   for (const int64_t window : {1, 3, 7, 40}) {
     for (int64_t first = 0; first < std::ssize(rows); first += window) {
       const int64_t count = std::min(window, std::ssize(rows) - first);
       Rows some(rows.begin() + first, rows.begin() + first + count);
       std::ranges::reverse(some);
-      const auto batch = transformer::pack(config, some);
+      const auto batch = transformer::pack(input_spec(config), some);
       EXPECT_TRUE(classifier.classify(batch).flip(0).equal(logits.narrow(0, first, count))) << window << ", " << first;
       EXPECT_TRUE(embedder.embed(batch, Pooling::mean, true).flip(0).equal(embeddings.narrow(0, first, count)))
           << window << ", " << first;
@@ -159,7 +161,7 @@ TEST_F(EncoderFolder, IsReadWithoutAModelBetween) {
   const auto config = small_config();
   const auto model = made_model(config, Head::classification);
   save_bert(model, folder_);
-  const auto batch = transformer::pack(config, random_rows({5, 1, 17}));
+  const auto batch = transformer::pack(input_spec(config), random_rows({5, 1, 17}));
   for (const auto precision : precisions()) {
     const auto encoder = CpuEncoder::open(folder_, Head::classification, precision);
     EXPECT_TRUE(encoder.classify(batch).equal(CpuEncoder(model, precision).classify(batch)));
@@ -175,7 +177,7 @@ TEST_F(EncoderFolder, EmbedsWithoutAPooler) {
   save_bert(model, folder_);
   const auto encoder = CpuEncoder::open(folder_, Head::none, transformer::InferencePrecision::fp32);
   const auto base = load_bert(folder_, Head::none);
-  const auto batch = transformer::pack(config, random_rows({5, 1, 17}));
+  const auto batch = transformer::pack(input_spec(config), random_rows({5, 1, 17}));
   for (const auto pooling : {Pooling::mean, Pooling::cls}) {
     EXPECT_LT(largest_difference(encoder.embed(batch, pooling, true), base.model.embed(batch, pooling, true)), 1e-5);
   }
@@ -186,11 +188,11 @@ TEST_P(Encoder, EmbedsATextToTheSameBitsInAnyBatch) {
   const CpuEncoder encoder(made_model(config, Head::none), GetParam());
   const auto rows = random_rows({5, 1, 17, 130, 9, 40, 2, 64});
   for (const auto pooling : {Pooling::mean, Pooling::cls}) {
-    const auto together = encoder.embed(transformer::pack(config, rows), pooling, true);
+    const auto together = encoder.embed(transformer::pack(input_spec(config), rows), pooling, true);
     for (size_t b = 0; b < rows.size(); b++) {
       const Rows alone = {rows[b]};
-      EXPECT_TRUE(
-          encoder.embed(transformer::pack(config, alone), pooling, true)[0].equal(together[static_cast<int64_t>(b)]))
+      EXPECT_TRUE(encoder.embed(transformer::pack(input_spec(config), alone), pooling, true)[0].equal(
+          together[static_cast<int64_t>(b)]))
           << b;
     }
   }
@@ -205,7 +207,7 @@ TEST(EncoderErrors, SaysThatTheCpuHasNoBf16) {
 TEST(EncoderErrors, SaysThatThereIsNoClassifier) {
   const auto config = small_config();
   const CpuEncoder encoder(made_model(config, Head::none), transformer::InferencePrecision::fp32);
-  EXPECT_THROW(encoder.classify(transformer::pack(config, random_rows({3}))), std::invalid_argument);
+  EXPECT_THROW(encoder.classify(transformer::pack(input_spec(config), random_rows({3}))), std::invalid_argument);
 }
 
 }  // namespace

@@ -1,11 +1,8 @@
 // Adapters against peft's numbers and against the plain model that they add up to.
-#include "models/transformer/lora.h"
+#include "models/bert/lora_config.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
-
-#include <algorithm>
-#include <cmath>
 
 #include "models/bert/cpu_encoder.h"
 #include "models/bert/folder.h"
@@ -36,7 +33,7 @@ Bert adapted_model(const BertConfig& config = small_config(), const transformer:
 Bert merged_model(const Bert& model) {
   Bert plain(model.config(), Head::classification);
   const c10::NoGradGuard no_gradients;
-  for (const auto& [name, tensor] : plain.parameters()) tensor.copy_(model.merged(name));
+  for (const auto& [name, tensor] : plain.parameters()) tensor.copy_(model.registry().merged(name));
   return plain;
 }
 
@@ -55,7 +52,7 @@ TEST(Lora, GivesTheNumbersOfPeft) {
                                           .alpha = adapters["lora_alpha"],
                                           .modules = adapters["target_modules"].get<std::vector<std::string>>()};
     const auto model = adapted_model(config, lora, adapters["layers_to_transform"][0]);
-    const auto batch = transformer::pack(config, each["ids"].get<Rows>(), each["types"].get<Rows>());
+    const auto batch = transformer::pack(input_spec(config), each["ids"].get<Rows>(), each["types"].get<Rows>());
     const auto logits = model.classify(batch);
     EXPECT_LT(largest_difference(logits, tensor(each["logits"], logits.sizes())), 1e-5);
 
@@ -86,7 +83,7 @@ TEST(Lora, GivesTheNumbersOfPeft) {
 TEST(Lora, NewAdaptersChangeNothing) {
   const auto config = small_config();
   auto model = made_model(config, Head::classification);
-  const auto batch = transformer::pack(config, random_rows({9, 30, 1}));
+  const auto batch = transformer::pack(input_spec(config), random_rows({9, 30, 1}));
   const auto before = model.classify(batch);
   model.add_adapters(everywhere);
   EXPECT_TRUE(model.classify(batch).equal(before));
@@ -96,62 +93,9 @@ TEST(Lora, NewAdaptersChangeNothing) {
   EXPECT_TRUE(model.classify(batch).equal(plain.classify(batch)));
 }
 
-TEST(Lora, ANewAdapterIsDrawnAsPeftDoes) {
-  const auto weight = at::zeros({50, 400});
-  at::manual_seed(3);
-  const auto adapter = transformer::new_adapter({.rank = 16, .alpha = 8}, weight);
-  EXPECT_EQ(adapter.a.sizes(), at::IntArrayRef({16, 400}));
-  EXPECT_EQ(adapter.b.sizes(), at::IntArrayRef({50, 16}));
-  EXPECT_EQ(adapter.scale, 0.5);
-  EXPECT_EQ(adapter.b.abs().max().item<double>(), 0);
-  // uniform within 1 / sqrt(in): 6,400 draws reach its ends and have its variance
-  const double bound = 1 / std::sqrt(400.0), most = adapter.a.abs().max().item<double>();
-  EXPECT_LE(most, bound);
-  EXPECT_GT(most, 0.99 * bound);
-  EXPECT_NEAR(adapter.a.std().item<double>(), bound / std::sqrt(3.0), 0.03 * bound);
-  at::manual_seed(3);
-  EXPECT_TRUE(transformer::new_adapter({.rank = 16}, weight).a.equal(adapter.a));
-}
-
-// y + s (x A^T) B^T and its gradients, element by element.
-TEST(Lora, EqualsTheFormula) {
-  const int64_t rows = 5, in = 7, out = 3, rank = 2;
-  const double scale = 1.5;
-  const auto a = at::randn({rank, in}).requires_grad_(), b = at::randn({out, rank}).requires_grad_();
-  const auto x = at::randn({rows, in}).requires_grad_(), start = at::randn({rows, out}).requires_grad_();
-  const auto by_y = at::randn({rows, out});
-  const auto y = transformer::adapted({a, b, scale, 0}, start * 1, x, true);
-  (y * by_y).sum().backward();
-  const auto value = [](const at::Tensor& tensor, int64_t i, int64_t j) { return tensor[i][j].item<double>(); };
-  auto by_a = at::zeros({rank, in}, at::kDouble), by_b = at::zeros({out, rank}, at::kDouble),
-       by_x = at::zeros({rows, in}, at::kDouble), expected = at::zeros({rows, out}, at::kDouble);
-  for (int64_t t = 0; t < rows; t++) {
-    for (int64_t o = 0; o < out; o++) {
-      double sum = value(start, t, o);
-      for (int64_t r = 0; r < rank; r++) {
-        double narrow = 0;
-        for (int64_t i = 0; i < in; i++) {
-          narrow += value(x, t, i) * value(a, r, i);
-          const double through = scale * value(by_y, t, o) * value(b, o, r);
-          by_a[r][i] += through * value(x, t, i);
-          by_x[t][i] += through * value(a, r, i);
-        }
-        sum += scale * narrow * value(b, o, r);
-        by_b[o][r] += scale * narrow * value(by_y, t, o);
-      }
-      expected[t][o] = sum;
-    }
-  }
-  EXPECT_LT(largest_difference(y, expected), 1e-5);
-  EXPECT_LT(largest_difference(a.grad(), by_a), 1e-5);
-  EXPECT_LT(largest_difference(b.grad(), by_b), 1e-5);
-  EXPECT_LT(largest_difference(x.grad(), by_x), 1e-5);
-  EXPECT_TRUE(start.grad().equal(by_y));
-}
-
 TEST(Lora, MergedIsTheSameModel) {
   const auto model = adapted_model();
-  const auto batch = transformer::pack(model.config(), random_rows({9, 30, 1, 17}));
+  const auto batch = transformer::pack(input_spec(model.config()), random_rows({9, 30, 1, 17}));
   const auto expected = model.classify(batch);
   EXPECT_LT(largest_difference(merged_model(model).classify(batch), expected), 1e-5);
   EXPECT_GT(largest_difference(made_model(model.config(), Head::classification).classify(batch), expected), 0.1);
@@ -165,7 +109,7 @@ TEST(Lora, DropoutIsOfAdaptersAloneAndOfTraining) {
   auto lora = everywhere;
   lora.dropout = 0.5;
   auto model = adapted_model(config, lora);
-  const auto batch = transformer::pack(config, random_rows({9, 30}));
+  const auto batch = transformer::pack(input_spec(config), random_rows({9, 30}));
   const auto calm = model.classify(batch);
   model.train();
   at::manual_seed(5);
@@ -204,9 +148,7 @@ TEST(Lora, NamesAreThoseOfTheFamily) {
 }
 
 TEST(Lora, RefusesUnknownModules) {
-  const auto check = [](std::vector<std::string> modules) {
-    transformer::LoraConfig{.modules = std::move(modules)}.check();
-  };
+  const auto check = [](std::vector<std::string> modules) { LoraConfig({.modules = std::move(modules)}).check(); };
   check({"query", "self.key", "attention.self.value", "dense", "output.dense", "intermediate.dense"});
   EXPECT_THAT(
       [&] {
@@ -219,13 +161,16 @@ TEST(Lora, RefusesUnknownModules) {
     EXPECT_THAT([&] { check({part}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("modules has"))) << part;
   }
   EXPECT_THAT([&] { check({}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("modules is empty")));
+  auto model = made_model(small_config(), Head::classification);
+  EXPECT_THAT([&] { model.add_adapters({.modules = {"c_attn"}}); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("modules has c_attn, expected ends of attention.self")));
 }
 
 class LoraFolder : public sartor::testing::FolderTest {};
 
 TEST_F(LoraFolder, IsAPlainModel) {
   const auto model = adapted_model();
-  const auto batch = transformer::pack(model.config(), random_rows({9, 30, 1, 17}));
+  const auto batch = transformer::pack(input_spec(model.config()), random_rows({9, 30, 1, 17}));
   save_bert(model, folder_);
   EXPECT_THAT(files(), ElementsAre("config.json", "model.safetensors"));
   const auto loaded = load_bert(folder_, Head::classification);

@@ -49,32 +49,35 @@ TEST_F(MiniLm, LacksOnlyItsClassifier) {
 TEST_F(MiniLm, LogitsAreThoseOfTransformers) {
   const c10::NoGradGuard no_gradients;
   const auto& config = model_->config();
-  const auto packed = model_->classify(transformer::pack(config, rows_));
+  const auto packed = model_->classify(transformer::pack(input_spec(config), rows_));
   EXPECT_LT(largest_difference(packed, expected()), 1e-5) << "all together, packed";
 
   const auto padded = pad(rows_, {}, 0);
-  EXPECT_LT(largest_difference(model_->classify(transformer::pack(config, padded.ids, padded.mask)), expected()), 1e-5)
+  EXPECT_LT(
+      largest_difference(model_->classify(transformer::pack(input_spec(config), padded.ids, padded.mask)), expected()),
+      1e-5)
       << "from padded";
 
   model_->attention_by(transformer::AttentionKind::sdpa);
   for (int64_t first = 0; first < 200; first += 32) {
     const int64_t count = std::min<int64_t>(32, 200 - first);
     const Rows some(rows_.begin() + first, rows_.begin() + first + count);
-    EXPECT_LT(largest_difference(model_->classify(transformer::pack(config, some)), expected().narrow(0, first, count)),
+    EXPECT_LT(largest_difference(model_->classify(transformer::pack(input_spec(config), some)),
+                                 expected().narrow(0, first, count)),
               1e-5)
         << "padded attention, batch at " << first;
   }
   model_->attention_by(transformer::AttentionKind::packed);
   for (size_t i = 0; i < rows_.size(); i++) {
     const Rows alone = {rows_[i]};
-    EXPECT_LT(largest_difference(model_->classify(transformer::pack(config, alone))[0], logits_[i]), 1e-5)
+    EXPECT_LT(largest_difference(model_->classify(transformer::pack(input_spec(config), alone))[0], logits_[i]), 1e-5)
         << "alone, " << i;
   }
 }
 
 TEST_F(MiniLm, EncoderGivesTheSameLogits) {
   const auto& config = model_->config();
-  const auto batch = transformer::pack(config, rows_);
+  const auto batch = transformer::pack(input_spec(config), rows_);
   const double spread = (expected() - expected().mean(0)).abs().max().item<double>();
   for (const auto precision : precisions()) {
     EXPECT_LT(largest_difference(CpuEncoder(*model_, precision).classify(batch), expected()),
@@ -85,7 +88,7 @@ TEST_F(MiniLm, EncoderGivesTheSameLogits) {
 TEST_F(MiniLm, EmbeddingsAreThoseOfSentenceTransformers) {
   const c10::NoGradGuard no_gradients;
   const auto model = load_bert(minilm, Head::none).model;
-  const auto batch = transformer::pack(model.config(), rows_);
+  const auto batch = transformer::pack(input_spec(model.config()), rows_);
   const auto found = model.embed(batch, Pooling::mean, true);
   EXPECT_LT(largest_difference(found.narrow(1, 0, 4), at::stack(embeddings_)), 1e-6);
   EXPECT_LT(largest_difference(

@@ -5,6 +5,10 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <cctype>
+#include <regex>
+
 #include "models/transformer/loss.h"
 #include "trainer/models/bert_support.h"
 
@@ -43,7 +47,7 @@ class GoldenBert : public ::testing::TestWithParam<std::tuple<Case, transformer:
               : golden_["name"].get<std::string>().find("masked lm") != std::string::npos ? Head::masked_lm
                                                                                           : Head::classification),
         model_(made_model(config_, head_)),
-        batch_(transformer::pack(config_, golden_["ids"].get<Rows>(), golden_["types"].get<Rows>())) {
+        batch_(transformer::pack(input_spec(config_), golden_["ids"].get<Rows>(), golden_["types"].get<Rows>())) {
     model_.attention_by(std::get<1>(GetParam()));
   }
 
@@ -155,19 +159,21 @@ TEST(Bert, PaddingAndNeighboursChangeNothing) {
   const auto config = small_config();
   const auto model = made_model(config, Head::classification);
   const auto rows = random_rows({3, 1, 40, 16, 7});
-  const auto together = model.classify(transformer::pack(config, rows));
+  const auto together = model.classify(transformer::pack(input_spec(config), rows));
   for (const int64_t more : {0, 1, 30}) {
     const auto batch = pad(rows, {}, 5, more);  // the padding's id does not matter
-    EXPECT_LT(largest_difference(model.classify(transformer::pack(config, batch.ids, batch.mask)), together), 1e-5);
+    EXPECT_LT(
+        largest_difference(model.classify(transformer::pack(input_spec(config), batch.ids, batch.mask)), together),
+        1e-5);
   }
   for (size_t b = 0; b < rows.size(); b++) {
     const Rows alone = {rows[b]};
-    EXPECT_LT(
-        largest_difference(model.classify(transformer::pack(config, alone))[0], together[static_cast<int64_t>(b)]),
-        1e-5);
+    EXPECT_LT(largest_difference(model.classify(transformer::pack(input_spec(config), alone))[0],
+                                 together[static_cast<int64_t>(b)]),
+              1e-5);
   }
   const Rows other = {rows[3], rows[0]};
-  const auto swapped = model.classify(transformer::pack(config, other));
+  const auto swapped = model.classify(transformer::pack(input_spec(config), other));
   EXPECT_LT(largest_difference(swapped[0], together[3]), 1e-5);
   EXPECT_LT(largest_difference(swapped[1], together[0]), 1e-5);
 }
@@ -178,12 +184,12 @@ TEST(Bert, AMaskMayHideTokensAnywhere) {
   const auto batch = pad(random_rows({6}), {}, 0);
   auto mask = at::ones({1, 6}, at::kLong);
   mask[0][2] = 0;
-  const auto packed = transformer::pack(config, batch.ids, mask);
+  const auto packed = transformer::pack(input_spec(config), batch.ids, mask);
   const auto seen = model.hidden(packed);
   EXPECT_EQ(seen.size(0), 5);
   auto other_ids = batch.ids.clone();
   other_ids[0][2] = 60;
-  EXPECT_TRUE(model.hidden(transformer::pack(config, other_ids, mask)).equal(seen));
+  EXPECT_TRUE(model.hidden(transformer::pack(input_spec(config), other_ids, mask)).equal(seen));
   const auto restored = transformer::unpack(seen, packed);
   EXPECT_TRUE(restored[0][3].equal(seen[2])) << "positions stay those of the columns";
   EXPECT_EQ(restored[0][2].abs().max().item<double>(), 0);
@@ -202,7 +208,7 @@ TEST_P(GoldenDropout, SpreadsTheLogitsAsMuch) {
   model.attention_by(std::get<1>(GetParam()));
   model.train();
   constexpr int64_t rounds = 16, copies = 500, draws = rounds * copies;
-  const auto batch = transformer::pack(config, Rows(copies, golden["ids"].get<std::vector<int32_t>>()));
+  const auto batch = transformer::pack(input_spec(config), Rows(copies, golden["ids"].get<std::vector<int32_t>>()));
   const c10::NoGradGuard no_gradients;
   std::vector<at::Tensor> all;
   for (int i = 0; i < rounds; i++) all.push_back(model.classify(batch).to(at::kDouble));
@@ -219,7 +225,7 @@ TEST(Bert, DropoutFollowsTheGeneratorAlone) {
   auto config = small_config();
   config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.3;
   auto model = made_model(config, Head::classification);
-  const auto batch = transformer::pack(config, random_rows({9, 30}));
+  const auto batch = transformer::pack(input_spec(config), random_rows({9, 30}));
   const auto calm = model.classify(batch);
   EXPECT_TRUE(model.classify(batch).equal(calm));
   model.train();
@@ -236,7 +242,7 @@ TEST(Bert, DropoutFollowsTheGeneratorAlone) {
 TEST(Bert, Bf16StaysNearFp32) {
   const auto config = small_config();
   auto model = made_model(config, Head::classification);
-  const auto batch = transformer::pack(config, random_rows({9, 30, 4}));
+  const auto batch = transformer::pack(input_spec(config), random_rows({9, 30, 4}));
   const auto exact = model.classify(batch);
   model.compute_in(at::kBFloat16);
   const auto rounded = model.classify(batch);
@@ -249,6 +255,48 @@ TEST(Bert, Bf16StaysNearFp32) {
     EXPECT_TRUE(parameter.grad().isfinite().all().item<bool>()) << name;
   }
   EXPECT_THAT([&] { model.compute_in(at::kDouble); }, ThrowsMessage<std::invalid_argument>(HasSubstr("bfloat16")));
+}
+
+TEST(Bert, SaysWhatItTakesIn) {
+  auto config = small_config();
+  EXPECT_EQ(input_spec(config).vocabulary, 61);
+  EXPECT_EQ(input_spec(config).token_types, 2);
+  EXPECT_EQ(input_spec(config).longest_sequence, 200);
+  EXPECT_EQ(input_spec(config).padding, std::nullopt);
+  config.model_type = "roberta";
+  config.pad_token_id = 1;
+  EXPECT_EQ(input_spec(config).longest_sequence, 198);
+  EXPECT_EQ(input_spec(config).padding, 1);
+}
+
+TEST(Bert, RefusesWhatItsHeadDoesNotGive) {
+  const auto config = small_config();
+  const auto batch = transformer::pack(input_spec(config), random_rows({3}));
+  const Bert base(config, Head::none), classifier(config, Head::classification);
+  const auto refuses = [](auto&& ask, const char* why) { EXPECT_THAT(ask, ThrowsMessage<std::invalid_argument>(why)); };
+  refuses([&] { base.classify(batch); }, "the model has no classifier");
+  refuses([&] { base.predict_tokens(batch, at::zeros({1}, at::kLong)); }, "the model has no head for masked tokens");
+  refuses([&] { classifier.pooler_output(batch); }, "the model has no pooler");
+}
+
+// The rule of transformers' Trainer, by names: get_decay_parameter_names of version 5.
+TEST(Bert, DecaysWhatTheTrainerDecays) {
+  const std::regex forbidden(R"(bias|layernorm|rmsnorm|(^|\.)norm($|\.)|_norm($|\.))");
+  for (const auto& each : testing::golden("bert.json")) {
+    const auto config = parse_config(each["config"], "config.json");
+    for (const auto head : {Head::none, Head::classification, Head::masked_lm}) {
+      Bert model(config, head);
+      model.add_adapters({.modules = {"query"}});
+      auto all = model.parameters();
+      all.insert(all.end(), model.adapters().begin(), model.adapters().end());
+      for (auto& [name, tensor] : all) {
+        std::string lower = name;
+        std::ranges::transform(lower, lower.begin(), [](unsigned char letter) { return std::tolower(letter); });
+        const bool norm = lower.find("layer_norm") != std::string::npos;  // an nn.LayerNorm, whatever its name
+        EXPECT_EQ(model.registry().decays(name), !norm && !std::regex_search(lower, forbidden)) << name;
+      }
+    }
+  }
 }
 
 TEST(Bert, LossesCountWhatHasALabel) {

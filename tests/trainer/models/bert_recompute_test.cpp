@@ -77,7 +77,7 @@ std::map<std::string, at::Tensor> trained(const Case& each, bool recomputes) {
   at::manual_seed(11);
   std::map<std::string, at::Tensor> found;
   for (const uint64_t seed : {1, 2}) {
-    const auto logits = model.classify(transformer::pack(each.config, random_rows({5, 33, 1}, 61, seed)));
+    const auto logits = model.classify(transformer::pack(input_spec(each.config), random_rows({5, 33, 1}, 61, seed)));
     const auto loss =
         transformer::classification_loss(logits, at::tensor({0, 1, 1}, at::kLong), transformer::Problem::single_label)
             .sum;
@@ -109,7 +109,7 @@ TEST(Recomputing, TakesLessMemory) {
   config.num_hidden_layers = 12;
   auto model = made_model(config, Head::classification);
   model.train();
-  const auto batch = transformer::pack(config, random_rows(std::vector<int64_t>(20, 100)));
+  const auto batch = transformer::pack(input_spec(config), random_rows(std::vector<int64_t>(20, 100)));
   const auto most = [&](bool recomputes) {
     model.checkpoint_gradients(recomputes);
     for (const auto& parameter : model.parameters()) parameter.tensor.mutable_grad().reset();

@@ -72,7 +72,7 @@ class Transformers : public sartor::testing::FolderTest {
     for (size_t i = 0; i < texts_.size(); i++) {
       const auto encoded = tokenizer.encode(texts_[i], options);
       EXPECT_EQ(encoded.ids, rows[i]["ids"].get<std::vector<int32_t>>()) << texts_[i];
-      const auto logits = loaded.model.classify(transformer::pack(config, Rows{encoded.ids}));
+      const auto logits = loaded.model.classify(transformer::pack(input_spec(config), Rows{encoded.ids}));
       const auto theirs = tensor(rows[i]["logits"], logits.sizes());
       const double difference = largest_difference(logits, theirs);
       EXPECT_LT(difference, 1e-5) << texts_[i];

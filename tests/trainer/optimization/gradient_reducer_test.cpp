@@ -25,8 +25,8 @@ struct Seen {
 Seen reduce_on(int rank) {
   ProcessGroup ranks({.rank = rank, .world_size = 2, .local_rank = rank, .local_world_size = 2}, /*gpu=*/false,
                      std::chrono::seconds(60));
-  std::vector<Parameter> parameters = {{"weight", at::full({1 << 18, 8}, rank, at::kFloat)},
-                                       {"bias", at::full({5}, rank, at::kFloat)}};
+  std::vector<TrainedParameter> parameters = {{"weight", at::full({1 << 18, 8}, rank, at::kFloat)},
+                                              {"bias", at::full({5}, rank, at::kFloat)}};
   for (auto& each : parameters) each.tensor.set_requires_grad(true);
   GradientReducer reducer(parameters, ranks);
   Seen seen;

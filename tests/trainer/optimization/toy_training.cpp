@@ -51,13 +51,13 @@ class ToyLearner : public Learner {
   ToyLearner(const ToyConfig& config, bool dies) : config_(config), dies_(dies) {
     for (int64_t row = 0; row < config.rows; row++) lengths_.push_back(static_cast<int32_t>(1 + row * 7 % 9));
     parameters_ = {{"in.weight", made(1, {hidden, features})},
-                   {"in.bias", at::zeros({hidden})},
-                   {"LayerNorm.weight", at::ones({hidden})},
+                   {.name = "in.bias", .tensor = at::zeros({hidden}), .decays = false},
+                   {.name = "LayerNorm.weight", .tensor = at::ones({hidden}), .decays = false},
                    {"out.weight", made(2, {1, hidden}) / 4}};
     for (auto& each : parameters_) each.tensor.set_requires_grad(true);
   }
 
-  std::vector<Parameter> parameters() override { return parameters_; }
+  std::vector<TrainedParameter> parameters() override { return parameters_; }
   const std::vector<int32_t>& lengths() const override { return lengths_; }
   double labels(std::span<const int64_t> rows) override {
     double count = 0;
@@ -79,7 +79,7 @@ class ToyLearner : public Learner {
   }
   void save(const std::filesystem::path& folder) const override {
     NamedTensors tensors;
-    for (const auto& [name, tensor, scale] : parameters_) tensors.push_back({name, tensor});
+    for (const auto& [name, tensor, scale, decays] : parameters_) tensors.push_back({name, tensor});
     write_tensors(folder / "toy.safetensors", tensors);
   }
   void load(const std::filesystem::path& folder) override {
@@ -101,7 +101,7 @@ class ToyLearner : public Learner {
   const ToyConfig& config_;
   const bool dies_;
   std::vector<int32_t> lengths_;
-  std::vector<Parameter> parameters_;
+  std::vector<TrainedParameter> parameters_;
   int64_t losses_ = 0;
 };
 

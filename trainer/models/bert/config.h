@@ -69,20 +69,6 @@ BertConfig read_config(const std::filesystem::path& folder);  // FOLDER/config.j
 // it.
 hf::Json to_json(const BertConfig& config, Head head);
 
-struct Parameter {
-  std::string name;
-  std::vector<int64_t> shape;
-};
-
-// Names and shapes of all parameters, as transformers has them, embeddings first. A masked LM with tied embeddings has
-// no decoder.weight.
-std::vector<Parameter> parameters(const BertConfig& config, Head head);
-
-// The name that parameters() has for a tensor of a file: LayerNorm.gamma and .beta are weight and bias, and the base
-// model's prefix ("bert.") is put in front or taken away as `head` wants it. A name that is none of the model's stays
-// as it is.
-std::string canonical_name(std::string_view name, const BertConfig& config, Head head);
-
 // The row of `base`'s output layer for each label of `wanted`, by name; none where their names differ. Two regressions
 // of one number have the same row whatever its name.
 std::optional<std::vector<int64_t>> output_rows(const BertConfig& base, const BertConfig& wanted);

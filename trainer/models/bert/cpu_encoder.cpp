@@ -4,7 +4,6 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
@@ -15,13 +14,15 @@
 #include "core/parallel_for.h"
 #include "models/bert/families.h"
 #include "models/bert/folder.h"
+#include "models/bert/parameters.h"
+#include "models/transformer/encoder_layer.h"
 #include "transformer/kernels.h"
 
 namespace sartor::bert {
 
 CpuEncoder::CpuEncoder(const Bert& model, transformer::InferencePrecision precision)
     : CpuEncoder(model.config(), model.head(), precision,
-                 [&](const std::string& name) { return model.merged(name).to(at::kCPU); }) {}
+                 [&](const std::string& name) { return model.registry().merged(name).to(at::kCPU); }) {}
 
 CpuEncoder CpuEncoder::open(const std::filesystem::path& folder, Head head, transformer::InferencePrecision precision) {
   auto config = read_config(folder);
@@ -50,12 +51,12 @@ CpuEncoder::CpuEncoder(BertConfig config, Head head, transformer::InferencePreci
     : config_(std::move(config)), precision_(precision) {
   const c10::InferenceMode inference;
   const Family& family = config_.family();
-  const std::string base(head == Head::none ? "" : family.prefix);
+  const std::string base(encoder_prefix(config_, head));
   const auto product = [&](const std::string& name, transformer::InferencePrecision kind) {
     return transformer::Product(parameter(name + ".weight"), parameter(name + ".bias"), kind);
   };
   const auto norm = [&](const std::string& name) {
-    return Norm{parameter(name + ".weight"), parameter(name + ".bias")};
+    return transformer::Norm{parameter(name + ".weight"), parameter(name + ".bias")};
   };
   words_ = parameter(base + "embeddings.word_embeddings.weight");
   positions_ = parameter(base + "embeddings.position_embeddings.weight");
@@ -64,9 +65,7 @@ CpuEncoder::CpuEncoder(BertConfig config, Head head, transformer::InferencePreci
   embedding_norm_ = norm(base + "embeddings.LayerNorm");
   if (config_.embedding_width() != config_.hidden_size) projection_ = product(base + "embeddings_project", precision);
   for (int64_t i = 0; i < config_.num_hidden_layers; i++) {
-    const auto part = [&](std::string_view name) {
-      return (base + std::string(family.layers) + std::to_string(i) + ".").append(name);
-    };
+    const auto part = [&](std::string_view name) { return layer_prefix(config_, head, i).append(name); };
     const auto& [query, key, value, attention_output, intermediate, output] = family.modules;
     layers_.push_back(
         {.query = product(part(query), precision),
@@ -108,21 +107,32 @@ at::Tensor CpuEncoder::embeddings(const transformer::Packed& batch) const {
   return projection_ ? (*projection_)(x) : x;
 }
 
+class CpuEncoder::RunningLayer {
+ public:
+  RunningLayer(const Layer& layer, transformer::Activation activation) : layer_(layer), activation_(activation) {}
+
+  transformer::QueryKeyValue query_key_value(const at::Tensor& queries, const at::Tensor& x) const {
+    const auto key_value = layer_.key_value(x).chunk(2, 1);
+    return {layer_.query(queries), key_value[0], key_value[1]};
+  }
+  at::Tensor attention_output(const at::Tensor& x) const { return layer_.attention_output(x); }
+  at::Tensor feed_forward(const at::Tensor& x) const {
+    return layer_.output(layer_.intermediate.activated(x, activation_));
+  }
+  const transformer::Norm& attention_norm() const { return layer_.attention_norm; }
+  const transformer::Norm& norm() const { return layer_.norm; }
+
+ private:
+  const Layer& layer_;
+  const transformer::Activation activation_;
+};
+
 at::Tensor CpuEncoder::run_layer(const Layer& layer, const at::Tensor& x_TH, const transformer::Packed& batch,
                                  bool first_only) const {
-  transformer::AttentionRows rows = {batch.offsets, batch.offsets};
-  at::Tensor queries = x_TH;
-  if (first_only) {
-    queries = x_TH.index_select(0, at::tensor(at::ArrayRef<int64_t>(batch.offsets.data(), batch.batch()), at::kLong));
-    for (size_t b = 0; b < rows.q_offsets.size(); b++) rows.q_offsets[b] = static_cast<int64_t>(b);
-  }
-  const auto key_value = layer.key_value(x_TH).chunk(2, 1);
-  const auto attended = transformer::attend(layer.query(queries), key_value[0], key_value[1], rows,
-                                            config_.num_attention_heads, 0, transformer::AttentionKind::packed);
-  const auto x = transformer::add_norm(layer.attention_output(attended.out), queries, layer.attention_norm.weight,
-                                       layer.attention_norm.bias, config_.layer_norm_eps, 0);
-  return transformer::add_norm(layer.output(layer.intermediate.activated(x, config_.hidden_act)), x, layer.norm.weight,
-                               layer.norm.bias, config_.layer_norm_eps, 0);
+  return transformer::encoder_layer(
+             RunningLayer(layer, config_.hidden_act), x_TH, batch,
+             {.heads = config_.num_attention_heads, .norm_eps = config_.layer_norm_eps, .first_only = first_only})
+      .hidden;
 }
 
 at::Tensor CpuEncoder::encode(const transformer::Packed& batch, bool first_only) const {

@@ -33,14 +33,12 @@ class CpuEncoder {
   at::Tensor embed(const transformer::Packed& batch, Pooling pooling, bool normalised) const;  // (B, H)
 
  private:
-  struct Norm {
-    at::Tensor weight, bias;
-  };
   struct Layer {
     transformer::Product query, key_value;  // (H), (2 H)
     transformer::Product attention_output, intermediate, output;
-    Norm attention_norm, norm;
+    transformer::Norm attention_norm, norm;
   };
+  class RunningLayer;  // a Layer as transformer::encoder_layer wants it
   // `parameter` gives the value of each of parameters(config, head), in fp32.
   using Source = std::function<at::Tensor(const std::string& name)>;
   CpuEncoder(BertConfig config, Head head, transformer::InferencePrecision precision, const Source& parameter);
@@ -54,7 +52,7 @@ class CpuEncoder {
   BertConfig config_;
   transformer::InferencePrecision precision_;
   at::Tensor words_, positions_, types_;
-  Norm embedding_norm_;
+  transformer::Norm embedding_norm_;
   std::optional<transformer::Product> projection_;  // of embeddings that are narrower than the layers
   std::vector<Layer> layers_;
   std::vector<transformer::Product> head_;  // the classifier's dense layer, then its output

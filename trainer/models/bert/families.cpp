@@ -1,10 +1,10 @@
 #include "models/bert/families.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <string>
 #include <vector>
+
+#include "models/hf/json_fields.h"
 
 namespace sartor::bert {
 namespace {
@@ -15,7 +15,7 @@ constexpr Family bert = {
     .tokenizer_class = "BertTokenizer",
     .prefix = "bert.",
     .layers = "encoder.layer.",
-    .modules = transformer::layer_modules,
+    .modules = layer_modules,
     .attention_norm = "attention.output.LayerNorm",
     .norm = "output.LayerNorm",
     .classifier = {.dense = "bert.pooler.dense", .output = "classifier"},
@@ -80,7 +80,7 @@ constexpr Family electra = {
     .tokenizer_class = "ElectraTokenizer",
     .prefix = "electra.",
     .layers = "encoder.layer.",
-    .modules = transformer::layer_modules,
+    .modules = layer_modules,
     .attention_norm = "attention.output.LayerNorm",
     .norm = "output.LayerNorm",
     .has_pooler = false,
@@ -132,11 +132,7 @@ std::string known_families() {
   for (const auto& family : families) {
     if (!family.tokenizer_class.empty()) names.push_back(family.model_type);
   }
-  std::string text;
-  for (size_t i = 0; i < names.size(); i++) {
-    text.append(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ").append(names[i]);
-  }
-  return text;
+  return hf::either(names);
 }
 
 bool in_encoder(std::string_view name, const Family& family) {

@@ -8,9 +8,16 @@
 #include <string_view>
 
 #include "models/bert/config.h"
-#include "models/transformer/lora_config.h"
 
 namespace sartor::bert {
+
+// The linear layers of a layer, by the names that BERT has for them.
+constexpr std::array<std::string_view, 6> layer_modules = {"attention.self.query", "attention.self.key",
+                                                           "attention.self.value", "attention.output.dense",
+                                                           "intermediate.dense",   "output.dense"};
+
+// The linear layer of a pooler, in a model without a head.
+constexpr std::string_view pooler = "pooler.dense";
 
 // Logits of the first token's hidden state x: output(dropout(activation(dense(x)))).
 struct ClassifierHead {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "models/bert/model.h"
-#include "models/hf/weights.h"
+#include "models/hf/match.h"
 
 namespace sartor::bert {
 
@@ -30,6 +30,9 @@ Loaded load_bert(const std::filesystem::path& folder, Head head, at::Device devi
 Loaded load_bert(const std::filesystem::path& folder, BertConfig config, Head head, at::Device device = at::kCPU,
                  const OutputLayer& output = {});
 
+// Takes the weights of a folder that save_bert() wrote of such a model; none may be missing. Throws as load_bert does.
+void load_weights(Bert& model, const std::filesystem::path& folder);
+
 // What of a folder means nothing to a model with `head`, in a line for the fields of its config.json and one for its
 // tensors; none where there is nothing. Throws as load_bert does.
 std::vector<std::string> ignored(const std::filesystem::path& folder, Head head);
@@ -44,15 +47,8 @@ void save_adapters(const Bert& model, const transformer::LoraConfig& config, int
 // Throws std::invalid_argument where a tensor is missing or of another shape.
 void load_adapters(Bert& model, const std::filesystem::path& folder);
 
-// The tensor's values as fp32, in memory of their own.
-at::Tensor to_float(const hf::TensorView& view);
-
 // The folder's tensors by the names of parameters(config, head), checked as load_bert does. An output layer that is
 // drawn anew counts as missing.
-struct Matched {
-  std::vector<std::pair<Parameter, const hf::TensorView*>> parameters;  // null where it is missing
-  std::vector<std::string> missing, unexpected;
-};
-Matched match(const hf::Weights& weights, const BertConfig& config, Head head, const OutputLayer& output = {});
+hf::Matched match(const hf::Weights& weights, const BertConfig& config, Head head, const OutputLayer& output = {});
 
 }  // namespace sartor::bert

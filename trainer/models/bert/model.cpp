@@ -2,116 +2,115 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/embedding.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
-#include <algorithm>
-#include <stdexcept>
+#include <string>
+#include <utility>
 
 #include "base/require.h"
-#include "models/bert/families.h"
+#include "models/bert/parameters.h"
+#include "models/transformer/encoder_layer.h"
 #include "models/transformer/recompute.h"
 
 namespace sartor::bert {
-namespace {
 
-at::Tensor new_parameter(const Parameter& parameter, const BertConfig& config, at::Device device) {
-  auto tensor = at::empty(parameter.shape, at::TensorOptions(device).dtype(at::kFloat));
-  const std::string& name = parameter.name;
-  if (name.ends_with("bias")) {
-    tensor.zero_();
-  } else if (name.ends_with("LayerNorm.weight") || name.ends_with("layer_norm.weight")) {
-    tensor.fill_(1);
-  } else {
-    tensor.normal_(0, config.initializer_range);
-    if (name.ends_with("word_embeddings.weight") && config.pad_token_id) tensor[*config.pad_token_id].zero_();
-  }
-  return tensor.requires_grad_();
+using transformer::apply;
+
+transformer::InputSpec input_spec(const BertConfig& config) {
+  const bool from_padding = config.family().counts_from_padding;
+  return {.vocabulary = config.vocab_size,
+          .token_types = config.type_vocab_size,
+          .longest_sequence = config.longest_sequence(),
+          .padding = from_padding ? config.pad_token_id : std::nullopt};
 }
 
-// First rows of each sequence in the packed tokens, (B).
-at::Tensor first_rows(const transformer::Packed& batch) {
-  return at::tensor(at::ArrayRef<int64_t>(batch.offsets.data(), batch.offsets.size() - 1), at::kLong)
-      .to(batch.input_ids_T.device());
-}
+class Bert::RunningLayer {
+ public:
+  RunningLayer(const Layer& layer, transformer::Activation activation, transformer::Compute compute)
+      : layer_(layer), activation_(activation), compute_(compute) {}
 
-}  // namespace
-
-Bert::Bert(BertConfig config, Head head, at::Device device) : config_(std::move(config)), head_(head) {
-  {
-    const c10::AutoGradMode no_gradients(false);
-    for (const auto& each : bert::parameters(config_, head)) {
-      parameters_.push_back({each.name, new_parameter(each, config_, device)});
-    }
+  // In this order adapters draw their dropout, and gradients of x are summed.
+  transformer::QueryKeyValue query_key_value(const at::Tensor& queries, const at::Tensor& x) const {
+    auto value = apply(layer_.value, x, compute_);
+    auto key = apply(layer_.key, x, compute_);
+    auto query = apply(layer_.query, queries, compute_);
+    return {std::move(query), std::move(key), std::move(value)};
   }
-  const auto base = prefix();
-  words_ = parameter(base + "embeddings.word_embeddings.weight");
-  positions_ = parameter(base + "embeddings.position_embeddings.weight");
+  at::Tensor attention_output(const at::Tensor& x) const { return apply(layer_.attention_output, x, compute_); }
+  at::Tensor feed_forward(const at::Tensor& x) const {
+    const auto wide = transformer::activation(apply(layer_.intermediate, x, compute_), activation_);
+    return apply(layer_.output, wide, compute_);
+  }
+  const transformer::Norm& attention_norm() const { return layer_.attention_norm; }
+  const transformer::Norm& norm() const { return layer_.norm; }
+
+ private:
+  const Layer& layer_;
+  const transformer::Activation activation_;
+  const transformer::Compute compute_;
+};
+
+Bert::Bert(BertConfig config, Head head, at::Device device)
+    : config_(std::move(config)),
+      head_(head),
+      registry_(bert::parameters(config_, head), config_.initializer_range, device) {
+  const std::string base(encoder_prefix(config_, head_));
   const Family& family = config_.family();
-  if (family.has_token_types) types_ = parameter(base + "embeddings.token_type_embeddings.weight");
-  embedding_norm_ = take(base + "embeddings.LayerNorm");
-  if (config_.embedding_width() != config_.hidden_size) projection_ = take(base + "embeddings_project");
-  for (int64_t i = 0; i < config_.num_hidden_layers; i++) {
-    auto& layer = layers_.emplace_back();
-    for (size_t k = 0; k < modules_.size(); k++) layer.*modules_[k] = take(prefix(i).append(family.modules[k]));
-    layer.attention_norm = take(prefix(i).append(family.attention_norm));
-    layer.norm = take(prefix(i).append(family.norm));
+  words_ = parameter(base + "embeddings.word_embeddings.weight");
+  if (config_.pad_token_id) {
+    const c10::NoGradGuard no_gradients;
+    words_[*config_.pad_token_id].zero_();
   }
+  positions_ = parameter(base + "embeddings.position_embeddings.weight");
+  if (family.has_token_types) types_ = parameter(base + "embeddings.token_type_embeddings.weight");
+  embedding_norm_ = registry_.norm(base + "embeddings.LayerNorm");
+  if (config_.embedding_width() != config_.hidden_size) projection_ = registry_.linear(base + "embeddings_project");
+  for (int64_t i = 0; i < config_.num_hidden_layers; i++) {
+    const auto prefix = layer_prefix(config_, head_, i);
+    auto& layer = layers_.emplace_back();
+    for (size_t k = 0; k < modules_.size(); k++) {
+      layer.*modules_[k] = registry_.linear(std::string(prefix).append(family.modules[k]));
+    }
+    layer.attention_norm = registry_.norm(std::string(prefix).append(family.attention_norm));
+    layer.norm = registry_.norm(std::string(prefix).append(family.norm));
+  }
+  take_head();
 }
 
-const at::Tensor& Bert::parameter(const std::string& name) const {
-  const auto found = std::ranges::find(parameters_, name, &NamedTensor::name);
-  if (found == parameters_.end()) throw std::out_of_range("the model has no parameter " + name);
-  return found->tensor;
-}
-
-Bert::Linear Bert::take(const std::string& name) const {
-  return {parameter(name + ".weight"), parameter(name + ".bias")};
-}
-
-std::string Bert::prefix() const { return std::string(head_ == Head::none ? "" : config_.family().prefix); }
-
-std::string Bert::prefix(int64_t layer) const {
-  return prefix().append(config_.family().layers) + std::to_string(layer) + ".";
+void Bert::take_head() {
+  const Family& family = config_.family();
+  if (head_ == Head::none && family.has_pooler) head_dense_ = registry_.linear(pooler);
+  if (head_ == Head::classification) {
+    head_dense_ = registry_.linear(family.classifier.dense);
+    head_output_ = registry_.linear(family.classifier.output);
+  }
+  if (head_ == Head::masked_lm) {
+    const auto& lm = family.masked_lm;
+    head_dense_ = registry_.linear(lm.dense);
+    head_norm_ = registry_.norm(lm.norm);
+    head_output_ = {config_.tie_word_embeddings ? words_ : parameter(std::string(lm.decoder) + ".weight"),
+                    parameter(lm.bias)};
+  }
 }
 
 void Bert::add_adapters(const transformer::LoraConfig& config, int64_t first_layer) {
+  config.check(layer_modules);
   for (int64_t i = first_layer; i < config_.num_hidden_layers; i++) {
     for (size_t k = 0; k < modules_.size(); k++) {
-      if (!config.adapts(transformer::layer_modules[k])) continue;
-      auto& linear = layers_[i].*modules_[k];
-      const auto& adapter = linear.adapter.emplace(new_adapter(config, linear.weight));
-      const auto name = prefix(i).append(config_.family().modules[k]);
-      adapters_.push_back({name + ".lora_A.weight", adapter.a});
-      adapters_.push_back({name + ".lora_B.weight", adapter.b});
+      if (!config.adapts(layer_modules[k])) continue;
+      const auto name = layer_prefix(config_, head_, i).append(config_.family().modules[k]);
+      registry_.adapt(layers_[i].*modules_[k], name, config);
     }
   }
-}
-
-at::Tensor Bert::merged(const std::string& name) const {
-  const auto& weight = parameter(name);
-  for (const auto& layer : layers_) {
-    for (const auto module : modules_) {
-      const auto& [own, bias, adapter] = layer.*module;
-      if (adapter && own.is_same(weight)) return transformer::merged(*adapter, weight);
-    }
-  }
-  return weight.detach();
 }
 
 void Bert::compute_in(at::ScalarType dtype) {
   require(dtype == at::kFloat || dtype == at::kBFloat16, "precision {}, expected float or bfloat16",
           c10::toString(dtype));
-  compute_ = dtype;
-}
-
-at::Tensor Bert::apply(const Linear& linear, const at::Tensor& x) const {
-  const auto y = transformer::linear(x, linear.weight, linear.bias, compute_);
-  return linear.adapter ? transformer::adapted(*linear.adapter, y, x, training_) : y;
+  compute_type_ = dtype;
 }
 
 at::Tensor Bert::embeddings(const transformer::Packed& batch) const {
@@ -120,43 +119,33 @@ at::Tensor Bert::embeddings(const transformer::Packed& batch) const {
   const auto sum = typed + at::embedding(positions_, batch.position_ids_T);
   const auto normalised =
       transformer::add_norm(sum, {}, embedding_norm_.weight, embedding_norm_.bias, config_.layer_norm_eps, 0);
-  const auto x = transformer::dropout(normalised, dropout_now(config_.hidden_dropout_prob)).to(compute_);
-  return projection_ ? apply(*projection_, x) : x;
+  const auto x = transformer::dropout(normalised, compute().dropout(config_.hidden_dropout_prob)).to(compute_type_);
+  return projection_ ? apply(*projection_, x, compute()) : x;
 }
 
 at::Tensor Bert::run_layer(const Layer& layer, const at::Tensor& x_TH, const transformer::Packed& batch,
                            bool first_only, std::vector<at::Tensor>* attentions) const {
-  transformer::AttentionRows rows = {batch.offsets, batch.offsets};
-  at::Tensor queries = x_TH;  // what the layer's result is computed for
-  if (first_only) {
-    queries = x_TH.index_select(0, first_rows(batch));
-    for (size_t b = 0; b < rows.q_offsets.size(); b++) rows.q_offsets[b] = static_cast<int64_t>(b);
-  }
-  const double hidden_dropout = dropout_now(config_.hidden_dropout_prob);
-  const auto attended =
-      transformer::attend(apply(layer.query, queries), apply(layer.key, x_TH), apply(layer.value, x_TH), rows,
-                          config_.num_attention_heads, dropout_now(config_.attention_probs_dropout_prob),
-                          attentions ? transformer::AttentionKind::eager : attention_kind_);
-  if (attentions) attentions->push_back(attended.weights);
-  const auto x =
-      transformer::add_norm(apply(layer.attention_output, attended.out), queries, layer.attention_norm.weight,
-                            layer.attention_norm.bias, config_.layer_norm_eps, hidden_dropout);
-  const auto wide = transformer::activation(apply(layer.intermediate, x), config_.hidden_act);
-  return transformer::add_norm(apply(layer.output, wide), x, layer.norm.weight, layer.norm.bias, config_.layer_norm_eps,
-                               hidden_dropout);
+  const RunningLayer running(layer, config_.hidden_act, compute());
+  auto [hidden, weights] =
+      transformer::encoder_layer(running, x_TH, batch,
+                                 {.heads = config_.num_attention_heads,
+                                  .norm_eps = config_.layer_norm_eps,
+                                  .hidden_dropout = compute().dropout(config_.hidden_dropout_prob),
+                                  .attention_dropout = compute().dropout(config_.attention_probs_dropout_prob),
+                                  .attention = attentions ? transformer::AttentionKind::eager : attention_kind_,
+                                  .first_only = first_only});
+  if (attentions) attentions->push_back(std::move(weights));
+  return std::move(hidden);
 }
 
 at::Tensor Bert::run_recomputed(const Layer& layer, const at::Tensor& x_TH,
                                 const std::shared_ptr<const transformer::Packed>& batch, bool first_only) const {
-  std::vector<at::Tensor> parameters;
-  for (const auto* linear : {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.attention_norm,
-                             &layer.intermediate, &layer.output, &layer.norm}) {
-    parameters.insert(parameters.end(), {linear->weight, linear->bias});
-    if (linear->adapter) parameters.insert(parameters.end(), {linear->adapter->a, linear->adapter->b});
-  }
+  std::vector<at::Tensor> leaves;
+  for (const auto module : modules_) append_leaves(layer.*module, leaves);
+  for (const auto* norm : {&layer.attention_norm, &layer.norm}) append_leaves(*norm, leaves);
   return transformer::recomputed(
       [=, this, &layer](const at::Tensor& x) { return run_layer(layer, x, *batch, first_only, nullptr); }, x_TH,
-      parameters);
+      leaves);
 }
 
 at::Tensor Bert::encode(const transformer::Packed& batch, bool first_only, std::vector<at::Tensor>* attentions) const {
@@ -177,25 +166,26 @@ at::Tensor Bert::hidden(const transformer::Packed& batch, std::vector<at::Tensor
 at::Tensor Bert::first_hidden(const transformer::Packed& batch) const { return encode(batch, true, nullptr); }
 
 at::Tensor Bert::pooler_output(const transformer::Packed& batch) const {
-  return apply(take(prefix() + "pooler.dense"), first_hidden(batch)).tanh();
+  require(head_ == Head::none && head_dense_.weight.defined(), "the model has no pooler");
+  return apply(head_dense_, first_hidden(batch), compute()).tanh();
 }
 
 at::Tensor Bert::classify(const transformer::Packed& batch) const {
-  const double probability = dropout_now(config_.classifier_dropout.value_or(config_.hidden_dropout_prob));
+  require(head_ == Head::classification, "the model has no classifier");
+  const double probability = compute().dropout(config_.classifier_dropout.value_or(config_.hidden_dropout_prob));
   const auto& head = config_.family().classifier;
   const auto first = transformer::dropout(first_hidden(batch), head.drops_before ? probability : 0);
-  const auto x = transformer::activation(apply(take(std::string(head.dense)), first), head.activation);
-  return apply(take(std::string(head.output)), transformer::dropout(x, probability)).to(at::kFloat);
+  const auto x = transformer::activation(apply(head_dense_, first, compute()), head.activation);
+  return apply(head_output_, transformer::dropout(x, probability), compute()).to(at::kFloat);
 }
 
 at::Tensor Bert::predict_tokens(const transformer::Packed& batch, const at::Tensor& rows_R) const {
-  const auto& head = config_.family().masked_lm;
-  const auto norm = take(std::string(head.norm));
-  const auto dense = apply(take(std::string(head.dense)), hidden(batch).index_select(0, rows_R));
-  const auto x = transformer::add_norm(transformer::activation(dense, head.activation.value_or(config_.hidden_act)), {},
-                                       norm.weight, norm.bias, config_.layer_norm_eps, 0);
-  const auto& decoder = config_.tie_word_embeddings ? words_ : parameter(std::string(head.decoder) + ".weight");
-  return apply({decoder, parameter(std::string(head.bias))}, x).to(at::kFloat);
+  require(head_ == Head::masked_lm, "the model has no head for masked tokens");
+  const auto dense = apply(head_dense_, hidden(batch).index_select(0, rows_R), compute());
+  const auto activation = config_.family().masked_lm.activation.value_or(config_.hidden_act);
+  const auto x = transformer::add_norm(transformer::activation(dense, activation), {}, head_norm_.weight,
+                                       head_norm_.bias, config_.layer_norm_eps, 0);
+  return apply(head_output_, x, compute()).to(at::kFloat);
 }
 
 at::Tensor Bert::embed(const transformer::Packed& batch, Pooling pooling, bool normalised) const {

@@ -1,6 +1,5 @@
 // BERT and the families of families.h (Devlin et al. 2018, Liu et al. 2019, Sanh et al. 2019, Clark et al. 2020) over
-// packed sequences, on one device. Ranks, buckets and
-// optimizers are applied from outside, by the named parameters.
+// packed sequences, on one device. Ranks, buckets and optimizers are applied from outside, by the named parameters.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,18 +7,22 @@
 #include <array>
 #include <memory>
 #include <optional>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/bert/config.h"
+#include "models/bert/families.h"
+#include "models/bert/pooling.h"
 #include "models/tensors/tensor_file.h"
 #include "models/transformer/batch.h"
-#include "models/transformer/lora.h"
+#include "models/transformer/linear.h"
 #include "models/transformer/ops.h"
+#include "models/transformer/parameters.h"
 
 namespace sartor::bert {
 
-enum class Pooling { mean, cls };  // of the last hidden states: over a sequence's tokens, or its first
+// What transformer::pack needs to know of a model.
+transformer::InputSpec input_spec(const BertConfig& config);
 
 // (B, H) from the last hidden states of fp32: (T, H) for the mean, (B, H) of the first tokens for cls.
 at::Tensor pool(const at::Tensor& hidden, const transformer::Packed& batch, Pooling pooling, bool normalised);
@@ -34,17 +37,15 @@ class Bert {
   const BertConfig& config() const { return config_; }
   Head head() const { return head_; }
 
-  // All parameters, in transformers' order. They are leaves that require gradients; replace their values in place.
-  const NamedTensors& parameters() const { return parameters_; }
-  const at::Tensor& parameter(const std::string& name) const;  // throws std::out_of_range
+  // All parameters, in transformers' order, and adapters beside them.
+  const transformer::Parameters& registry() const { return registry_; }
+  const NamedTensors& parameters() const { return registry_.all(); }
+  const NamedTensors& adapters() const { return registry_.adapters(); }
+  const at::Tensor& parameter(std::string_view name) const { return registry_.get(name); }
 
-  // Puts adapters on the linear layers that `config` names, in layers first_layer and above (which does not check
-  // itself: see LoraConfig::check). They are trained beside parameters(), which stay what they are.
+  // Puts adapters on the linear layers that `config` names, in layers first_layer and above. Throws
+  // std::invalid_argument where it names none of layer_modules.
   void add_adapters(const transformer::LoraConfig& config, int64_t first_layer = 0);
-  // Both matrices of each, "bert.encoder.layer.0.attention.self.query.lora_A.weight" and lora_B, as peft names them.
-  const NamedTensors& adapters() const { return adapters_; }
-  // The parameter with what its adapter adds to it: what a model without adapters would need.
-  at::Tensor merged(const std::string& name) const;
 
   // Dropout is on while training. A new model is in evaluation.
   void train(bool on = true) { training_ = on; }
@@ -75,39 +76,36 @@ class Bert {
   at::Tensor embed(const transformer::Packed& batch, Pooling pooling, bool normalised) const;
 
  private:
-  struct Linear {
-    at::Tensor weight, bias;
-    std::optional<transformer::Adapter> adapter = {};
-  };
   struct Layer {
-    Linear query, key, value, attention_output, intermediate, output;
-    Linear attention_norm, norm;
+    transformer::Linear query, key, value, attention_output, intermediate, output;
+    transformer::Norm attention_norm, norm;
   };
+  class RunningLayer;  // a Layer as transformer::encoder_layer wants it
   // As layer_modules names them.
-  static constexpr std::array<Linear Layer::*, transformer::layer_modules.size()> modules_ = {
+  static constexpr std::array<transformer::Linear Layer::*, layer_modules.size()> modules_ = {
       &Layer::query, &Layer::key, &Layer::value, &Layer::attention_output, &Layer::intermediate, &Layer::output};
 
-  std::string prefix() const;               // of the encoder's parameters
-  std::string prefix(int64_t layer) const;  // of a layer's
-  Linear take(const std::string& name) const;
-  at::Tensor apply(const Linear& linear, const at::Tensor& x) const;
+  void take_head();
+  transformer::Compute compute() const { return {.type = compute_type_, .training = training_}; }
   at::Tensor embeddings(const transformer::Packed& batch) const;
   at::Tensor run_layer(const Layer& layer, const at::Tensor& x_TH, const transformer::Packed& batch, bool first_only,
                        std::vector<at::Tensor>* attentions) const;
   at::Tensor run_recomputed(const Layer& layer, const at::Tensor& x_TH,
                             const std::shared_ptr<const transformer::Packed>& batch, bool first_only) const;
   at::Tensor encode(const transformer::Packed& batch, bool first_only, std::vector<at::Tensor>* attentions) const;
-  double dropout_now(double probability) const { return training_ ? probability : 0; }
 
   BertConfig config_;
   Head head_;
-  NamedTensors parameters_, adapters_;
+  transformer::Parameters registry_;
   at::Tensor words_, positions_, types_;  // types_ is undefined in a family without
-  Linear embedding_norm_;
-  std::optional<Linear> projection_;  // of embeddings that are narrower than the layers
+  transformer::Norm embedding_norm_;
+  std::optional<transformer::Linear> projection_;  // of embeddings that are narrower than the layers
   std::vector<Layer> layers_;
+  // What stands on the encoder: the pooler or the classifier's first layer, and its output; or a masked LM's.
+  transformer::Linear head_dense_, head_output_;
+  transformer::Norm head_norm_;
   bool training_ = false, recomputes_ = false;
-  at::ScalarType compute_ = at::kFloat;
+  at::ScalarType compute_type_ = at::kFloat;
   transformer::AttentionKind attention_kind_ = transformer::AttentionKind::packed;
 };
 

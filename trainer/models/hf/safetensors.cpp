@@ -240,6 +240,9 @@ void check_places(std::vector<TensorEntry>& tensors, uint64_t data_bytes, const 
 
 std::string_view name(Dtype dtype) { return row_of(dtype).name; }
 int64_t bytes(Dtype dtype) { return row_of(dtype).bytes; }
+bool is_floating(Dtype dtype) {
+  return dtype == Dtype::f16 || dtype == Dtype::bf16 || dtype == Dtype::f32 || dtype == Dtype::f64;
+}
 
 int64_t TensorView::size() const { return static_cast<int64_t>(data.size()) / bytes(dtype); }
 

@@ -23,6 +23,7 @@ enum class Dtype { boolean, u8, i8, f8_e4m3, f8_e5m2, u16, i16, f16, bf16, u32, 
 
 std::string_view name(Dtype dtype);  // as a header has it: "F32"
 int64_t bytes(Dtype dtype);          // of one element
+bool is_floating(Dtype dtype);       // of 16 bits or more: what a model's weights may be
 
 // A tensor as a file has it, row-major and little endian. The bytes belong to the file.
 struct TensorView {

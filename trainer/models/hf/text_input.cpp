@@ -1,7 +1,6 @@
 #include "models/hf/text_input.h"
 
-#include "base/require.h"
-#include "models/hf/json.h"
+#include "models/hf/json_fields.h"
 #include "storage/atomic_file.h"
 
 namespace sartor::hf {
@@ -26,25 +25,10 @@ std::optional<TextInput> read_text_input(const std::filesystem::path& folder) {
   const auto path = folder / name;
   if (!std::filesystem::exists(path)) return {};
   const auto json = read_json(path);
-  require(json.is_object(), "{}: found {}, expected an object", path.string(), kind_of(json));
-  const auto field = [&](const char* key, auto is_kind, const char* expected) {
-    const auto found = json.find(key);
-    const bool absent = found == json.end() || found->is_null();
-    require(absent || ((*found).*is_kind)(), "{}: {}: found {}, expected {}", path.string(), key,
-            absent ? "null" : kind_of(*found), expected);
-    return absent ? nullptr : &*found;
-  };
-  const auto* text = field("text", &Json::is_string, "a string");
-  const auto* pair = field("pair", &Json::is_string, "a string or null");
-  const auto* length = field("max_length", &Json::is_number_integer, "an integer or null");
-  require(text != nullptr, "{}: has no text", path.string());
-  TextInput input = {.text = text->get<std::string>()};
-  if (pair) input.pair = pair->get<std::string>();
-  if (!length) return input;
-  input.max_length = length->get<int64_t>();
-  require(1 <= *input.max_length && *input.max_length <= longest, "{}: max_length is {}, expected 1 to {}",
-          path.string(), length->dump(), longest);
-  return input;
+  JsonFields fields(json, path.string());
+  return TextInput{.text = fields.required_text("text"),
+                   .pair = fields.text("pair", "a string or null"),
+                   .max_length = fields.integer("max_length", 1, longest, "an integer or null")};
 }
 
 }  // namespace sartor::hf

@@ -5,9 +5,32 @@
 #include <cstring>
 
 #include "base/require.h"
-#include "models/hf/safetensors.h"
 
 namespace sartor {
+namespace {
+
+at::ScalarType type_of(const hf::TensorView& view) {
+  switch (view.dtype) {
+    case hf::Dtype::f16:
+      return at::kHalf;
+    case hf::Dtype::bf16:
+      return at::kBFloat16;
+    case hf::Dtype::f64:
+      return at::kDouble;
+    default:
+      require(view.dtype == hf::Dtype::f32, "tensor {}: dtype {}, expected F32, F16, BF16 or F64", view.name,
+              name(view.dtype));
+      return at::kFloat;
+  }
+}
+
+}  // namespace
+
+at::Tensor to_float(const hf::TensorView& view) {
+  auto tensor = at::empty(view.shape, at::TensorOptions().dtype(type_of(view)));
+  if (!view.data.empty()) std::memcpy(tensor.data_ptr(), view.data.data(), view.data.size());
+  return tensor.to(at::kFloat);
+}
 
 void write_tensors(const std::filesystem::path& path, const NamedTensors& tensors) {
   std::vector<at::Tensor> kept;  // on the host, while they are written
@@ -25,9 +48,7 @@ NamedTensors read_tensors(const std::filesystem::path& path) {
   NamedTensors tensors;
   for (const auto& view : file.tensors()) {
     require(view.dtype == hf::Dtype::f32, "{}: {} is {}, expected F32", path.string(), view.name, name(view.dtype));
-    auto tensor = at::empty(view.shape, at::kFloat);
-    std::memcpy(tensor.mutable_data_ptr(), view.data.data(), view.data.size());
-    tensors.push_back({view.name, std::move(tensor)});
+    tensors.push_back({view.name, to_float(view)});
   }
   return tensors;
 }

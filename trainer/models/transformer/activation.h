@@ -1,6 +1,10 @@
 // Activation functions between linear layers.
 #pragma once
 
+#include <array>
+#include <string_view>
+#include <utility>
+
 namespace sartor::transformer {
 
 enum class Activation {
@@ -10,5 +14,19 @@ enum class Activation {
   silu,
   tanh
 };
+
+// As config.json names them in transformers.
+constexpr auto activation_names = std::to_array<std::pair<std::string_view, Activation>>({
+    {"gelu", Activation::gelu},
+    {"gelu_python", Activation::gelu},
+    {"gelu_new", Activation::gelu_tanh},
+    {"gelu_pytorch_tanh", Activation::gelu_tanh},
+    {"gelu_fast", Activation::gelu_tanh},
+    {"gelu_accurate", Activation::gelu_tanh},
+    {"relu", Activation::relu},
+    {"silu", Activation::silu},
+    {"swish", Activation::silu},
+    {"tanh", Activation::tanh},
+});
 
 }  // namespace sartor::transformer

@@ -1,13 +1,13 @@
 #include "models/transformer/batch.h"
 
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <numeric>
 
 #include "base/require.h"
-#include "models/bert/families.h"
 
 namespace sartor::transformer {
 namespace {
@@ -15,28 +15,27 @@ namespace {
 // The parts of a batch as they are collected, one token after the other.
 class Packing {
  public:
-  Packing(const bert::BertConfig& config, int64_t tokens)
-      : config_(config), from_padding_(config.family().counts_from_padding) {
+  Packing(const InputSpec& model, int64_t tokens) : model_(model) {
     for (auto* part : {&ids_, &positions_, &types_, &places_}) part->reserve(tokens);
   }
 
   // `column` is the token's place in its row, `place` that in the padded batch.
   void token(int64_t id, int64_t type, int64_t column, int64_t place) {
     const int64_t sequence = std::ssize(offsets_) - 1;
-    require(0 <= id && id < config_.vocab_size, "sequence {}: token id {}, the vocabulary has {}", sequence, id,
-            config_.vocab_size);
-    require(0 <= type && type < config_.type_vocab_size, "sequence {}: token type {}, the model has {}", sequence, type,
-            config_.type_vocab_size);
-    int64_t position = column;
-    if (from_padding_) {  // counts what is no padding; padding tokens have a position of their own
-      const bool padding = id == config_.pad_token_id;
-      position = padding ? *config_.pad_token_id : config_.first_position() + counted_++;
-    }
-    require(position < config_.max_position_embeddings, "sequence {}: longer than the model's {} positions", sequence,
-            config_.longest_sequence());
+    require(0 <= id && id < model_.vocabulary, "sequence {}: token id {}, the vocabulary has {}", sequence, id,
+            model_.vocabulary);
+    require(type == 0 || model_.token_types > 0, "sequence {}: token type {}, the model has none", sequence, type);
+    require(0 <= type && type < std::max<int64_t>(1, model_.token_types),
+            "sequence {}: token type {}, the model has {}", sequence, type, model_.token_types);
+    const bool is_padding = id == model_.padding;
+    const int64_t counted = model_.padding ? counted_ : column;
+    require(is_padding || counted < model_.longest_sequence, "sequence {}: longer than the model's {} positions",
+            sequence, model_.longest_sequence);
+    if (!is_padding) counted_++;
+    const int64_t first = model_.padding ? *model_.padding + 1 : 0;
+    positions_.push_back(is_padding ? id : first + counted);
     ids_.push_back(id);
-    types_.push_back(type);
-    positions_.push_back(position);
+    if (model_.token_types > 0) types_.push_back(type);
     places_.push_back(place);
   }
   void end_sequence() {
@@ -50,20 +49,24 @@ class Packing {
     const auto tensor = [&](std::vector<int64_t>& values) {
       return at::from_blob(values.data(), {std::ssize(values)}, at::kLong).clone().to(device);
     };
-    return {tensor(ids_), tensor(positions_), tensor(types_), std::move(offsets_),
-            longest_,     tensor(places_),    padded_length};
+    return {.input_ids_T = tensor(ids_),
+            .position_ids_T = tensor(positions_),
+            .token_type_ids_T = model_.token_types > 0 ? tensor(types_) : at::Tensor(),
+            .offsets = std::move(offsets_),
+            .longest = longest_,
+            .places_T = tensor(places_),
+            .padded_length = padded_length};
   }
 
  private:
-  const bert::BertConfig& config_;
-  const bool from_padding_;
+  const InputSpec& model_;
   std::vector<int64_t> ids_, positions_, types_, places_, offsets_ = {0};
   int64_t longest_ = 0, counted_ = 0;
 };
 
 }  // namespace
 
-Packed pack(const bert::BertConfig& config, std::span<const std::vector<int32_t>> sequences,
+Packed pack(const InputSpec& model, std::span<const std::vector<int32_t>> sequences,
             std::span<const std::vector<int32_t>> token_types, at::Device device) {
   require(token_types.empty() || token_types.size() == sequences.size(), "{} sequences, {} of token types",
           sequences.size(), token_types.size());
@@ -72,7 +75,7 @@ Packed pack(const bert::BertConfig& config, std::span<const std::vector<int32_t>
     longest = std::max(longest, std::ssize(sequence));
     tokens += std::ssize(sequence);
   }
-  Packing packing(config, tokens);
+  Packing packing(model, tokens);
   for (size_t b = 0; b < sequences.size(); b++) {
     const auto& ids = sequences[b];
     require(token_types.empty() || token_types[b].size() == ids.size(), "sequence {}: {} tokens, {} token types", b,
@@ -85,14 +88,14 @@ Packed pack(const bert::BertConfig& config, std::span<const std::vector<int32_t>
   return packing.finish(longest, device);
 }
 
-Packed pack(const bert::BertConfig& config, const TokenRows& tokens, std::span<const int64_t> rows, at::Device device) {
+Packed pack(const InputSpec& model, const TokenRows& tokens, std::span<const int64_t> rows, at::Device device) {
   const auto length_of = [&](int64_t row) { return tokens.offsets[row + 1] - tokens.offsets[row]; };
   int64_t longest = 0, total = 0;
   for (const auto row : rows) {
     longest = std::max(longest, length_of(row));
     total += length_of(row);
   }
-  Packing packing(config, total);
+  Packing packing(model, total);
   for (size_t b = 0; b < rows.size(); b++) {
     const int64_t begin = tokens.offsets[rows[b]];
     for (int64_t i = 0; i < length_of(rows[b]); i++) {
@@ -103,7 +106,7 @@ Packed pack(const bert::BertConfig& config, const TokenRows& tokens, std::span<c
   return packing.finish(longest, device);
 }
 
-Packed pack(const bert::BertConfig& config, const at::Tensor& input_ids_BL, const at::Tensor& attention_mask_BL,
+Packed pack(const InputSpec& model, const at::Tensor& input_ids_BL, const at::Tensor& attention_mask_BL,
             const at::Tensor& token_type_ids_BL) {
   require(input_ids_BL.dim() == 2 && input_ids_BL.scalar_type() == at::kLong, "input_ids: expected (B, L) of int64");
   const auto on_host = [&](const at::Tensor& values) {
@@ -116,7 +119,7 @@ Packed pack(const bert::BertConfig& config, const at::Tensor& input_ids_BL, cons
     return values.defined() ? values.const_data_ptr<int64_t>()[i] : otherwise;
   };
   const int64_t batch = ids.size(0), length = ids.size(1);
-  Packing packing(config, batch * length);
+  Packing packing(model, batch * length);
   for (int64_t b = 0; b < batch; b++) {
     for (int64_t i = 0; i < length; i++) {
       const int64_t place = b * length + i;
@@ -132,6 +135,11 @@ at::Tensor unpack(const at::Tensor& hidden_TH, const Packed& packed) {
   return at::zeros({packed.batch() * packed.padded_length, hidden}, hidden_TH.options())
       .index_copy(0, packed.places_T, hidden_TH)
       .view({packed.batch(), packed.padded_length, hidden});
+}
+
+at::Tensor first_tokens(const at::Tensor& hidden_TH, const Packed& packed) {
+  const at::ArrayRef<int64_t> firsts(packed.offsets.data(), packed.batch());
+  return hidden_TH.index_select(0, at::tensor(firsts, at::kLong).to(hidden_TH.device()));
 }
 
 std::vector<std::vector<int64_t>> token_budget_batches(std::span<const int64_t> lengths, int64_t token_budget) {

@@ -8,10 +8,20 @@
 #include <c10/core/GradMode.h>
 
 #include <cmath>
+#include <map>
 
+#include "base/require.h"
+#include "models/hf/json.h"
+#include "models/hf/safetensors.h"
 #include "models/transformer/ops.h"
+#include "storage/atomic_file.h"
 
 namespace sartor::transformer {
+namespace {
+
+constexpr const char* peft_prefix = "base_model.model.";  // of names in an adapter's file
+
+}  // namespace
 
 Adapter new_adapter(const LoraConfig& config, const at::Tensor& weight) {
   const c10::NoGradGuard no_gradients;
@@ -30,6 +40,40 @@ at::Tensor adapted(const Adapter& adapter, at::Tensor y, const at::Tensor& x, bo
 
 at::Tensor merged(const Adapter& adapter, const at::Tensor& weight) {
   return at::addmm(weight.detach(), adapter.b.detach(), adapter.a.detach(), 1, adapter.scale);
+}
+
+void save_adapters(const NamedTensors& trained, const LoraConfig& config, const AdaptedModel& model,
+                   const std::filesystem::path& folder) {
+  auto tensors = trained;
+  for (auto& [name, tensor] : tensors) name = peft_prefix + name;
+  write_tensors(folder / "adapter_model.safetensors", tensors);
+  const hf::Json json = {{"peft_type", "LORA"},
+                         {"task_type", model.task_type},
+                         {"base_model_name_or_path", model.base},
+                         {"r", config.rank},
+                         {"lora_alpha", config.alpha},
+                         {"lora_dropout", config.dropout},
+                         {"target_modules", model.target_modules},
+                         {"layers_to_transform", model.layers},
+                         {"layers_pattern", model.layers_pattern},
+                         {"modules_to_save", model.fully_saved},
+                         {"bias", "none"},
+                         {"inference_mode", true}};
+  datasets::write_file(folder / "adapter_config.json", json.dump(2) + "\n");
+}
+
+void load_adapters(const NamedTensors& trained, const std::filesystem::path& folder) {
+  const c10::NoGradGuard no_gradients;
+  const auto path = folder / "adapter_model.safetensors";
+  std::map<std::string, at::Tensor> saved;
+  for (auto& [name, tensor] : read_tensors(path)) saved[name] = std::move(tensor);
+  for (const auto& [name, tensor] : trained) {
+    const auto found = saved.find(peft_prefix + name);
+    require(found != saved.end(), "{}: has no tensor {}{}", path.string(), peft_prefix, name);
+    require(found->second.sizes() == tensor.sizes(), "{}: {} is {}, expected {}", path.string(), found->first,
+            hf::shape_text(found->second.sizes()), hf::shape_text(tensor.sizes()));
+    tensor.copy_(found->second);
+  }
 }
 
 }  // namespace sartor::transformer

@@ -1,11 +1,12 @@
-// What a YAML file may say about low-rank adaptation; names and defaults are those of Hugging Face's peft.
+// What a YAML file may say about low-rank adaptation; names and defaults are those of Hugging Face's peft. Which linear
+// layers there are is the model's to say: its config is derived from this one, with their names and defaults.
 #pragma once
 
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,30 +15,25 @@
 
 namespace sartor::transformer {
 
-// The linear layers of an encoder layer.
-constexpr std::array<std::string_view, 6> layer_modules = {"attention.self.query", "attention.self.key",
-                                                           "attention.self.value", "attention.output.dense",
-                                                           "intermediate.dense",   "output.dense"};
-
 struct LoraConfig {
   int64_t rank = 8;
   double alpha = 8;
   double dropout = 0;
-  std::vector<std::string> modules = {"query", "value"};
+  std::vector<std::string> modules = {};  // the ends of names of linear layers, as peft's target_modules
 
-  template <class Fields> void describe(Fields& field) {
+  template <class Fields> void describe(Fields& field, std::string_view modules_help) {
     field("rank", rank, at_least(1), "Inner width of the adapters.");
     field("alpha", alpha, above(0), "Adapters are scaled by alpha / rank.");
     field("dropout", dropout, between(0, 1), "Of what goes into the adapters.");
-    field("modules", modules,
-          "Linear layers that get an adapter, by the ends of their names: query, key, value, attention.output.dense, "
-          "intermediate.dense, output.dense (the one before too), dense (all three).");
+    field("modules", modules, modules_help);
   }
-  void check() const {
-    require(!modules.empty(), "modules is empty, expected some of {}", fmt::join(layer_modules, ", "));
+
+  // Throws std::invalid_argument unless each of `modules` names one of the model's linear layers.
+  void check(std::span<const std::string_view> linears) const {
+    require(!modules.empty(), "modules is empty, expected some of {}", fmt::join(linears, ", "));
     for (const auto& module : modules) {
-      require(std::ranges::any_of(layer_modules, [&](auto name) { return names(module, name); }),
-              "modules has {}, expected ends of {}", module, fmt::join(layer_modules, ", "));
+      require(std::ranges::any_of(linears, [&](auto name) { return names(module, name); }),
+              "modules has {}, expected ends of {}", module, fmt::join(linears, ", "));
     }
   }
 
@@ -47,7 +43,7 @@ struct LoraConfig {
   }
 
  private:
-  // As peft's target_modules: the whole name, or its last words.
+  // The whole name, or its last words.
   static bool names(std::string_view module, std::string_view name) {
     return !module.empty() && ('.' + std::string(name)).ends_with('.' + std::string(module));
   }

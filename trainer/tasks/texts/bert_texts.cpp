@@ -1,12 +1,10 @@
 #include "tasks/texts/bert_texts.h"
 
-#include <c10/core/GradMode.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "base/require.h"
-#include "models/bert/families.h"
 #include "models/bert/folder.h"
 #include "models/hf/text_input.h"
 #include "schema/log.h"
@@ -42,7 +40,7 @@ transformer::Packed packed(const bert::BertConfig& config, const datasets::Store
     types.emplace_back(ids[i].size());
     std::fill(types.back().begin() + part.second()[rows[i]], types.back().end(), 1);
   }
-  return transformer::pack(config, ids, types, device);
+  return transformer::pack(bert::input_spec(config), ids, types, device);
 }
 
 void save_model(const bert::Bert& model, const text::TokenizerSpec& tokenizer, const datasets::TokenizedTexts& data,
@@ -51,12 +49,6 @@ void save_model(const bert::Bert& model, const text::TokenizerSpec& tokenizer, c
   const auto& family = model.config().family();
   text::write_tokenizer(folder, tokenizer, model.config().longest_sequence(), family.tokenizer_class);
   if (data.text) hf::write_text_input(folder, {*data.text, data.pair, data.max_length});
-}
-
-void load_weights(bert::Bert& model, const std::filesystem::path& folder) {
-  const c10::NoGradGuard no_grad;
-  const auto saved = bert::load_bert(folder, model.head());
-  for (const auto& [name, tensor] : model.parameters()) at::Tensor(tensor).copy_(saved.model.parameter(name));
 }
 
 }  // namespace sartor

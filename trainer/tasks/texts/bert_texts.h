@@ -36,7 +36,4 @@ transformer::Packed packed(const bert::BertConfig& config, const datasets::Store
 void save_model(const bert::Bert& model, const text::TokenizerSpec& tokenizer, const datasets::TokenizedTexts& data,
                 const std::filesystem::path& folder);
 
-// Takes the weights of a folder that save_model wrote.
-void load_weights(bert::Bert& model, const std::filesystem::path& folder);
-
 }  // namespace sartor

@@ -120,13 +120,16 @@ ClassifierLearner::ClassifierLearner(const ClassifyConfig& config, const dataset
   loss_.class_weights = at::tensor(weights, at::kFloat).to(device_);
 }
 
-std::vector<Parameter> ClassifierLearner::parameters() {
+std::vector<TrainedParameter> ClassifierLearner::parameters() {
   const auto& chosen = config_.model;
   const int64_t layers = model_.config().num_hidden_layers;
-  std::vector<Parameter> trained;
+  std::vector<TrainedParameter> trained;
   const auto train = [&](const std::string& name, const at::Tensor& tensor) {
     const auto above = layers + 1 - bert::depth_of(name, model_.config().family(), layers);
-    trained.push_back({name, tensor, std::pow(chosen.layer_decay, static_cast<double>(above))});
+    trained.push_back({.name = name,
+                       .tensor = tensor,
+                       .rate_scale = std::pow(chosen.layer_decay, static_cast<double>(above)),
+                       .decays = model_.registry().decays(name)});
   };
   for (const auto& [name, tensor] : model_.parameters()) {
     const auto depth = bert::depth_of(name, model_.config().family(), layers);
@@ -207,7 +210,7 @@ void ClassifierLearner::write_model(const fs::path& folder) const { save_model(m
 
 void ClassifierLearner::load(const fs::path& folder) {
   if (config_.model.lora) return bert::load_adapters(model_, folder);
-  load_weights(model_, folder);
+  bert::load_weights(model_, folder);
 }
 
 std::vector<int64_t> ClassifierLearner::draws(std::span<const int64_t> rows) const {

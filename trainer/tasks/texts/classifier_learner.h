@@ -23,7 +23,7 @@ class ClassifierLearner : public Learner {
   // gpu: its number, -1 for the CPU.
   ClassifierLearner(const ClassifyConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks, int gpu);
 
-  std::vector<Parameter> parameters() override;
+  std::vector<TrainedParameter> parameters() override;
   const std::vector<int32_t>& lengths() const override { return data_.train.lengths(); }
   double labels(std::span<const int64_t> rows) override;
   at::Tensor loss(std::span<const int64_t> rows) override;

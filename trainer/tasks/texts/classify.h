@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "models/transformer/lora_config.h"
+#include "models/bert/lora_config.h"
 #include "tasks/texts/text_training.h"
 
 namespace sartor {
@@ -27,7 +27,7 @@ struct ClassifierModelConfig {
   double layer_decay = 1;
   double label_smoothing_factor = 0, r_drop = 0;
   std::vector<double> class_weights;
-  std::optional<transformer::LoraConfig> lora;
+  std::optional<bert::LoraConfig> lora;
 
   template <class Fields> void describe(Fields& field) {
     field.required("path", path, file_path(),

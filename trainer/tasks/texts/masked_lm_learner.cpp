@@ -75,9 +75,11 @@ MaskedLmLearner::MaskedLmLearner(const PretrainConfig& config, const datasets::T
   model_.compute_in(compute_type());
 }
 
-std::vector<Parameter> MaskedLmLearner::parameters() {
-  std::vector<Parameter> trained;
-  for (const auto& [name, tensor] : model_.parameters()) trained.push_back({name, tensor});
+std::vector<TrainedParameter> MaskedLmLearner::parameters() {
+  std::vector<TrainedParameter> trained;
+  for (const auto& [name, tensor] : model_.parameters()) {
+    trained.push_back({.name = name, .tensor = tensor, .decays = model_.registry().decays(name)});
+  }
   return trained;
 }
 
@@ -134,7 +136,7 @@ std::vector<Metric> MaskedLmLearner::evaluate() {
 
 void MaskedLmLearner::save(const std::filesystem::path& folder) const { save_model(model_, tokenizer_, data_, folder); }
 
-void MaskedLmLearner::load(const std::filesystem::path& folder) { load_weights(model_, folder); }
+void MaskedLmLearner::load(const std::filesystem::path& folder) { bert::load_weights(model_, folder); }
 
 MaskedLmLearner::Masked MaskedLmLearner::masked(const datasets::StoredTexts& part, std::span<const int64_t> rows,
                                                 uint64_t seed) const {

@@ -21,7 +21,7 @@ class MaskedLmLearner : public Learner {
   // gpu: its number, -1 for the CPU.
   MaskedLmLearner(const PretrainConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks, int gpu);
 
-  std::vector<Parameter> parameters() override;
+  std::vector<TrainedParameter> parameters() override;
   const std::vector<int32_t>& lengths() const override { return data_.train.lengths(); }
   void begin_step(int64_t step) override;
   double labels(std::span<const int64_t> rows) override;
