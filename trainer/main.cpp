@@ -22,8 +22,8 @@ int main(int argc, char** argv) {
                  task("tokenize", Processes::one, "Tables of texts in, one tokenized HDF5 file out.", tokenize),
                  make_task<PretrainConfig>("pretrain", Processes::sharing, "Trains a BERT on texts without labels.",
                                            pretrain),
-                 make_task<ClassifyConfig>("classify", Processes::sharing, "Fine-tunes a BERT that classifies texts.",
-                                           classify)},
+                 make_task<ClassifierTrainingConfig>("classify", Processes::sharing,
+                                                     "Fine-tunes a BERT that classifies texts.", classify)},
        .other = "sartor-infer",
        .tasks_of_other = {"recommend", "similar", "classify", "embed"}},
       argc, argv);

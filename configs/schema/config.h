@@ -57,7 +57,8 @@ template <FieldType T> void read_value(const Place& place, const LimitOf<T>& lim
       value.push_back(std::move(element));
     }
   } else if constexpr (Enum<T>) {
-    value = choices(T{})[parse_choice(place, names_of<T>())].second;
+    const auto names = names_of(limit);
+    value = value_of<T>(names[parse_choice(place, names)]);
   } else {
     parse(place, limit, value);
   }

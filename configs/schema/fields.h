@@ -18,9 +18,11 @@
 // Reading a config, writing run.yaml, --help-config and docs/config.md are all implemented with for_each_field.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <optional>
 #include <string>
@@ -80,10 +82,25 @@ template <Enum E> constexpr std::string_view name_of(E value) {
   return "?";  // a bug: choices() lacks this value
 }
 
-template <Enum E> std::vector<std::string_view> names_of() {
+// Which of an enum's choices a field takes; all if empty.
+template <Enum E> struct Among { std::vector<E> values; };
+
+template <Enum E> Among<E> among(std::initializer_list<E> values) { return {.values = values}; }
+
+template <Enum E> std::vector<std::string_view> names_of(const Among<E>& limit) {
   std::vector<std::string_view> names;
-  for (const auto& [name, choice] : choices(E{})) names.push_back(name);
+  for (const auto& [name, choice] : choices(E{})) {
+    if (limit.values.empty() || std::ranges::find(limit.values, choice) != limit.values.end()) names.push_back(name);
+  }
   return names;
+}
+
+// The value of that name, which is one of choices().
+template <Enum E> E value_of(std::string_view name) {
+  for (const auto& [each, choice] : choices(E{})) {
+    if (each == name) return choice;
+  }
+  return {};
 }
 
 namespace detail {
@@ -103,6 +120,7 @@ template <> struct Limit<int64_t> : std::type_identity<Range> {};
 template <> struct Limit<float> : std::type_identity<Range> {};
 template <> struct Limit<double> : std::type_identity<Range> {};
 template <> struct Limit<std::string> : std::type_identity<OneOf> {};
+template <Enum E> struct Limit<E> : std::type_identity<Among<E>> {};
 
 template <class T, class... Types> constexpr bool is_any_of = (std::same_as<T, Types> || ...);
 template <class T> constexpr bool is_optional = false;

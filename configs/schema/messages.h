@@ -31,7 +31,7 @@ template <class T> std::string takes(const LimitOf<T>& limit, std::string_view p
   if constexpr (Optional<T>) return takes<typename T::value_type>(limit, plural);
   if constexpr (List<T>) return fmt::format("list{} of {}", plural, takes<typename T::value_type>(limit, "s"));
   if constexpr (Section<T>) return fmt::format("section{}", plural);
-  if constexpr (Enum<T>) return either(names_of<T>());
+  if constexpr (Enum<T>) return either(names_of(limit));
   if constexpr (std::same_as<T, bool>) return "true or false";
   if constexpr (std::same_as<T, int64_t>) return fmt::format("integer{}{}", plural, in_words(limit));
   if constexpr (std::floating_point<T>) return fmt::format("number{}{}", plural, in_words(limit));

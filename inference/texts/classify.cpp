@@ -17,7 +17,7 @@ using datasets::ColumnType;
 
 class ClassTable : public TextOutput {
  public:
-  ClassTable(const ClassifyConfig& config, const bert::BertConfig& model, double temperature)
+  ClassTable(const ClassificationConfig& config, const bert::BertConfig& model, double temperature)
       : config_(config), classes_(model.labels), problem_(model.problem_or_default()), temperature_(temperature) {
     columns_.push_back({"row", ColumnType::int64});
     for (const auto& name : config.keep) columns_.push_back({name, ColumnType::text});
@@ -106,7 +106,7 @@ class ClassTable : public TextOutput {
     return names;
   }
 
-  const ClassifyConfig& config_;
+  const ClassificationConfig& config_;
   const std::vector<std::string> classes_;
   const transformer::Problem problem_;
   const double temperature_;
@@ -116,18 +116,18 @@ class ClassTable : public TextOutput {
 
 }  // namespace
 
-void ClassifyConfig::check() const {
+void ClassificationConfig::check() const {
   TextScoringConfig::check();
   require(!separator.empty(), "separator is empty");
   datasets::check_table_name(output);
 }
 
-std::unique_ptr<TextOutput> make_class_table(const ClassifyConfig& config, const bert::BertConfig& model,
+std::unique_ptr<TextOutput> make_class_table(const ClassificationConfig& config, const bert::BertConfig& model,
                                              double temperature) {
   return std::make_unique<ClassTable>(config, model, temperature);
 }
 
-void classify(const ClassifyConfig& config, const Invocation& invocation) {
+void classify(const ClassificationConfig& config, const Invocation& invocation) {
   const auto open = [&](const fs::path& folder, int gpu) -> TextTask {
     auto model = TextModel::classifier(folder, config.precision, gpu);
     const auto calibrated = hf::read_temperature(folder);

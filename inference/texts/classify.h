@@ -11,7 +11,7 @@
 
 namespace sartor::inference {
 
-struct ClassifyConfig : TextScoringConfig {
+struct ClassificationConfig : TextScoringConfig {
   std::vector<std::string> keep;
   bool probabilities = false;
   std::optional<double> temperature;
@@ -38,9 +38,9 @@ struct ClassifyConfig : TextScoringConfig {
 //   several             label (those above the threshold), probability (of the most probable class); the same
 //   numbers             value; value_NAME for each if there are several
 // Throws std::invalid_argument where config does not fit the model, or two columns have one name.
-std::unique_ptr<TextOutput> make_class_table(const ClassifyConfig& config, const bert::BertConfig& model,
+std::unique_ptr<TextOutput> make_class_table(const ClassificationConfig& config, const bert::BertConfig& model,
                                              double temperature);
 
-void classify(const ClassifyConfig& config, const Invocation& invocation);
+void classify(const ClassificationConfig& config, const Invocation& invocation);
 
 }  // namespace sartor::inference

@@ -16,17 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-transformer::InferencePrecision on_cpu(Precision precision) {
-  switch (precision) {
-    case Precision::bf16:
-      return transformer::InferencePrecision::bf16;
-    case Precision::int8:
-      return transformer::InferencePrecision::int8;
-    default:
-      return transformer::InferencePrecision::fp32;
-  }
-}
-
 bert::Bert on_gpu(const fs::path& folder, bert::Head head, Precision precision, at::Device device) {
   require(precision != Precision::int8, "precision is int8, which is for CPUs: a GPU takes fp32 or bf16");
   auto loaded = bert::load_bert(folder, head, device);
@@ -67,7 +56,7 @@ struct TextModel::Opened {
       return TextModel(std::unique_ptr<Opened>(
           new Opened{config, bert::input_spec(config), columns, device, values, bert::ignored(folder, head)}));
     };
-    if (gpu < 0) return opened(bert::CpuEncoder::open(folder, head, on_cpu(precision)), at::Device(at::kCPU));
+    if (gpu < 0) return opened(bert::CpuEncoder::open(folder, head, precision), at::Device(at::kCPU));
     const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu));
     return opened(on_gpu(folder, head, precision, device), device);
   }
@@ -79,10 +68,9 @@ TextModel TextModel::classifier(const fs::path& folder, Precision precision, int
 }
 
 TextModel TextModel::embedder(const fs::path& folder, Precision precision, int gpu, Pooling pooling, bool normalize) {
-  const auto by = pooling == Pooling::mean ? bert::Pooling::mean : bert::Pooling::cls;
   return Opened::open(
       folder, bert::Head::none, precision, gpu,
-      [=](const auto& model, const transformer::Packed& batch) { return model.embed(batch, by, normalize); });
+      [=](const auto& model, const transformer::Packed& batch) { return model.embed(batch, pooling, normalize); });
 }
 
 TextModel::TextModel(std::unique_ptr<Opened> opened) : opened_(std::move(opened)) {}

@@ -1,7 +1,6 @@
 // A BERT that scores rows of tokens, on the CPU or a GPU.
 #pragma once
 
-#include <array>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -9,21 +8,14 @@
 #include <vector>
 
 #include "models/bert/config.h"
-#include "schema/fields.h"
+#include "models/bert/pooling.h"
+#include "models/transformer/precision.h"
 #include "text/tokenizers/tokenizer.h"
 
 namespace sartor::inference {
 
-enum class Precision { fp32, bf16, int8 };
-constexpr auto choices(Precision) {
-  return std::to_array<Choice<Precision>>(
-      {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}, {"int8", Precision::int8}});
-}
-
-enum class Pooling { mean, cls };
-constexpr auto choices(Pooling) {
-  return std::to_array<Choice<Pooling>>({{"mean", Pooling::mean}, {"cls", Pooling::cls}});
-}
+using bert::Pooling;
+using transformer::Precision;
 
 // The Hugging Face folder that `path` is, or the model of the run that it is. Throws std::invalid_argument otherwise.
 std::filesystem::path model_folder(const std::filesystem::path& path);

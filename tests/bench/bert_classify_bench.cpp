@@ -93,9 +93,9 @@ int main(int argc, char** argv) {
     return 2;
   }
   const std::string name = argv[2], kind = argv[3];
-  const auto precision = kind == "int8"   ? transformer::InferencePrecision::int8
-                         : kind == "bf16" ? transformer::InferencePrecision::bf16
-                                          : transformer::InferencePrecision::fp32;
+  const auto precision = kind == "int8"   ? transformer::Precision::int8
+                         : kind == "bf16" ? transformer::Precision::bf16
+                                          : transformer::Precision::fp32;
   const int threads = std::atoi(argv[4]);
   const int64_t budget = std::atoll(argv[5]), passes = std::atoll(argv[6]);
   at::set_num_threads(threads);

@@ -99,6 +99,29 @@ TEST(Config, FieldsMayDependOnFieldsBefore) {
                                                    "split, at, sources, items or model"));
 }
 
+struct PartOfAnEnum {
+  Split split = Split::random;
+  std::vector<Split> others;
+
+  template <class Fields> void describe(Fields& field) {
+    field("split", split, among({Split::random, Split::temporal}), "One of two.");
+    field("others", others, among({Split::temporal}), "That one.");
+  }
+};
+
+TEST(Config, AFieldMayTakeSomeOfAnEnumsChoices) {
+  const auto read_part = [](std::string_view text) {
+    return read_config<PartOfAnEnum>(parse_document(text, "a.yaml", {}));
+  };
+  EXPECT_EQ(read_part("split: temporal").split, Split::temporal);
+  EXPECT_EQ(read_part("split: random").split, Split::random);
+  EXPECT_THAT(read_part("others: [temporal]").others, ElementsAre(Split::temporal));
+  EXPECT_THAT([&] { read_part("split: stratified"); },
+              ThrowsMessage<std::invalid_argument>("a.yaml:1: split: found stratified, expected random or temporal"));
+  EXPECT_THAT([&] { read_part("others: [random]"); },
+              ThrowsMessage<std::invalid_argument>("a.yaml:1: others.0: found random, expected temporal"));
+}
+
 TEST(Config, PrintedConfigReadsBackEqual) {
   for (ExampleConfig config : {read("task: example"), unusual()}) EXPECT_EQ(read(to_yaml(config)), config);
 }

@@ -18,7 +18,7 @@ const float ln3 = std::log(3.0f);
 class ClassTableTest : public testing::FolderTest {
  protected:
   // Two parts, of rows 0 and 2, and of row 5.
-  std::string written(const ClassifyConfig& config, const bert::BertConfig& model, double temperature,
+  std::string written(const ClassificationConfig& config, const bert::BertConfig& model, double temperature,
                       const std::vector<float>& logits) const {
     const auto table = make_class_table(config, model, temperature);
     const auto columns = static_cast<int64_t>(logits.size()) / 3;
@@ -41,7 +41,7 @@ class ClassTableTest : public testing::FolderTest {
 };
 
 TEST_F(ClassTableTest, OneClassOfEach) {
-  ClassifyConfig config;
+  ClassificationConfig config;
   config.keep = {"title"};
   EXPECT_EQ(written(config, small_bert(), 1, {0, ln3, 0, -ln3, 0, 0}),
             "row,title,label,probability\n0,\"好, x\",正面,0.75\n2,\"\",负面,0.75\n5,z,负面,0.5\n");
@@ -52,7 +52,7 @@ TEST_F(ClassTableTest, OneClassOfEach) {
 }
 
 TEST_F(ClassTableTest, SeveralClasses) {
-  ClassifyConfig config;
+  ClassificationConfig config;
   const auto model = small_bert({"a", "b"}, transformer::Problem::multi_label);
   const std::vector<float> logits = {ln3, ln3, -ln3, ln3, -ln3, -ln3};
   EXPECT_EQ(written(config, model, 1, logits), "row,label,probability\n0,a|b,0.75\n2,b,0.75\n5,\"\",0.25\n");
@@ -72,11 +72,11 @@ TEST_F(ClassTableTest, Numbers) {
 }
 
 TEST_F(ClassTableTest, WhatDoesNotFitIsNamed) {
-  const auto refused = [](const ClassifyConfig& config, const bert::BertConfig& model, const std::string& said) {
+  const auto refused = [](const ClassificationConfig& config, const bert::BertConfig& model, const std::string& said) {
     EXPECT_THAT([&] { make_class_table(config, model, 1); }, ThrowsMessage<std::invalid_argument>(HasSubstr(said)));
   };
   const auto number = small_bert({"LABEL_0"}, transformer::Problem::regression);
-  ClassifyConfig config;
+  ClassificationConfig config;
   config.temperature = 2;
   refused(config, number, "temperature is given, but the model gives numbers");
   config = {};

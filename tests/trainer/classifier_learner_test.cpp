@@ -40,8 +40,8 @@ class ClassifierLearning : public testing::WorkingFolderTest {
                  .describe = describe});
   }
 
-  static ClassifyConfig config(double dropout, double r_drop) {
-    ClassifyConfig config;
+  static ClassifierTrainingConfig config(double dropout, double r_drop) {
+    ClassifierTrainingConfig config;
     config.data.path = "texts.h5";
     config.model.path = "model";
     config.model.dropout = config.model.classifier_dropout = dropout;

@@ -115,7 +115,7 @@ TEST_F(TrainerGolden, TwentyStepsOfMiniLm) {
   tokenize(tokenizing, runtime);
   const auto data = datasets::open_texts("reviews.h5");
 
-  auto config = read_config<ClassifyConfig>(
+  auto config = read_config<ClassifierTrainingConfig>(
       load_document(source / "configs/reviews-en-classify.yaml",
                     {"data.path=reviews.h5", "model={path: " + minilm.string() + ", dropout: 0, classifier_dropout: 0}",
                      "training.max_steps=540", "training.eval_strategy=steps", "training.eval_steps=10",

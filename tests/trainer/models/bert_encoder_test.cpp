@@ -31,12 +31,12 @@ BertConfig config_of(const std::string& family, transformer::Activation activati
   return config;
 }
 
-std::string name(transformer::InferencePrecision precision) {
+std::string name(transformer::Precision precision) {
   static const char* const names[] = {"Fp32", "Bf16", "Int8"};
   return names[static_cast<int>(precision)];
 }
 
-class Encoder : public ::testing::TestWithParam<transformer::InferencePrecision> {};
+class Encoder : public ::testing::TestWithParam<transformer::Precision> {};
 INSTANTIATE_TEST_SUITE_P(Precisions, Encoder, ::testing::ValuesIn(precisions()),
                          [](const auto& test) { return name(test.param); });
 
@@ -130,8 +130,8 @@ TEST(Products, GiveARowTheSameBitsInAnyBatchAndOnAnyThreads) {
   const int threads = at::get_num_threads();
   for (const auto precision : precisions()) {
     for (const auto by : {transformer::Product::By::kernels, transformer::Product::By::onednn}) {
-      if (by == transformer::Product::By::onednn && precision != transformer::InferencePrecision::bf16) continue;
-      const auto type = precision == transformer::InferencePrecision::bf16 ? at::kBFloat16 : at::kFloat;
+      if (by == transformer::Product::By::onednn && precision != transformer::Precision::bf16) continue;
+      const auto type = precision == transformer::Precision::bf16 ? at::kBFloat16 : at::kFloat;
       for (const auto& [inputs, outputs] : {std::pair{384, 1536}, {1536, 384}, {101, 33}}) {
         const auto weight = at::randn({outputs, inputs}) / std::sqrt(inputs), bias = at::randn({outputs});
         const transformer::Product product(weight, bias, precision, by);
@@ -167,7 +167,7 @@ TEST_F(EncoderFolder, IsReadWithoutAModelBetween) {
     EXPECT_TRUE(encoder.classify(batch).equal(CpuEncoder(model, precision).classify(batch)));
   }
   save_bert(made_model(config, Head::none), folder_);
-  EXPECT_THAT([&] { CpuEncoder::open(folder_, Head::classification, transformer::InferencePrecision::fp32); },
+  EXPECT_THAT([&] { CpuEncoder::open(folder_, Head::classification, transformer::Precision::fp32); },
               ::testing::ThrowsMessage<std::invalid_argument>(::testing::HasSubstr("has no tensor classifier.weight")));
 }
 
@@ -175,7 +175,7 @@ TEST_F(EncoderFolder, EmbedsWithoutAPooler) {
   const auto config = small_config();
   const auto model = made_model(config, Head::masked_lm);  // has none
   save_bert(model, folder_);
-  const auto encoder = CpuEncoder::open(folder_, Head::none, transformer::InferencePrecision::fp32);
+  const auto encoder = CpuEncoder::open(folder_, Head::none, transformer::Precision::fp32);
   const auto base = load_bert(folder_, Head::none);
   const auto batch = transformer::pack(input_spec(config), random_rows({5, 1, 17}));
   for (const auto pooling : {Pooling::mean, Pooling::cls}) {
@@ -200,13 +200,13 @@ TEST_P(Encoder, EmbedsATextToTheSameBitsInAnyBatch) {
 
 TEST(EncoderErrors, SaysThatTheCpuHasNoBf16) {
   if (cuda::best_isa() == cuda::Isa::v4) GTEST_SKIP() << "this CPU has bf16";
-  EXPECT_THAT([] { CpuEncoder(made_model(small_config(), Head::none), transformer::InferencePrecision::bf16); },
+  EXPECT_THAT([] { CpuEncoder(made_model(small_config(), Head::none), transformer::Precision::bf16); },
               ::testing::ThrowsMessage<std::invalid_argument>(::testing::HasSubstr("needs a CPU with AVX-512")));
 }
 
 TEST(EncoderErrors, SaysThatThereIsNoClassifier) {
   const auto config = small_config();
-  const CpuEncoder encoder(made_model(config, Head::none), transformer::InferencePrecision::fp32);
+  const CpuEncoder encoder(made_model(config, Head::none), transformer::Precision::fp32);
   EXPECT_THROW(encoder.classify(transformer::pack(input_spec(config), random_rows({3}))), std::invalid_argument);
 }
 

@@ -99,7 +99,7 @@ TEST(Lora, MergedIsTheSameModel) {
   const auto expected = model.classify(batch);
   EXPECT_LT(largest_difference(merged_model(model).classify(batch), expected), 1e-5);
   EXPECT_GT(largest_difference(made_model(model.config(), Head::classification).classify(batch), expected), 0.1);
-  const CpuEncoder encoder(model, transformer::InferencePrecision::fp32);
+  const CpuEncoder encoder(model, transformer::Precision::fp32);
   EXPECT_LT(largest_difference(encoder.classify(batch), expected), 1e-5);
 }
 

@@ -81,7 +81,7 @@ TEST_F(MiniLm, EncoderGivesTheSameLogits) {
   const double spread = (expected() - expected().mean(0)).abs().max().item<double>();
   for (const auto precision : precisions()) {
     EXPECT_LT(largest_difference(CpuEncoder(*model_, precision).classify(batch), expected()),
-              precision == transformer::InferencePrecision::fp32 ? 1e-5 : 0.1 * spread);
+              precision == transformer::Precision::fp32 ? 1e-5 : 0.1 * spread);
   }
 }
 
@@ -91,9 +91,9 @@ TEST_F(MiniLm, EmbeddingsAreThoseOfSentenceTransformers) {
   const auto batch = transformer::pack(input_spec(model.config()), rows_);
   const auto found = model.embed(batch, Pooling::mean, true);
   EXPECT_LT(largest_difference(found.narrow(1, 0, 4), at::stack(embeddings_)), 1e-6);
-  EXPECT_LT(largest_difference(
-                CpuEncoder(model, transformer::InferencePrecision::fp32).embed(batch, Pooling::mean, true), found),
-            1e-6);
+  EXPECT_LT(
+      largest_difference(CpuEncoder(model, transformer::Precision::fp32).embed(batch, Pooling::mean, true), found),
+      1e-6);
 }
 
 }  // namespace

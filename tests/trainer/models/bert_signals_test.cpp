@@ -28,7 +28,7 @@ int products_among_signals() {
   const auto products = [](const at::Tensor& x, const at::Tensor& weight) {
     const auto bias = weight.select(1, 0).contiguous();
     return std::vector{transformer::linear(x, weight, bias, at::kFloat),
-                       transformer::Product(weight, bias, transformer::InferencePrecision::fp32)(x),
+                       transformer::Product(weight, bias, transformer::Precision::fp32)(x),
                        onednn_linear(x, onednn_weight(weight), bias)};
   };
   std::vector<Case> cases;

@@ -26,12 +26,11 @@ class Seeded : public ::testing::Environment {
 inline const auto* const seeded = ::testing::AddGlobalTestEnvironment(new Seeded);
 
 // Without AVX-512 there is none of bf16.
-inline std::vector<transformer::InferencePrecision> precisions() {
+inline std::vector<transformer::Precision> precisions() {
   if (cuda::best_isa() == cuda::Isa::v4) {
-    return {transformer::InferencePrecision::fp32, transformer::InferencePrecision::bf16,
-            transformer::InferencePrecision::int8};
+    return {transformer::Precision::fp32, transformer::Precision::bf16, transformer::Precision::int8};
   }
-  return {transformer::InferencePrecision::fp32, transformer::InferencePrecision::int8};
+  return {transformer::Precision::fp32, transformer::Precision::int8};
 }
 
 inline at::Tensor wave(const std::string& name, int64_t size, double step) {

@@ -20,11 +20,11 @@
 
 namespace sartor::bert {
 
-CpuEncoder::CpuEncoder(const Bert& model, transformer::InferencePrecision precision)
+CpuEncoder::CpuEncoder(const Bert& model, transformer::Precision precision)
     : CpuEncoder(model.config(), model.head(), precision,
                  [&](const std::string& name) { return model.registry().merged(name).to(at::kCPU); }) {}
 
-CpuEncoder CpuEncoder::open(const std::filesystem::path& folder, Head head, transformer::InferencePrecision precision) {
+CpuEncoder CpuEncoder::open(const std::filesystem::path& folder, Head head, transformer::Precision precision) {
   auto config = read_config(folder);
   const auto weights = std::make_shared<const hf::Weights>(folder);
   std::map<std::string, const hf::TensorView*> views;
@@ -47,12 +47,12 @@ CpuEncoder CpuEncoder::open(const std::filesystem::path& folder, Head head, tran
   return encoder;
 }
 
-CpuEncoder::CpuEncoder(BertConfig config, Head head, transformer::InferencePrecision precision, const Source& parameter)
+CpuEncoder::CpuEncoder(BertConfig config, Head head, transformer::Precision precision, const Source& parameter)
     : config_(std::move(config)), precision_(precision) {
   const c10::InferenceMode inference;
   const Family& family = config_.family();
   const std::string base(encoder_prefix(config_, head));
-  const auto product = [&](const std::string& name, transformer::InferencePrecision kind) {
+  const auto product = [&](const std::string& name, transformer::Precision kind) {
     return transformer::Product(parameter(name + ".weight"), parameter(name + ".bias"), kind);
   };
   const auto norm = [&](const std::string& name) {
@@ -79,14 +79,14 @@ CpuEncoder::CpuEncoder(BertConfig config, Head head, transformer::InferencePreci
   }
   if (head == Head::classification) {
     for (const auto name : {family.classifier.dense, family.classifier.output}) {
-      head_.push_back(product(std::string(name), transformer::InferencePrecision::fp32));
+      head_.push_back(product(std::string(name), transformer::Precision::fp32));
     }
   }
 }
 
 at::Tensor CpuEncoder::embeddings(const transformer::Packed& batch) const {
   const int64_t columns = config_.embedding_width(), rows = batch.tokens();
-  const auto store = precision_ == transformer::InferencePrecision::bf16 ? cuda::Store::bf16 : cuda::Store::fp32;
+  const auto store = precision_ == transformer::Precision::bf16 ? cuda::Store::bf16 : cuda::Store::fp32;
   auto x = at::empty({rows, columns}, store == cuda::Store::bf16 ? at::kBFloat16 : at::kFloat);
   const auto& kernels = cuda::transformer_kernels();
   cuda::parallel_for(at::get_num_threads(), rows, 64, [&](int64_t begin, int64_t end, int) {

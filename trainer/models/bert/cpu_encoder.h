@@ -20,11 +20,11 @@ namespace sartor::bert {
 class CpuEncoder {
  public:
   // The model may be destroyed afterwards.
-  CpuEncoder(const Bert& model, transformer::InferencePrecision precision);
+  CpuEncoder(const Bert& model, transformer::Precision precision);
 
   // The same from a folder, without a model between: a weight is in memory once, and word embeddings of fp32 stay in
   // the file's pages. Nothing that is used may be missing. Throws std::invalid_argument as load_bert does.
-  static CpuEncoder open(const std::filesystem::path& folder, Head head, transformer::InferencePrecision precision);
+  static CpuEncoder open(const std::filesystem::path& folder, Head head, transformer::Precision precision);
 
   const BertConfig& config() const { return config_; }
 
@@ -41,7 +41,7 @@ class CpuEncoder {
   class RunningLayer;  // a Layer as transformer::encoder_layer wants it
   // `parameter` gives the value of each of parameters(config, head), in fp32.
   using Source = std::function<at::Tensor(const std::string& name)>;
-  CpuEncoder(BertConfig config, Head head, transformer::InferencePrecision precision, const Source& parameter);
+  CpuEncoder(BertConfig config, Head head, transformer::Precision precision, const Source& parameter);
 
   at::Tensor embeddings(const transformer::Packed& batch) const;
   at::Tensor run_layer(const Layer& layer, const at::Tensor& x_TH, const transformer::Packed& batch,
@@ -50,7 +50,7 @@ class CpuEncoder {
 
   std::shared_ptr<const hf::Weights> weights_;  // of words_, if they stay there
   BertConfig config_;
-  transformer::InferencePrecision precision_;
+  transformer::Precision precision_;
   at::Tensor words_, positions_, types_;
   transformer::Norm embedding_norm_;
   std::optional<transformer::Product> projection_;  // of embeddings that are narrower than the layers

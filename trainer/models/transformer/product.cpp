@@ -59,15 +59,15 @@ void each_block(int64_t rows, int64_t outputs, const Prepare& prepare, const Mul
 
 }  // namespace
 
-Product::By Product::fastest(InferencePrecision precision) {
+Product::By Product::fastest(Precision precision) {
   static const bool amx = has_amx();
-  return amx && precision == InferencePrecision::bf16 ? By::onednn : By::kernels;
+  return amx && precision == Precision::bf16 ? By::onednn : By::kernels;
 }
 
-Product::Product(const at::Tensor& weight, const at::Tensor& bias, InferencePrecision precision, By by)
+Product::Product(const at::Tensor& weight, const at::Tensor& bias, Precision precision, By by)
     : precision_(precision), by_(by), inputs_(weight.size(1)), outputs_(weight.size(0)) {
   const auto dense = weight.detach().contiguous();
-  require(precision != InferencePrecision::bf16 || cuda::best_isa() == cuda::Isa::v4,
+  require(precision != Precision::bf16 || cuda::best_isa() == cuda::Isa::v4,
           "precision is bf16, which needs a CPU with AVX-512; this one has int8 and fp32");
   if (by == By::onednn) {
     weight_ = onednn_weight(dense.to(at::kBFloat16));
@@ -77,16 +77,16 @@ Product::Product(const at::Tensor& weight, const at::Tensor& bias, InferencePrec
   bias_ = at::zeros({2, panel_outputs(outputs_)}, at::kFloat);
   bias_[0].narrow(0, 0, outputs_).copy_(bias.detach());
   switch (precision) {
-    case InferencePrecision::fp32:
+    case Precision::fp32:
       weight_ = panels_of(dense, fp32_panel);
       break;
-    case InferencePrecision::bf16: {
+    case Precision::bf16: {
       const auto rounded = dense.to(at::kBFloat16);
       weight_ =
           product_kernels().bf16 ? panels_of(rounded, product_panel) : panels_of(rounded.to(at::kFloat), fp32_panel);
       break;
     }
-    case InferencePrecision::int8:
+    case Precision::int8:
       lay_out_int8(dense);
   }
 }
@@ -185,9 +185,9 @@ at::Tensor Product::by_int8(const at::Tensor& x, bool with_gelu) const {
 
 at::Tensor Product::by_kernels(const at::Tensor& x, bool with_gelu) const {
   switch (precision_) {
-    case InferencePrecision::bf16:
+    case Precision::bf16:
       return by_bf16(x, with_gelu);
-    case InferencePrecision::int8:
+    case Precision::int8:
       return by_int8(x, with_gelu);
     default:
       return by_fp32(x, with_gelu);

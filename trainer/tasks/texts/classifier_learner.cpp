@@ -28,7 +28,7 @@ transformer::Problem problem_of(const std::string& label_kind) {
   return label_kind == "regression" ? transformer::Problem::regression : transformer::Problem::single_label;
 }
 
-bert::BertConfig config_for(const ClassifyConfig& config, const datasets::TokenizedTexts& data) {
+bert::BertConfig config_for(const ClassifierTrainingConfig& config, const datasets::TokenizedTexts& data) {
   auto model = bert::read_config(config.model.path);
   require(data.label_kind != "none", "{} has no labels (label.kind is none)", config.data.path);
   require(data.max_length <= model.longest_sequence(), "{} has rows of up to {} tokens, {} takes {}", config.data.path,
@@ -56,7 +56,7 @@ bool is_nameless(const bert::BertConfig& base) {
 }
 
 // The output layer of the base for the classes of the data.
-bert::OutputLayer output_of_base(const ClassifyConfig& config, const bert::BertConfig& wanted, bool speaks) {
+bert::OutputLayer output_of_base(const ClassifierTrainingConfig& config, const bert::BertConfig& wanted, bool speaks) {
   const auto& path = config.model.path;
   const auto head = config.model.head;
   const auto base = bert::read_config(path);
@@ -79,7 +79,7 @@ bert::OutputLayer output_of_base(const ClassifyConfig& config, const bert::BertC
 }
 
 // speaks: whether this process says what becomes of the folder's weights.
-bert::Bert load_model(const ClassifyConfig& config, const datasets::TokenizedTexts& data, bool speaks,
+bert::Bert load_model(const ClassifierTrainingConfig& config, const datasets::TokenizedTexts& data, bool speaks,
                       at::Device device) {
   at::manual_seed(static_cast<uint64_t>(config.training.seed));  // of a new head
   const auto wanted = config_for(config, data);
@@ -91,7 +91,7 @@ bert::Bert load_model(const ClassifyConfig& config, const datasets::TokenizedTex
 
 }  // namespace
 
-ClassifierLearner::ClassifierLearner(const ClassifyConfig& config, const datasets::TokenizedTexts& data,
+ClassifierLearner::ClassifierLearner(const ClassifierTrainingConfig& config, const datasets::TokenizedTexts& data,
                                      ProcessGroup& ranks, int gpu)
     : config_(config),
       data_(data),
@@ -170,7 +170,7 @@ double ClassifierLearner::flops(std::span<const int64_t> rows) {
 }
 
 at::ScalarType ClassifierLearner::compute_type() const {
-  return config_.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+  return config_.precision == transformer::Precision::bf16 ? at::kBFloat16 : at::kFloat;
 }
 
 Predictions ClassifierLearner::predict(const StoredTexts& part) {

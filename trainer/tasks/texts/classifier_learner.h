@@ -21,7 +21,8 @@ class ClassifierLearner : public Learner {
   // Loads config.model.path, its head new where it has none for the data's labels. What it is given must outlive it.
   // Throws std::invalid_argument where data and model do not fit: no labels, rows too long, ids of another tokenizer.
   // gpu: its number, -1 for the CPU.
-  ClassifierLearner(const ClassifyConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks, int gpu);
+  ClassifierLearner(const ClassifierTrainingConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks,
+                    int gpu);
 
   std::vector<TrainedParameter> parameters() override;
   const std::vector<int32_t>& lengths() const override { return data_.train.lengths(); }
@@ -47,7 +48,7 @@ class ClassifierLearner : public Learner {
   transformer::Packed packed(const datasets::StoredTexts& part, std::span<const int64_t> rows) const;
   at::Tensor targets(const datasets::StoredTexts& part, std::span<const int64_t> rows) const;
 
-  const ClassifyConfig& config_;
+  const ClassifierTrainingConfig& config_;
   const datasets::TokenizedTexts& data_;
   ProcessGroup& ranks_;
   const at::Device device_;

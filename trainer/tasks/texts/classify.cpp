@@ -49,7 +49,7 @@ void log_calibration(const Predictions& validation) {
 
 }  // namespace
 
-void classify(const ClassifyConfig& config, const Invocation& invocation) {
+void classify(const ClassifierTrainingConfig& config, const Invocation& invocation) {
   const auto runtime = make_runtime(config, Compute::libtorch);
   auto ranks = join_ranks(config, runtime);
   Run run(run_request(config, to_yaml(config), runtime, ranks, invocation, {"bootstrap_draws"}));

@@ -55,7 +55,7 @@ struct ClassifierModelConfig {
   }
 };
 
-struct ClassifyConfig : RuntimeConfig, TextTrainingConfig {
+struct ClassifierTrainingConfig : RuntimeConfig, TextTrainingConfig {
   TokenizedConfig data;
   ClassifierModelConfig model;
   int64_t bootstrap_draws = 1000;
@@ -71,6 +71,6 @@ struct ClassifyConfig : RuntimeConfig, TextTrainingConfig {
   std::vector<std::filesystem::path> reads() const { return {data.path, model.path}; }
 };
 
-void classify(const ClassifyConfig& config, const Invocation& invocation);
+void classify(const ClassifierTrainingConfig& config, const Invocation& invocation);
 
 }  // namespace sartor

@@ -111,7 +111,7 @@ double MaskedLmLearner::flops(std::span<const int64_t> rows) {
 }
 
 at::ScalarType MaskedLmLearner::compute_type() const {
-  return config_.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+  return config_.precision == transformer::Precision::bf16 ? at::kBFloat16 : at::kFloat;
 }
 
 std::vector<Metric> MaskedLmLearner::evaluate() {

@@ -1,22 +1,17 @@
 // What the tasks that train a BERT on tokenized texts have in common.
 #pragma once
 
-#include <array>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "engine/run.h"
+#include "models/transformer/precision.h"
 #include "optimization/training_config.h"
 #include "runtime/process_group.h"
 #include "runtime/program.h"
 
 namespace sartor {
-
-enum class Precision { fp32, bf16 };
-constexpr auto choices(Precision) {
-  return std::to_array<Choice<Precision>>({{"fp32", Precision::fp32}, {"bf16", Precision::bf16}});
-}
 
 struct TokenizedConfig {
   std::string path;
@@ -27,7 +22,7 @@ struct TokenizedConfig {
 };
 
 struct TextTrainingConfig {
-  Precision precision = Precision::fp32;
+  transformer::Precision precision = transformer::Precision::fp32;
   TrainingConfig training;
   int64_t per_device_eval_tokens = 8192;
   std::string output;
@@ -35,7 +30,8 @@ struct TextTrainingConfig {
   int64_t ddp_timeout = 1800;
 
   template <class Fields> void describe(Fields& field) {
-    field("precision", precision, "Of activations and products; weights, gradients and losses stay fp32.");
+    field("precision", precision, among({transformer::Precision::fp32, transformer::Precision::bf16}),
+          "Of activations and products; weights, gradients and losses stay fp32.");
     field("training", training, "How.");
     field("per_device_eval_tokens", per_device_eval_tokens, at_least(1), "Tokens of a batch when the model is judged.");
     field.required("output", output, file_path(),
