@@ -2,6 +2,8 @@
 // namespace SARTOR_ISA it opens: all is local to the object.
 #pragma once
 
+#include <immintrin.h>
+
 #include <cstdint>
 
 namespace sartor::cuda::SARTOR_ISA {
@@ -24,6 +26,7 @@ typedef int32_t AnyIntegers __attribute__((vector_size(4 * width), aligned(4)));
 using Bf16 = uint16_t;
 
 inline Vector broadcast(float x) { return x - Vector{}; }
+inline Vector lane(Vector x, int i) { return __builtin_shuffle(x, Integers{} + i); }
 
 inline Vector load(const float* p) { return *reinterpret_cast<const AnyVector*>(p); }
 inline Integers load(const int32_t* p) { return *reinterpret_cast<const AnyIntegers*>(p); }
@@ -31,8 +34,31 @@ inline void store(float* p, Vector x) { *reinterpret_cast<AnyVector*>(p) = x; }
 
 inline Integers indices() {  // 0, 1, 2 ..
   Integers lanes = {};
+#pragma GCC unroll 16
   for (int i = 0; i < width; i++) lanes[i] = i;
   return lanes;
+}
+
+inline Vector root(Vector x) {
+#ifdef __AVX512F__
+  return _mm512_sqrt_ps(x);
+#else
+  return _mm256_sqrt_ps(x);
+#endif
+}
+inline Vector multiply_add(Vector a, Vector b, Vector c) {  // a b + c, rounded once
+#ifdef __AVX512F__
+  return _mm512_fmadd_ps(a, b, c);
+#else
+  return _mm256_fmadd_ps(a, b, c);
+#endif
+}
+inline uint32_t above(Vector a, Vector b) {  // bit i: a > b in lane i
+#ifdef __AVX512F__
+  return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
+#else
+  return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)));
+#endif
 }
 
 // combine(a, b) of all lanes, in pairs.
@@ -62,16 +88,57 @@ inline void store(Bf16* p, Vector x) {  // rounds to the nearest, ties to even; 
   *reinterpret_cast<AnyHalves*>(p) = __builtin_convertvector(rounded, Halves);
 }
 
-// The first `count` < width elements, zero behind them.
+// The first `count` elements, of which there may be more than a vector holds; zero in the lanes behind them.
 template <class T> Vector load_part(const T* p, int64_t count) {
+  if (count >= width) return load(p);
   T part[width] = {};
   for (int64_t i = 0; i < count; i++) part[i] = p[i];
   return load(part);
 }
+inline Vector load_part(const float* p, int64_t count) {
+  if (count >= width) return load(p);
+#ifdef __AVX512F__
+  return _mm512_maskz_loadu_ps((1u << count) - 1, p);
+#else
+  return _mm256_maskload_ps(p, reinterpret_cast<__m256i>(indices() < static_cast<int>(count)));
+#endif
+}
 template <class T> void store_part(T* p, Vector x, int64_t count) {
+  if (count >= width) return store(p, x);
   T part[width];
   store(part, x);
   for (int64_t i = 0; i < count; i++) p[i] = part[i];
+}
+
+// Rows become columns, x[r][c] what was x[c][r]: pairs of rows swap blocks of 1, 2, 4 .. elements off the diagonal.
+[[gnu::always_inline]] inline void transpose(Vector (&x)[width]) {
+  const Integers lanes = indices();
+#pragma GCC unroll 4
+  for (int distance = 1; distance < width; distance *= 2) {
+    const Integers crossed = lanes ^ distance, is_second = (lanes & distance) != 0;
+#pragma GCC unroll 16
+    for (int i = 0; i < width; i++) {
+      if (i & distance) continue;
+      const Vector first = x[i], second = x[i + distance];
+      x[i] = __builtin_shuffle(first, second, is_second ? crossed + width : lanes);
+      x[i + distance] = __builtin_shuffle(first, second, is_second ? lanes + width : crossed);
+    }
+  }
+}
+
+// Lane r of the result is the sum of x[r]. Overwrites x.
+inline Vector sums(Vector (&x)[width]) {
+  const Integers lanes = indices();
+#pragma GCC unroll 4
+  for (int distance = 1; distance < width; distance *= 2) {
+    const Integers other = lanes ^ distance, is_second = (lanes & distance) != 0;
+#pragma GCC unroll 16
+    for (int r = 0; r < width; r += 2 * distance) {
+      const Vector kept = is_second ? x[r + distance] : x[r], given = is_second ? x[r] : x[r + distance];
+      x[r] = kept + __builtin_shuffle(given, other);
+    }
+  }
+  return x[0];
 }
 
 // e^x for x <= 0 to 1e-7 relative; 0 below -87.

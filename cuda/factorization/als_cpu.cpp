@@ -8,7 +8,7 @@ namespace sartor::cuda {
 
 void als_update_cpu(Context& context, const AlsTask& task) {
   const CpuBackend& device = cpu(context);
-  const AlsKernels& kernels = device.isa == Isa::v4 ? v4::als_kernels : v3::als_kernels;
+  const AlsKernels& kernels = best_of(device.isa, v3::als_kernels, v4::als_kernels);
   const int64_t bytes = kernels.scratch_bytes(task.fixed.columns);  // of a thread
   char* scratch = static_cast<char*>(context.scratch(bytes * device.threads));
   constexpr int64_t grain = 8;  // rows handed out at a time: few enough that a heavy one does not hold the end up

@@ -15,7 +15,7 @@
 #include "factorization/als_kernels.h"
 #include "factorization/als_triangle.h"
 
-namespace sartor::cuda {
+namespace sartor::cuda::SARTOR_ISA {
 namespace {
 
 constexpr int64_t chunk = 128;        // rows of the panel, which the Gram product sums before its sums go to memory
@@ -33,14 +33,14 @@ struct Scratch {
 
 int64_t scratch_bytes(int64_t factors) {
   const int64_t slabs = slabs_of(factors);
-  const int64_t vectors = 3 * slabs + chunk / S + chunk * slabs + slabs * (slabs + 1) / 2 * S;
+  const int64_t vectors = 3 * slabs + chunk / width + chunk * slabs + slabs * (slabs + 1) / 2 * width;
   return vectors * static_cast<int64_t>(sizeof(Vector));
 }
 
 Scratch divide(void* memory, int64_t factors) {
   const int64_t slabs = slabs_of(factors);
   Vector* z = static_cast<Vector*>(memory);
-  Vector *l = z + slabs, *bounds = l + slabs, *residuals = bounds + slabs, *panel = residuals + chunk / S;
+  Vector *l = z + slabs, *bounds = l + slabs, *residuals = bounds + slabs, *panel = residuals + chunk / width;
   return {z, l, bounds, residuals, panel, panel + chunk * slabs};
 }
 
@@ -59,7 +59,7 @@ struct Row {
     if (task.fixed_bias) {
       for (int64_t k = 0; k < count; k++) to[k] -= task.fixed_bias[columns[begin + k]];
     }
-    for (int64_t k = count; k < slabs_of(count) * S; k++) to[k] = 0;
+    for (int64_t k = count; k < slabs_of(count) * width; k++) to[k] = 0;
   }
 
   // What the fixed side is asked for after rating `end` of this row: the next ratings of the row or of the rows after
@@ -75,7 +75,7 @@ template <int count> struct Slabs { static constexpr int columns = count; };
 // body(Slabs<4>, j) for slabs j .. j + 3 as long as these are full, then body(Slabs<1>, j) for each that is left.
 template <class Body> void for_slabs(int64_t columns, Body body) {
   int64_t j = 0;
-  for (; (j + 4) * S <= columns; j += 4) body(Slabs<4>(), j);
+  for (; (j + 4) * width <= columns; j += 4) body(Slabs<4>(), j);
   for (; j < slabs_of(columns); j++) body(Slabs<1>(), j);
 }
 
@@ -87,10 +87,10 @@ float gather(const Row& row, int64_t begin, int64_t depth, const Scratch& scratc
     constexpr int columns = slabs.columns;
     Vector z[columns] = {}, l[columns] = {};
     for (int64_t k = 0; k < depth; k++) {
-      const float* y = row.feature(begin + k) + j * S;
+      const float* y = row.feature(begin + k) + j * width;
 #pragma GCC unroll 4
       for (int c = 0; c < columns; c++) {
-        const Vector v = load_part(y + c * S, columns > 1 ? S : row.f - j * S);
+        const Vector v = load_part(y + c * width, columns > 1 ? width : row.f - j * width);
         scratch.panel[(j + c) * chunk + k] = v;
         z[c] += r[k] * v;
         l[c] += v;
@@ -103,20 +103,20 @@ float gather(const Row& row, int64_t begin, int64_t depth, const Scratch& scratc
   });
   Vector total = {};
   for (int64_t k = 0; k < slabs_of(depth); k++) total += scratch.residuals[k];
-  return sum(total);
+  return sum_in_order(total);
 }
 
 // Panel of the dual: columns begin .. begin + depth - 1 of Y, transposed.
 void gather_transposed(const Row& row, int64_t begin, int64_t depth, const Scratch& scratch) {
   for (int64_t j = 0; j < slabs_of(row.n); j++) {
-    for (int64_t c = 0; c < depth; c += S) {
-      Vector tile[S] = {};
-      for (int64_t k = 0; k < smaller(S, row.n - j * S); k++) {
-        tile[k] = load_part(row.feature(j * S + k) + begin + c, row.f - begin - c);
+    for (int64_t c = 0; c < depth; c += width) {
+      Vector tile[width] = {};
+      for (int64_t k = 0; k < smaller(width, row.n - j * width); k++) {
+        tile[k] = load_part(row.feature(j * width + k) + begin + c, row.f - begin - c);
       }
       transpose(tile);
 #pragma GCC unroll 16
-      for (int k = 0; k < S; k++) scratch.panel[j * chunk + c + k] = tile[k];
+      for (int k = 0; k < width; k++) scratch.panel[j * chunk + c + k] = tile[k];
     }
   }
 }
@@ -139,8 +139,8 @@ template <class Gather> void gram(int64_t depth, int64_t slabs, const Scratch& s
 
 // Adds lambda to the diagonal, puts ones where the size ends within a slab, and sets what the pivots must exceed.
 void regularize(const Scratch& scratch, int64_t size, float lambda) {
-  for (int64_t i = 0; i < slabs_of(size) * S; i++) {
-    float& entry = floats(block(scratch.triangle, i / S, i / S) + i % S)[i % S];
+  for (int64_t i = 0; i < slabs_of(size) * width; i++) {
+    float& entry = floats(block(scratch.triangle, i / width, i / width) + i % width)[i % width];
     entry = i < size ? entry + lambda : 1;
     floats(scratch.bounds)[i] = i < size ? entry * rounding : 0;
   }
@@ -149,7 +149,7 @@ void regularize(const Scratch& scratch, int64_t size, float lambda) {
 float dot(const Vector* a, const Vector* b, int64_t slabs) {
   Vector products = {};
   for (int64_t j = 0; j < slabs; j++) products += a[j] * b[j];
-  return sum(products);
+  return sum_in_order(products);
 }
 
 // Writes x and, unless null, the bias. False, and nothing written, where the system is singular to rounding.
@@ -193,10 +193,10 @@ bool solve_with(const Row& row, bool dual, float lambda, float beta, const Scrat
     for (int64_t k = 0; k < row.n; k++) {
 #pragma GCC unroll 4
       for (int c = 0; c < columns; c++) {
-        sums[c] += solution[k] * load_part(row.feature(k) + (j + c) * S, columns > 1 ? S : row.f - j * S);
+        sums[c] += solution[k] * load_part(row.feature(k) + (j + c) * width, columns > 1 ? width : row.f - j * width);
       }
     }
-    for (int64_t i = j * S; i < smaller((j + columns) * S, row.f); i++) x[i] = floats(sums)[i - j * S];
+    for (int64_t i = j * width; i < smaller((j + columns) * width, row.f); i++) x[i] = floats(sums)[i - j * width];
   });
   return true;
 }
@@ -233,8 +233,6 @@ void solve_row(const AlsTask& task, int64_t index, void* memory) {
 
 }  // namespace
 
-namespace SARTOR_ISA {
 extern const AlsKernels als_kernels = {scratch_bytes, solve_row};
-}
 
-}  // namespace sartor::cuda
+}  // namespace sartor::cuda::SARTOR_ISA

@@ -1,99 +1,33 @@
-// Vectors, slabs and the Cholesky factorisation that als_isa.cpp solves a row with. Included by it alone, once for each
+// Slabs and the Cholesky factorisation that als_isa.cpp solves a row with. Included by it alone, once for each
 // instruction set, so all of it is local.
 //
-// A matrix is held in slabs, S columns wide, S being the floats of a vector: entry (row k, column c) is lane c % S of
-// vector k of slab c / S. Of a symmetric or triangular matrix slab j has the rows 0 .. (j + 1) S - 1, in blocks of S x
-// S. That makes a block row of G = Y^T Y a product of two slabs of Y, and what the Cholesky factor U takes from it, U^T
-// U of the block rows above, the same product of two slabs of U.
+// A matrix is held in slabs, width columns wide, width being the floats of a vector: entry (row k, column c) is lane c
+// % width of vector k of slab c / width. Of a symmetric or triangular matrix slab j has the rows 0 .. (j + 1) width -
+// 1, in blocks of width x width. That makes a block row of G = Y^T Y a product of two slabs of Y, and what the Cholesky
+// factor U takes from it, U^T U of the block rows above, the same product of two slabs of U.
 #pragma once
 
-#include <immintrin.h>
+#include "core/vectors_isa.h"
 
-#include <cstdint>
-
-namespace sartor::cuda {
+namespace sartor::cuda::SARTOR_ISA {
 namespace {
 
-#ifdef __AVX512F__
-constexpr int S = 16;
-#else
-constexpr int S = 8;
-#endif
-using Vector = float __attribute__((vector_size(S * 4), may_alias));
-using HalfVector = float __attribute__((vector_size(S * 2), may_alias));
-using Unaligned = float __attribute__((vector_size(S * 4), may_alias, aligned(4)));
-using Lanes = int __attribute__((vector_size(S * 4)));
+using HalfVector [[gnu::vector_size(2 * width)]] = float;
 
-constexpr int64_t slabs_of(int64_t columns) { return (columns + S - 1) / S; }
+constexpr int64_t slabs_of(int64_t columns) { return (columns + width - 1) / width; }
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-inline Lanes iota() {
-  Lanes lanes;
-#pragma GCC unroll 16
-  for (int i = 0; i < S; i++) lanes[i] = i;
-  return lanes;
-}
-inline Vector broadcast(float value) { return Vector{} + value; }
-inline Vector lane(Vector v, int i) { return __builtin_shuffle(v, Lanes{} + i); }
 inline const float* floats(const Vector* v) { return reinterpret_cast<const float*>(v); }
 inline float* floats(Vector* v) { return reinterpret_cast<float*>(v); }
 
-// The first `count` floats at `from`, then zeros.
-inline Vector load_part(const float* from, int64_t count) {
-  if (count >= S) return *reinterpret_cast<const Unaligned*>(from);
-#ifdef __AVX512F__
-  return _mm512_maskz_loadu_ps((1u << count) - 1, from);
-#else
-  return _mm256_maskload_ps(from, reinterpret_cast<__m256i>(iota() < static_cast<int>(count)));
-#endif
-}
-
-inline Vector root(Vector v) {
-#ifdef __AVX512F__
-  return _mm512_sqrt_ps(v);
-#else
-  return _mm256_sqrt_ps(v);
-#endif
-}
-
-inline float sum(Vector v) {
+inline float sum_in_order(Vector v) {  // from the first lane to the last
   float total = 0;
-  for (int i = 0; i < S; i++) total += v[i];
+  for (int i = 0; i < width; i++) total += v[i];
   return total;
 }
 
-// Lane r of the result is the sum of v[r]. Overwrites v.
-inline Vector sums(Vector* v) {
-#pragma GCC unroll 4
-  for (int h = 1; h < S; h *= 2) {
-    const Lanes other = iota() ^ h, upper = (iota() & h) != 0;
-#pragma GCC unroll 16
-    for (int r = 0; r < S; r += 2 * h) {
-      const Vector kept = upper ? v[r + h] : v[r], given = upper ? v[r] : v[r + h];
-      v[r] = kept + __builtin_shuffle(given, other);
-    }
-  }
-  return v[0];
-}
-
-// v[r][c] becomes v[c][r].
-inline void transpose(Vector* v) {
-#pragma GCC unroll 4
-  for (int h = 1; h < S; h *= 2) {
-    const Lanes upper = (iota() & h) != 0, low = upper ? iota() - h + S : iota(),
-                high = upper ? iota() + S : iota() + h;
-#pragma GCC unroll 16
-    for (int r = 0; r < S; r++) {
-      if (r & h) continue;
-      const Vector a = v[r], b = v[r + h];
-      v[r] = __builtin_shuffle(a, b, low);
-      v[r + h] = __builtin_shuffle(a, b, high);
-    }
-  }
-}
-
 // Block (i, j), i <= j, of a triangle.
-template <class V> V* block(V* triangle, int64_t i, int64_t j) { return triangle + (j * (j + 1) / 2 + i) * S; }
+template <class V> V* block(V* triangle, int64_t i, int64_t j) { return triangle + (j * (j + 1) / 2 + i) * width; }
 
 // Rows of a matrix that will be read next. Each step of a product asks for one cache line of them, so that the memory
 // works while the registers do.
@@ -115,10 +49,10 @@ struct Upcoming {
 };
 
 enum class Update { set, add, subtract };
-constexpr int tile_rows = S / 2;  // and up to three vectors of columns: the sums that the registers hold
+constexpr int tile_rows = width / 2;  // and up to three vectors of columns: the sums that the registers hold
 
 // target = / += / -= sum over k < depth of a[k]^T b[k]. Of `a` tile_rows floats are read, of the b's a V each; in all
-// of them and in the targets rows are S floats apart.
+// of them and in the targets rows are width floats apart.
 template <class V, int columns, Update update>
 void update_tile(float* const* target, const float* a, const float* const* b, int64_t depth, Upcoming* upcoming) {
   V sums[tile_rows][columns];
@@ -126,21 +60,21 @@ void update_tile(float* const* target, const float* a, const float* const* b, in
   for (int r = 0; r < tile_rows; r++) {
 #pragma GCC unroll 3
     for (int j = 0; j < columns; j++)
-      sums[r][j] = update == Update::set ? V{} : *reinterpret_cast<V*>(target[j] + r * S);
+      sums[r][j] = update == Update::set ? V{} : *reinterpret_cast<V*>(target[j] + r * width);
   }
   for (int64_t k = 0; k < depth; k++) {
     if (upcoming) upcoming->prefetch();
     V y[columns];
 #pragma GCC unroll 3
-    for (int j = 0; j < columns; j++) y[j] = *reinterpret_cast<const V*>(b[j] + k * S);
+    for (int j = 0; j < columns; j++) y[j] = *reinterpret_cast<const V*>(b[j] + k * width);
 #pragma GCC unroll 8
     for (int r = 0; r < tile_rows; r++) {
 #pragma GCC unroll 3
       for (int j = 0; j < columns; j++) {
         if (update == Update::subtract) {
-          sums[r][j] -= a[k * S + r] * y[j];
+          sums[r][j] -= a[k * width + r] * y[j];
         } else {
-          sums[r][j] += a[k * S + r] * y[j];
+          sums[r][j] += a[k * width + r] * y[j];
         }
       }
     }
@@ -148,7 +82,7 @@ void update_tile(float* const* target, const float* a, const float* const* b, in
 #pragma GCC unroll 8
   for (int r = 0; r < tile_rows; r++) {
 #pragma GCC unroll 3
-    for (int j = 0; j < columns; j++) *reinterpret_cast<V*>(target[j] + r * S) = sums[r][j];
+    for (int j = 0; j < columns; j++) *reinterpret_cast<V*>(target[j] + r * width) = sums[r][j];
   }
 }
 
@@ -156,10 +90,10 @@ void update_tile(float* const* target, const float* a, const float* const* b, in
 // of `depth` rows.
 template <Update update, class Slab> void update_block_row(Vector* triangle, int64_t i, int64_t slabs, Slab slab,
                                                            int64_t depth, Upcoming* upcoming = nullptr) {
-  for (int top = 0; top < S; top += tile_rows) {
+  for (int top = 0; top < width; top += tile_rows) {
     const float* a = floats(slab(i)) + top;
     int64_t j = i;
-    if (S == 16 && top > 0) {  // of the diagonal block's lower rows only the right half is needed
+    if (width == 16 && top > 0) {  // of the diagonal block's lower rows only the right half is needed
       float* target = floats(block(triangle, i, i) + top) + tile_rows;
       update_tile<HalfVector, 1, update>(&target, a, &a, depth, upcoming);
       j++;
@@ -185,35 +119,35 @@ template <Update update, class Slab> void update_block_row(Vector* triangle, int
 // left of lane r. Free of roots until the end: a column waits for a division, not for a root too. False where a pivot
 // is not above its bound.
 bool invert_diagonal(Vector* d, Vector bounds) {
-  Vector row[S], pivots = {};
+  Vector row[width], pivots = {};
 #pragma GCC unroll 16
-  for (int r = 0; r < S; r++) row[r] = d[r];
+  for (int r = 0; r < width; r++) row[r] = d[r];
 #pragma GCC unroll 16
-  for (int r = 0; r < S; r++) {
+  for (int r = 0; r < width; r++) {
     d[r] = row[r];
     const float* eliminated = floats(d + r);
-    pivots = iota() == r ? row[r] : pivots;
-    row[r] = iota() == r ? broadcast(1) : row[r];
+    pivots = indices() == r ? row[r] : pivots;
+    row[r] = indices() == r ? broadcast(1) : row[r];
     const Vector scaled = row[r] * (1 / eliminated[r]);
 #pragma GCC unroll 16
-    for (int s = r + 1; s < S; s++) row[s] = (iota() == r ? Vector{} : row[s]) - eliminated[s] * scaled;
+    for (int s = r + 1; s < width; s++) row[s] = (indices() == r ? Vector{} : row[s]) - eliminated[s] * scaled;
   }
   const Vector scales = 1 / root(pivots);
 #pragma GCC unroll 16
-  for (int r = 0; r < S; r++) d[r] = iota() <= r ? row[r] * lane(scales, r) : Vector{};
-  const Lanes above = pivots > bounds;
+  for (int r = 0; r < width; r++) d[r] = indices() <= r ? row[r] * lane(scales, r) : Vector{};
+  const Integers above = pivots > bounds;
   int failed = 0;
-  for (int r = 0; r < S; r++) failed += above[r] == 0;
+  for (int r = 0; r < width; r++) failed += above[r] == 0;
   return failed == 0;
 }
 
 // Block b becomes V b, V being an inverted diagonal block.
 void multiply_block(const Vector* inverse, Vector* b) {
-  Vector row[S];
+  Vector row[width];
 #pragma GCC unroll 16
-  for (int r = 0; r < S; r++) row[r] = b[r];
+  for (int r = 0; r < width; r++) row[r] = b[r];
 #pragma GCC unroll 16
-  for (int r = 0; r < S; r++) {
+  for (int r = 0; r < width; r++) {
     Vector product = inverse[r][0] * row[0];
 #pragma GCC unroll 16
     for (int s = 1; s <= r; s++) product += inverse[r][s] * row[s];
@@ -224,16 +158,16 @@ void multiply_block(const Vector* inverse, Vector* b) {
 // G = U^T U in place; diagonal blocks become inverse as above. `bounds` has a float for each column. A group of block
 // rows is solved, then taken from all rows below it while it is in the cache.
 bool factorize(Vector* triangle, int64_t slabs, const Vector* bounds) {
-  constexpr int64_t group = 128 / S;
+  constexpr int64_t group = 128 / width;
   for (int64_t first = 0; first < slabs; first += group) {
     const auto slab = [&](int64_t j) { return block(triangle, first, j); };
     const int64_t last = smaller(first + group, slabs);
     for (int64_t i = first; i < last; i++) {
-      if (i > first) update_block_row<Update::subtract>(triangle, i, slabs, slab, (i - first) * S);
+      if (i > first) update_block_row<Update::subtract>(triangle, i, slabs, slab, (i - first) * width);
       if (!invert_diagonal(block(triangle, i, i), bounds[i])) return false;
       for (int64_t j = i + 1; j < slabs; j++) multiply_block(block(triangle, i, i), block(triangle, i, j));
     }
-    for (int64_t i = last; i < slabs; i++) update_block_row<Update::subtract>(triangle, i, slabs, slab, group * S);
+    for (int64_t i = last; i < slabs; i++) update_block_row<Update::subtract>(triangle, i, slabs, slab, group * width);
   }
   return true;
 }
@@ -245,7 +179,7 @@ void solve_transposed(const Vector* triangle, int64_t slabs, Vector* z, Vector* 
   for (int64_t j = 0; j < slabs; j++) {
     const Vector* u = block(triangle, 0, j);
     Vector known_z[chains] = {}, known_l[chains] = {};
-    for (int64_t k = 0; k < j * S; k += chains) {
+    for (int64_t k = 0; k < j * width; k += chains) {
 #pragma GCC unroll 4
       for (int c = 0; c < chains; c++) {
         known_z[c] += floats(z)[k + c] * u[k + c];
@@ -255,9 +189,9 @@ void solve_transposed(const Vector* triangle, int64_t slabs, Vector* z, Vector* 
     const Vector rest_z = z[j] - ((known_z[0] + known_z[1]) + (known_z[2] + known_z[3]));
     const Vector rest_l = l[j] - ((known_l[0] + known_l[1]) + (known_l[2] + known_l[3]));
     const Vector* inverse = block(triangle, j, j);
-    Vector products_z[S], products_l[S];
+    Vector products_z[width], products_l[width];
 #pragma GCC unroll 16
-    for (int r = 0; r < S; r++) {
+    for (int r = 0; r < width; r++) {
       products_z[r] = inverse[r] * rest_z;
       products_l[r] = inverse[r] * rest_l;
     }
@@ -269,21 +203,21 @@ void solve_transposed(const Vector* triangle, int64_t slabs, Vector* z, Vector* 
 // x becomes U^-1 x.
 void solve(const Vector* triangle, int64_t slabs, Vector* x) {
   for (int64_t i = slabs - 1; i >= 0; i--) {
-    Vector known[S] = {};
+    Vector known[width] = {};
     for (int64_t j = i + 1; j < slabs; j++) {
       const Vector* u = block(triangle, i, j);
       const Vector x_j = x[j];
 #pragma GCC unroll 16
-      for (int r = 0; r < S; r++) known[r] += u[r] * x_j;
+      for (int r = 0; r < width; r++) known[r] += u[r] * x_j;
     }
     x[i] -= sums(known);
     const Vector* inverse = block(triangle, i, i);
     Vector solved[chains] = {};
 #pragma GCC unroll 16
-    for (int r = 0; r < S; r++) solved[r % chains] += floats(x + i)[r] * inverse[r];
+    for (int r = 0; r < width; r++) solved[r % chains] += floats(x + i)[r] * inverse[r];
     x[i] = (solved[0] + solved[1]) + (solved[2] + solved[3]);
   }
 }
 
 }  // namespace
-}  // namespace sartor::cuda
+}  // namespace sartor::cuda::SARTOR_ISA

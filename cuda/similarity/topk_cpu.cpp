@@ -178,7 +178,7 @@ void write_best(std::span<TopkKey> keys, int64_t query, TopK found) {
 void topk_cpu(Context& context, const TopkTask& task) {
   const auto& [queries, items, item_bias, excluded, params, found] = task;
   const auto& backend = cpu(context);
-  const TopkKernels& kernels = backend.isa == Isa::v4 ? v4::topk_kernels : v3::topk_kernels;
+  const TopkKernels& kernels = best_of(backend.isa, v3::topk_kernels, v4::topk_kernels);
   const Plan plan = make_plan(kernels, queries.rows, items.rows, params.k, backend.threads);
   const Search search = {task, kernels, plan};
 

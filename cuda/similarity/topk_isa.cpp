@@ -1,29 +1,15 @@
 // Compiled once an instruction set (SARTOR_ISA): all but the table at the end is local to the object.
-#include <immintrin.h>
-
+#include "core/vectors_isa.h"
 #include "similarity/topk_kernels.h"
 
 namespace sartor::cuda::SARTOR_ISA {
 namespace {
 
 #ifdef __AVX512F__
-using Vector = __m512;
-constexpr int width = 16;
 constexpr int tile_queries = 14;  // 28 sums, 2 vectors of the panel, 1 of a query: 31 of 32 registers
-Vector broadcast(float x) { return _mm512_set1_ps(x); }
-Vector multiply_add(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
-uint32_t above(Vector a, Vector b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 #else
-using Vector = __m256;
-constexpr int width = 8;
 constexpr int tile_queries = 6;  // 12 sums, 2 vectors of the panel, 1 of a query: 15 of 16 registers
-Vector broadcast(float x) { return _mm256_set1_ps(x); }
-Vector multiply_add(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
-uint32_t above(Vector a, Vector b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)); }
 #endif
-Vector& vector_at(float* p) { return *reinterpret_cast<Vector*>(p); }
-const Vector& vector_at(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-
 constexpr int panel_items = 2 * width;
 constexpr int block_items = 16;  // items that are transposed together: two halves of eight
 
@@ -158,7 +144,7 @@ template <int rows>
 bool score_rows(const float* tile, const float* panel, int64_t d, int32_t first_item, const TopkCandidates& found) {
   Vector sums[rows][2] = {};
   for (int64_t c = 0; c < d; c++, tile += rows, panel += panel_items) {
-    const Vector left = vector_at(panel), right = vector_at(panel + width);
+    const Vector left = load(panel), right = load(panel + width);
 #pragma GCC unroll 14
     for (int r = 0; r < rows; r++) {
       const Vector x = broadcast(tile[r]);
@@ -173,7 +159,7 @@ bool score_rows(const float* tile, const float* panel, int64_t d, int32_t first_
   for (int r = 0; r < rows; r++) {
     const Vector threshold = broadcast(found.thresholds[r]);
     for (int half = 0; half < 2; half++) {
-      sums[r][half] = multiply_add(sums[r][half], vector_at(scales + half * width), vector_at(biases + half * width));
+      sums[r][half] = multiply_add(sums[r][half], load(scales + half * width), load(biases + half * width));
     }
     hits[r] = above(sums[r][0], threshold) | above(sums[r][1], threshold) << width;
     any |= hits[r];
@@ -183,7 +169,7 @@ bool score_rows(const float* tile, const float* panel, int64_t d, int32_t first_
   alignas(64) float scores[rows][panel_items];
 #pragma GCC unroll 14
   for (int r = 0; r < rows; r++) {
-    for (int half = 0; half < 2; half++) vector_at(scores[r] + half * width) = sums[r][half];
+    for (int half = 0; half < 2; half++) store(scores[r] + half * width, sums[r][half]);
   }
   for (int r = 0; r < rows; r++)
     append(hits[r], scores[r], first_item, found.keys + r * found.capacity, found.counts[r]);

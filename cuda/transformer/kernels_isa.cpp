@@ -108,22 +108,6 @@ template <class T> void load_rows(const T* rows, int64_t stride, int64_t count, 
   }
 }
 
-// Rows become columns: pairs of rows swap blocks of 1, 2, 4 .. elements off the diagonal.
-[[gnu::always_inline]] inline void transpose(Vector (&rows)[width]) {
-  const Integers lanes = indices();
-#pragma GCC unroll 4
-  for (int distance = 1; distance < width; distance *= 2) {
-    const Integers crossed = lanes ^ distance, is_second = (lanes & distance) != 0;
-#pragma GCC unroll 16
-    for (int i = 0; i < width; i++) {
-      if (i & distance) continue;
-      const Vector first = rows[i], second = rows[i + distance];
-      rows[i] = __builtin_shuffle(first, second, is_second ? crossed + width : lanes);
-      rows[i + distance] = __builtin_shuffle(first, second, is_second ? lanes + width : crossed);
-    }
-  }
-}
-
 template <class T> void load_transposed(const T* rows, int64_t stride, int64_t count, int64_t d, float* to) {
   const int64_t wide = padded(count);
   for (int64_t r = 0; r < count; r += width) {
@@ -131,7 +115,7 @@ template <class T> void load_transposed(const T* rows, int64_t stride, int64_t c
       Vector block[width];
       for (int64_t i = 0; i < width; i++) {
         const T* row = rows + (r + i) * stride + c;
-        block[i] = r + i >= count ? Vector{} : d - c < width ? load_part(row, d - c) : load(row);
+        block[i] = r + i >= count ? Vector{} : load_part(row, d - c);
       }
       transpose(block);
       for (int64_t i = 0; i < width && c + i < d; i++) store(to + (c + i) * wide + r, block[i]);
@@ -266,13 +250,6 @@ template <class Use> void each_vector(int64_t columns, const Use& use) {
   for (; c + width <= columns; c += width) use(c, width);
   if (c < columns) use(c, columns - c);
 }
-template <class T> Vector load_some(const T* p, int64_t count) {
-  return count == width ? load(p) : load_part(p, count);
-}
-template <class T> void store_some(T* p, Vector x, int64_t count) {
-  count == width ? store(p, x) : store_part(p, x, count);
-}
-
 // Normalises a row that read(column, count) gives (0 beyond the row), in two passes over its sum: mean, then variance.
 template <class T, class Read> void normalise_row(int64_t columns, const Read& read, const float* weight,
                                                   const float* bias, float eps, T* sums, T* normalised, float* mean_out,
@@ -281,7 +258,7 @@ template <class T, class Read> void normalise_row(int64_t columns, const Read& r
   each_vector(columns, [&](int64_t c, int64_t count) {
     const Vector x = read(c, count);
     total += x;
-    if (sums) store_some(sums + c, x, count);
+    if (sums) store_part(sums + c, x, count);
   });
   const float mean = sum(total) / static_cast<float>(columns);
   Vector squares = {};
@@ -293,7 +270,7 @@ template <class T, class Read> void normalise_row(int64_t columns, const Read& r
   const float rstd = 1 / __builtin_sqrtf(sum(squares) / static_cast<float>(columns) + eps);
   each_vector(columns, [&](int64_t c, int64_t count) {
     const Vector x = (read(c, count) - broadcast(mean)) * broadcast(rstd);
-    store_some(normalised + c, x * load_some(weight + c, count) + load_some(bias + c, count), count);
+    store_part(normalised + c, x * load_part(weight + c, count) + load_part(bias + c, count), count);
   });
   if (mean_out) *mean_out = mean;
   if (rstd_out) *rstd_out = rstd;
@@ -310,13 +287,13 @@ template <class T> void normalise(const NormRows& norm) {
                     norm.mean ? norm.mean + r : nullptr, norm.rstd ? norm.rstd + r : nullptr);
     };
     const auto plus_residual = [&](int64_t c, int64_t count, Vector value) {
-      return residual ? value + load_some(residual + c, count) : value;
+      return residual ? value + load_part(residual + c, count) : value;
     };
     if (norm.dropout.keep < 1) {
       const Mask mask(norm.dropout, static_cast<uint64_t>(norm.first_row + r));
-      write([&](int64_t c, int64_t count) { return plus_residual(c, count, load_some(x + c, count) * mask(c)); });
+      write([&](int64_t c, int64_t count) { return plus_residual(c, count, load_part(x + c, count) * mask(c)); });
     } else {
-      write([&](int64_t c, int64_t count) { return plus_residual(c, count, load_some(x + c, count)); });
+      write([&](int64_t c, int64_t count) { return plus_residual(c, count, load_part(x + c, count)); });
     }
   }
 }
@@ -330,23 +307,23 @@ template <class T> void normalise_backward(const NormRows& norm, const NormGradi
     const Vector mean = broadcast(by.mean[r]), rstd = broadcast(by.rstd[r]);
     Vector total = {}, dot = {};
     each_vector(norm.columns, [&](int64_t c, int64_t count) {
-      const Vector y = load_some(dy + c, count), h = (load_some(sums + c, count) - mean) * rstd;
-      const Vector g = y * load_some(norm.weight + c, count);
+      const Vector y = load_part(dy + c, count), h = (load_part(sums + c, count) - mean) * rstd;
+      const Vector g = y * load_part(norm.weight + c, count);
       total += g;
       dot += g * h;
-      store_some(by.by_weight + c, load_some(by.by_weight + c, count) + y * h, count);
-      store_some(by.by_bias + c, load_some(by.by_bias + c, count) + y, count);
+      store_part(by.by_weight + c, load_part(by.by_weight + c, count) + y * h, count);
+      store_part(by.by_bias + c, load_part(by.by_bias + c, count) + y, count);
     });
     const float n = static_cast<float>(norm.columns);
     const Vector first = broadcast(sum(total) / n), second = broadcast(sum(dot) / n);
     const bool drops = by.by_x && norm.dropout.keep < 1;
     const Mask mask(norm.dropout, static_cast<uint64_t>(norm.first_row + r));
     each_vector(norm.columns, [&](int64_t c, int64_t count) {
-      const Vector h = (load_some(sums + c, count) - mean) * rstd;
-      const Vector g = load_some(dy + c, count) * load_some(norm.weight + c, count);
+      const Vector h = (load_part(sums + c, count) - mean) * rstd;
+      const Vector g = load_part(dy + c, count) * load_part(norm.weight + c, count);
       const Vector d = rstd * (g - first - h * second);
-      if (by.by_sum) store_some(static_cast<T*>(by.by_sum) + at + c, d, count);
-      if (by.by_x) store_some(static_cast<T*>(by.by_x) + at + c, drops ? d * mask(c) : d, count);
+      if (by.by_sum) store_part(static_cast<T*>(by.by_sum) + at + c, d, count);
+      if (by.by_x) store_part(static_cast<T*>(by.by_x) + at + c, drops ? d * mask(c) : d, count);
     });
   }
 }
@@ -358,7 +335,7 @@ template <class T> void embed(const EmbeddingRows& embedding) {
     const float* position = embedding.positions + embedding.position_ids[r] * columns;
     const float* type = embedding.types + embedding.type_ids[r] * columns;
     const auto read = [&](int64_t c, int64_t count) {
-      return load_some(word + c, count) + load_some(type + c, count) + load_some(position + c, count);
+      return load_part(word + c, count) + load_part(type + c, count) + load_part(position + c, count);
     };
     normalise_row<T>(columns, read, embedding.weight, embedding.bias, embedding.eps, nullptr,
                      static_cast<T*>(embedding.normalised) + r * columns, nullptr, nullptr);

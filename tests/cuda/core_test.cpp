@@ -68,6 +68,16 @@ TEST(Isa, EachIncludesTheOneBeforeIt) {
   EXPECT_EQ(names.size(), 4);
 }
 
+TEST(Isa, BestOfTakesTheHighestBuildThatTheLevelIncludes) {
+  const int v3 = 3, v4 = 4, v4_vnni = 5, v4_bf16 = 6;
+  EXPECT_EQ(&best_of(Isa::v3, v3, v4), &v3);
+  for (const Isa isa : {Isa::v4, Isa::v4_vnni, Isa::v4_bf16}) EXPECT_EQ(&best_of(isa, v3, v4), &v4);
+  for (const Isa isa : {Isa::v3, Isa::v4_bf16}) EXPECT_EQ(&best_of(isa, v3), &v3);
+  EXPECT_EQ(&best_of(Isa::v4, v3, v4, v4_vnni, v4_bf16), &v4);
+  EXPECT_EQ(&best_of(Isa::v4_vnni, v3, v4, v4_vnni, v4_bf16), &v4_vnni);
+  EXPECT_EQ(&best_of(Isa::v4_bf16, v3, v4, v4_vnni, v4_bf16), &v4_bf16);
+}
+
 TEST(ContextCpu, DescribesItselfAndRefusesNonsense) {
   EXPECT_THAT(Context::cpu(2).backend().description(), HasSubstr("2 threads"));
   EXPECT_FALSE(Context::cpu().is_gpu());
