@@ -4,16 +4,10 @@
 #include <cmath>
 #include <tuple>
 
+#include "base/random.h"
+
 namespace sartor::datasets {
 namespace {
-
-// Evenly distributed 64 bits out of a seed and a counter (SplitMix64, Steele et al. 2014).
-uint64_t random_bits(uint64_t seed, uint64_t counter) {
-  uint64_t bits = seed + (counter + 1) * 0x9e3779b97f4a7c15;
-  bits = (bits ^ bits >> 30) * 0xbf58476d1ce4e5b9;
-  bits = (bits ^ bits >> 27) * 0x94d049bb133111eb;
-  return bits ^ bits >> 31;
-}
 
 uint64_t scaled(uint64_t bits, uint64_t bound) { return static_cast<unsigned __int128>(bits) * bound >> 64; }
 
@@ -66,10 +60,10 @@ class Divider {
   // Moves `count` of the `left` training ratings among parts[begin .. end) to `part`, each choice equally likely
   // (selection sampling, Knuth 3.4.2).
   void choose(std::vector<Part>& parts, int64_t begin, int64_t end, int64_t left, int64_t count, Part part) const {
-    const uint64_t seed = random_bits(config_.seed, uint64_t(part));
+    const uint64_t seed = splitmix64(config_.seed, uint64_t(part));
     for (int64_t i = begin; i < end && count > 0; i++) {
       if (parts[i] != Part::train) continue;
-      if (int64_t(scaled(random_bits(seed, i), left--)) >= count) continue;
+      if (int64_t(scaled(splitmix64(seed, i), left--)) >= count) continue;
       parts[i] = part;
       count--;
     }
@@ -107,8 +101,8 @@ class Divider {
 
   void stratified() {
     const Sizes sizes(size(), config_, "ratings");
-    Quota test(size(), sizes.test, random_bits(config_.seed, 3));
-    Quota validation(size() - sizes.test, sizes.validation, random_bits(config_.seed, 4));
+    Quota test(size(), sizes.test, splitmix64(config_.seed, 3));
+    Quota validation(size() - sizes.test, sizes.validation, splitmix64(config_.seed, 4));
     for (int64_t user = 0; user < users(); user++) {
       const int64_t begin = ratings_.offsets[user], end = ratings_.offsets[user + 1];
       const int64_t tested = test.next(end - begin);
