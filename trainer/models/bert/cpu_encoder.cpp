@@ -16,7 +16,7 @@
 #include "models/bert/folder.h"
 #include "models/bert/parameters.h"
 #include "models/transformer/encoder_layer.h"
-#include "transformer/kernels.h"
+#include "transformer/norm_kernels.h"
 
 namespace sartor::bert {
 
@@ -88,7 +88,7 @@ at::Tensor CpuEncoder::embeddings(const transformer::Packed& batch) const {
   const int64_t columns = config_.embedding_width(), rows = batch.tokens();
   const auto store = precision_ == transformer::Precision::bf16 ? cuda::Store::bf16 : cuda::Store::fp32;
   auto x = at::empty({rows, columns}, store == cuda::Store::bf16 ? at::kBFloat16 : at::kFloat);
-  const auto& kernels = cuda::transformer_kernels();
+  const auto& kernels = cuda::norm_kernels();
   cuda::parallel_for(at::get_num_threads(), rows, 64, [&](int64_t begin, int64_t end, int) {
     kernels.embed({.rows = end - begin,
                    .columns = columns,

@@ -10,6 +10,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <numeric>
+#include <utility>
 
 #include "models/transformer/batch.h"
 #include "models/transformer/linear.h"
@@ -52,7 +53,13 @@ template <class Layer> EncoderLayerResult encoder_layer(const Layer& layer, cons
     return transformer::add_norm(sublayer, residual, norm.weight, norm.bias, options.norm_eps, options.hidden_dropout);
   };
   const auto [query, key, value] = layer.query_key_value(queries, x);
-  const auto attended = attend(query, key, value, rows, options.heads, options.attention_dropout, options.attention);
+  const auto attended = attend({.q = query,
+                                .k = key,
+                                .v = value,
+                                .rows = std::move(rows),
+                                .head_size = query.size(1) / options.heads,
+                                .dropout = options.attention_dropout,
+                                .kind = options.attention});
   const auto sum = add_norm(layer.attention_output(attended.out), queries, layer.attention_norm());
   return {add_norm(layer.feed_forward(sum), sum, layer.norm()), attended.weights};
 }

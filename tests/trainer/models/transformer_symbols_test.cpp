@@ -1,9 +1,9 @@
 #include "support/isa_symbols.h"
 
-namespace sartor::bert {
+namespace sartor::transformer {
 namespace {
 
-TEST(BertIsaObjects, DefineOnlyTheirOwnNamespace) {
+TEST(TransformerIsaObjects, DefineOnlyTheirOwnNamespace) {
   sartor::testing::expect_own_symbols(SARTOR_ISA_OBJECTS_v3, "6sartor4cuda2v3");
   sartor::testing::expect_own_symbols(SARTOR_ISA_OBJECTS_v4, "6sartor4cuda2v4");
   sartor::testing::expect_own_symbols(SARTOR_PRODUCT_OBJECTS_v3, "6sartor4cuda2v3");
@@ -13,4 +13,4 @@ TEST(BertIsaObjects, DefineOnlyTheirOwnNamespace) {
 }
 
 }  // namespace
-}  // namespace sartor::bert
+}  // namespace sartor::transformer

@@ -1,0 +1,123 @@
+// Compiled once an instruction set (SARTOR_ISA): all but the table at the end is local to the object.
+#include "transformer/norm_kernels.h"
+
+#include "core/vectors_isa.h"
+#include "transformer/dropout_isa.h"
+
+namespace sartor::cuda::SARTOR_ISA {
+namespace {
+
+// Calls use(column, count) for a row's whole vectors and what is left over.
+template <class Use> void each_vector(int64_t columns, const Use& use) {
+  int64_t c = 0;
+  for (; c + width <= columns; c += width) use(c, width);
+  if (c < columns) use(c, columns - c);
+}
+
+// Normalises a row that read(column, count) gives (0 beyond the row), in two passes over its sum: mean, then variance.
+template <class T, class Read> void normalise_row(int64_t columns, const Read& read, const float* weight,
+                                                  const float* bias, float eps, T* sums, T* normalised, float* mean_out,
+                                                  float* rstd_out) {
+  Vector total = {};
+  each_vector(columns, [&](int64_t c, int64_t count) {
+    const Vector x = read(c, count);
+    total += x;
+    if (sums) store_part(sums + c, x, count);
+  });
+  const float mean = sum(total) / static_cast<float>(columns);
+  Vector squares = {};
+  each_vector(columns, [&](int64_t c, int64_t count) {
+    Vector x = read(c, count) - broadcast(mean);
+    for (int64_t i = count; i < width; i++) x[i] = 0;
+    squares += x * x;
+  });
+  const float rstd = 1 / __builtin_sqrtf(sum(squares) / static_cast<float>(columns) + eps);
+  each_vector(columns, [&](int64_t c, int64_t count) {
+    const Vector x = (read(c, count) - broadcast(mean)) * broadcast(rstd);
+    store_part(normalised + c, x * load_part(weight + c, count) + load_part(bias + c, count), count);
+  });
+  if (mean_out) *mean_out = mean;
+  if (rstd_out) *rstd_out = rstd;
+}
+
+template <class T> void normalise(const NormRows& norm) {
+  for (int64_t r = 0; r < norm.rows; r++) {
+    const int64_t at = r * norm.columns;
+    const T* x = static_cast<const T*>(norm.x) + at;
+    const T* residual = norm.residual ? static_cast<const T*>(norm.residual) + at : nullptr;
+    const auto write = [&](const auto& read) {
+      normalise_row(norm.columns, read, norm.weight, norm.bias, norm.eps,
+                    norm.sum ? static_cast<T*>(norm.sum) + at : nullptr, static_cast<T*>(norm.normalised) + at,
+                    norm.mean ? norm.mean + r : nullptr, norm.rstd ? norm.rstd + r : nullptr);
+    };
+    const auto plus_residual = [&](int64_t c, int64_t count, Vector value) {
+      return residual ? value + load_part(residual + c, count) : value;
+    };
+    if (norm.dropout.keep < 1) {
+      const Mask mask(norm.dropout, static_cast<uint64_t>(norm.first_row + r));
+      write([&](int64_t c, int64_t count) { return plus_residual(c, count, load_part(x + c, count) * mask(c)); });
+    } else {
+      write([&](int64_t c, int64_t count) { return plus_residual(c, count, load_part(x + c, count)); });
+    }
+  }
+}
+
+//   g = dy weight, h = (sum - mean) rstd:  dsum = rstd (g - mean(g) - h mean(g h)) + also;  dweight = sum dy h,
+//   dbias = sum dy
+template <class T> void normalise_backward(const NormRows& norm, const NormGradient& by) {
+  for (int64_t r = 0; r < norm.rows; r++) {
+    const int64_t at = r * norm.columns;
+    const T* dy = static_cast<const T*>(by.normalised) + at;
+    const T* sums = static_cast<const T*>(by.sum) + at;
+    const T* also = by.also ? static_cast<const T*>(by.also) + at : nullptr;
+    const Vector mean = broadcast(by.mean[r]), rstd = broadcast(by.rstd[r]);
+    Vector total = {}, dot = {};
+    each_vector(norm.columns, [&](int64_t c, int64_t count) {
+      const Vector y = load_part(dy + c, count), h = (load_part(sums + c, count) - mean) * rstd;
+      const Vector g = y * load_part(norm.weight + c, count);
+      total += g;
+      dot += g * h;
+      store_part(by.by_weight + c, load_part(by.by_weight + c, count) + y * h, count);
+      store_part(by.by_bias + c, load_part(by.by_bias + c, count) + y, count);
+    });
+    const float n = static_cast<float>(norm.columns);
+    const Vector first = broadcast(sum(total) / n), second = broadcast(sum(dot) / n);
+    const bool drops = by.by_x && norm.dropout.keep < 1;
+    const Mask mask(norm.dropout, static_cast<uint64_t>(norm.first_row + r));
+    each_vector(norm.columns, [&](int64_t c, int64_t count) {
+      const Vector h = (load_part(sums + c, count) - mean) * rstd;
+      const Vector g = load_part(dy + c, count) * load_part(norm.weight + c, count);
+      Vector d = rstd * (g - first - h * second);
+      if (also) d += load_part(also + c, count);
+      if (by.by_sum) store_part(static_cast<T*>(by.by_sum) + at + c, d, count);
+      if (by.by_x) store_part(static_cast<T*>(by.by_x) + at + c, drops ? d * mask(c) : d, count);
+    });
+  }
+}
+
+template <class T> void embed(const EmbeddingRows& embedding) {
+  const int64_t columns = embedding.columns;
+  for (int64_t r = 0; r < embedding.rows; r++) {
+    const float* word = embedding.words + embedding.word_ids[r] * columns;
+    const float* position = embedding.positions + embedding.position_ids[r] * columns;
+    const float* type = embedding.types + embedding.type_ids[r] * columns;
+    const auto read = [&](int64_t c, int64_t count) {
+      return load_part(word + c, count) + load_part(type + c, count) + load_part(position + c, count);
+    };
+    normalise_row<T>(columns, read, embedding.weight, embedding.bias, embedding.eps, nullptr,
+                     static_cast<T*>(embedding.normalised) + r * columns, nullptr, nullptr);
+  }
+}
+
+// One function of either element type. No lambdas in the table: their symbols would be weak.
+void normalise_any(const NormRows& norm) { norm.store == Store::fp32 ? normalise<float>(norm) : normalise<Bf16>(norm); }
+void normalise_backward_any(const NormRows& norm, const NormGradient& by) {
+  norm.store == Store::fp32 ? normalise_backward<float>(norm, by) : normalise_backward<Bf16>(norm, by);
+}
+void embed_any(const EmbeddingRows& rows) { rows.store == Store::fp32 ? embed<float>(rows) : embed<Bf16>(rows); }
+
+}  // namespace
+
+extern const NormKernels norm_kernels = {normalise_any, normalise_backward_any, embed_any};
+
+}  // namespace sartor::cuda::SARTOR_ISA

@@ -1,0 +1,41 @@
+// Linear layers against libtorch's, values and gradients.
+#include "models/transformer/ops/linear.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+
+#include "models/transformer/ops/norm.h"
+#include "trainer/models/transformer_support.h"
+
+namespace sartor::transformer {
+namespace {
+
+using namespace testing;
+
+TEST(Linear, HasLibtorchsValuesAndGradients) {
+  at::manual_seed(1);
+  for (const auto& [rows, in, out] : {std::tuple{1, 1, 1}, {3, 7, 5}, {16, 24, 40}, {17, 64, 33}, {130, 96, 2}}) {
+    const auto x = random({rows, in}), weight = random({out, in}), bias = random({out});
+    expect_alike(
+        {x, weight, bias}, [&] { return linear(x, weight, bias, at::kFloat); },
+        [&] { return at::linear(x, weight, bias); }, 1e-5);
+  }
+  const auto x = at::randn({5, 4});  // without a gradient of its own, and a frozen weight
+  const auto weight = at::randn({3, 4}), bias = random({3});
+  expect_alike(
+      {bias}, [&] { return linear(x, weight, bias, at::kFloat); }, [&] { return at::linear(x, weight, bias); }, 1e-5);
+}
+
+TEST(Linear, NoRowsGiveNoRows) {
+  for (const auto compute : {at::kFloat, at::kBFloat16}) {
+    const auto x = random({0, 6}), weight = random({4, 6}), bias = random({4});
+    const auto out = add_norm(linear(x, weight, bias, compute), {}, at::ones({4}), at::zeros({4}), 1e-5, 0);
+    EXPECT_EQ(out.sizes(), (std::vector<int64_t>{0, 4}));
+    out.sum().backward();
+    EXPECT_EQ(weight.grad().abs().sum().item<float>(), 0);
+    EXPECT_EQ(bias.grad().abs().sum().item<float>(), 0);
+  }
+}
+
+}  // namespace
+}  // namespace sartor::transformer

@@ -1,0 +1,31 @@
+#include "models/transformer/ops/elementwise.h"
+
+#include <ATen/ops/dropout.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/tanh.h>
+
+namespace sartor::transformer {
+
+at::Tensor dropout(const at::Tensor& x, double probability) {
+  return probability > 0 ? at::dropout(x, probability, true) : x;
+}
+
+at::Tensor activation(const at::Tensor& x, Activation kind) {
+  switch (kind) {
+    case Activation::gelu:
+      return at::gelu(x);
+    case Activation::gelu_tanh:
+      return at::gelu(x, "tanh");
+    case Activation::relu:
+      return at::relu(x);
+    case Activation::silu:
+      return at::silu(x);
+    case Activation::tanh:
+      return at::tanh(x);
+  }
+  return x;
+}
+
+}  // namespace sartor::transformer
