@@ -44,7 +44,7 @@ struct RunConfig {
   std::optional<int64_t> seed;
 
   template <class Fields> void describe(Fields& field) {
-    field.required("task", task, one_of("example"), "What to do.");
+    field.required("task", task, one_of("example"), "Name of the task.");
     field("output", output, "Folder of the run.");
     field("seed", seed, at_least(0), "Seed of everything random; drawn if absent.");
   }
@@ -62,12 +62,12 @@ struct ExampleConfig {
 
   template <class Fields> void describe(Fields& field) {
     run.describe(field);
-    field("split", split, "How rows are divided.");
+    field("split", split, "Method of splitting the rows.");
     if (split == Split::random) field("fraction", fraction, between(0, 1), "Part of the rows to test on.");
     field("at", at, at_least(1), "Lengths of the lists to judge.");
     field("sources", sources, "Tables to read.");
     field("items", items, "Table of the items.");
-    field("model", model, "What is trained.");
+    field("model", model, "Model to train.");
   }
   bool operator==(const ExampleConfig&) const = default;
 };

@@ -14,13 +14,13 @@ using example::Split;
 
 TEST(Help, TerminalText) {
   EXPECT_EQ(terminal_help(field_help<ExampleConfig>()), R"text(task  (example, required)
-    What to do.
+    Name of the task.
 output = runs/example  (text)
     Folder of the run.
 seed = null  (integer at least 0)
     Seed of everything random; drawn if absent.
 split = random  (random, stratified or temporal)
-    How rows are divided.
+    Method of splitting the rows.
 fraction = 0.1  (number from 0 to 1)
     Part of the rows to test on.
 at = [1, 10]  (list of integers at least 1)
@@ -38,7 +38,7 @@ items.path  (path, required)
 items.separator = ","  (",", "|" or "::")
     Text between two columns.
 model  (section)
-    What is trained.
+    Model to train.
 model.factors = 64  (integer from 1 to 65536)
     Latent dimensions of users and items.
 model.regularization = 0.05  (number at least 0)
@@ -55,10 +55,10 @@ TEST(Help, Markdown) {
 
 | field | takes | default | |
 |---|---|---|---|
-| `task` | example | required | What to do. |
+| `task` | example | required | Name of the task. |
 | `output` | text | `runs/example` | Folder of the run. |
 | `seed` | integer at least 0 | `null` | Seed of everything random; drawn if absent. |
-| `split` | random, stratified or temporal | `random` | How rows are divided. |
+| `split` | random, stratified or temporal | `random` | Method of splitting the rows. |
 | `fraction` | number from 0 to 1 | `0.1` | Part of the rows to test on. |
 | `at` | list of integers at least 1 | `[1, 10]` | Lengths of the lists to judge. |
 | `sources` | list of sections | `[]` | Tables to read. |
@@ -67,7 +67,7 @@ TEST(Help, Markdown) {
 | `items` | section | `null` | Table of the items. |
 | `items.path` | path | required | Table to read. |
 | `items.separator` | ",", "\|" or "::" | `","` | Text between two columns. |
-| `model` | section |  | What is trained. |
+| `model` | section |  | Model to train. |
 | `model.factors` | integer from 1 to 65536 | `64` | Latent dimensions of users and items. |
 | `model.regularization` | number at least 0 | `0.05` | Weight of the squared factors in the loss. |
 | `model.tolerance` | number above 0 | `1.0e-08` | Change of the loss at which training stops. |

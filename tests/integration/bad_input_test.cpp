@@ -87,8 +87,7 @@ TEST_F(BadInput, Configs) {
   train_refused(with(factorize_config, "device: cpu\n", ""), "--set model.factors=-3.*found -3",
                 {"--set", "model.factors=-3"});
   train_refused(with(factorize_config, "output: FOLDER/run\n", ""), "output: required and missing");
-  train_refused(factorize_config + std::string("output: twice\n"),
-                "output: duplicate key, first at .*:5");
+  train_refused(factorize_config + std::string("output: twice\n"), "output: duplicate key, first at .*:5");
   train_refused(with(prepare_config, "method: random", "method: rows"), ":3: split: first_test_row and test_rows");
   train_refused(with(prepare_config, "test: 0.2", "test: 1"), ":3: split: .*nothing for training");
   train_refused(with(prepare_config, "test: 0.2", "test: 0.9"),

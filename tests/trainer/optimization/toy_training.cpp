@@ -26,13 +26,13 @@ struct ToyConfig : RunConfig {
 
   template <class Fields> void describe(Fields& field) {
     RunConfig::describe(field);
-    field("training", training, "How.");
-    field("rows", rows, "Of training data.");
-    field("dropout", dropout, between(0, 1), "Share.");
+    field("training", training, "Training loop.");
+    field("rows", rows, "Number of training rows.");
+    field("dropout", dropout, between(0, 1), "Dropout probability.");
     field("die_in", die_in, "Step in which the program kills itself, unless torchrun restarted it; 0 for none.");
-    field("die_rank", die_rank, "The one that does; -1 for all.");
-    field("counts_flops", counts_flops, "Whether it says how much it computes.");
-    field("save_strategy", save_strategy, "Of checkpoints.");
+    field("die_rank", die_rank, "Rank that kills itself; -1 for all.");
+    field("counts_flops", counts_flops, "Report the number of operations.");
+    field("save_strategy", save_strategy, "When to write checkpoints.");
   }
   std::vector<std::filesystem::path> reads() const { return {}; }
   std::vector<Output> writes() const { return {{.path = output, .folder = true}}; }
