@@ -7,6 +7,7 @@
 #include <cmath>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -101,17 +102,20 @@ struct Plain {
   }
 };
 
-class DecoderAttention : public ::testing::TestWithParam<std::tuple<AttentionKind, at::ScalarType, bool>> {};
+using Variant = std::tuple<AttentionKind, at::ScalarType, bool>;
+
+std::string name_of(const ::testing::TestParamInfo<Variant>& test) {
+  static const char* const kinds[] = {"Packed", "Sdpa", "Eager"};
+  const auto& [kind, type, causal] = test.param;
+  return std::string(kinds[static_cast<int>(kind)]) + c10::toString(type) + (causal ? "Causal" : "");
+}
+
+class DecoderAttention : public ::testing::TestWithParam<Variant> {};
 INSTANTIATE_TEST_SUITE_P(, DecoderAttention,
                          ::testing::Combine(::testing::Values(AttentionKind::packed, AttentionKind::sdpa,
                                                               AttentionKind::eager),
                                             ::testing::Values(at::kFloat, at::kBFloat16), ::testing::Bool()),
-                         [](const auto& test) {
-                           static const char* const kinds[] = {"Packed", "Sdpa", "Eager"};
-                           const auto& [kind, type, causal] = test.param;
-                           return std::string(kinds[static_cast<int>(kind)]) + c10::toString(type) +
-                                  (causal ? "Causal" : "");
-                         });
+                         name_of);
 
 TEST_P(DecoderAttention, EqualsADoubleLoop) {
   const auto [kind, type, causal] = GetParam();

@@ -81,7 +81,7 @@ template <Algorithm... Algorithms> class AlgorithmTable {
     std::unique_ptr<TrainedModel> model;
     ((name == Algorithms::name ? void(model = std::make_unique<typename Algorithms::Model>()) : void()), ...);
     require(model != nullptr, "{}: the algorithm is {}, expected {}", file.path().string(), shown(name),
-            either(names_of<Chosen>()));
+            either(names_of(Among<Chosen>())));
     model->read(file);
     return model;
   }
