@@ -10,6 +10,7 @@ install(RUNTIME_DEPENDENCY_SET sartor_libraries
   LIBRARY DESTINATION lib COMPONENT programs)
 install(DIRECTORY configs/ DESTINATION configs COMPONENT programs FILES_MATCHING PATTERN "*.yaml")
 install(FILES README.md DESTINATION . COMPONENT programs)
+install(DIRECTORY docs/ DESTINATION docs COMPONENT programs)
 
 if(SARTOR_CUDA)
   # Both modules share one copy of each CUDA library, from libtorch's wheel; the kernels need a subset of them.

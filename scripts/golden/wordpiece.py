@@ -19,63 +19,12 @@ import json
 import struct
 from pathlib import Path
 
+from random_texts import Random, random_text, sweep_texts
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "text"
-MASK = (1 << 64) - 1
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-
-# Characters that a normalizer or pre-tokenizer treats specially: combining marks, decompositions, case, controls, spaces.
-ODD = [0x300, 0x301, 0x316, 0x1D15E, 0x1D15F, 0x1D164, 0x1D165, 0x1D16D, 0x1D172, 0x302E, 0x8D4, 0x8DA, 0x344, 0x340]
-ODD += [0xF73, 0xF75, 0xF81, 0x1B44, 0x16FF0, 0x130, 0x131, 0x1E9E, 0xDF, 0x3A3, 0x3C2, 0x4E2D, 0xF900, 0x2F800, 0xAC00]
-ODD += [0xAC01, 0xD7A3, 0x200D, 0xAD, 0xFFFD, 0xFE0F, 0x1F600, 0x85, 0xB, 0x1C, 0xA0, 0x3000, 0x2028, 0x37E, 0x1FEF]
-ODD += [0x2000, 0x212B, 0x226E, 0x3094, 0x20, 0x2E, 0x41, 0x61, 0x9CB, 0xCCB, 0xDDD, 0x0, 0x7F, 0x600, 0xE0001, 0xF0000]
-ODD += [0x378, 0xE01EF, 0x903, 0x93A, 0x93C, 0x94D, 0x5B, 0x5D, 0xC9, 0xE9]
-
-
-class Random:
-    """SplitMix64, the same as in tests/datasets/text_support.h."""
-
-    def __init__(self, seed: int):
-        self.state = seed
-
-    def below(self, bound: int) -> int:
-        self.state = (self.state + 0x9E3779B97F4A7C15) & MASK
-        z = self.state
-        z = ((z ^ z >> 30) * 0xBF58476D1CE4E5B9) & MASK
-        z = ((z ^ z >> 27) * 0x94D049BB133111EB) & MASK
-        return (z ^ z >> 31) % bound
-
-
-def random_text(random: Random, broken: bool) -> bytes:
-    """Up to 23 random characters; if `broken`, one in eight is replaced by a random byte."""
-    text = b""
-    for _ in range(random.below(24)):
-        kind = random.below(8)
-        if kind < 3:
-            code = ODD[random.below(len(ODD))]
-        elif kind == 3:
-            code = 32 + random.below(95)
-        elif kind == 4:
-            code = 0x300 + random.below(0x70)
-        elif kind == 5:
-            code = random.below(0x3000)
-        else:
-            code = random.below(0x110000 - 0x800)
-            code += 0x800 if code >= 0xD800 else 0
-        if broken and kind == 7:
-            text += bytes([code & 0xFF])
-        else:
-            text += chr(code).encode()
-    return text
-
-
-def sweep_texts():
-    """Every code point except surrogates: between letters, followed by marks, and after a note that keeps its marks."""
-    for block in range(0, 0x110000, 64):
-        if not 0xD800 <= block < 0xE000:
-            yield " ".join(f"a{chr(c)}b{chr(c)} é{chr(c)}́{chr(c)}\U0001d165{chr(c)}̖" for c in range(block, block + 64))
 
 
 def lines(data: bytes, field: int | None) -> list[bytes]:
