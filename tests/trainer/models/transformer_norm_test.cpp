@@ -150,7 +150,7 @@ TEST_P(AddAndNorm, EitherOutputMayGoUnused) {
   EXPECT_TRUE(x.grad().equal(through_norm));
 }
 
-TEST(AddAndNorm, DropsTheSameElementsInSumNormAndGradient) {
+TEST(PreNorm, DropsTheSameElementsInSumNormAndGradient) {
   at::manual_seed(14);
   const auto x = random({50, 40}), residual = random({50, 40});
   const auto weight = at::ones({40}), bias = at::zeros({40});
@@ -163,7 +163,7 @@ TEST(AddAndNorm, DropsTheSameElementsInSumNormAndGradient) {
   EXPECT_LT(largest_difference(x.grad(), (residual.grad() / 0.75).masked_fill(dropped, 0)), 1e-5);
 }
 
-TEST(AddAndNorm, GivesTheSumWithoutGradients) {
+TEST(PreNorm, GivesTheSumWithoutGradients) {
   const c10::NoGradGuard no_gradients;
   const auto x = at::randn({3, 7}), residual = at::randn({3, 7});
   EXPECT_TRUE(add_and_norm(x, residual, at::ones({7}), at::zeros({7}), 1e-5, 0).sum.equal(x + residual));
