@@ -28,7 +28,7 @@ void sync(const fs::path& path) {
 
 fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : "."; }
 
-// Calls use(path, PID) for all that are called .NAME.partial-PID beside `target`, whose name that is.
+// Calls use(path, PID) for each temporary file .NAME.partial-PID of `target`, where NAME is its file name.
 void for_each_partial(const fs::path& target, const std::function<void(const fs::path&, std::string_view)>& use) {
   const auto begin = fmt::format(".{}.partial-", target.filename().string());
   for (const auto& entry : fs::directory_iterator(folder_of(target))) {

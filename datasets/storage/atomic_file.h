@@ -1,4 +1,4 @@
-// Files and folders that appear whole or not at all, whenever the machine stops.
+// Atomic files and folders: complete or absent, even after a crash.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,9 @@
 
 namespace sartor::datasets {
 
-// A file written aside. `temporary()` lies in the target's folder, as .NAME.partial-PID; write there, close it, then
-// commit(): the data is synced, takes the target's name (replacing what had it), and the folder is synced. Without
-// commit() the destructor removes the temporary. System failures are std::system_error with the path.
+// A temporary file .NAME.partial-PID in the target's folder. Write to temporary() and close it, then call commit(): it
+// syncs the data, renames the file to the target (replacing an existing one) and syncs the folder. Without commit() the
+// destructor removes the temporary file. Errors of the file system are std::system_error with the path.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path target);
@@ -27,11 +27,11 @@ class AtomicFile {
   std::filesystem::path target_, temporary_;
 };
 
-// Makes the folders that outputs are to lie in, and removes there what killed processes left of these outputs, as
-// remove_abandoned() does. Folders that this made and that are still empty go with it.
+// Creates the parent folders of outputs and removes temporary files of these outputs that killed processes left (see
+// remove_abandoned). The destructor removes folders that this object created and that are still empty.
 class OutputFolders {
  public:
-  // Throws std::system_error that names the folder.
+  // Throws std::system_error with the folder's path.
   explicit OutputFolders(const std::vector<std::filesystem::path>& outputs);
   ~OutputFolders();
   OutputFolders(const OutputFolders&) = delete;
@@ -41,23 +41,23 @@ class OutputFolders {
   void make(const std::filesystem::path& folder);
   void remove_empty();
 
-  std::vector<std::filesystem::path> made_;  // outer ones first
+  std::vector<std::filesystem::path> made_;  // parents first
 };
 
-// Removes what killed processes left of files on their way to `target`. Only for its one writer.
+// Removes all temporary files of `target`. The caller must be its only writer.
 void remove_partial(const std::filesystem::path& target);
 
-// The same for processes of this machine that are gone, beside other writers.
+// Removes only temporary files of processes on this machine that no longer exist. Safe with other writers of `target`.
 void remove_abandoned(const std::filesystem::path& target);
 
 // Writes the whole file, atomically.
 void write_file(const std::filesystem::path& path, std::string_view contents);
 
-// Reads the whole file. Throws std::invalid_argument where it cannot be read or has more than `most` bytes.
+// Reads the whole file. Throws std::invalid_argument if it cannot be read or has more than `most` bytes.
 std::string read_file(const std::filesystem::path& path, uintmax_t most = uintmax_t{512} << 20);
 
-// Syncs all files and folders below `from` and `from` itself, renames it to `to` and syncs the folder around.
-// `to` must not exist, or be an empty folder.
+// Syncs `from` and everything below it, renames it to `to` and syncs the parent folder. `to` must not exist or must be
+// an empty folder.
 void rename_folder(const std::filesystem::path& from, const std::filesystem::path& to);
 
 }  // namespace sartor::datasets

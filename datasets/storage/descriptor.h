@@ -1,4 +1,4 @@
-// Open files as the system numbers them.
+// File descriptors that close themselves.
 #pragma once
 
 #include <filesystem>
@@ -7,13 +7,13 @@
 
 namespace sartor::datasets {
 
-// Throws std::system_error of errno, "cannot ACTION PATH", unless `done`.
+// Throws std::system_error with the current errno and "cannot ACTION PATH" unless `done`.
 void check_system(bool done, const char* action, const std::filesystem::path& path);
 
-// An open file; -1 for none. Closes it.
+// Owns a file descriptor; -1 after a move.
 class Descriptor {
  public:
-  // As open(2), for this process only. Throws std::system_error with the path.
+  // Opens the file with open(2) and O_CLOEXEC. Throws std::system_error with the path.
   Descriptor(const std::filesystem::path& path, int flags);
   Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
   Descriptor& operator=(Descriptor other) noexcept {
@@ -27,7 +27,7 @@ class Descriptor {
   int number_ = -1;
 };
 
-// Writes all of it at the file's position; `path` is for the error, a std::system_error.
+// Writes all of `text` at the current position. Throws std::system_error; `path` is used in the message only.
 void write_all(const Descriptor& file, std::string_view text, const std::filesystem::path& path);
 
 }  // namespace sartor::datasets

@@ -20,7 +20,7 @@ FolderLock::FolderLock(const std::filesystem::path& folder, const std::filesyste
     const ssize_t size = pread(file_.number(), owner, sizeof owner - 1, 0);
     require(false, "{} is in use by process {}", shown.string(), size > 0 ? owner : "(unknown)");
   }
-  // The lock holds without the number too: on a full disk something else will complain.
+  // The process id is only informative, so that a failed write (e.g. a full disk) is ignored here.
   [[maybe_unused]] const bool written =
       ftruncate(file_.number(), 0) == 0 && pwrite(file_.number(), pid.data(), pid.size(), 0) == std::ssize(pid);
 }

@@ -1,4 +1,4 @@
-// One writer a folder.
+// Lock that gives one process write access to a folder.
 #pragma once
 
 #include <filesystem>
@@ -7,11 +7,11 @@
 
 namespace sartor::datasets {
 
-// The right to write to a folder, for as long as this lives or the process does: flock() on FOLDER/.lock, which holds
-// the writer's process id and stays. It goes with the folder when that is renamed.
+// Exclusive lock on a folder, held until destruction or the end of the process: flock() on FOLDER/.lock. The lock file
+// contains the writer's process id and is never removed. The lock survives renaming the folder.
 class FolderLock {
  public:
-  // Throws std::invalid_argument that names the other process if there is one, and the folder as `shown`.
+  // Throws std::invalid_argument with `shown` and the other process's id if the folder is locked.
   FolderLock(const std::filesystem::path& folder, const std::filesystem::path& shown);
 
  private:

@@ -15,7 +15,7 @@ namespace {
 
 static_assert(std::is_same_v<hid_t, int64_t>);
 
-// What HDF5 found innermost, and the system error in it if there is one.
+// Description of the innermost HDF5 error, and the errno in it (0 if it has none).
 struct Failure {
   std::string text;
   int system_error = 0;
@@ -25,7 +25,7 @@ Failure last_failure() {
   Failure failure;
   const auto visit = [](unsigned, const H5E_error2_t* entry, void* into) -> herr_t {
     static_cast<Failure*>(into)->text = entry->desc;
-    return 1;  // stop at the first
+    return 1;  // stop at the innermost
   };
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, visit, &failure);
   if (const auto at = failure.text.find("errno = "); at != std::string::npos) {
@@ -48,7 +48,7 @@ template <class Result> Result check(Result result, const std::string& name, std
 
 Hdf5Handle new_list(hid_t list_class) { return {H5Pcreate(list_class), H5Pclose}; }
 
-// The system's own calls, without file locks, which network file systems may refuse.
+// POSIX driver without file locks, which network file systems may refuse.
 Hdf5Handle file_access() {
   Hdf5Handle access = new_list(H5P_FILE_ACCESS);
   H5Pset_fapl_sec2(access.get());
@@ -56,7 +56,7 @@ Hdf5Handle file_access() {
   return access;
 }
 
-// How an object is made so that the same contents are the same bytes.
+// Omits timestamps, so that equal contents give equal bytes.
 Hdf5Handle without_times(hid_t list_class) {
   Hdf5Handle form = new_list(list_class);
   H5Pset_obj_track_times(form.get(), false);
@@ -72,23 +72,23 @@ Hdf5Handle string_type() {
 
 Hdf5Handle reference_type() { return {H5Tcreate(H5T_OPAQUE, sizeof(HeapReference)), H5Tclose}; }
 
-// The conversion from strings in a file to opaque bytes: none, so that one sees where they lie.
+// Converts strings in a file to opaque bytes without changing them, which exposes the heap references.
 herr_t keep_references(hid_t from, hid_t to, H5T_cdata_t* conversion, size_t, size_t, size_t, void*, void*, hid_t) {
   if (conversion->command != H5T_CONV_INIT) return 0;
   conversion->need_bkg = H5T_BKG_NO;
   return H5Tis_variable_str(from) > 0 && H5Tget_size(from) == H5Tget_size(to) ? 0 : -1;
 }
 
-// HDF5 keeps an error printer for each thread; ours says everything in exceptions. Links to other files are forgotten,
-// so that a file from outside cannot make us read another one.
+// Disables HDF5's error printer (one per thread), because errors become exceptions, and external links, because an
+// untrusted file must not make the program read other files.
 void prepare_library() {
   static const bool once = [] {
-    H5dont_atexit();  // fails, without harm, if HDF5 is in use
+    H5dont_atexit();  // fails if HDF5 is already initialized, which is harmless
     return H5open() >= 0 && H5Lunregister(H5L_TYPE_EXTERNAL) >= 0 &&
            H5Tregister(H5T_PERS_SOFT, "reference", string_type().get(), reference_type().get(), keep_references) >= 0;
   }();
   static thread_local const bool quiet = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
-  if (!once || !quiet) throw std::runtime_error("the HDF5 library cannot be initialised");
+  if (!once || !quiet) throw std::runtime_error("the HDF5 library cannot be initialized");
 }
 
 Hdf5Handle type_of(Hdf5Type type) {
@@ -109,8 +109,8 @@ Hdf5Handle type_of(Hdf5Type type) {
   return string_type();
 }
 
-// float32, uint8, string. Types with equal texts are equal: HDF5 converts others by what the file says of them, which
-// may be damaged, without looking at bounds.
+// Name of the type: float32, uint8, string. Types with different names are rejected: HDF5 would convert them using
+// sizes from the file without bounds checks, and the file may be damaged.
 std::string describe(hid_t type) {
   if (H5Tis_variable_str(type) > 0) return "string";
   std::string text;
@@ -131,7 +131,7 @@ std::string describe(hid_t type) {
   return "unsupported " + text;
 }
 
-// The heap of the file that holds the object.
+// The string heap of the file that contains the object.
 Hdf5Heap heap_of(hid_t object, const std::string& name) {
   const Hdf5Handle file(H5Iget_file_id(object), H5Fclose), form(H5Fget_create_plist(file.get()), H5Pclose);
   size_t address_size = 0, length_size = 0;
@@ -139,7 +139,8 @@ Hdf5Heap heap_of(hid_t object, const std::string& name) {
   void* descriptor = nullptr;
   H5Pget_sizes(form.get(), &address_size, &length_size);
   H5Pget_userblock(form.get(), &user_block);
-  require(address_size == 8 && length_size == 8 && user_block == 0, "{}: strings of such files cannot be read", name);
+  require(address_size == 8 && length_size == 8 && user_block == 0,
+          "{}: strings cannot be read from files with a user block or addresses other than 64-bit", name);
   check(H5Fget_filesize(file.get(), &file_size), name, "cannot be read");
   check(H5Fget_vfd_handle(file.get(), H5P_DEFAULT, &descriptor), name, "cannot be read");
   return {name, *static_cast<const int*>(descriptor), file_size};
@@ -149,7 +150,8 @@ Hdf5Heap heap_of(hid_t object, const std::string& name) {
 
 int64_t Hdf5Dataset::rows_in(size_t elements) const {
   if (elements == 0) return 0;
-  require(columns_ > 0 && elements % columns_ == 0, "{}: {} values are no whole rows of {}", name_, elements, columns_);
+  require(columns_ > 0 && elements % columns_ == 0, "{}: {} values are not a multiple of {} columns", name_, elements,
+          columns_);
   return elements / columns_;
 }
 
@@ -158,7 +160,7 @@ Hdf5Dataset::Slab Hdf5Dataset::slab(std::span<const RowRun> runs) const {
   Hdf5Handle file(H5Dget_space(dataset_.get()), H5Sclose);
   hsize_t rows = 0;
   for (const auto& [first, count] : runs) {
-    require(0 <= first && count <= rows_ - first, "{}: rows {} to {} asked, there are {}", name_, first,
+    require(0 <= first && count <= rows_ - first, "{}: rows {} to {} requested, there are {}", name_, first,
             first + count - 1, rows_);
     const hsize_t start[] = {hsize_t(first), 0}, extent[] = {hsize_t(count), hsize_t(columns_)};
     const auto join = rows == 0 ? H5S_SELECT_SET : H5S_SELECT_OR;
@@ -194,7 +196,7 @@ std::vector<std::string> Hdf5Strings::read(int64_t first, int64_t count) const {
   std::vector<std::string> strings;
   for (const auto& reference : references) {
     strings.emplace_back(heap.string(reference));
-    bytes += strings.back().size();  // many references to one long string could need any memory
+    bytes += strings.back().size();  // many references to one long string could otherwise exhaust memory
     require(bytes <= heap.file_size(), "{}: the strings are longer than the file", name_);
   }
   return strings;
@@ -221,14 +223,14 @@ Hdf5File Hdf5File::open(const std::filesystem::path& path) {
   prepare_library();
   const Hdf5Handle access = file_access();
   const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get());
-  return {path, {check(file, path.string(), "is no HDF5 file that can be read"), H5Fclose}};
+  return {path, {check(file, path.string(), "is not a readable HDF5 file"), H5Fclose}};
 }
 
 Hdf5File Hdf5File::create(const std::filesystem::path& path) {
   prepare_library();
   const Hdf5Handle access = file_access(), form = without_times(H5P_FILE_CREATE);
-  H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);  // close() writes all, datasets that are still open or not
-  H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_V18);  // the first version with checksums
+  H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);                // close() also closes open datasets
+  H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_V18);  // oldest format with checksums
   const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, form.get(), access.get());
   return {path, {check(file, path.string(), "cannot be created"), H5Fclose}};
 }
@@ -236,7 +238,7 @@ Hdf5File Hdf5File::create(const std::filesystem::path& path) {
 void Hdf5File::close() { check(H5Fclose(file_.release()), path_.string(), "cannot be written"); }
 
 bool Hdf5File::has(const std::string& name) const {
-  for (size_t end = name.find('/', 1);; end = name.find('/', end + 1)) {  // HDF5 asks in groups that exist only
+  for (size_t end = name.find('/', 1);; end = name.find('/', end + 1)) {  // HDF5 needs existing parent groups
     if (H5Lexists(file_.get(), name.substr(0, end).c_str(), H5P_DEFAULT) <= 0) return false;
     if (end == name.npos) return true;
   }
@@ -246,20 +248,20 @@ Hdf5Dataset Hdf5File::open_dataset(const std::string& name, Hdf5Type type, int r
   prepare_library();
   const std::string full_name = name_of(name), path = path_.string();
   require(has(name), "{} is missing", full_name);
-  Hdf5Handle dataset(check(H5Dopen2(file_.get(), name.c_str(), H5P_DEFAULT), full_name, "is no dataset"), H5Dclose);
+  Hdf5Handle dataset(check(H5Dopen2(file_.get(), name.c_str(), H5P_DEFAULT), full_name, "is not a dataset"), H5Dclose);
   const Hdf5Handle stored(H5Dget_type(dataset.get()), H5Tclose), space(H5Dget_space(dataset.get()), H5Sclose);
   const int found_rank = H5Sget_simple_extent_ndims(space.get());
   const std::string found = describe(stored.get()), expected = describe(type_of(type).get());
   require(found == expected && found_rank == rank, "{} is {}-d {}, expected {}-d {}", full_name, found_rank, found,
           rank, expected);
 
-  // Values that are not in the file (filled, virtual, external) are not taken; deflate packs at most 1032 to 1.
+  // Rejects values outside the file (fill values, virtual or external storage). Deflate compresses at most 1032:1.
   hsize_t shape[] = {0, 1}, file_size = 0;
   H5Sget_simple_extent_dims(space.get(), shape, nullptr);
   check(H5Fget_filesize(file_.get(), &file_size), path, "cannot be read");
   const Hdf5Handle layout(H5Dget_create_plist(dataset.get()), H5Pclose);
   const bool inside = H5Pget_layout(layout.get()) != H5D_VIRTUAL && H5Pget_external_count(layout.get()) == 0;
-  require(inside, "{} keeps its values in another file", full_name);
+  require(inside, "{} has values outside the file", full_name);
   const hsize_t packed = H5Pget_nfilters(layout.get()) > 0 ? 1032 : 1;
   const hsize_t bytes = std::min<hsize_t>(H5Dget_storage_size(dataset.get()), file_size);
   const hsize_t most = bytes * packed / H5Tget_size(stored.get());

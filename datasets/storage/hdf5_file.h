@@ -1,9 +1,9 @@
-// HDF5 files: typed lists, matrices and strings by slabs of rows, and attributes of the root group.
+// HDF5 files: typed lists, matrices and strings, accessed in slabs of rows, and attributes of the root group.
 //
-// What is missing, foreign, truncated, of another type or of an impossible size is the user's fault:
-// std::invalid_argument naming the file and the dataset, what was found and what was expected. Stored sizes are
-// compared with the size of the file before memory is taken. A failed system call (a full disk) is a std::system_error.
-// One thread at a time. Datasets must not outlive their file.
+// Objects that are missing, truncated, or of an unexpected type or size throw std::invalid_argument with the file, the
+// dataset, and what was found and expected. Stored sizes are checked against the file's size before memory is
+// allocated. System errors, such as a full disk, are std::system_error. Not thread-safe. Datasets must not outlive
+// their file.
 #pragma once
 
 #include <algorithm>
@@ -50,18 +50,18 @@ class Hdf5Handle {
   Close close_;
 };
 
-// Rows first .. first + count - 1 of a dataset.
+// Rows first .. first + count - 1.
 struct RowRun {
   int64_t first, count;
 };
 
-// A dataset of one or two dimensions, in slabs of whole rows.
+// A one- or two-dimensional dataset.
 class Hdf5Dataset {
  public:
   int64_t rows() const { return rows_; }
   int64_t columns() const { return columns_; }  // 1 for a list
   int64_t size() const { return rows_ * columns_; }
-  const std::string& name() const { return name_; }  // FILE: DATASET, as messages begin
+  const std::string& name() const { return name_; }  // FILE: DATASET, for messages
 
  protected:
   friend class Hdf5File;
@@ -82,18 +82,18 @@ class Hdf5Dataset {
   int64_t rows_, columns_;
 };
 
-// Numbers: T is float, double, int32_t, int64_t or uint8_t, and the file's type is the same.
+// A numeric dataset. T is float, double, int32_t, int64_t or uint8_t and must equal the stored type.
 template <class T> class Hdf5Numbers : public Hdf5Dataset {
  public:
   explicit Hdf5Numbers(Hdf5Dataset&& dataset) : Hdf5Dataset(std::move(dataset)) {}
 
-  // Rows first, first + 1, … , as many as fit into `values`, whose size is a multiple of columns().
+  // Reads consecutive rows into `values`, whose size must be a multiple of columns().
   void read(int64_t first, std::span<T> values) const {
     const RowRun run = {first, rows_in(values.size())};
     Hdf5Dataset::read(std::span(&run, 1), hdf5_type<T>, values.data());
   }
-  // The rows of several runs, one run behind the other. Runs ascend and do not overlap, and `values` has room for
-  // exactly their rows. One access to the file takes up to runs_per_read runs.
+  // Reads several runs of rows and concatenates them. Runs must ascend and not overlap; `values` has exactly the size
+  // of all their rows. One read of the file covers up to runs_per_read runs.
   void read(std::span<const RowRun> runs, std::span<T> values) const {
     T* at = values.data();
     for (size_t begin = 0; begin < runs.size(); begin += runs_per_read) {
@@ -102,7 +102,7 @@ template <class T> class Hdf5Numbers : public Hdf5Dataset {
       for (const auto& run : some) at += run.count * columns_;
     }
   }
-  // HDF5 needs quadratic time to select many runs: 80 us for 128, 15 ms for 2,000.
+  // Selecting runs takes quadratic time in HDF5: 80 us for 128 runs, 15 ms for 2,000.
   static constexpr size_t runs_per_read = 128;
 
   std::vector<T> read() const {
@@ -115,7 +115,7 @@ template <class T> class Hdf5Numbers : public Hdf5Dataset {
   }
 };
 
-// A list of variable-length UTF-8 strings without NUL.
+// A list of variable-length UTF-8 strings without zero bytes.
 class Hdf5Strings : public Hdf5Dataset {
  public:
   explicit Hdf5Strings(Hdf5Dataset&& dataset) : Hdf5Dataset(std::move(dataset)) {}
@@ -126,10 +126,10 @@ class Hdf5Strings : public Hdf5Dataset {
 
 class Hdf5File {
  public:
-  static Hdf5File open(const std::filesystem::path& path);    // to read; takes no file lock
-  static Hdf5File create(const std::filesystem::path& path);  // to write, replacing what is there
+  static Hdf5File open(const std::filesystem::path& path);    // read-only, without a file lock
+  static Hdf5File create(const std::filesystem::path& path);  // for writing; replaces an existing file
 
-  // Writes out what HDF5 still holds and closes. The destructor does the same but cannot tell of a failure.
+  // Flushes and closes the file. The destructor does the same but ignores errors.
   void close();
 
   bool has(const std::string& name) const;
@@ -141,7 +141,7 @@ class Hdf5File {
   }
   Hdf5Strings strings(const std::string& name) const { return Hdf5Strings(open_dataset(name, Hdf5Type::string, 1)); }
 
-  // New datasets without values; groups on the way are made. Rows that are never written read as zeros.
+  // Creates a dataset and the groups on its path. Rows that are never written read as zeros.
   template <class T> Hdf5Numbers<T> create_list(const std::string& name, int64_t rows) {
     return Hdf5Numbers<T>(create_dataset(name, hdf5_type<T>, 1, rows, 1));
   }
@@ -160,7 +160,7 @@ class Hdf5File {
   std::string string_attribute(const std::string& name) const;
   bool has_attribute(const std::string& name) const;
 
-  // Every file of ours says what it is in the attributes schema and schema_version.
+  // Type and version of the file, in the attributes schema and schema_version.
   void set_schema(const std::string& schema, int64_t version);
   void require_schema(const std::string& schema, int64_t version) const;
 

@@ -34,7 +34,7 @@ void Hdf5Heap::load(uint64_t address) {
     const char* object = &collection_[at];
     const auto number = little_endian<uint16_t>(object);
     const auto length = little_endian<uint64_t>(object + 8);
-    if (number == 0) break;  // the rest is free
+    if (number == 0) break;  // free space until the end
     check(length <= size - at - header_size);
     if (number >= objects_.size()) objects_.resize(number + 1);
     objects_[number] = {object + header_size, length};
@@ -52,7 +52,7 @@ std::string_view Hdf5Heap::string(const HeapReference& reference) {
   if (size == 0) return "";
   if (address != address_) load(address);
   const bool there = number < objects_.size() && objects_[number].data() && size <= objects_[number].size();
-  require(there, "{}: no string of {} bytes has the number {} in the heap at {}", name_, size, number, address);
+  require(there, "{}: no string of {} bytes with the index {} in the heap at {}", name_, size, number, address);
   return objects_[number].substr(0, size);
 }
 

@@ -1,7 +1,7 @@
-// The global heap of an HDF5 file, where its variable-length strings lie.
+// The global heap of an HDF5 file, which stores its variable-length strings.
 //
-// HDF5 1.10 follows whatever a damaged file says of its heap and reads outside of its memory. Strings are therefore
-// taken from the file here, by the published format (HDF5 File Format Specification, III.E), with every bound checked.
+// HDF5 1.10 reads out of bounds if the heap of a file is damaged. This reader follows the HDF5 File Format
+// Specification, III.E, and checks every bound.
 #pragma once
 
 #include <array>
@@ -13,17 +13,16 @@
 
 namespace sartor::datasets {
 
-// As a string stands in datasets and attributes: 4 bytes size, 8 address of a heap collection, 4 number of the object
-// in it.
+// A stored string: 4 bytes size, 8 bytes address of the heap collection, 4 bytes index of the object in it.
 using HeapReference = std::array<unsigned char, 16>;
 
 class Hdf5Heap {
  public:
-  // `name` is said in messages; `file` is a descriptor of the open file of so many bytes.
+  // `name` is used in messages; `file` is a descriptor of the open file, which has `file_size` bytes.
   Hdf5Heap(std::string name, int file, uint64_t file_size)
       : name_(std::move(name)), file_(file), file_size_(file_size) {}
 
-  // Valid until the next call. Throws std::invalid_argument where the reference or the heap is damaged.
+  // The view is valid until the next call. Throws std::invalid_argument if the reference or the heap is invalid.
   std::string_view string(const HeapReference& reference);
 
   uint64_t file_size() const { return file_size_; }
@@ -34,9 +33,9 @@ class Hdf5Heap {
   std::string name_;
   int file_;
   uint64_t file_size_;
-  uint64_t address_ = UINT64_MAX;  // of the collection that is loaded
+  uint64_t address_ = UINT64_MAX;  // of the loaded collection
   std::string collection_;
-  std::vector<std::string_view> objects_;  // by number
+  std::vector<std::string_view> objects_;  // by index
 };
 
 }  // namespace sartor::datasets

@@ -19,13 +19,13 @@ uint32_t load32(const char* bytes) {
 IdMap::IdMap(std::string what, int64_t limit) : what_(std::move(what)), limit_(limit), slots_(1024), shift_(54) {}
 
 IdMap::Key IdMap::key_of(std::string_view id) {
-  require(id.size() <= INT32_MAX, "an id of {} bytes", id.size());
+  require(id.size() <= INT32_MAX, "an id has {} bytes, expected less than 2 GiB", id.size());
   const size_t size = id.size();
   const char* bytes = id.data();
   uint64_t word = 0;
   if (size > 8) {
     word = std::hash<std::string_view>()(id);
-  } else if (size >= 4) {  // two loads that may overlap
+  } else if (size >= 4) {  // two loads, which may overlap
     word = load32(bytes) | uint64_t(load32(bytes + size - 4)) << 8 * (size - 4);
   } else {
     for (size_t i = 0; i < size; i++) word |= uint64_t(uint8_t(bytes[i])) << 8 * i;

@@ -1,4 +1,4 @@
-// Numbers for strings.
+// Dense indices for strings.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +8,10 @@
 
 namespace sartor::datasets {
 
-// Gives each distinct string the next number from 0: a hash table by open addressing over one arena of bytes.
+// Numbers distinct strings from 0 in the order of insertion. An open-addressing hash table over one byte arena.
 class IdMap {
  public:
-  // `what` is said in messages: "users". More than `limit` ids are an error.
+  // `what` names the ids in messages, e.g. "users". More than `limit` ids are an error.
   explicit IdMap(std::string what, int64_t limit = INT32_MAX);
 
   int64_t size() const { return std::ssize(ends_); }
@@ -20,16 +20,14 @@ class IdMap {
     return std::string_view(bytes_).substr(begin, ends_[index] - begin);
   }
 
-  int32_t insert(std::string_view id);      // its number, a new one if need be; std::invalid_argument above the limit
-  int32_t find(std::string_view id) const;  // -1 if it is not there
+  int32_t insert(std::string_view id);      // existing or new index; throws std::invalid_argument above the limit
+  int32_t find(std::string_view id) const;  // -1 if absent
 
-  // Brings the memory that `id` will need into the cache: a dozen ids ahead of insert() or find() saves most of their
-  // time.
+  // Prefetches the slot of `id`. Called about a dozen ids ahead of insert() or find(), it hides most of their latency.
   void prefetch(std::string_view id) const { __builtin_prefetch(&slots_[first_slot(key_of(id).word)]); }
 
  private:
-  // An id of up to 8 bytes stands in `word` itself, so that finding it touches one cache line; of a longer one, its
-  // hash.
+  // `word` contains an id of up to 8 bytes itself, so that a lookup touches one cache line, or the hash of a longer id.
   struct Key {
     uint64_t word;
     int32_t size;
@@ -40,15 +38,15 @@ class IdMap {
     int32_t index = -1;
   };
   static Key key_of(std::string_view id);
-  size_t slot_of(Key key, std::string_view id) const;  // where it stands or would stand
+  size_t slot_of(Key key, std::string_view id) const;  // slot of the id, or the free slot for it
   size_t first_slot(uint64_t word) const;
   void grow();
 
   std::string what_;
   int64_t limit_;
-  std::string bytes_;          // all ids, one after the other
-  std::vector<int64_t> ends_;  // of each in bytes_
-  std::vector<Slot> slots_;    // a power of two, at most three quarters of them used
+  std::string bytes_;          // all ids, concatenated
+  std::vector<int64_t> ends_;  // end of each id in bytes_
+  std::vector<Slot> slots_;    // size is a power of two; at most 3/4 used
   int shift_;                  // 64 - log2(slots_.size())
 };
 

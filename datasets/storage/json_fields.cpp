@@ -15,7 +15,7 @@ json parse_json(std::string_view text, std::string_view file) {
   } catch (const json::exception& error) {  // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
     const std::string_view what = error.what();
     throw std::invalid_argument(
-        fmt::format("{}: is no JSON: {}", file, what.substr(std::min(what.size(), what.find("] ") + 2))));
+        fmt::format("{}: is not JSON: {}", file, what.substr(std::min(what.size(), what.find("] ") + 2))));
   }
 }
 

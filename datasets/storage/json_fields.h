@@ -1,5 +1,5 @@
-// The fields of a JSON file, read so that every message names the file, the path of the field, what was found and what
-// was expected: "tokenizer.json: model.vocab.the is -1, expected a whole number from 0 to 2147483647".
+// Typed access to JSON files. Every error names the file, the path of the field, the value and the expectation, e.g.
+// "tokenizer.json: model.vocab.the is -1, expected a whole number from 0 to 2147483647".
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@
 
 namespace sartor::datasets {
 
-// Throws std::invalid_argument where the text is no JSON. `file` names it in messages.
+// Throws std::invalid_argument if the text is not JSON. `file` is used in messages.
 nlohmann::json parse_json(std::string_view text, std::string_view file);
 
-// A value with its path in the file. Neither the value nor the name of the file is copied. All functions throw
-// std::invalid_argument where the value is not what they expect.
+// A value and its path in the file. Refers to the value and the file name without copying them. All functions throw
+// std::invalid_argument if the value is not as expected.
 class JsonField {
  public:
   JsonField(std::string_view file, const nlohmann::json& value, std::string path = "")
@@ -27,10 +27,10 @@ class JsonField {
   bool is_null() const { return value_.is_null(); }
   bool has(const std::string& key) const { return value_.is_object() && value_.contains(key); }
 
-  // The field of an object; null where the key is absent.
+  // The field of an object; null if the key is absent.
   JsonField operator[](const std::string& key) const;
 
-  // Calls use(JsonField) for each element of a list.
+  // Calls use(JsonField) for each element of an array.
   template <class Use> void each(Use&& use) const {
     check(value_.is_array(), "a list");
     for (size_t i = 0; i < value_.size(); i++) use(JsonField(file_, value_[i], fmt::format("{}[{}]", path_, i)));
@@ -46,7 +46,7 @@ class JsonField {
   bool flag() const;
   int64_t integer(int64_t least, int64_t most) const;
 
-  // The value that belongs to the string that this is.
+  // Maps this string to the choice of that name.
   template <class Choice> Choice one_of(std::initializer_list<std::pair<const char*, Choice>> choices) const {
     std::string names;
     for (const auto& [name, choice] : choices) {

@@ -17,9 +17,9 @@ StoredRatings::StoredRatings(const Hdf5File& file, const std::string& group, int
   const auto stored = file.list<int64_t>(group + "/offsets");
   require(stored.rows() == rows + 1, "{} has {} entries, expected {}", stored.name(), stored.rows(), rows + 1);
   offsets_ = stored.read();
-  require(offsets_[0] == 0, "{} begins with {}, expected 0", stored.name(), offsets_[0]);
+  require(offsets_[0] == 0, "{} starts with {}, expected 0", stored.name(), offsets_[0]);
   const auto fall = std::ranges::is_sorted_until(offsets_) - offsets_.begin();
-  require(fall > rows, "{} falls from {} to {} after row {}", stored.name(), offsets_[fall - 1],
+  require(fall > rows, "{} decreases from {} to {} after row {}", stored.name(), offsets_[fall - 1],
           offsets_[std::min(fall, rows)], fall - 1);
   const auto check_size = [&](const Hdf5Dataset& data) {
     require(data.rows() == size(), "{} has {} entries, the offsets say {}", data.name(), data.rows(), size());
@@ -71,7 +71,7 @@ Prepared open_prepared(const std::filesystem::path& path) {
           path.string(), users, items, INT32_MAX);
   const double lowest = file.double_attribute("rating_min"), highest = file.double_attribute("rating_max");
   require(std::isfinite(lowest) && std::isfinite(highest) && lowest <= highest,
-          "{}: rating_min {} and rating_max {} are no range", path.string(), lowest, highest);
+          "{}: rating_min {} and rating_max {} are not a valid range", path.string(), lowest, highest);
   const RatingLimits by_user{items, lowest, highest}, by_item{users, lowest, highest};
   StoredRatings train(file, "/train/by_user", users, by_user), validation(file, "/validation/by_user", users, by_user),
       test(file, "/test/by_user", users, by_user), train_by_item(file, "/train/by_item", items, by_item);

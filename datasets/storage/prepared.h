@@ -1,13 +1,13 @@
-// The prepared file: ratings numbered, divided and laid out for trainers, larger than memory if need be. One HDF5 file:
+// The prepared file: ratings with dense indices, split and stored for training; may exceed memory. One HDF5 file:
 //
 //   attributes                             schema, schema_version, provenance (JSON), data_hash, rating_min, rating_max
-//   /users/ids (U), /items/ids (I)         UTF-8 strings, each once
+//   /users/ids (U), /items/ids (I)         distinct UTF-8 strings
 //   /train/by_user/                        offsets (U + 1) int64, columns (N) int32 items, values (N) float32,
-//                                          times (N) int64 if the source has times
+//                                          times (N) int64 if the source has timestamps
 //   /train/by_item/                        offsets (I + 1) int64, columns (N) int32 users, values (N) float32
-//   /validation/by_user/, /test/by_user/   as /train/by_user/; may hold no rating
+//   /validation/by_user/, /test/by_user/   as /train/by_user/; may be empty
 //
-// Columns ascend within a row. interactions/write_prepared.h writes it.
+// Columns ascend within a row. Written by interactions/write_prepared.h.
 #pragma once
 
 #include <cstdint>
@@ -25,16 +25,16 @@ namespace sartor::datasets {
 inline constexpr const char* prepared_schema = "sartor.prepared";
 inline constexpr int64_t prepared_version = 1;
 
-// What every column and value of a stored matrix must be.
+// Bounds of all columns and values of a stored matrix.
 struct RatingLimits {
   int64_t columns;
   double lowest, highest;
 };
 
-// A sparse matrix on disk, its offsets in memory.
+// A CSR matrix on disk with its offsets in memory.
 class StoredRatings {
  public:
-  // Checks the offsets and the sizes of all parts.
+  // Validates the offsets and the sizes of the datasets.
   StoredRatings(const Hdf5File& file, const std::string& group, int64_t rows, const RatingLimits& limits);
 
   int64_t rows() const { return std::ssize(offsets_) - 1; }
@@ -43,12 +43,11 @@ class StoredRatings {
   const std::vector<int64_t>& offsets() const { return offsets_; }  // (rows + 1)
   bool has_times() const { return time_data_.has_value(); }
 
-  // The end of the most rows from `begin` on that have up to `entries` entries together; of one row if that has more.
+  // Largest end such that rows [begin, end) have at most `entries` entries; begin + 1 if the first row alone has more.
   int64_t rows_within(int64_t begin, int64_t entries) const;
 
-  // The entries of rows [begin, end) into the first offsets()[end] - offsets()[begin] places. Throws
-  // std::invalid_argument where a column is out of range or does not ascend within its row, or a value does not lie
-  // between rating_min and rating_max.
+  // Reads the entries of rows [begin, end) to the start of both spans. Throws std::invalid_argument if
+  // a column is out of range, columns do not ascend within a row, or a value is outside rating_min .. rating_max.
   void read(int64_t begin, int64_t end, std::span<int32_t> columns, std::span<float> values) const;
   void read_times(int64_t begin, int64_t end, std::span<int64_t> times) const;
 
@@ -72,7 +71,7 @@ struct Prepared {
   IdMap read_item_ids() const;
 };
 
-// Checks everything but ids, columns and values, which are checked when they are read. Throws std::invalid_argument.
+// Validates everything except ids, columns and values, which are validated when read. Throws std::invalid_argument.
 Prepared open_prepared(const std::filesystem::path& path);
 
 }  // namespace sartor::datasets

@@ -1,4 +1,4 @@
-// Values that wait on disk: a temporary file without a name, which is gone with the process, however that ends.
+// Temporary file for data that does not fit in memory. It has no name, so that the system always removes it.
 #pragma once
 
 #include <cstdint>
@@ -9,16 +9,16 @@
 
 namespace sartor::datasets {
 
-// Failures of the file system are std::system_error. One thread at a time.
+// Errors of the file system are std::system_error. Not thread-safe.
 class ScratchFile {
  public:
-  // In `folder`, or in the working folder if that is empty.
+  // Creates the file in `folder`; in the working directory if it is empty.
   explicit ScratchFile(const std::filesystem::path& folder);
 
-  // Writes values behind those that are there and returns the offset of the first, in bytes.
+  // Appends values and returns the byte offset of the first.
   template <class T> int64_t append(std::span<const T> values) { return append(values.data(), values.size_bytes()); }
 
-  // Reads the values that begin at an offset. Reading on where the last read ended costs no seek.
+  // Reads values at a byte offset. Sequential reads need no seek.
   template <class T> void read(int64_t offset, std::span<T> values) {
     read(offset, values.data(), values.size_bytes());
   }
@@ -32,8 +32,8 @@ class ScratchFile {
   std::filesystem::path folder_;
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
   int64_t size_ = 0;      // bytes
-  int64_t position_ = 0;  // of the file
-  bool reading_ = false;  // the last access; stdio wants a seek between reading and writing
+  int64_t position_ = 0;  // current offset of the file
+  bool reading_ = false;  // whether the last access was a read; stdio needs a seek between reads and writes
 };
 
 }  // namespace sartor::datasets

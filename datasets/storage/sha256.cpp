@@ -31,7 +31,7 @@ class Digest {
 
  private:
   static void check(bool done) {
-    if (!done) throw std::runtime_error("OpenSSL cannot make a SHA-256");
+    if (!done) throw std::runtime_error("OpenSSL cannot compute a SHA-256");
   }
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
 };

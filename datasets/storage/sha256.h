@@ -1,4 +1,4 @@
-// SHA-256, to say which data something was made of.
+// SHA-256 of strings and files.
 #pragma once
 
 #include <filesystem>
@@ -9,7 +9,7 @@ namespace sartor::datasets {
 
 std::string sha256(std::string_view text);  // 64 hexadecimal digits
 
-// Throws std::system_error if it cannot be read, std::runtime_error if it does not have as many bytes as were read.
+// Throws std::system_error if the file cannot be read, std::runtime_error if its size changes meanwhile.
 std::string sha256_file(const std::filesystem::path& path);
 
 }  // namespace sartor::datasets

@@ -1,8 +1,8 @@
-// Embeddings: a vector for each of some texts. One HDF5 file:
+// Embeddings: one vector per text. One HDF5 file:
 //
 //   attributes             schema, schema_version, pooling (mean or cls), normalized (0 or 1)
-//   /ids (N) string        of the texts
-//   /rows (N) int64        each text's row in the table that it came from, from 1, headers and blank lines counted
+//   /ids (N) string        ids of the texts
+//   /rows (N) int64        row numbers in the source table, from 1, including headers and blank lines
 //   /vectors (N, H) float32
 #pragma once
 
@@ -27,14 +27,14 @@ struct EmbeddingsForm {
   int64_t columns = 0;  // H
 };
 
-// Writes the file, whole or not at all: without finish() nothing remains.
+// Writes the file atomically: without finish() it does not appear.
 class EmbeddingsWriter {
  public:
   EmbeddingsWriter(const std::filesystem::path& path, const EmbeddingsForm& form, int64_t rows);
 
-  // As many ids and rows as rows of vectors, behind what is there. Ids have no zero byte.
+  // Appends one id, row number and vector per text. Ids must not contain zero bytes.
   void append(std::span<const std::string_view> ids, std::span<const int64_t> rows, std::span<const float> vectors);
-  // Throws std::invalid_argument unless all rows are there.
+  // Throws std::invalid_argument if not all rows have been written.
   void finish();
 
  private:
@@ -48,7 +48,7 @@ class EmbeddingsWriter {
 
 class StoredEmbeddings {
  public:
-  // Throws std::invalid_argument where the file is another or its sizes do not fit together.
+  // Throws std::invalid_argument if the file has another schema or its sizes are inconsistent.
   explicit StoredEmbeddings(const std::filesystem::path& path);
 
   const EmbeddingsForm& form() const { return form_; }

@@ -9,7 +9,7 @@
 namespace sartor::datasets {
 namespace {
 
-constexpr int64_t slab = int64_t(1) << 16;  // strings at once
+constexpr int64_t slab = int64_t(1) << 16;  // strings per access
 
 }  // namespace
 
@@ -29,7 +29,7 @@ IdMap read_ids(const Hdf5File& file, const std::string& name, const std::string&
   for (int64_t first = 0; first < strings.rows(); first += slab) {
     for (const auto& id : strings.read(first, std::min(slab, strings.rows() - first))) {
       const int64_t number = ids.size(), found = ids.insert(id);
-      require(found == number, "{}: \"{}\" stands at {} and {}", strings.name(), id, found, number);
+      require(found == number, "{}: \"{}\" occurs at {} and {}", strings.name(), id, found, number);
     }
   }
   return ids;

@@ -1,4 +1,4 @@
-// Ids in HDF5 files.
+// Lists of ids in HDF5 files.
 #pragma once
 
 #include <string>
@@ -8,10 +8,10 @@
 
 namespace sartor::datasets {
 
-// A new list of strings, in the order of their numbers.
+// Writes the ids to a new dataset, in the order of their indices.
 void write_ids(Hdf5File& file, const std::string& name, const IdMap& ids);
 
-// Throws std::invalid_argument if a string stands there twice. `what` they are is said in messages: "users".
+// Throws std::invalid_argument if an id is repeated. `what` names the ids in messages, e.g. "users".
 IdMap read_ids(const Hdf5File& file, const std::string& name, const std::string& what);
 
 }  // namespace sartor::datasets

@@ -15,9 +15,9 @@ StoredTexts::StoredTexts(const Hdf5File& file, const std::string& group, int64_t
   offsets_ = file.list<int64_t>(group + "/offsets").read();
   second_ = file.list<int32_t>(group + "/second").read();
   require(!offsets_.empty() && offsets_.front() == 0 && offsets_.back() == ids_.rows(),
-          "{}/offsets do not begin with 0 and end with the number of ids, {}", group_, ids_.rows());
+          "{}/offsets: expected to start with 0 and end with the number of ids, {}", group_, ids_.rows());
   const auto rows = std::ssize(offsets_) - 1;
-  require(std::ssize(second_) == rows && sources_.rows() == rows, "{}: {} rows by offsets, {} by second, {} by sources",
+  require(std::ssize(second_) == rows && sources_.rows() == rows, "{}: offsets have {} rows, second {}, sources {}",
           group_, rows, second_.size(), sources_.rows());
   for (int64_t row = 0; row < rows; row++) {
     const int64_t length = offsets_[row + 1] - offsets_[row];
@@ -41,11 +41,11 @@ std::span<const float> StoredTexts::labels(int64_t row) const {
 }
 
 std::vector<std::vector<int32_t>> StoredTexts::ids(std::span<const int64_t> rows) const {
-  std::vector<int64_t> stored(rows.begin(), rows.end());  // in the order of the file
+  std::vector<int64_t> stored(rows.begin(), rows.end());  // sorted, without repeats
   std::ranges::sort(stored);
   stored.erase(std::unique(stored.begin(), stored.end()), stored.end());
   std::vector<RowRun> runs;
-  std::vector<int64_t> begins;  // of the stored rows in what is read
+  std::vector<int64_t> begins;  // offset of each stored row in `read`
   int64_t size = 0;
   for (const auto row : stored) {
     const bool goes_on = !runs.empty() && runs.back().first + runs.back().count == offsets_[row];
@@ -61,7 +61,7 @@ std::vector<std::vector<int32_t>> StoredTexts::ids(std::span<const int64_t> rows
   for (const auto row : rows) {
     const auto place = std::ranges::lower_bound(stored, row) - stored.begin();
     const auto ids = std::span(read).subspan(begins[place], lengths_[row]);
-    require(std::ranges::all_of(ids, [](int32_t id) { return id >= 0; }), "{}/ids: row {} has a negative one", group_,
+    require(std::ranges::all_of(ids, [](int32_t id) { return id >= 0; }), "{}/ids: row {} has a negative id", group_,
             row);
     found.emplace_back(ids.begin(), ids.end());
   }

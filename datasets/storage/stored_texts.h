@@ -1,18 +1,18 @@
-// The tokenized file: texts as token ids with their labels, divided, larger than memory if need be. One HDF5 file:
+// The tokenized file: token ids and labels of texts, split into parts; may exceed memory. One HDF5 file:
 //
 //   attributes                  schema, schema_version, provenance (JSON), data_hash, tokenizer_hash, label_kind,
-//                               max_length; text and pair, the templates of the texts, if there are any
-//   /labels (C)                 names of the classes; a regression's number has one, "value"; none for texts alone
+//                               max_length; text and pair: the templates of the texts, if any
+//   /labels (C)                 class names; ["value"] for regression; absent for texts without labels
 //
 //   /train/, /validation/, /test/
 //     offsets (N + 1) int64     row r has the ids offsets[r] .. offsets[r + 1] - 1
-//     ids (T) int32             special tokens and all
-//     second (N) int32          tokens before the second text, whose token type is 1; the row's length without one
-//     labels (N, C) float32     1 for the row's classes and 0 for others, or the number; none for texts alone
-//     sources (N) int64         the row's number in the files of all tables, one after the other, from 1, headers and
-//                               blank lines counted
+//     ids (T) int32             token ids, including special tokens
+//     second (N) int32          number of tokens before the second text (token type 1); the row's length without one
+//     labels (N, C) float32     1 for the row's classes and 0 for others, or the number; absent without labels
+//     sources (N) int64         row number in the concatenated files of all tables, from 1, including headers and
+//                               blank lines
 //
-// text/write_texts.h writes it.
+// Written by text/write_texts.h.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ namespace sartor::datasets {
 inline constexpr const char* texts_schema = "sartor.texts";
 inline constexpr int64_t texts_version = 2;
 
-// One part of the file; lengths and labels are in memory, ids are read when they are wanted.
+// One part of the file. Lengths and labels are kept in memory; ids are read on demand.
 class StoredTexts {
  public:
   StoredTexts(const Hdf5File& file, const std::string& group, int64_t classes, int64_t max_length);
@@ -38,8 +38,8 @@ class StoredTexts {
   const std::vector<int32_t>& lengths() const { return lengths_; }  // in tokens, at least 1
   const std::vector<int32_t>& second() const { return second_; }    // (N)
   std::span<const float> labels(int64_t row) const;                 // (C)
-  // The ids of rows, in their order, which is any; a row may be asked for several times. A batch is one access to the
-  // file, however its rows lie there (Hdf5Numbers::read). Throws std::invalid_argument where an id is negative.
+  // Token ids of rows, which may be in any order and repeated. A batch is one access to the file (see
+  // Hdf5Numbers::read). Throws std::invalid_argument if an id is negative.
   std::vector<std::vector<int32_t>> ids(std::span<const int64_t> rows) const;
   std::vector<int32_t> ids(int64_t row) const;
   std::vector<int64_t> sources() const;
@@ -59,12 +59,12 @@ struct TokenizedTexts {
   std::string label_kind;  // single_label, multi_label, regression, none
   std::vector<std::string> labels;
   int64_t max_length;
-  std::optional<std::string> text, pair;  // templates; files of earlier versions do not tell
+  std::optional<std::string> text, pair;  // templates; absent in files of earlier versions
   std::string provenance, data_hash, tokenizer_hash;
   StoredTexts train, validation, test;
 };
 
-// Checks everything but the ids, which are checked when they are read. Throws std::invalid_argument.
+// Validates everything except the ids, which are validated when read. Throws std::invalid_argument.
 TokenizedTexts open_texts(const std::filesystem::path& path);
 
 }  // namespace sartor::datasets

@@ -1,4 +1,4 @@
-// Files that must stay as they are while they are read.
+// Detects changes to input files while they are read.
 #pragma once
 
 #include <sys/stat.h>
@@ -13,12 +13,12 @@ namespace sartor::datasets {
 
 class WatchedFiles {
  public:
-  // Notes which files these are, their sizes and times. What is no regular file, such as a pipe, is not watched.
+  // Records identity, size and modification time of each file. Files that are not regular, such as pipes, are skipped.
   template <class Paths> explicit WatchedFiles(const Paths& files) {
     for (const auto& file : files) add(file);
   }
 
-  // Throws std::runtime_error that names the first file that was replaced, or changed in size or time.
+  // Throws std::runtime_error with the first file that was replaced or changed in size or modification time.
   void check() const;
 
  private:

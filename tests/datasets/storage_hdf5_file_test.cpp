@@ -152,13 +152,13 @@ TEST_F(Hdf5Files, SayWhatIsWrong) {
       {[&] { file.list<int32_t>("/unsigned"); }, "/unsigned is 1-d unsupported uint32, expected 1-d int32"},
       {[&] { file.list<float>("/reversed"); }, "/reversed is 1-d unsupported float32, expected 1-d float32"},
       {[&] { file.list<float>("/no/such"); }, "/no/such is missing"},
-      {[&] { file.list<float>("/group"); }, "/group is no dataset"},
-      {[&] { file.list<float>("/external"); }, "/external keeps its values in another file"},
+      {[&] { file.list<float>("/group"); }, "/group is not a dataset"},
+      {[&] { file.list<float>("/external"); }, "/external has values outside the file"},
       {[&] { file.list<float>("/never written"); }, "/never written claims 4 x 1 values, its 0 bytes hold at most 0"},
       {[&] { file.list<float>("/huge"); }, "/huge claims 1152921504606846976 x 1 values"},
-      {[&] { file.list<float>("/list").read(1, room); }, "/list: rows 1 to 4 asked, there are 4"},
-      {[&] { file.list<float>("/list").read(-1, room); }, "/list: rows -1 to 2 asked"},
-      {[&] { file.strings("/strings").read(0, 2); }, "/strings: rows 0 to 1 asked, there are 1"},
+      {[&] { file.list<float>("/list").read(1, room); }, "/list: rows 1 to 4 requested, there are 4"},
+      {[&] { file.list<float>("/list").read(-1, room); }, "/list: rows -1 to 2 requested"},
+      {[&] { file.strings("/strings").read(0, 2); }, "/strings: rows 0 to 1 requested, there are 1"},
       {[&] { file.int_attribute("mean"); }, "attribute mean is missing"},
       {[&] { file.int_attribute("schema"); }, "attribute schema holds 1 string, expected one int64"},
       {[&] { file.double_attribute("schema"); }, "expected one float64"},
@@ -168,15 +168,15 @@ TEST_F(Hdf5Files, SayWhatIsWrong) {
        "sartor.test has schema_version 3, this program reads version 1"},
       {[&] { Hdf5File::open(path("none.h5")); }, "none.h5: no such file"},
       {[&] { Hdf5File::open(folder_); }, "is a folder, expected an HDF5 file"},
-      {[&] { Hdf5File::open(path("text.h5")); }, "text.h5 is no HDF5 file that can be read: file signature not found"},
-      {[&] { Hdf5File::open(path("empty.h5")); }, "empty.h5 is no HDF5 file that can be read"},
-      {[&] { Hdf5File::open(path("short.h5")); }, "short.h5 is no HDF5 file that can be read: truncated file"}};
+      {[&] { Hdf5File::open(path("text.h5")); }, "text.h5 is not a readable HDF5 file: file signature not found"},
+      {[&] { Hdf5File::open(path("empty.h5")); }, "empty.h5 is not a readable HDF5 file"},
+      {[&] { Hdf5File::open(path("short.h5")); }, "short.h5 is not a readable HDF5 file: truncated file"}};
   for (const auto& [call, text] : cases)
     EXPECT_THAT(call, ThrowsMessage<std::invalid_argument>(HasSubstr(text))) << text;
 
   auto matrix = Hdf5File::create(path("b.h5")).create_matrix<float>("/m", 4, 3);
   EXPECT_THAT([&] { matrix.write(0, room); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("4 values are no whole rows of 3")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("4 values are not a multiple of 3 columns")));
   EXPECT_THAT([&] { Hdf5File::create(path("none/b.h5")); },
               ThrowsMessage<std::system_error>(HasSubstr("none/b.h5 cannot be created: No such file or directory")));
 }
@@ -196,7 +196,7 @@ TEST_F(Hdf5Files, DoNotFollowLinksToOtherFiles) {
   H5Lcreate_external(path("other.h5").c_str(), "/list", file, "link", H5P_DEFAULT, H5P_DEFAULT);
   H5Fclose(file);
   EXPECT_THAT([&] { Hdf5File::open(path("a.h5")).list<float>("/link"); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("/link is no dataset")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("/link is not a dataset")));
 }
 
 TEST_F(Hdf5Files, CheckTheHeapOfStrings) {
@@ -226,9 +226,9 @@ TEST_F(Hdf5Files, CheckTheHeapOfStrings) {
   refused({heap + 8, huge}, "is damaged");
   refused({object + 8, huge}, "is damaged");
   refused({reference + 4, huge}, "is damaged");
-  refused({object, huge.substr(5)}, "no string of 10000 bytes has the number");
-  refused({reference + 12, huge.substr(4)}, "no string of 10000 bytes has the number 8355711 in the heap at");
-  refused({reference, huge.substr(4)}, "no string of 8355711 bytes has the number");
+  refused({object, huge.substr(5)}, "no string of 10000 bytes with the index");
+  refused({reference + 12, huge.substr(4)}, "no string of 10000 bytes with the index 8355711 in the heap at");
+  refused({reference, huge.substr(4)}, "no string of 8355711 bytes with the index");
   std::string all;
   for (int i = 0; i < 100; i++) all += good.substr(reference, 16);
   refused({reference - 99 * 16, all}, "/ids: the strings are longer than the file");
@@ -241,7 +241,7 @@ TEST_F(Hdf5Files, CheckTheHeapOfStrings) {
   for (const hid_t id : {form, type, space}) H5Idec_ref(id);
   H5Fclose(shifted);
   EXPECT_THAT([&] { Hdf5File::open(path("bad.h5")).string_attribute("schema"); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("strings of such files cannot be read")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("strings cannot be read from files with a user block")));
 }
 
 // A disk that is full after so many bytes, at every stage of a small file, its close included. Each in a process of its

@@ -176,9 +176,9 @@ TEST_F(PreparedFile, SaysWhatHasBeenTamperedWith) {
   };
   const char *offsets = "/train/by_user/offsets", *columns = "/train/by_user/columns",
              *values = "/train/by_user/values";
-  tampered(offsets, 0, int64_t(1), "/train/by_user/offsets begins with 1, expected 0", true);
-  tampered(offsets, 1, int64_t(7), "/train/by_user/offsets falls from 7 to 6 after row 1", true);
-  tampered(offsets, 1, int64_t(-2), "/train/by_user/offsets falls from 0 to -2 after row 0", true);
+  tampered(offsets, 0, int64_t(1), "/train/by_user/offsets starts with 1, expected 0", true);
+  tampered(offsets, 1, int64_t(7), "/train/by_user/offsets decreases from 7 to 6 after row 1", true);
+  tampered(offsets, 1, int64_t(-2), "/train/by_user/offsets decreases from 0 to -2 after row 0", true);
   tampered(offsets, 4, int64_t(13), "/train/by_user/columns has 12 entries, the offsets say 13", true);
   tampered(offsets, 4, int64_t(1) << 60, "/train/by_user/columns has 12 entries, the offsets say", true);
   tampered(columns, 2, int32_t(3), "/train/by_user/columns: row 0 has 3 after 1, expected ascending numbers below 3",
@@ -189,7 +189,7 @@ TEST_F(PreparedFile, SaysWhatHasBeenTamperedWith) {
   tampered(values, 5, 5.5f, "/train/by_user/values: row 1 has 5.5, expected 1 to 5", false);
   tampered("/train/by_item/columns", 0, int32_t(4), "/train/by_item/columns: row 0 has 4 after -1", false);
   const char* twin = "1";
-  tampered("/items/ids", 2, twin, "/items/ids: \"1\" stands at 1 and 2", false);
+  tampered("/items/ids", 2, twin, "/items/ids: \"1\" occurs at 1 and 2", false);
 }
 
 // Files whose parts do not fit together, each otherwise sound.
@@ -232,8 +232,8 @@ TEST_F(PreparedFile, SaysWhichPartsDoNotFit) {
   };
   refused({.schema = "sartor.factors"}, "r.h5: schema is sartor.factors, expected sartor.prepared");
   refused({.version = 2}, "sartor.prepared has schema_version 2, this program reads version 1");
-  refused({.lowest = 6}, "rating_min 6 and rating_max 5 are no range");
-  refused({.highest = NAN}, "rating_min 1 and rating_max nan are no range");
+  refused({.lowest = 6}, "rating_min 6 and rating_max 5 are not a valid range");
+  refused({.highest = NAN}, "rating_min 1 and rating_max nan are not a valid range");
   refused({.users = 3}, "/train/by_user/offsets has 3 entries, expected 4");
   refused({.by_item = 2}, "3 training ratings by user, 2 by item");
   refused({.test = false}, "/test/by_user/columns is missing");

@@ -126,7 +126,7 @@ TEST_F(StoredRows, RunsOfMatricesAreReadWhole) {
   EXPECT_THAT(found, ElementsAre(4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23));
   const std::vector<RowRun> beyond = {{1, 1}, {9, 2}};
   EXPECT_THAT([&] { matrix.read(beyond, found); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("/m: rows 9 to 10 asked, there are 10")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("/m: rows 9 to 10 requested, there are 10")));
 }
 
 }  // namespace

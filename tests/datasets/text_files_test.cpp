@@ -91,13 +91,13 @@ TEST(TokenizerJson, RefusesByNameWhatItCannotDo) {
 
 TEST(TokenizerJson, RefusesWhatIsBroken) {
   EXPECT_THAT([] { parse_tokenizer_json("{\"a\": [1,", "t.json"); },
-              ThrowsMessage<std::invalid_argument>(AllOf(HasSubstr("t.json: is no JSON"), HasSubstr("line 1"))));
+              ThrowsMessage<std::invalid_argument>(AllOf(HasSubstr("t.json: is not JSON"), HasSubstr("line 1"))));
   EXPECT_THAT([] { parse_tokenizer_json("[]", "t.json"); },
               ThrowsMessage<std::invalid_argument>(HasSubstr("the file is array, expected an object")));
   EXPECT_THAT([] { parse_tokenizer_json(std::string(1'000'000, '['), "t.json"); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("no JSON")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("is not JSON")));
   EXPECT_THAT([] { parse_tokenizer_json("\"\\ud800\"", "t.json"); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("no JSON")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("is not JSON")));
   expect_refused({{"model", 3}}, {"model is 3, expected an object"});
   expect_refused({{"model", {{"vocab", {"a"}}}}}, {"model.vocab is array, expected an object"});
   expect_refused({{"model", {{"vocab", {{"a", -1}}}}}},

@@ -308,19 +308,19 @@ TEST_F(TokenizedFile, BrokenFilesAreRefused) {
     EXPECT_THAT([&] { open(train); }, ThrowsMessage<std::invalid_argument>(HasSubstr("b.h5: /train" + message)));
   };
   EXPECT_EQ(open({}).train.rows(), 2);
-  expect({.offsets = {}}, "/offsets do not begin with 0");
-  expect({.offsets = {0, 2, 4}}, "/offsets do not begin with 0 and end with the number of ids, 3");
+  expect({.offsets = {}}, "/offsets: expected to start with 0");
+  expect({.offsets = {0, 2, 4}}, "/offsets: expected to start with 0 and end with the number of ids, 3");
   expect({.offsets = {0, 0, 3}}, "/offsets: row 0 has 0 ids, expected 1 to 2");
   expect({.offsets = {0, 4, 3}}, "/offsets: row 0 has 4 ids, expected 1 to 2");
   expect({.second = {3, 1}}, "/second: row 0 has 3, expected 0 to 2");
-  expect({.sources = {0}}, ": 2 rows by offsets, 2 by second, 1 by sources");
+  expect({.sources = {0}}, ": offsets have 2 rows, second 2, sources 1");
   expect({.labels = {1, 0}}, "/labels is (1, 2), expected (2, 2)");
   expect({.labels = {1, 0, NAN, 1}}, "/labels has a value that is not finite");
   EXPECT_THAT(
       [&] {
         open({.ids = {2, -3, 2}}).train.ids(0);
       },
-      ThrowsMessage<std::invalid_argument>(HasSubstr("/ids: row 0 has a negative one")));
+      ThrowsMessage<std::invalid_argument>(HasSubstr("/ids: row 0 has a negative id")));
 
   write_file(csv("good,x\nbad,y\n"));
   const auto whole = read("a.h5");

@@ -188,13 +188,13 @@ TEST_F(BadInput, EncodingsThatCannotBeTold) {
 TEST_F(BadInput, PreparedFiles) {
   train_refused(factorize_config, "prepared.h5: no such file");
   write("prepared.h5", "this is no HDF5 file");
-  train_refused(factorize_config, "prepared.h5 is no HDF5 file");
+  train_refused(factorize_config, "prepared.h5 is not a readable HDF5 file");
   write_ratings();
   expect_done(train(prepare_config, {"--overwrite"}));
   const std::string whole = read("prepared.h5");
   for (const double share : {0.1, 0.5, 0.99}) {
     write("prepared.h5", whole.substr(0, static_cast<size_t>(share * static_cast<double>(whole.size()))));
-    train_refused(factorize_config, "prepared.h5 is no HDF5 file");
+    train_refused(factorize_config, "prepared.h5 is not a readable HDF5 file");
   }
   datasets::Hdf5File::create(path("prepared.h5")).set_schema("sartor.prepared", 9);
   train_refused(factorize_config, "prepared.h5.* 9.* 1");
