@@ -10,9 +10,9 @@
 namespace sartor::datasets {
 namespace {
 
-constexpr int64_t ahead = 16;  // ratings between the prefetch of memory and its use
+constexpr int64_t ahead = 16;  // ratings between the prefetch and the use of a hash slot or row
 
-// In messages a rating's place is its file and its row there, one number in the spill.
+// The place of a rating, for messages: file index << row_bits | row.
 constexpr int row_bits = 40;
 
 class Collector {
@@ -27,7 +27,7 @@ class Collector {
   }
 
  private:
-  // The next batch is read while this one is numbered.
+  // Reads the next batch while the current one is indexed.
   void read(RatingSource& source) {
     RatingBatch batch, next;
     const auto read_next = [&] { return std::async(std::launch::async, [&] { return source.next(next); }); };
@@ -103,7 +103,7 @@ class Collector {
     require(std::isfinite(data_.lowest) && std::isfinite(data_.highest), "the sum of duplicates is not finite");
   }
 
-  // Moves the ratings [begin, end) of a user to `to`, sorted and merged; returns the end of what is there now.
+  // Sorts and merges the ratings [begin, end) of a user and moves them to `to`; returns their new end.
   int64_t merge_row(int64_t begin, int64_t end, int64_t to) {
     keys_.clear();
     for (int64_t i = begin; i < end; i++) keys_.push_back(uint64_t(data_.ratings[i].item) << 32 | (i - begin));
@@ -122,7 +122,7 @@ class Collector {
     return to;
   }
 
-  // Ratings of one item, keys [begin, end) of the row, become the last of them; returns its index in the row.
+  // Merges ratings of one item, keys [begin, end) of the row, into the last of them; returns its index in the row.
   size_t merge(size_t begin, size_t end) {
     if (config_.duplicates == Duplicates::error) refuse(row_[uint32_t(keys_[begin])], row_[uint32_t(keys_[begin + 1])]);
     size_t last = uint32_t(keys_[begin]);
@@ -158,10 +158,10 @@ class Collector {
   Spill spill_;
   Interactions data_;
   bool has_times_ = false;
-  std::vector<int64_t> counts_;     // of each user while reading, then where the next one goes
-  std::vector<std::string> files_;  // that have been read, under `error`
+  std::vector<int64_t> counts_;     // ratings per user while reading, then the next position of each user
+  std::vector<std::string> files_;  // files read so far; used with Duplicates::error only
   SpillBlock block_;
-  std::vector<uint64_t> keys_;  // of a user: item << 32 | index in the row
+  std::vector<uint64_t> keys_;  // of one user: item << 32 | index in the row
   std::vector<Rating> row_;
   std::vector<int64_t> row_times_;
 };

@@ -1,4 +1,4 @@
-// Ratings out of a table become a sparse matrix.
+// Collects ratings into a sparse matrix.
 #pragma once
 
 #include <filesystem>
@@ -22,29 +22,30 @@ struct CleaningConfig {
   Duplicates duplicates = Duplicates::last;
 
   template <class Fields> void describe(Fields& field) {
-    field("duplicates", duplicates,
-          "What becomes of several ratings of one item by one user: the last (by time, else by row), their mean, their "
-          "sum, or an error.");
+    field(
+        "duplicates", duplicates,
+        "How to merge repeated ratings of one item by one user: keep the last (by time, or by row without times), take "
+        "the mean or the sum, or stop with an error.");
   }
 };
 
-// Ratings by user, items ascending within a user, each item once. Users and items are numbered by first appearance.
+// Ratings by user, with ascending distinct items per user. Users and items are indexed by first appearance.
 struct Interactions {
   IdMap users{"users"}, items{"items"};
   std::vector<int64_t> offsets;  // (users + 1)
   std::vector<Rating> ratings;
   std::vector<int64_t> times;  // as long as ratings, or empty if the source has none
-  int64_t received = 0;        // ratings that the source gave; received - ratings.size() were duplicates
+  int64_t received = 0;        // ratings read from the source; received - ratings.size() were duplicates
   float lowest = 0, highest = 0;
 
   RatingsByUser by_user() const { return {offsets, ratings, times, received}; }
 };
 
-// Reads the source to its end. The time and the order of what replaces duplicates are the last one's.
+// Reads all ratings of the source and merges duplicates. A merged rating has the time and order of the last duplicate.
 //
-// While reading, the ratings lie in a nameless file in `scratch`, 12 bytes each (20 with times); then in memory, 16
-// bytes each (24 with times), once. `source` is called from another thread, one call at a time. Throws
-// std::invalid_argument if there are no ratings, or duplicates under `error`, naming both rows.
+// Memory: ratings are first written to a temporary file in `scratch`, 12 bytes per rating (20 with times), then loaded
+// once, 16 bytes per rating (24 with times). Calls `source` from another thread, one call at a time. Throws
+// std::invalid_argument if there are no ratings, and with both row numbers on duplicates if they are an `error`.
 Interactions collect(RatingSource& source, const CleaningConfig& config, const std::filesystem::path& scratch);
 
 }  // namespace sartor::datasets

@@ -1,4 +1,4 @@
-// Ratings that wait on disk until their place in memory is known.
+// Ratings on disk while they are counted.
 #pragma once
 
 #include <cstdint>
@@ -9,22 +9,21 @@
 
 namespace sartor::datasets {
 
-// Ratings in the order of the source, their users and items numbered. Columns are as long as `users`, or empty if
-// unused.
+// Ratings in the order of the source, with indices of users and items. Unused columns are empty.
 struct SpillBlock {
   std::vector<int32_t> users, items;
   std::vector<float> values;
-  std::vector<int64_t> times, places;  // places: where in the source they stand
+  std::vector<int64_t> times, places;  // places: file and row in the source
 };
 
-// Blocks in a file without a name.
+// A sequence of blocks in a temporary file.
 class Spill {
  public:
   explicit Spill(const std::filesystem::path& folder) : file_(folder) {}
 
   void write(const SpillBlock& block);
-  void rewind();                 // to the first block
-  bool read(SpillBlock& block);  // the next one; false after the last
+  void rewind();                 // continues reading at the first block
+  bool read(SpillBlock& block);  // reads the next block; false at the end
 
  private:
   ScratchFile file_;

@@ -11,7 +11,7 @@ namespace {
 
 uint64_t scaled(uint64_t bits, uint64_t bound) { return static_cast<unsigned __int128>(bits) * bound >> 64; }
 
-// How many of `all` ratings each part gets.
+// Numbers of ratings (or users) per part out of `all`.
 struct Sizes {
   int64_t test, validation, train;
 
@@ -85,8 +85,8 @@ class Divider {
     }
   }
 
-  // Walks along all ratings and chooses whenever `count` of `all` have come due: users differ by less than one from
-  // their share.
+  // Distributes `count` of `all` ratings evenly along the sequence of users: each user's number differs by less than
+  // one from the exact share.
   struct Quota {
     unsigned __int128 all, count, phase;
     int64_t walked = 0;
@@ -117,14 +117,14 @@ class Divider {
   };
   Moment moment(int64_t i) const { return {ratings_.times.empty() ? 0 : ratings_.times[i], ratings_.ratings[i].order}; }
 
-  // The key of `rank` among those of the ratings that count, ascending; four passes over the ratings, no memory.
+  // The key of `rank` (from 0) among the ratings with counts(i), by radix selection in four passes without a copy.
   template <class Key, class Counts> int64_t key_of_rank(int64_t rank, Key key, Counts counts) const {
     uint64_t found = 0;
     for (int shift = 48; shift >= 0; shift -= 16) {
       std::vector<int64_t> having(1 << 16);
       for (int64_t i = 0; i < size(); i++) {
         if (!counts(i)) continue;
-        const uint64_t bits = uint64_t(key(i)) ^ uint64_t(1) << 63;  // ascends as the signed key does
+        const uint64_t bits = uint64_t(key(i)) ^ uint64_t(1) << 63;  // keeps the order of signed keys
         if (shift == 48 || bits >> (shift + 16) == found) having[bits >> shift & 0xffff]++;
       }
       uint64_t digit = 0;
@@ -134,7 +134,7 @@ class Divider {
     return found ^ uint64_t(1) << 63;
   }
 
-  // Of the rating that has `rank` earlier ones.
+  // The moment of the rating with `rank` earlier ones.
   Moment moment_of_rank(int64_t rank) const {
     const int64_t time = key_of_rank(
         rank, [&](int64_t i) { return ratings_.times[i]; }, [](int64_t) { return true; });
@@ -175,8 +175,8 @@ class Divider {
 
   void rows() {
     const int64_t first = config_.first_test_row.value(), end = first + config_.test_rows.value();
-    require(end <= ratings_.received, "split: test rows {} to {} asked, the source has ratings 0 to {}", first, end - 1,
-            ratings_.received - 1);
+    require(end <= ratings_.received, "split: test rows {} to {} requested, the source has ratings 0 to {}", first,
+            end - 1, ratings_.received - 1);
     int64_t left = size();
     for (int64_t i = 0; i < size(); i++) {
       const int64_t order = ratings_.ratings[i].order;

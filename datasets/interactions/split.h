@@ -1,4 +1,4 @@
-// Which ratings are for training, validation and test.
+// Split of ratings into training, validation and test.
 #pragma once
 
 #include <array>
@@ -31,42 +31,46 @@ struct SplitConfig {
 
   template <class Fields> void describe(Fields& field) {
     field("method", method,
-          "random: any ratings; stratified: the same share of every user's; temporal: the latest; leave_last_out: each "
-          "user's last for test, the one before for validation; user_disjoint: all of some users'; rows: a block of "
-          "rows.");
-    field("test", test, between(0, 1), "Part of the ratings (of the users, if user_disjoint) for test, rounded up.");
+          "random: random ratings; stratified: the same share of each user's ratings, chosen at random; temporal: the "
+          "latest ratings; leave_last_out: each user's last rating for test, the one before it for validation; "
+          "user_disjoint: all ratings of randomly chosen users; rows: a block of rows for test, random others for "
+          "validation.");
+    field("test", test, between(0, 1),
+          "Fraction for test, rounded up: of the ratings, or of the users for user_disjoint. leave_last_out and rows "
+          "ignore it.");
     field("validation", validation, between(0, 1),
-          "Part of the ratings (of the users, if user_disjoint; of the ratings outside the block, if rows) for "
-          "validation, rounded up; 0 for none. With leave_last_out just 0 or not.");
-    field("seed", seed, at_least(0), "Chooses among the ways to divide by chance.");
+          "Fraction for validation, rounded up: of the ratings, of the users for user_disjoint, of the ratings outside "
+          "the test block for rows. For leave_last_out any value above 0 enables validation. 0: no validation.");
+    field("seed", seed, at_least(0), "Seed of random choices.");
     field("first_test_row", first_test_row, between(0, 1e15),
-          "With rows: number of the first test rating, counted from 0.");
-    field("test_rows", test_rows, between(1, 1e15), "With rows: how many ratings are for test.");
+          "First rating of the test block, counted from 0. Required by rows; not allowed with other methods.");
+    field("test_rows", test_rows, between(1, 1e15),
+          "Ratings in the test block. Required by rows; not allowed with other methods.");
   }
   void check() const {
     const bool by_rows = method == SplitMethod::rows;
     require(by_rows == first_test_row.has_value() && by_rows == test_rows.has_value(),
             "first_test_row and test_rows are for method rows, which needs both; method is {}", name_of(method));
-    const bool apart = by_rows || method == SplitMethod::leave_last_out;  // the two shares are not of the same whole
+    const bool apart = by_rows || method == SplitMethod::leave_last_out;  // the fractions need not sum to less than 1
     require(test < 1 && validation < 1 && (apart || test + validation < 1),
             "test {} and validation {} leave nothing for training", test, validation);
   }
 };
 
-// A rating as it is divided and stored: by user, times apart.
+// A rating without its user and time, which are stored separately.
 struct Rating {
-  int64_t order;  // how many ratings the source gave before it
+  int64_t order;  // index in the order of the source
   int32_t item;
   float value;
 };
 
-// Ratings by user: user u has ratings[offsets[u]] to ratings[offsets[u + 1] - 1]. `times` is as long as ratings, or
+// Ratings by user: user u has ratings[offsets[u]] .. ratings[offsets[u + 1] - 1]. `times` is as long as ratings, or
 // empty.
 struct RatingsByUser {
   std::span<const int64_t> offsets;
   std::span<const Rating> ratings;
   std::span<const int64_t> times;
-  int64_t received;  // ratings that the source gave: their orders were 0 to received - 1
+  int64_t received;  // ratings read from the source, whose orders were 0 .. received - 1
 };
 
 enum class Part : uint8_t { train, validation, test };
@@ -74,16 +78,16 @@ constexpr auto choices(Part) {
   return std::to_array<Choice<Part>>({{"train", Part::train}, {"validation", Part::validation}, {"test", Part::test}});
 }
 
-// The part of each rating; the same on every machine. Of n ratings ceil(n test) are for test, as in scikit-learn, and
-// of the others ceil(n validation) for validation. By method:
-//   stratified: a user with c of the n ratings gives floor or ceil of c ceil(n test) / n;
-//   temporal: no test rating is older than another one; of the same time, those first in the source are for training;
-//   leave_last_out: last by time, or in the source if there are no times; one of each user's is left for training;
-//   user_disjoint: the counts are of users;
-//   rows: the ratings of order first_test_row to first_test_row + test_rows - 1; of the other m ceil(m validation), at
-//         random, for validation.
-// Takes one byte a rating. Throws std::invalid_argument where nothing is left for training or test, or times or rows
-// are missing.
+// Assigns a part to each rating, deterministically on all machines. Of n ratings ceil(n test) are for test, as in
+// scikit-learn, and ceil(n validation) for validation. By method:
+//   stratified: a user with c of the n ratings has floor or ceil of c ceil(n test) / n test ratings;
+//   temporal: test ratings are the latest; among equal times, ratings that come first in the source are for training;
+//   leave_last_out: last by time, or by order without times; every user keeps at least one training rating;
+//   user_disjoint: test and validation are fractions of the users;
+//   rows: ratings of order first_test_row .. first_test_row + test_rows - 1 are for test, and ceil(m validation) of the
+//         m others, chosen at random, for validation.
+// Memory: one byte per rating. Throws std::invalid_argument if no rating is left for training or test, or required
+// times or rows are missing.
 std::vector<Part> divide(const RatingsByUser& ratings, const SplitConfig& config);
 
 }  // namespace sartor::datasets

@@ -14,9 +14,9 @@
 namespace sartor::datasets {
 namespace {
 
-constexpr int64_t slab = int64_t(1) << 16;  // values that go to or from the file at once
+constexpr int64_t slab = int64_t(1) << 16;  // values per access to the file
 
-// A column that is written from the front, a slab at a time.
+// A column written sequentially in slabs.
 template <class T> class Column {
  public:
   Column(Hdf5File& file, const std::string& name, int64_t rows) : numbers_(file.create_list<T>(name, rows)) {}
@@ -37,7 +37,7 @@ template <class T> class Column {
   int64_t written_ = 0;
 };
 
-// The ratings of one part, by user.
+// Writes the ratings of one part by user.
 struct PartWriter {
   Column<int64_t> offsets;
   Column<int32_t> columns;
@@ -73,7 +73,7 @@ struct PartWriter {
   }
 };
 
-// Reads the training ratings by user back and writes them by item.
+// Reads the training ratings back and writes them by item.
 void write_by_item(Hdf5File& file, const std::vector<int64_t>& of_item) {
   std::vector<int64_t> offsets(of_item.size() + 1);
   std::inclusive_scan(of_item.begin(), of_item.end(), offsets.begin() + 1);

@@ -1,4 +1,4 @@
-// The prepared file: what trainers read.
+// Writes the prepared file, the input of training.
 #pragma once
 
 #include <filesystem>
@@ -9,20 +9,19 @@
 
 namespace sartor::datasets {
 
-// What the prepared file says of itself.
+// Origin of the data, stored in the prepared file.
 struct Provenance {
   std::string json;       // sources, config, counts, version
-  std::string data_hash;  // of the sources and the config
+  std::string data_hash;  // identifies the sources and the config
 };
 
 struct SplitReport {
   int64_t train = 0, validation = 0, test = 0;  // ratings
-  int64_t cold_users = 0, cold_items = 0;       // that have test ratings but no training ratings
+  int64_t cold_users = 0, cold_items = 0;       // with test ratings but no training ratings
 };
 
-// Divides the ratings and writes them as one HDF5 file (storage/prepared.h says its form), by user and, for training,
-// by item too. `data` is given up for memory: beside it this takes a byte a rating, then, without it, 8 bytes a
-// training rating. The file appears whole or not at all.
+// Splits the ratings and writes them atomically to one HDF5 file (format: storage/prepared.h). Memory: one byte per
+// rating beside `data`; then, after `data` has been freed, 8 bytes per training rating.
 SplitReport write_prepared(const std::filesystem::path& path, Interactions data, const SplitConfig& split,
                            const Provenance& provenance);
 

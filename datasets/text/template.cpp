@@ -16,17 +16,17 @@ Template::Template(std::string_view pattern) {
       pattern.remove_prefix(2);
     } else if (c == '{') {
       const auto end = pattern.find('}');
-      require(end != pattern.npos, "the template \"{}\" has a {{ that is not closed; {{{{ stands for a brace", whole);
+      require(end != pattern.npos, "the template \"{}\" has an unclosed {{; write {{{{ for a literal brace", whole);
       const std::string name(pattern.substr(1, end - 1));
       require(!name.empty() && name.find('{') == name.npos,
-              "the template \"{}\" has a slot {{{}}}, expected a column's name", whole, name);
+              "the template \"{}\" has a slot {{{}}}, expected a column name", whole, name);
       const auto found = std::ranges::find(columns_, name);
       piece.column = found - columns_.begin();
       if (found == columns_.end()) columns_.push_back(name);
       pieces_.push_back(std::exchange(piece, {}));
       pattern.remove_prefix(end + 1);
     } else {
-      require(c != '}', "the template \"{}\" has a }} that nothing opens; }}}} stands for a brace", whole);
+      require(c != '}', "the template \"{}\" has an unopened }}; write }}}} for a literal brace", whole);
       piece.plain += c;
       pattern.remove_prefix(1);
     }

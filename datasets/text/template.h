@@ -1,4 +1,4 @@
-// Texts made of a row's columns: "{title}. {body}", or "{userId} {movieId}".
+// Text templates with column names, e.g. "{title}. {body}" or "{userId} {movieId}".
 #pragma once
 
 #include <functional>
@@ -8,23 +8,23 @@
 
 namespace sartor::text {
 
-// Plain text and slots. A slot is a column's name in braces; {{ and }} stand for braces.
+// Literal text and slots. A slot is a column name in braces; {{ and }} are literal braces.
 class Template {
  public:
-  // Throws std::invalid_argument on a brace that is not closed or not opened, and on an empty name.
+  // Throws std::invalid_argument on an unmatched brace or an empty name.
   explicit Template(std::string_view pattern);
 
-  // The columns that it needs, each once, in order of first use.
+  // Distinct columns in order of first use.
   const std::vector<std::string>& columns() const { return columns_; }
 
-  // The text; value(i) is that of columns()[i].
+  // Fills the template; value(i) is the text for columns()[i].
   std::string fill(const std::function<std::string_view(size_t)>& value) const;
-  void append(const std::function<std::string_view(size_t)>& value, std::string& to) const;  // behind what is there
+  void append(const std::function<std::string_view(size_t)>& value, std::string& to) const;
 
  private:
   struct Piece {
     std::string plain;
-    size_t column = no_column;  // after the plain text
+    size_t column = no_column;  // follows the literal text
   };
   static constexpr size_t no_column = -1;
 

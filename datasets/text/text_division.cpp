@@ -12,12 +12,12 @@ namespace {
 std::array<char, 32> text_hash(int64_t seed, const std::string& text, const std::string& pair) {
   const auto begin = seed == 0 ? text : std::to_string(seed) + text;
   const auto digits = datasets::sha256(pair.empty() ? begin : begin + "\n" + pair);
-  std::array<char, 32> hash;  // half of the digits tell any texts apart
+  std::array<char, 32> hash;  // half of the digits, 128 bits, are enough
   std::copy_n(digits.begin(), hash.size(), hash.begin());
   return hash;
 }
 
-// As numbers if all are, else as texts.
+// Sorts numerically if all names are integers, otherwise as text.
 std::vector<std::string> sorted_names(std::vector<std::string> names) {
   const auto number = [](const std::string& name, int64_t& value) {
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), value);
@@ -78,7 +78,7 @@ RowCounts TextDivision::divide(TextDuplicates duplicates, datasets::Rejects& rej
 }
 
 void TextDivision::visit_training(TextSource& again, const std::function<void(std::string_view)>& visit) const {
-  std::vector<bool> training(read_);  // by place
+  std::vector<bool> training(read_);  // by index of the row
   for (const auto& row : rows_) training[row.source] = row.part == datasets::Part::train;
   int64_t place = 0;
   for (TextBatch batch; again.next(batch);) {
@@ -107,7 +107,7 @@ void TextDivision::require_every_class() const {
   }
 }
 
-// Leaves of equal texts the first; none where their labels differ.
+// Keeps the first of equal texts, or none if their labels differ.
 void TextDivision::leave_out_repeated(RowCounts& counts) {
   std::vector<int64_t> order(rows_.size());
   std::iota(order.begin(), order.end(), 0);

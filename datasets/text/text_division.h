@@ -1,4 +1,4 @@
-// The rows of texts without their texts: which are repeated, and which part of the data each belongs to.
+// Removal of repeated texts and the split into training, validation and test, without keeping the texts in memory.
 #pragma once
 
 #include <array>
@@ -35,18 +35,22 @@ struct TextSplitConfig {
   std::optional<int64_t> first_test_row, test_rows;
 
   template <class Fields> void describe(Fields& field) {
-    field("method", method,
-          "random: any rows; stratified: the same share of each class; rows: a block of rows for test, the others at "
-          "random.");
-    field("test", test, between(0, 1), "Part of the rows for test.");
-    field("validation", validation, between(0, 1),
-          "Part of the rows (of those outside the block, if rows) for validation.");
     field(
-        "seed", seed, at_least(0),
-        "Chooses among the ways to divide by chance. Rows are divided by the SHA-256 of it and their text (0: of their "
-        "text alone): the order of the rows changes nothing, and equal texts stay together.");
-    field("first_test_row", first_test_row, between(0, 1e15), "With rows: the first test row that is kept, from 0.");
-    field("test_rows", test_rows, between(1, 1e15), "With rows: how many rows are for test.");
+        "method", method,
+        "random: random rows; stratified: the same share of each class; rows: a block of rows for test, random others "
+        "for validation.");
+    field("test", test, between(0, 1), "Fraction of the rows for test. Ignored by rows.");
+    field("validation", validation, between(0, 1),
+          "Fraction of the rows for validation; of the rows outside the test block for rows.");
+    field("seed", seed, at_least(0),
+          "Seed of random choices. Each row is assigned by the SHA-256 of the seed and its text (0: the text only), so "
+          "that the order of the rows does not matter and equal texts are in the same part.");
+    field(
+        "first_test_row", first_test_row, between(0, 1e15),
+        "First row of the test block, counted from 0 among the rows that are kept. Required by rows; not allowed with "
+        "other methods.");
+    field("test_rows", test_rows, between(1, 1e15),
+          "Rows in the test block. Required by rows; not allowed with other methods.");
   }
   void check() const {
     const bool by_rows = method == TextSplit::rows;
@@ -56,48 +60,47 @@ struct TextSplitConfig {
   }
 };
 
-// Rows: those of the tables that could be used, those left out of them, and the parts of the rest.
+// Numbers of rows: read and valid, left out as repeated or contradictory, and in each part.
 struct RowCounts {
   int64_t read = 0, repeated = 0, contradicting = 0;
   int64_t train = 0, validation = 0, test = 0;
 };
 
-// Collects rows and divides them. What becomes of a row follows from texts, labels and the configs alone: whoever reads
-// the same tables finds the same division, whatever it needs it for. About 100 bytes a row.
+// Collects rows and splits them. The result depends only on texts, labels and configs, so that all readers of the same
+// tables get the same split. Memory: about 100 bytes per row.
 class TextDivision {
  public:
   struct Row {
-    int64_t source;  // place among all that were read
+    int64_t source;  // index among all rows read
     int64_t labels_begin;
-    int32_t labels;  // how many
-    float number;    // of regression
+    int32_t labels;  // number of labels
+    float number;    // label of regression
     std::array<char, 32> hash;
-    std::optional<datasets::Part> given = {};  // that its table is for
+    std::optional<datasets::Part> given = {};  // part fixed by the table
     datasets::Part part = datasets::Part::train;
   };
 
-  // The configs must outlive it.
+  // The configs must outlive this object.
   TextDivision(const TextConfig& config, const TextSplitConfig& split);
 
   void add(const TextBatch& batch);
 
-  // Leaves repeated rows out and divides the others. With `once` a text that was read before is left out, and one with
-  // different labels wholly. Of n rows in a class (or in all) that come in the order of their hashes, the first
-  // floor(n (1 - test - validation)) are for training, then those up to floor(n (1 - test)) for validation, as far as
-  // doubles tell; rows of a table that is for one part are not counted. `rejects` has what could not be used: where
-  // that is all, it is finished. Throws std::invalid_argument where nothing is left for training, or a class has no
-  // row.
+  // Removes repeated rows and splits the others. With `once`, later copies of a text are removed, and all copies if
+  // their labels differ. The n rows of a class (or all rows, without classes) are ordered by hash: the first
+  // floor(n (1 - test - validation)) are for training, the next up to floor(n (1 - test)) for validation (in double
+  // precision), the others for test. Rows of tables with a fixed part are not counted. Finishes `rejects` if no row is
+  // valid. Throws std::invalid_argument if no row is left for training or a class has no row.
   RowCounts divide(TextDuplicates duplicates, datasets::Rejects& rejects);
 
-  // Reads the tables again and calls visit(text) for the texts of training rows, both of a pair. Throws
-  // std::invalid_argument where they have another number of rows now.
+  // Reads the tables again and calls visit(text) for each text of the training rows, including pairs. Throws
+  // std::invalid_argument if the number of rows has changed.
   void visit_training(TextSource& again, const std::function<void(std::string_view)>& visit) const;
 
-  // Once divided, those that were kept.
+  // Rows that were kept, after divide().
   const std::vector<Row>& rows() const { return rows_; }
-  // Of the classes; for regression "value".
+  // Class names; ["value"] for regression.
   const std::vector<std::string>& names() const { return names_; }
-  // Numbers of the row's classes.
+  // Class indices of the row.
   std::span<const int32_t> classes(const Row& row) const {
     return std::span(classes_).subspan(row.labels_begin, row.labels);
   }
@@ -113,9 +116,9 @@ class TextDivision {
   const TextSplitConfig& split_;
   int64_t read_ = 0;
   std::vector<Row> rows_;
-  std::vector<int32_t> classes_;  // of the rows
+  std::vector<int32_t> classes_;  // of all rows, concatenated
   std::vector<std::string> names_;
-  std::map<std::string, int32_t, std::less<>> numbers_;  // of the names
+  std::map<std::string, int32_t, std::less<>> numbers_;  // class name -> index
 };
 
 }  // namespace sartor::text

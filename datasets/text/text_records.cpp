@@ -10,7 +10,7 @@
 namespace sartor::text {
 namespace {
 
-// Whether a text, valid UTF-8, shows nothing: it is empty, or spaces of any kind, of no width too, and controls.
+// Whether a text (valid UTF-8) has no visible character: only whitespace, zero-width and control characters.
 bool blank(std::string_view text) {
   for (const char *at = text.begin(), *end = text.end(); at < end;) {
     const auto properties = unicode::properties(unicode::next_character(at));

@@ -1,4 +1,4 @@
-// A table's records one after the other, and the texts that templates make of them.
+// Records of a table and the texts that templates form from them.
 #pragma once
 
 #include <cstdint>
@@ -18,35 +18,35 @@ namespace sartor::text {
 
 struct UnfitRow {
   std::string file;
-  int64_t row;  // 1-based number of the record in `file`, headers and blank lines counted
+  int64_t row;  // record number in `file`, from 1, including headers and blank lines
   std::string reason, text;
 };
 
-// Stands before a record, if there is one. Broken records have their places among the others.
+// Iterates over the records of a table, including invalid ones. After construction it is at the first record.
 class TextRecords {
  public:
-  // text, pair: templates. columns: those that are wanted beside the texts'. All functions throw std::invalid_argument
-  // where a file is missing, broken or lacks a column, or a template is none.
+  // `text` and `pair` are templates; `columns` are additional columns to read. All functions throw
+  // std::invalid_argument if a file is missing, cannot be parsed or lacks a column, or a template is invalid.
   TextRecords(const datasets::TableConfig& table, const std::string& text, const std::optional<std::string>& pair,
               const std::vector<std::string>& columns);
 
-  bool more();  // whether there is a record; reads on if need be
+  bool more();  // whether there is a current record; reads the next batch if necessary
   void skip();
 
-  // Of the record, among all that were read: from 0.
+  // Index of the record among all records, from 0.
   int64_t place() const { return place_; }
 
-  // Of the record, in the table's files one after the other: from 1, headers and blank lines counted.
+  // Number of the record in the concatenated files of the table, from 1, including headers and blank lines.
   int64_t row() const { return batch_.earlier + (at_bad() ? batch_.bad[bad_].record : batch_.rows[row_]); }
 
-  // Of all files, once more() is false.
+  // Number of records in all files. Valid once more() is false.
   int64_t rows() const { return reader_.records(); }
 
-  // Appends the record's texts, valid UTF-8 and not only whitespace. Where it is broken or one is missing returns why,
-  // and what was appended is to be taken back.
+  // Appends the record's texts, which are valid UTF-8 and not blank. Returns the reason if the record is invalid or a
+  // text is missing; the caller must then remove what was appended.
   std::optional<UnfitRow> append_texts(std::string& text, std::string& pair) const;
 
-  // Of the columns that were wanted, number i; not of a broken record. Holds until more().
+  // Value of additional column i; not available for invalid records. Valid until more().
   std::string_view column(size_t i) const { return value(column_places_[i]); }
 
   UnfitRow unfit(std::string reason, std::string_view text) const;
@@ -60,8 +60,8 @@ class TextRecords {
   std::optional<Template> pair_;
   std::vector<size_t> text_places_, pair_places_, column_places_;  // in columns_
   datasets::TableBatch batch_ = {};
-  std::vector<const arrow::StringArray*> columns_;  // of the batch
-  size_t row_ = 0, bad_ = 0;                        // next ones of the batch
+  std::vector<const arrow::StringArray*> columns_;  // of the current batch
+  size_t row_ = 0, bad_ = 0;                        // next valid and invalid record of the batch
   int64_t place_ = 0;
 };
 

@@ -3,7 +3,7 @@
 namespace sartor::text {
 namespace {
 
-constexpr size_t window_bytes = size_t{64} << 20;  // of texts, at which a window ends
+constexpr size_t window_bytes = size_t{64} << 20;  // size of the texts at which a window ends
 
 std::vector<std::string> columns_of(const TextRowsOptions& options) {
   auto columns = options.keep;
@@ -22,7 +22,7 @@ int64_t TextRows::parts() const { return (records_.place() + options_.rows_per_p
 
 bool TextRows::next(TextWindow& window) {
   window = {.part = part_.value_or(0), .kept = std::vector<datasets::StringColumn>(options_.keep.size())};
-  size_t bytes = 0;  // of unfit texts
+  size_t bytes = 0;  // of invalid texts
   const auto full = [&] {
     size_t held = bytes + window.texts.bytes.size() + window.pairs.bytes.size();
     for (const auto& column : window.kept) held += column.bytes.size();

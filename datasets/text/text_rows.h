@@ -1,4 +1,4 @@
-// Texts of a table to be scored, some at a time, with what stands beside them.
+// Texts of a table for inference, in windows of rows.
 #pragma once
 
 #include <functional>
@@ -16,35 +16,35 @@ struct TextRowsOptions {
   datasets::TableConfig source;
   std::string text = "{text}";      // template
   std::optional<std::string> pair;  // template of a second text
-  std::vector<std::string> keep;    // columns that come along
-  std::optional<std::string> id;    // column without which a row is unfit
+  std::vector<std::string> keep;    // columns to copy
+  std::optional<std::string> id;    // column of ids; rows without an id are invalid
   int64_t rows_per_part = 5'000;
-  int64_t window = 5'000;  // most rows at once; fewer of long texts
+  int64_t window = 5'000;  // maximum rows per window; long texts give smaller windows
 };
 
-// Some rows of one part. Texts are valid UTF-8 and not only whitespace.
+// Consecutive rows of one part. Texts are valid UTF-8 and not blank.
 struct TextWindow {
   int64_t part = 0;
   bool ends_part = false;
-  std::vector<int64_t> rows;                 // as TextRecords::row()
-  datasets::StringColumn texts, pairs, ids;  // the last two: none if the options have none
-  std::vector<datasets::StringColumn> kept;  // a column for each of keep
-  std::vector<UnfitRow> unfit = {};          // met beside these
+  std::vector<int64_t> rows;                 // see TextRecords::row()
+  datasets::StringColumn texts, pairs, ids;  // pairs and ids: empty if not in the options
+  std::vector<datasets::StringColumn> kept;  // one column for each of `keep`
+  std::vector<UnfitRow> unfit = {};          // invalid rows in the window
 
   int64_t size() const { return std::ssize(rows); }
 };
 
-// Reads a table in parts of rows_per_part records, unfit ones included.
+// Reads a table in parts of rows_per_part records, including invalid ones.
 class TextRows {
  public:
-  // Only parts for which `wanted` holds are looked at. Each of those gives at least one window, in ascending order.
-  // All functions throw std::invalid_argument where a file is missing, broken or lacks a column, or a template is none.
+  // Reads only parts for which wanted(part) is true, in ascending order; each has at least one window. All functions
+  // throw std::invalid_argument if a file is missing, cannot be parsed or lacks a column, or a template is invalid.
   TextRows(TextRowsOptions options, std::function<bool(int64_t part)> wanted);
 
-  // Replaces `window` by the next rows; false at the end.
+  // Replaces `window` with the next rows; returns false at the end.
   bool next(TextWindow& window);
 
-  int64_t parts() const;  // in all; known at the end
+  int64_t parts() const;  // total number; valid at the end
 
  private:
   void take(TextWindow& window) const;
@@ -52,7 +52,7 @@ class TextRows {
   TextRowsOptions options_;
   std::function<bool(int64_t)> wanted_;
   TextRecords records_;
-  std::optional<int64_t> part_;  // that has been begun
+  std::optional<int64_t> part_;  // current part
 };
 
 }  // namespace sartor::text

@@ -12,7 +12,7 @@
 namespace sartor::text {
 namespace {
 
-constexpr size_t batch_bytes = size_t{1} << 20;  // of texts, at which a batch ends
+constexpr size_t batch_bytes = size_t{1} << 20;  // size of the texts at which a batch ends
 
 std::vector<std::string> parts(std::string_view text, std::string_view separator) {
   std::vector<std::string> found;
@@ -34,8 +34,8 @@ void TextConfig::check() const {
   if (pair) Template{*pair};
   for (const auto& source : sources) {
     require(label.kind == LabelKind::none || label.column.has_value() != source.label.has_value(),
-            "the labels of {} come from {}", source.table.path,
-            source.label ? "its label and a column, expected one of them" : "nowhere: give label.column or its label");
+            "{}: expected labels either from label.column or from the source's label, found {}", source.table.path,
+            source.label ? "both" : "neither");
     require(label.kind != LabelKind::none || (!label.column && !source.label),
             "label.kind is none, but labels are given");
   }
@@ -78,7 +78,7 @@ class TextSource::Rows {
     return batch.size() > 0;
   }
 
-  // Records of this table and those before, once all were given.
+  // Records of this table and all earlier ones; valid at the end.
   int64_t rows() const { return earlier_ + records_.rows(); }
 
  private:
@@ -91,7 +91,7 @@ class TextSource::Rows {
     return table_.label ? std::string_view(*table_.label) : std::string_view();
   }
 
-  // Adds the row's label, or says why it has none.
+  // Adds the row's label. Returns the reason if it is invalid, otherwise nullptr.
   const char* add_label(std::string_view label, TextBatch& batch) const {
     const auto& config = config_.label;
     if (config.kind == LabelKind::none) return nullptr;
@@ -116,7 +116,7 @@ class TextSource::Rows {
     }
     for (const auto& name : classes) {
       if (!config.names.empty() && std::ranges::find(config.names, name) == config.names.end()) {
-        return "label is none of label.names";
+        return "label is not in label.names";
       }
     }
     batch.classes.push_back(std::move(classes));
@@ -125,7 +125,7 @@ class TextSource::Rows {
 
   const TextConfig& config_;
   const TextTableConfig& table_;
-  int64_t earlier_;  // records of the tables before
+  int64_t earlier_;  // records of earlier tables
   datasets::Rejects& rejects_;
   TextRecords records_;
 };

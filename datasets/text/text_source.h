@@ -1,4 +1,4 @@
-// Texts with their labels, out of any tables.
+// Labeled texts from tables.
 #pragma once
 
 #include <array>
@@ -23,7 +23,7 @@ constexpr auto choices(LabelKind) {
                                            {"regression", LabelKind::regression}});
 }
 
-// Where a row's label comes from.
+// Source and form of the labels.
 struct LabelConfig {
   LabelKind kind = LabelKind::single_label;
   std::optional<std::string> column;
@@ -33,14 +33,18 @@ struct LabelConfig {
 
   template <class Fields> void describe(Fields& field) {
     field("kind", kind,
-          "single_label: one class a row; multi_label: any number of them; regression: a number; none: texts alone.");
-    field("column", column, "Column of the labels; a source's label stands for all its rows instead.");
-    field("names", names,
-          "The classes, in the order of their numbers; rows of others are unfit. By default those found.");
+          "single_label: one class per row; multi_label: any number of classes per row; regression: a number; none: no "
+          "labels.");
+    field("column", column, "Column with the labels. Not allowed for sources that have a label of their own.");
+    field(
+        "names", names,
+        "Class names in the order of their indices; rows with other classes are rejected. Default: all classes found.");
     field("negative_below", negative_below,
-          "single_label: the column has numbers, and those below this are of the first class.");
-    field("positive_from", positive_from, "And those from this on of the second; rows between the two are unfit.");
-    field("separator", separator, "multi_label: between the classes of a row.");
+          "single_label: convert numeric labels to two classes; rows with a number below this are in the first class.");
+    field("positive_from", positive_from,
+          "Rows with a number of at least this are in the second class; rows with a number between negative_below and "
+          "positive_from are rejected.");
+    field("separator", separator, "multi_label: separator between the classes of a row.");
   }
   void check() const {
     require(negative_below.has_value() == positive_from.has_value(),
@@ -55,7 +59,7 @@ struct LabelConfig {
   }
 };
 
-// A table of texts.
+// A table of texts with an optional label and part for all its rows.
 struct TextTableConfig {
   datasets::TableConfig table;
   std::optional<std::string> label;
@@ -63,8 +67,9 @@ struct TextTableConfig {
 
   template <class Fields> void describe(Fields& field) {
     table.describe(field);
-    field("label", label, "Label of all rows of this table, where no column has it.");
-    field("part", part, "What all rows of this table are for; by default they are divided as `split` says.");
+    field("label", label, "Label of all rows of this table, instead of label.column.");
+    field("part", part,
+          "Part of the data that all rows of this table belong to. Default: rows are split as in `split`.");
   }
   void check() const { table.check(); }
 };
@@ -77,37 +82,37 @@ struct TextConfig {
   datasets::Unfit unfit = datasets::Unfit::reject;
 
   template <class Fields> void describe(Fields& field) {
-    field.required("sources", sources, "Tables, read one after the other.");
-    field("text", text, "Template of a row's text: its columns' names in braces.");
-    field("pair", pair, "Template of a second text, for models that take two.");
-    field("label", label, "What the texts are labelled with.");
-    field("unfit", unfit, "Rows that cannot be used are rejected, with the reason, or the first of them is an error.");
+    field.required("sources", sources, "Tables to read, in this order.");
+    field("text", text, "Template of a row's text, with column names in braces.");
+    field("pair", pair, "Template of a second text, for models that take text pairs.");
+    field("label", label, "Labels of the texts.");
+    field("unfit", unfit, "Invalid rows: reject them and write the reason to the rejects file, or stop with an error.");
   }
-  void check() const;  // also that the templates parse
+  void check() const;  // also parses the templates
 };
 
-// The files of all its tables, as files_to_read() of tables/presets.h.
+// Files of all tables (see files_to_read() of tables/presets.h).
 std::vector<std::filesystem::path> files_to_read(const TextConfig& config);
 
-// Some rows. Texts are valid UTF-8 and not only whitespace.
+// Consecutive rows of one table. Texts are valid UTF-8 and not blank.
 struct TextBatch {
-  std::vector<int64_t> rows;                      // as TextRecords::row(), counted on from table to table
-  std::vector<std::string> texts, pairs;          // pairs: none if the config has no pair
-  std::vector<std::vector<std::string>> classes;  // by name; for single_label one each, for regression none
-  std::vector<double> numbers;                    // of regression
-  std::optional<datasets::Part> part;             // of the table
+  std::vector<int64_t> rows;                      // see TextRecords::row(), continued across tables
+  std::vector<std::string> texts, pairs;          // pairs: empty if the config has no pair
+  std::vector<std::vector<std::string>> classes;  // names; one per row for single_label, empty for regression
+  std::vector<double> numbers;                    // labels of regression
+  std::optional<datasets::Part> part;             // part fixed by the table
 
   int64_t size() const { return std::ssize(texts); }
 };
 
 class TextSource {
  public:
-  // Rows that are unfit go to `rejects`, which must outlive this. All functions throw std::invalid_argument where a
-  // file is missing, broken or lacks a column.
+  // Invalid rows go to `rejects`, which must outlive this object. All functions throw std::invalid_argument if a file
+  // is missing, cannot be parsed or lacks a column.
   TextSource(const TextConfig& config, datasets::Rejects& rejects);
   ~TextSource();
 
-  // Replaces `batch` by the next rows; false at the end.
+  // Replaces `batch` with the next rows; returns false at the end.
   bool next(TextBatch& batch);
 
   datasets::Rejects& rejects() const { return rejects_; }
@@ -117,8 +122,8 @@ class TextSource {
 
   const TextConfig& config_;
   datasets::Rejects& rejects_;
-  size_t opened_ = 0;        // of the tables
-  int64_t rows_before_ = 0;  // records of the tables before the one that comes next
+  size_t opened_ = 0;        // tables opened so far
+  int64_t rows_before_ = 0;  // records of all earlier tables
   std::unique_ptr<Rows> rows_;
 };
 

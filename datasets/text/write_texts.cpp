@@ -12,19 +12,19 @@
 namespace sartor::text {
 namespace {
 
-// The ids of a row.
+// Location and counts of a row's token ids.
 struct Tokens {
-  int64_t begin;  // in the scratch file
+  int64_t begin;  // byte offset in the scratch file
   int32_t length, second, unknown;
 };
 
 struct TokenizedRows {
   std::vector<Tokens> rows;
   std::vector<int64_t> begins = {0};  // text i has the rows begins[i] .. begins[i + 1] - 1
-  std::vector<int64_t> sources;       // the texts' rows in the tables
+  std::vector<int64_t> sources;       // row numbers of the texts in the tables
 };
 
-// The rows of a text that is divided: each has the special tokens that stand around it.
+// Divides a text into rows, each with the special tokens that surround the text.
 std::vector<std::vector<int32_t>> divided(std::span<const int32_t> ids, std::span<const uint8_t> special,
                                           int64_t max_length) {
   const auto before = std::ranges::find(special, 0) - special.begin();
@@ -41,7 +41,7 @@ std::vector<std::vector<int32_t>> divided(std::span<const int32_t> ids, std::spa
   return rows;
 }
 
-// Tokenizes the texts of a source as it is read.
+// Tokenizes texts batch by batch.
 class RowTokenizer {
  public:
   RowTokenizer(const Tokenizer& tokenizer, const TextsRequest& request, datasets::ScratchFile& scratch)
@@ -102,14 +102,14 @@ void count(const TextDivision& texts, const TokenizedRows& tokenized, int64_t ma
   }
 }
 
-// Writes the parts of the file one after the other.
+// Writes one part of the file after another.
 class PartWriter {
  public:
   PartWriter(datasets::Hdf5File& file, const TextDivision& texts, const TokenizedRows& tokenized, LabelKind kind,
              datasets::ScratchFile& scratch)
       : file_(file), texts_(texts), tokenized_(tokenized), kind_(kind), scratch_(scratch) {}
 
-  // Returns the rows.
+  // Returns the number of rows.
   int64_t write(const std::string& group, datasets::Part part) {
     std::vector<const Tokens*> mine;
     std::vector<int64_t> offsets = {0}, sources;
@@ -168,9 +168,10 @@ class PartWriter {
 
 void require_divisible(const TextConfig& config, const Tokenizer& tokenizer, RowLength length) {
   if (length.longer != LongTexts::divide) return;
-  require(!config.pair, "longer is divide, and texts with a pair can only be cut");
+  require(!config.pair, "longer is divide, but text pairs can only be cut");
   const auto special = std::ssize(tokenizer.encode("").ids);
-  require(length.max_length > special, "max_length is {}, and special tokens alone are {}", length.max_length, special);
+  require(length.max_length > special, "max_length is {}, but the special tokens alone take {}", length.max_length,
+          special);
 }
 
 void write_attributes(datasets::Hdf5File& file, const TextConfig& config, const Tokenizer& tokenizer,
@@ -214,7 +215,7 @@ TextReport write_texts(const std::filesystem::path& path, TextSource& source, co
   report.train = parts.write("/train", datasets::Part::train);
   report.validation = parts.write("/validation", datasets::Part::validation);
   report.test = parts.write("/test", datasets::Part::test);
-  require(report.train > 0, "nothing is left for training: {} texts have no token", report.empty);
+  require(report.train > 0, "nothing is left for training: {} texts have no tokens", report.empty);
   file.close();
   atomic.commit();
   return report;

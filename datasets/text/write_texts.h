@@ -1,4 +1,4 @@
-// Texts are tokenized, divided and written as the file that trainers read.
+// Tokenizes and splits texts and writes the tokenized file, the input of training.
 #pragma once
 
 #include <array>
@@ -13,39 +13,39 @@
 
 namespace sartor::text {
 
-// What becomes of texts of more tokens than a row may have: rows of their beginnings, or as many as they take, of about
-// equal length.
+// Handling of texts longer than max_length tokens: cut keeps the beginning; divide makes as many rows as necessary, of
+// about equal length.
 enum class LongTexts { cut, divide };
 constexpr auto choices(LongTexts) {
   return std::to_array<Choice<LongTexts>>({{"cut", LongTexts::cut}, {"divide", LongTexts::divide}});
 }
 
 struct RowLength {
-  int64_t max_length;  // in tokens, special ones included
+  int64_t max_length;  // in tokens, including special tokens
   LongTexts longer = LongTexts::cut;
 };
 
-// All but what was read and left out is of the file's rows.
+// Counts of the written rows, after removal of repeated texts.
 struct TextReport : RowCounts {
   int64_t full = 0;  // rows of max_length tokens
   int64_t tokens = 0, unknown = 0;
-  int64_t empty = 0;  // texts without any token: they have no row
+  int64_t empty = 0;  // texts without tokens, which have no row
 };
 
-// What write_texts makes of texts.
+// Options of write_texts.
 struct TextsRequest {
   RowLength length;
   TextDuplicates duplicates = TextDuplicates::once;
   TextSplitConfig split = {};
-  // The file's JSON and data_hash, once the counts are known.
+  // Returns the file's provenance, given the final counts.
   std::function<datasets::Provenance(const TextReport&)> describe;
-  RunTasks run = nullptr;  // without it the caller's thread does all
+  RunTasks run = nullptr;  // default: tokenize on the calling thread
 };
 
-// Reads the source, which was opened with `config`, to its end and divides the texts into parts as TextDivision does.
-// Of a pair that is cut the longer text is cut first. Memory: about 150 bytes a row; ids wait in a nameless file beside
-// the output. Throws std::invalid_argument where nothing is left for training, a class has no row, special tokens alone
-// fill a row, or pairs are to be divided.
+// Reads all rows of the source, which was opened with `config`, and splits them with TextDivision. Pairs are cut at the
+// end of the longer text first. Memory: about 150 bytes per row; token ids are kept in a temporary file in the output's
+// folder. Throws std::invalid_argument if no row is left for training, a class has no row, special tokens alone fill a
+// row, or pairs would have to be divided.
 TextReport write_texts(const std::filesystem::path& path, TextSource& source, const TextConfig& config,
                        const Tokenizer& tokenizer, const TextsRequest& request);
 

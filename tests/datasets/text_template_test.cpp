@@ -38,10 +38,10 @@ TEST(Templates, NameWhatIsWrong) {
   const auto expect = [](std::string_view pattern, const std::string& message) {
     EXPECT_THAT([&] { Template{pattern}; }, ThrowsMessage<std::invalid_argument>(message)) << pattern;
   };
-  expect("a {b", "the template \"a {b\" has a { that is not closed; {{ stands for a brace");
-  expect("a} b", "the template \"a} b\" has a } that nothing opens; }} stands for a brace");
-  expect("{} b", "the template \"{} b\" has a slot {}, expected a column's name");
-  expect("{a{b}", "the template \"{a{b}\" has a slot {a{b}, expected a column's name");
+  expect("a {b", "the template \"a {b\" has an unclosed {; write {{ for a literal brace");
+  expect("a} b", "the template \"a} b\" has an unopened }; write }} for a literal brace");
+  expect("{} b", "the template \"{} b\" has a slot {}, expected a column name");
+  expect("{a{b}", "the template \"{a{b}\" has a slot {a{b}, expected a column name");
 }
 
 }  // namespace

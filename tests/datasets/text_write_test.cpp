@@ -121,9 +121,9 @@ TEST_F(TokenizedFile, WhatCannotBeDividedIsRefused) {
         ThrowsMessage<std::invalid_argument>(HasSubstr(message)));
   };
   auto config = csv("good,x\nbad,y\n");
-  expect(config, 2, "max_length is 2, and special tokens alone are 2");
+  expect(config, 2, "max_length is 2, but the special tokens alone take 2");
   config.pair = "{text}";
-  expect(config, 16, "longer is divide, and texts with a pair can only be cut");
+  expect(config, 16, "longer is divide, but text pairs can only be cut");
 }
 
 TEST_F(TokenizedFile, LabelsByNumber) {

@@ -295,8 +295,8 @@ TEST_F(BadInput, Scoring) {
   infer_refused(config, "texts.csv: no such file");
   write("texts.csv", "id,text\n1,good\n");
   infer_refused(config + "text: '{body}'\n", "texts.csv: .*body");
-  infer_refused(config + "text: '{text'\n", "the template .* is not closed");
-  infer_refused(config + "pair: '}'\n", "the template .* nothing opens");
+  infer_refused(config + "text: '{text'\n", "the template .* an unclosed");
+  infer_refused(config + "pair: '}'\n", "the template .* an unopened");
   infer_refused(config + "keep: [name]\n", "texts.csv: .*name");
   infer_refused(embed + "id: name\n", "texts.csv: .*name");
   infer_refused(embed + "keep: [id]\n", "keep: unknown key");

@@ -80,7 +80,7 @@ TEST_F(ScoringInput, AnotherOneIsRefused) {
   refused("max_length: 512\n", "max_length is 512, but " + path("model") + " was trained with 6");
   refused("pair: '{body}'\n", "pair is {body}, but");
   write("model/input.json", R"({"text": "{title", "max_length": 6})");
-  refused("", "is not closed");
+  refused("", "an unclosed");
   write("model/input.json", R"({"text": 7})");
   refused("", "input.json: text: found an integer");
 }

@@ -241,7 +241,7 @@ TEST_F(ToyModel, TextsWithoutTokensHaveNoRow) {
   EXPECT_THAT(datasets::open_texts(path("a.h5")).train.ids(0), ElementsAre(3));
   std::filesystem::remove(path("a.h5"));
   EXPECT_THAT([&] { write_texts(Tokenizer(bare), "龘\n", {.max_length = 4}); },
-              ThrowsMessage<std::invalid_argument>("nothing is left for training: 1 texts have no token"));
+              ThrowsMessage<std::invalid_argument>("nothing is left for training: 1 texts have no tokens"));
   EXPECT_THAT(files(), ElementsAre("a.csv"));
 }
 

@@ -218,8 +218,9 @@ Encodings Tokenizer::encode(Texts texts, Texts pairs, const EncodeOptions& optio
   if (options.truncation) {
     const auto& pieces = pieces_of(spec_.post_processor, !pairs.empty());
     const int64_t special = options.special_tokens ? special_tokens(pieces) : 0;
-    require(options.truncation->max_length >= special, "truncation: max_length is {}, and special tokens alone are {}",
-            options.truncation->max_length, special);
+    require(options.truncation->max_length >= special,
+            "truncation: max_length is {}, but the special tokens alone take {}", options.truncation->max_length,
+            special);
   }
   return run ? encode_in_tasks(texts, pairs, options, run) : encode_rows(texts, pairs, options);
 }
