@@ -41,7 +41,7 @@ Vectors read_embeddings(const std::string& path) {
     const auto some = stored.read(first, std::min(slab, stored.size() - first));
     for (const auto& id : some.ids) {
       const int64_t place = vectors.ids.size();
-      require(vectors.ids.insert(id) == place, "{}: the id {} stands there twice", path, id);
+      require(vectors.ids.insert(id) == place, "{}: the id {} occurs twice", path, id);
     }
     vectors.values.insert(vectors.values.end(), some.vectors.begin(), some.vectors.end());
   }

@@ -126,7 +126,7 @@ TEST(Vocab, IsATokenALine) {
   EXPECT_THAT(vocabulary, ElementsAre(TokenizerSpec::Token{"a", 0}, TokenizerSpec::Token{"", 2},
                                       TokenizerSpec::Token{"##é", 3}, TokenizerSpec::Token{"b", 4}));
   EXPECT_THAT([] { parse_vocab("a\nb\xff\n", "v/vocab.txt"); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("v/vocab.txt:2: is no UTF-8")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("v/vocab.txt:2: invalid UTF-8")));
 }
 
 TEST(BertTokenizerFiles, AreWhatTransformersMakesOfThem) {
@@ -160,7 +160,7 @@ TEST(BertTokenizerFiles, AreWhatTransformersMakesOfThem) {
   refused(R"({"added_tokens_decoder": {"x": {"content": "Foo"}}})", "added_tokens_decoder.x");
   refused(
       R"({"added_tokens_decoder": {"9": {"content": "Foo", "lstrip": false, "normalized": true, "rstrip": false, "single_word": false, "special": false}}})",
-      "added_tokens_decoder.9 is Foo, which gets the id 6");
+      "added_tokens_decoder.9 is Foo, which would get the id 6");
 }
 
 TEST_F(TokenizerFiles, ComeBackAsTheyWereWritten) {
@@ -206,7 +206,7 @@ TEST_F(TokenizerFiles, MustAgree) {
   write("tokenizer_config.json", R"({"do_lower_case": false})");
   EXPECT_THAT(
       [&] { read_tokenizer(folder_); },
-      ThrowsMessage<std::invalid_argument>(HasSubstr("do_lower_case is false, expected true as tokenizer.json says")));
+      ThrowsMessage<std::invalid_argument>(HasSubstr("do_lower_case is false, expected true as in tokenizer.json")));
 }
 
 TEST_F(TokenizerFiles, AreMissedByName) {

@@ -311,22 +311,22 @@ TEST(Tokenizer, RefusesSpecsThatContradictThemselves) {
   refused([](auto& spec) { spec.vocabulary.clear(); }, "vocabulary is empty");
   refused([](auto& spec) { spec.vocabulary[1].id = -1; }, "a has the id -1");
   refused([](auto& spec) { spec.vocabulary[2].id = 1; }, "a and b have the id 1");
-  refused([](auto& spec) { spec.vocabulary[2].text = "a"; }, "a stands there twice");
+  refused([](auto& spec) { spec.vocabulary[2].text = "a"; }, "a occurs twice");
   refused([](auto& spec) { spec.vocabulary[2].text = "\xff"; }, "no UTF-8");
   refused([](auto& spec) { wordpiece(spec).unk_token = "<unk>"; }, "unk_token <unk> is not in the vocabulary");
   refused([](auto& spec) { wordpiece(spec).max_input_chars_per_word = -1; }, "max_input_chars_per_word is -1");
   refused([](auto& spec) { spec.added_tokens = {{"a", 5}}; }, "added token a has the id 5, expected 1");
   refused([](auto& spec) { spec.added_tokens = {{"x", 5}}; }, "added token x has the id 5, expected 3");
   refused([](auto& spec) { spec.added_tokens = {{"", 3}}; }, "content is empty");
-  refused([](auto& spec) { spec.added_tokens = {{"x", 3}, {"x", 4}}; }, "x stands there twice");
-  refused([](auto& spec) { spec.added_tokens = {{"x", 3}, {"X", 4}}; }, "another one is x too");
-  refused([](auto& spec) { spec.added_tokens = {{"\u0301", 3}}; }, "nothing is left of it");
+  refused([](auto& spec) { spec.added_tokens = {{"x", 3}, {"x", 4}}; }, "x occurs twice");
+  refused([](auto& spec) { spec.added_tokens = {{"x", 3}, {"X", 4}}; }, "another added token is also x");
+  refused([](auto& spec) { spec.added_tokens = {{"\u0301", 3}}; }, "is empty after normalization");
   refused(
       [](auto& spec) {
         spec.vocabulary[2].id = 3;
         spec.added_tokens = {{"x", 3}};
       },
-      "as a token of the vocabulary has");
+      "of a token in the vocabulary");
   refused([](auto& spec) { templates(spec).single.push_back({TemplatePiece::second}); }, "single has a second text");
   refused([](auto& spec) { templates(spec).pair.pop_back(); }, "pair lacks one of the two texts");
   refused([](auto& spec) { templates(spec).single.push_back({TemplatePiece::special, 0, {-1}}); }, "the id -1");

@@ -162,7 +162,7 @@ TEST_F(Scoring, EmbeddingsFindSimilarTexts) {
   EXPECT_THAT(fewer.err, HasSubstr("k is 4, but there are 3 others"));
   write("texts.csv", "id,text\n一,good\n一,bad\n");
   expect_done(infer(embed_config, {"--overwrite"}));
-  refused("k: 1\n", "the id 一 stands there twice");
+  refused("k: 1\n", "the id 一 occurs twice");
 }
 
 TEST_F(Scoring, EmbeddingsAreTheSameOnAnyRanks) {

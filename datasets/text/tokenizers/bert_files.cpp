@@ -16,7 +16,7 @@ namespace {
 
 using datasets::JsonField;
 
-// Gives added tokens their ids as transformers does: that of the vocabulary, else the next one behind it.
+// Assigns ids to added tokens in the same way as transformers: the id in the vocabulary, or the next free id after it.
 class AddedTokens {
  public:
   explicit AddedTokens(const std::vector<TokenizerSpec::Token>& vocabulary)
@@ -24,7 +24,7 @@ class AddedTokens {
     for (const auto& [text, id] : vocabulary) ids_[text] = id;
   }
 
-  // The token's id; the first token of a content counts.
+  // Adds the token unless one with the same content exists. Returns its id.
   int32_t add(AddedToken token) {
     const auto [given, is_new] = given_.try_emplace(token.content);
     if (!is_new) return given->second;
@@ -68,7 +68,7 @@ BertNormalizer normalizer_of(const JsonField& config) {
   return normalizer;
 }
 
-// A string, or an object as in added_tokens_decoder.
+// The field is a string or an object as in added_tokens_decoder.
 AddedToken special_token(const JsonField& field) {
   if (!field.value().is_object()) return {.content = field.text(), .special = true, .normalized = false};
   return {.content = field["content"].text(),
@@ -79,7 +79,7 @@ AddedToken special_token(const JsonField& field) {
           .single_word = flag_of(field, "single_word", false)};
 }
 
-// The tokens of added_tokens_decoder, which are objects by their ids.
+// Adds the tokens of added_tokens_decoder, a map from ids to objects.
 void add_decoded(const JsonField& decoder, std::string_view file, AddedTokens& added) {
   if (decoder.is_null()) return;
   std::map<int32_t, AddedToken> sorted;
@@ -91,11 +91,12 @@ void add_decoded(const JsonField& decoder, std::string_view file, AddedTokens& a
   });
   for (const auto& [id, token] : sorted) {
     const int32_t given = added.add(token);
-    require(given == id, "{}: added_tokens_decoder.{} is {}, which gets the id {}", file, id, token.content, given);
+    require(given == id, "{}: added_tokens_decoder.{} is {}, which would get the id {}", file, id, token.content,
+            given);
   }
 }
 
-// The token that a key names: `otherwise` where the key is absent, none where it is "".
+// The special token of a key; `otherwise` if the key is missing or null. Empty content means no token.
 AddedToken named_token(const JsonField& config, const char* key, const char* otherwise) {
   if (!config[key].is_null()) return special_token(config[key]);
   return {.content = otherwise, .special = true, .normalized = false};
@@ -106,7 +107,7 @@ AddedToken named_token(const JsonField& config, const char* key, const char* oth
 std::vector<TokenizerSpec::Token> parse_vocab(std::string_view lines, std::string_view file) {
   require(lines.size() < INT32_MAX, "{}: has {} bytes, expected less than 2 GiB", file, lines.size());
   const size_t valid = valid_utf8(lines);
-  require(valid == lines.size(), "{}:{}: is no UTF-8", file, 1 + std::ranges::count(lines.substr(0, valid), '\n'));
+  require(valid == lines.size(), "{}:{}: invalid UTF-8", file, 1 + std::ranges::count(lines.substr(0, valid), '\n'));
   std::map<std::string, int32_t> ids;
   for (int32_t id = 0; !lines.empty(); id++) {
     const size_t end = std::min(lines.find('\n'), lines.size());

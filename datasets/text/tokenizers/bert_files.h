@@ -1,4 +1,4 @@
-// The files of BERT's tokenizers without a tokenizer.json.
+// Readers of BERT tokenizer files for folders without a tokenizer.json.
 #pragma once
 
 #include <filesystem>
@@ -9,17 +9,17 @@
 
 namespace sartor::text {
 
-// All functions throw std::invalid_argument, with file and field, for what is broken and for what we cannot do as the
-// file says. The files' names are for messages.
+// All functions throw std::invalid_argument with file and field if a file is invalid or requires unsupported features.
+// File names are used in messages.
 
-// vocab.txt: a token a line, its id the line's number from 0; of a token that stands twice the last line counts.
+// Parses vocab.txt: one token per line, whose id is the line number from 0. The last of repeated tokens counts.
 std::vector<TokenizerSpec::Token> parse_vocab(std::string_view lines, std::string_view file);
 
-// vocab.txt and tokenizer_config.json (empty if there is none): what transformers' BertTokenizer makes of them.
+// The tokenizer that transformers' BertTokenizer makes from vocab.txt and tokenizer_config.json (empty if missing).
 TokenizerSpec parse_bert_tokenizer(std::string_view vocab, std::string_view vocab_file, std::string_view config,
                                    std::string_view config_file);
 
-// A folder with vocab.txt and perhaps tokenizer_config.json.
+// Reads a folder with vocab.txt and, optionally, tokenizer_config.json.
 TokenizerSpec read_bert_folder(const std::filesystem::path& folder);
 
 }  // namespace sartor::text

@@ -1,4 +1,4 @@
-// A tokenizer's model as tokenizer.json describes it: the field "model".
+// Specification of a tokenizer model: the field "model" of tokenizer.json.
 #pragma once
 
 #include <memory>
@@ -15,34 +15,33 @@ namespace sartor::text {
 
 struct TokenizerSpec;
 
-// The files of a tokenizer's folder before they are written.
+// Contents of a tokenizer folder, before writing.
 struct TokenizerFolder {
   nlohmann::ordered_json tokenizer, config;               // tokenizer.json, tokenizer_config.json
-  std::vector<std::pair<std::string, std::string>> more;  // other files: names and bytes
+  std::vector<std::pair<std::string, std::string>> more;  // name and bytes of other files
 };
 
-// The kinds of models differ in what is here, and nothing else knows which one a tokenizer has.
+// Interface of all kinds of models. No other code depends on the kind.
 class ModelSpec {
  public:
   virtual ~ModelSpec() = default;
 
-  // The token that stands for text that the vocabulary has no tokens for. Models that can say any text have none.
+  // The token for text that the vocabulary cannot express. Models that can express any text have none.
   virtual std::optional<std::string> unknown_token() const { return std::nullopt; }
 
-  // The model ready to run. Throws std::invalid_argument for a spec that it cannot run.
+  // Makes the executable model. Throws std::invalid_argument if the spec is not supported.
   virtual std::unique_ptr<const TokenizerModel> make(const TokenizerSpec& spec) const = 0;
 
-  // The object in tokenizer.json, with the vocabulary in it.
+  // The field "model" of tokenizer.json, including the vocabulary.
   virtual nlohmann::ordered_json json(nlohmann::ordered_json vocabulary) const = 0;
 
-  // Adds what decides the ids of a text, beside the vocabulary, to a list: no two models may add the same.
+  // Appends everything except the vocabulary that determines token ids. The list must differ between models.
   virtual void append_hashed(nlohmann::json& hashed) const = 0;
 
-  // The class that opens the folder in transformers.
+  // Class that opens the folder in transformers.
   virtual std::string tokenizer_class() const { return "PreTrainedTokenizerFast"; }
 
-  // Adds what folders with this model have beside the fields that all tokenizers have. Throws std::invalid_argument
-  // where its files cannot say what the spec says.
+  // Adds files and fields that are specific to the model. Throws std::invalid_argument if they cannot express the spec.
   virtual void complete(const TokenizerSpec&, TokenizerFolder&) const {}
 };
 

@@ -15,7 +15,7 @@ TokenizerSpec checked(TokenizerSpec spec) {
   return spec;
 }
 
-// Those that are looked for in the text as it is.
+// Finder of the added tokens that are matched in the original text.
 AddedTokenFinder plain_finder(const TokenizerSpec& spec) {
   std::vector<AddedToken> tokens;
   std::vector<std::string> patterns;
@@ -35,8 +35,8 @@ AddedTokenFinder normalized_finder(const TokenizerSpec& spec, const TokenizerMod
     if (!token.normalized) continue;
     tokens.push_back(token);
     patterns.push_back(model.normalize(token.content, 0).text);
-    require(!patterns.back().empty(), "added token {}: nothing is left of it when it is normalised", token.content);
-    require(seen.insert(patterns.back()).second, "added token {}: another one is {} too when it is normalised",
+    require(!patterns.back().empty(), "added token {} is empty after normalization", token.content);
+    require(seen.insert(patterns.back()).second, "added token {}: another added token is also {} after normalization",
             token.content, patterns.back());
   }
   return {std::move(tokens), patterns};
@@ -46,7 +46,7 @@ uint32_t characters(std::string_view text) { return static_cast<uint32_t>(unicod
 
 }  // namespace
 
-// Encodes one row after the other, with memory that it keeps. One thread's.
+// Encodes rows one after another with reused buffers. Not thread-safe.
 class Tokenizer::Encoder {
  public:
   Encoder(const Tokenizer& tokenizer, const EncodeOptions& options, bool pairs)
@@ -62,7 +62,7 @@ class Tokenizer::Encoder {
     const size_t room = truncation ? static_cast<size_t>(truncation->max_length - special_) : SIZE_MAX;
     const bool left = truncation && truncation->side == Side::left;
 
-    // One token more than there is room for tells that there are too many. Pairs are cut by how long each is.
+    // One token more than fits is enough to detect truncation. Pairs need the full lengths of both texts.
     first_.limit = pair || left || room == SIZE_MAX ? SIZE_MAX : room + 1;
     find(text, first_);
     second_.clear();
@@ -99,7 +99,7 @@ class Tokenizer::Encoder {
     if (options_.offsets) encodings.offsets.resize(encodings.ids.size());
   }
 
-  // The tokens of a whole text.
+  // Finds the tokens of a whole text.
   void find(std::string_view text, TokenList& tokens) {
     require(text.size() < UINT32_MAX, "a text has {} bytes, expected less than 4 GiB", text.size());
     if (valid_utf8(text) != text.size()) {
@@ -107,8 +107,8 @@ class Tokenizer::Encoder {
       text = whole_;
     }
     tokens.clear();
-    size_t done = 0;         // bytes
-    uint32_t character = 0;  // that begins there, if offsets are wanted
+    size_t done = 0;         // bytes processed
+    uint32_t character = 0;  // index of the character at `done`; only if offsets are requested
     const auto count = [&](size_t begin, size_t end) {
       return options_.offsets ? characters(text.substr(begin, end - begin)) : 0;
     };
@@ -124,16 +124,16 @@ class Tokenizer::Encoder {
     if (!tokens.full && done < text.size()) find_normalized({text.substr(done), character}, tokens);
   }
 
-  // The tokens between added tokens of the text as it is. Where others may be anywhere in the normalized text, all of
-  // it is made first; otherwise the model normalizes as it goes.
+  // Finds the tokens of a stretch without added tokens in its original form. If normalized added tokens exist, the
+  // whole stretch is normalized first; otherwise the model normalizes on the fly.
   void find_normalized(const Stretch& stretch, TokenList& tokens) const {
     const TokenizerModel& model = *tokenizer_.model_;
     if (tokenizer_.normalized_added_.empty()) return model.tokenize(stretch, tokens);
 
     const NormalizedText normalized = model.normalize(stretch.text, stretch.first);
     const std::string_view text = normalized.text;
-    size_t done = 0;         // bytes
-    uint32_t character = 0;  // that begins there
+    size_t done = 0;         // bytes processed
+    uint32_t character = 0;  // index of the character at `done`
     const auto tokenize_up_to = [&](size_t end) {
       if (done < end) model.tokenize({text.substr(done, end - done), character, normalized.origins.data()}, tokens);
     };
@@ -153,9 +153,9 @@ class Tokenizer::Encoder {
   const Tokenizer& tokenizer_;
   const EncodeOptions& options_;
   const TemplatePieces& pieces_;
-  const int64_t special_;  // tokens of the template
+  const int64_t special_;  // number of special tokens in the template
   TokenList first_, second_;
-  std::string whole_;  // a text whose broken parts were replaced
+  std::string whole_;  // text with invalid UTF-8 replaced
 };
 
 Tokenizer::Tokenizer(TokenizerSpec spec)
@@ -195,7 +195,7 @@ std::optional<int32_t> Tokenizer::id_of(std::string_view token) const {
 }
 
 const Tokenizer::Known* Tokenizer::known(int32_t id) const {
-  if (id >= 0 && id < std::ssize(known_) && known_[id].id == id) return &known_[id];  // ids without holes
+  if (id >= 0 && id < std::ssize(known_) && known_[id].id == id) return &known_[id];  // contiguous ids
   const auto found = std::ranges::lower_bound(known_, id, {}, &Known::id);
   return found != known_.end() && found->id == id ? &*found : nullptr;
 }
@@ -263,7 +263,7 @@ Encodings Tokenizer::encode_in_tasks(Texts texts, Texts pairs, const EncodeOptio
   encodings.special_mask.resize(starts.back());
   if (options.offsets) encodings.offsets.resize(starts.back());
   run(tasks, [&](int64_t task) {
-    Encodings part = std::move(parts[task]);  // freed here
+    Encodings part = std::move(parts[task]);  // frees the part at the end of the iteration
     const int64_t at = starts[task];
     std::ranges::copy(part.ids, encodings.ids.begin() + at);
     std::ranges::copy(part.type_ids, encodings.type_ids.begin() + at);

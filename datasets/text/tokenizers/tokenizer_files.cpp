@@ -31,7 +31,7 @@ std::vector<TokenizerSpec::Token> read_vocabulary(const JsonField& vocab) {
   return vocabulary;
 }
 
-// A folder without tokenizer.json, told by its vocabulary's file.
+// Reads a folder without tokenizer.json, whose kind follows from the name of its vocabulary file.
 TokenizerSpec read_vocabulary_folder(const std::filesystem::path& folder, std::span<const ModelReader> readers) {
   std::string names;
   for (const auto& reader : readers) {

@@ -1,4 +1,4 @@
-// What cuts a stretch of text without added tokens into tokens: WordPiece, or another model of a spec, ready to run.
+// Interface of executable models, such as WordPiece, which split text without added tokens into tokens.
 #pragma once
 
 #include <cstdint>
@@ -9,23 +9,23 @@
 
 namespace sartor::text {
 
-// Characters begin .. end - 1 of a text, counted in code points; bytes that are not UTF-8 count as the U+FFFD that
-// stand for them (unicode::replace_broken). Special tokens of the template have 0 .. 0.
+// Characters begin .. end - 1 of a text, in code points. Invalid UTF-8 counts as the U+FFFD that replace it (see
+// unicode::replace_broken). Special tokens of the template have 0 .. 0.
 struct Span {
   uint32_t begin = 0, end = 0;
   bool operator==(const Span&) const = default;
 };
 
-// The tokens of one text, as they are found.
+// Tokens of one text.
 struct TokenList {
   bool wants_offsets = false;
-  size_t limit = SIZE_MAX;  // no more words are cut once there are so many tokens
+  size_t limit = SIZE_MAX;  // number of tokens at which tokenization stops
 
   std::vector<int32_t> ids;
   std::vector<Span> offsets;
-  bool full = false;  // the limit is reached
+  bool full = false;  // whether the limit has been reached
 
-  // Scratch memory of models, kept from text to text.
+  // Scratch memory of models, reused for all texts.
   std::vector<char> word;
   std::vector<uint32_t> origins;
 
@@ -40,27 +40,27 @@ struct TokenList {
   }
 };
 
-// A part of a text, valid UTF-8 and not empty.
+// A non-empty part of a text, valid UTF-8.
 struct Stretch {
   std::string_view text;
   uint32_t first;                     // index of its first character
-  const uint32_t* origins = nullptr;  // by that index: the character of the text as it was; null if not normalized
+  const uint32_t* origins = nullptr;  // index in the original text for each index; null if the text is not normalized
 
-  // Where the characters first .. last (by index) come from.
+  // Position of the characters first .. last in the original text.
   Span span(uint32_t first, uint32_t last) const {
     return origins ? Span{origins[first], origins[last] + 1} : Span{first, last + 1};
   }
 };
 
-// Any number of threads may use one at a time.
+// Thread-safe.
 class TokenizerModel {
  public:
   virtual ~TokenizerModel() = default;
 
-  // Adds the tokens of a stretch. It is normalized first unless it has origins.
+  // Appends the tokens of a stretch, which is normalized first unless it has origins.
   virtual void tokenize(const Stretch& stretch, TokenList& tokens) const = 0;
 
-  // `text` is valid UTF-8; its first character has the index `first`.
+  // `text` is valid UTF-8; `first` is the index of its first character.
   virtual NormalizedText normalize(std::string_view text, uint32_t first) const = 0;
 };
 

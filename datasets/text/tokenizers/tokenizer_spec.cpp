@@ -24,27 +24,27 @@ template <class Sorted, class Key> auto find(const Sorted& sorted, const Key& ke
 
 void check_vocabulary(const ByText& by_text, const ById& by_id) {
   for (size_t i = 1; i < by_text.size(); i++) {
-    require(by_text[i - 1].first != by_text[i].first, "vocabulary: {} stands there twice", by_text[i].first);
+    require(by_text[i - 1].first != by_text[i].first, "vocabulary: {} occurs twice", by_text[i].first);
     require(by_id[i - 1].first != by_id[i].first, "vocabulary: {} and {} have the id {}", by_id[i - 1].second,
             by_id[i].second, by_id[i].first);
   }
 }
 
-// The reference gives ids itself: that of the vocabulary, else the next one behind it.
+// Ids of added tokens must be those that Hugging Face's library assigns: the id in the vocabulary or the next free id.
 void check_added(const std::vector<AddedToken>& tokens, const ByText& by_text, const ById& by_id) {
   std::set<std::string_view> seen;
   auto next = static_cast<int64_t>(by_text.size());
   for (const auto& [content, id, special, normalized, lstrip, rstrip, single_word] : tokens) {
     require(!content.empty(), "added token with the id {}: its content is empty", id);
-    require(valid_utf8(content) == content.size(), "added token with the id {}: its content is no UTF-8", id);
-    require(seen.insert(content).second, "added token {} stands there twice", content);
+    require(valid_utf8(content) == content.size(), "added token with the id {}: its content is not UTF-8", id);
+    require(seen.insert(content).second, "added token {} occurs twice", content);
     const auto found = find(by_text, std::string_view(content));
     const bool has = found != by_text.end();
     const int64_t expected = has ? found->second : next++;
     require(id == expected, "added token {} has the id {}, expected {}: {}", content, id, expected,
-            has ? "that of the vocabulary" : "the next behind the vocabulary and the added tokens before it");
-    require(has || find(by_id, id) == by_id.end(), "added token {} has the id {}, as a token of the vocabulary has",
-            content, id);
+            has ? "its id in the vocabulary" : "the next free id");
+    require(has || find(by_id, id) == by_id.end(), "added token {} has the id {} of a token in the vocabulary", content,
+            id);
   }
 }
 
@@ -80,7 +80,7 @@ void check(const TokenizerSpec& spec) {
   ByText by_text;
   ById by_id;
   for (const auto& [text, id] : spec.vocabulary) {
-    require(valid_utf8(text) == text.size(), "vocabulary: the token with the id {} is no UTF-8", id);
+    require(valid_utf8(text) == text.size(), "vocabulary: the token with the id {} is not UTF-8", id);
     require(id >= 0, "vocabulary: {} has the id {}, expected 0 or more", text, id);
     by_text.emplace_back(text, id);
     by_id.emplace_back(id, text);

@@ -1,4 +1,4 @@
-// All that a tokenizer is made of, part by part, as tokenizer.json of Hugging Face has it.
+// Specification of a tokenizer, with the parts of Hugging Face's tokenizer.json.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,11 @@
 
 namespace sartor::text {
 
-// A model of this library, or one that its user brings (a ModelReader of tokenizer_files.h reads it).
+// A model of this library or of the user (see ModelReader in tokenizer_files.h).
 using Model = std::variant<WordPiece, std::shared_ptr<const ModelSpec>>;
 
 struct TokenizerSpec {
-  // Ids differ and are not negative; a string stands once. Ids may have holes.
+  // Ids are distinct and not negative, but may have gaps. Texts are distinct.
   struct Token {
     std::string text;
     int32_t id;
@@ -38,21 +38,21 @@ struct TokenizerSpec {
   PostProcessor post_processor;
   Decoder decoder = WordPieceDecoder();
 
-  // What the files recommend. Encoding goes by what its caller says.
+  // Recommendations in the files. Encoding uses the caller's options instead.
   std::optional<Truncation> truncation;
   std::optional<Padding> padding;
 };
 
 const ModelSpec& model_of(const TokenizerSpec& spec);
 
-// The id of the model's unknown token, if it has one and the vocabulary has that.
+// The id of the model's unknown token, if the model has one and the vocabulary contains it.
 std::optional<int32_t> unknown_id(const TokenizerSpec& spec);
 
-// The SHA-256 of all that decides which ids a text becomes: tokenized data names its tokenizer by it. It stays the same
-// from version to version.
+// SHA-256 of everything that determines the token ids of a text. Stored in tokenized data, so that it must not change
+// between versions.
 std::string hash_of(const TokenizerSpec& spec);
 
-// Throws std::invalid_argument for a spec that contradicts itself or that Hugging Face's library would not run.
+// Throws std::invalid_argument if the spec is inconsistent or unsupported by Hugging Face's library.
 void check(const TokenizerSpec& spec);
 
 }  // namespace sartor::text

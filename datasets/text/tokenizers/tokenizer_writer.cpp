@@ -16,18 +16,18 @@ std::vector<TokenizerSpec::Token> by_id(const TokenizerSpec& spec) {
   return tokens;
 }
 
-// The text of an id that the template or the padding has.
+// The text of an id in the template or the padding.
 std::string token_of(const TokenizerSpec& spec, int32_t id) {
   const auto added = std::ranges::find(spec.added_tokens, id, &AddedToken::id);
   if (added != spec.added_tokens.end()) return added->content;
   const auto found = std::ranges::find(spec.vocabulary, id, &TokenizerSpec::Token::id);
-  require(found != spec.vocabulary.end(), "the template has the id {}, which is no token", id);
+  require(found != spec.vocabulary.end(), "the template has the id {}, which is not a token", id);
   return found->text;
 }
 
 Json vocabulary(const TokenizerSpec& spec) {
   Json::object_t ids;
-  for (const auto& [text, id] : by_id(spec)) ids.emplace_back(text, id);  // [] would look through all before it
+  for (const auto& [text, id] : by_id(spec)) ids.emplace_back(text, id);  // operator[] would be a linear search
   return ids;
 }
 

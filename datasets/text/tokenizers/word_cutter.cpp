@@ -37,22 +37,22 @@ class WordCutter final : public TokenizerModel {
   }
 
   CharacterMap map_;
-  std::optional<CharacterMap> as_it_is_;  // for normalized text, which comes only if added tokens are looked for in it
+  std::optional<CharacterMap> as_it_is_;  // for normalized text, which occurs only with normalized added tokens
   ByteTrie trie_;
   ByteTrie::Node continuing_ = trie_.root();
-  bool continues_;  // otherwise no token continues a word
+  bool continues_;  // whether the vocabulary has tokens that continue a word
   int32_t unknown_;
   size_t most_characters_;
 };
 
-// Gathers a word and cuts it when it ends. Of each byte of the word it keeps the index of the character it comes from.
+// Collects the bytes of a word, with the index of the original character of each, and cuts the word at its end.
 template <bool offsets> struct WordCutter::Sink {
   const WordCutter& model;
   TokenList& tokens;
   const Stretch& stretch;
   size_t size = 0;
   uint32_t begin = 0;     // index of the word's first character
-  bool too_long = false;  // the word has more characters than most_characters_, whatever comes
+  bool too_long = false;  // the word has more than most_characters_ characters
 
   bool full() const { return tokens.full; }
 
@@ -98,7 +98,7 @@ template <bool offsets> struct WordCutter::Sink {
   }
 
  private:
-  // Free bytes behind the word, at least `least`. A word that is too long is not kept: the front of it is overwritten.
+  // Free bytes after the word, at least `least`. A word that is too long is not kept: its beginning is overwritten.
   size_t make_room(size_t least) {
     if (tokens.word.size() - size < least) {
       const size_t most = 4 * std::min<size_t>(model.most_characters_, SIZE_MAX / 8) + 8;
@@ -126,7 +126,7 @@ template <bool offsets> struct WordCutter::Sink {
     if constexpr (offsets) tokens.offsets.push_back(stretch.span(begin, tokens.origins[size - 1]));
   }
 
-  // The longest tokens from left to right; false where none goes on.
+  // Cuts the word into the longest tokens from left to right. Returns false if no token matches at some position.
   bool cut_known(std::string_view word) {
     ByteTrie::Node node = model.trie_.root();
     for (size_t at = 0; at < word.size(); node = model.continuing_) {

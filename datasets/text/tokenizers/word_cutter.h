@@ -1,5 +1,5 @@
-// WordPiece behind BertNormalizer and BertPreTokenizer, all in one pass over the text. It is compiled by itself: among
-// other code less of its inner loop is inlined, which costs 6%.
+// WordPiece with BertNormalizer and BertPreTokenizer in one pass over the text. A translation unit of its own: among
+// other code, the compiler inlines less of the inner loop, which costs 6%.
 #pragma once
 
 #include <cstdint>

@@ -11,7 +11,7 @@
 namespace sartor::text {
 namespace {
 
-// The tokens of a spec, a line each, in the order of their ids.
+// The tokens of a spec, one per line, in the order of their ids.
 std::string vocabulary_lines(const TokenizerSpec& spec) {
   auto tokens = spec.vocabulary;
   std::ranges::sort(tokens, {}, &TokenizerSpec::Token::id);
@@ -62,7 +62,7 @@ void WordPiece::append_hashed(nlohmann::json& hashed) const {
 
 void WordPiece::complete(const TokenizerSpec& spec, TokenizerFolder& folder) const {
   folder.more.emplace_back("vocab.txt", vocabulary_lines(spec));
-  // BertTokenizer of transformers reads the flags out of the normalizer and does not expect that there is none.
+  // transformers' BertTokenizer reads the flags from the normalizer and requires one.
   const BertNormalizer flags = bert_flags(spec.normalizer);
   folder.tokenizer["normalizer"] = json_of(Normalizer(flags));
   auto& config = folder.config;

@@ -43,19 +43,19 @@ struct PairHash {
   }
 };
 
-// A pair that may be merged, in the words where it came up.
+// A pair to merge and the words in which it became a candidate.
 struct Candidate {
   int64_t count;
   Pair pair;
   std::vector<int32_t> words;
-  bool operator<(const Candidate& other) const {  // the queue gives the greatest first
+  bool operator<(const Candidate& other) const {  // the queue returns the greatest first
     return count != other.count ? count < other.count : pair > other.pair;
   }
 };
 
 class Vocabulary {
  public:
-  // The id of a piece, new or not.
+  // Adds the piece if it is new. Returns its id.
   int32_t add(const std::string& piece) {
     const auto [at, is_new] = ids_.try_emplace(piece, static_cast<int32_t>(pieces_.size()));
     if (is_new) pieces_.push_back(piece);
@@ -94,13 +94,13 @@ class Merger {
     queue_changed();
   }
 
-  // Merges until there are so many pieces, or no pair is frequent enough.
+  // Merges until there are `most` pieces or no pair has min_frequency.
   void run(int64_t most, int64_t min_frequency, std::string_view prefix) {
     while (vocabulary_.size() < most && !queue_.empty()) {
       Candidate top = queue_.top();
       queue_.pop();
       const int64_t count = counts_[top.pair];
-      if (top.count != count) {  // it has become rarer
+      if (top.count != count) {  // outdated: the pair has become rarer
         top.count = count;
         if (count > 0) queue_.push(std::move(top));
         continue;
@@ -155,7 +155,7 @@ class Merger {
   Vocabulary& vocabulary_;
   std::vector<Word> words_;
   std::unordered_map<Pair, int64_t, PairHash> counts_;
-  std::map<Pair, std::vector<int32_t>> changed_;  // since the last merge; in order, so that runs are alike
+  std::map<Pair, std::vector<int32_t>> changed_;  // since the last merge; ordered for reproducibility
   std::priority_queue<Candidate> queue_;
 };
 
@@ -185,7 +185,7 @@ void WordPieceTrainer::add(std::string_view text) {
 }
 
 TokenizerSpec WordPieceTrainer::train() const {
-  require(!words_.empty(), "no word to make a vocabulary of");
+  require(!words_.empty(), "there are no words to train a vocabulary on");
   std::vector<std::pair<std::string, int64_t>> words(words_.begin(), words_.end());
   std::ranges::sort(words, [](const auto& a, const auto& b) {
     return a.second != b.second ? a.second > b.second : a.first < b.first;
@@ -195,7 +195,7 @@ TokenizerSpec WordPieceTrainer::train() const {
   for (const auto& token : options_.special_tokens) vocabulary.add(token);
   const int64_t special = vocabulary.size();
 
-  std::map<std::string, int64_t> counted;  // UTF-8 sorts as code points do
+  std::map<std::string, int64_t> counted;  // sorted by code point, as UTF-8 preserves that order
   for (const auto& [word, count] : words) {
     for (const auto& character : characters(word)) counted[character] += count;
   }

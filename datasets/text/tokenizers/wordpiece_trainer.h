@@ -1,4 +1,4 @@
-// A WordPiece vocabulary from texts, for domains and languages without one.
+// Training of WordPiece vocabularies.
 #pragma once
 
 #include <cstdint>
@@ -13,32 +13,31 @@
 namespace sartor::text {
 
 struct WordPieceTrainerOptions {
-  int64_t vocabulary_size = 30'000;  // at least the special tokens and the alphabet are there
-  int64_t min_frequency = 2;         // of a pair that becomes a piece; at least 1
-  int64_t limit_alphabet = 0;        // the most frequent characters only; 0: all
-  // The first ids, in this order. [UNK], [CLS] and [SEP] must be among them.
+  int64_t vocabulary_size = 30'000;  // maximum size; special tokens and the alphabet are always included
+  int64_t min_frequency = 2;         // minimum frequency of a pair to be merged; at least 1
+  int64_t limit_alphabet = 0;        // number of most frequent characters to keep; 0: all
+  // Tokens with the first ids, in this order. [UNK], [CLS] and [SEP] are required.
   std::vector<std::string> special_tokens = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
   BertNormalizer normalizer = {};
 };
 
-// Merges the most frequent pair of neighbouring pieces into one until there are enough, as `tokenizers`'
-// WordPieceTrainer does; where pairs are equally frequent, that of the lower ids. With handle_chinese_chars an
-// ideograph is a word, so that Chinese text gets a vocabulary of characters, and pairs are merged in what stands
-// between.
+// Repeatedly merges the most frequent pair of adjacent pieces until the vocabulary is full, as WordPieceTrainer of
+// Hugging Face's tokenizers does. Among equally frequent pairs the one with the lower ids is merged. With
+// handle_chinese_chars each ideograph is a word, so that Chinese text contributes single characters only.
 class WordPieceTrainer {
  public:
-  // Throws std::invalid_argument for options out of range.
+  // Throws std::invalid_argument if an option is out of range.
   explicit WordPieceTrainer(WordPieceTrainerOptions options);
 
   void add(std::string_view text);
 
-  // The same for the same texts in any order. Throws std::invalid_argument if no word was added.
+  // The result does not depend on the order of texts. Throws std::invalid_argument if no word was added.
   TokenizerSpec train() const;
 
  private:
   WordPieceTrainerOptions options_;
   CharacterMap map_;
-  std::unordered_map<std::string, int64_t> words_;  // and how often each came
+  std::unordered_map<std::string, int64_t> words_;  // with their frequencies
 };
 
 }  // namespace sartor::text

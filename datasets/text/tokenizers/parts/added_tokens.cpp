@@ -17,7 +17,7 @@ std::vector<ByteTrie::Entry> entries(const std::vector<std::string>& patterns) {
 
 bool has(char32_t code, unicode::Property property) { return unicode::properties(code) & property; }
 
-// The character that ends at `end`, which is not 0; `end` becomes where it begins.
+// The character that ends at `end`, which is greater than 0. Moves `end` to its beginning.
 char32_t previous_character(std::string_view text, size_t& end) {
   do end--;
   while ((text[end] & 0xC0) == 0x80);

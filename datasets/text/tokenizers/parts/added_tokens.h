@@ -1,5 +1,5 @@
-// Tokens that are found in a text before it is cut into words: [MASK], <url>, the names of products. The field
-// "added_tokens" of tokenizer.json.
+// Added tokens, such as [MASK] or <url>, which are found before the text is split into words: the field "added_tokens"
+// of tokenizer.json.
 #pragma once
 
 #include <array>
@@ -20,34 +20,34 @@ namespace sartor::text {
 struct AddedToken {
   std::string content;
   int32_t id = 0;
-  bool special = false;      // decode() may leave it out
-  bool normalized = true;    // looked for in normalised text, by its own normalised form
-  bool lstrip = false;       // takes the whitespace before it
-  bool rstrip = false;       // takes the whitespace behind it
-  bool single_word = false;  // not where a letter, digit, mark or connector stands beside it
+  bool special = false;      // decode() can remove it
+  bool normalized = true;    // matches in normalized text, after normalization of the token itself
+  bool lstrip = false;       // includes the whitespace before it
+  bool rstrip = false;       // includes the whitespace after it
+  bool single_word = false;  // does not match next to a letter, digit, mark or connector
 
   bool operator==(const AddedToken&) const = default;
 };
 
-// All but its id, which not every file has beside the token.
+// Reads all fields except the id, which not all files store with the token.
 AddedToken read_added_token(const datasets::JsonField& field, int32_t id);
 nlohmann::ordered_json json_of(const AddedToken& token);
 
-// Adds what decides the ids of a text to a list, whatever the order of the tokens.
+// Appends everything that determines token ids, independent of the order of `tokens`.
 void append_hashed(std::vector<AddedToken> tokens, nlohmann::json& hashed);
 
-// Finds tokens from left to right, at each place the longest, and the next behind it.
+// Finds non-overlapping tokens from left to right; the longest one at each position.
 class AddedTokenFinder {
  public:
-  // By `patterns`, one a token, which differ and are not empty.
+  // `patterns` are the strings to find, one per token, distinct and not empty.
   AddedTokenFinder(std::vector<AddedToken> tokens, const std::vector<std::string>& patterns);
 
   bool empty() const { return tokens_.empty(); }
 
-  // Calls found(token, begin, end) for each, with the bytes that it takes, until it returns false. A token with rstrip
-  // may take whitespace that the next one begins with: then they overlap, as in Hugging Face's library.
+  // Calls found(token, begin, end) for each match with its byte range, until it returns false. Matches can overlap if a
+  // token with rstrip is followed by a token that begins with whitespace, as in Hugging Face's library.
   template <class Found> void find(std::string_view text, Found&& found) const {
-    size_t taken = 0;  // up to the end of the last token
+    size_t taken = 0;  // end of the last match
     for (size_t at = candidate(text, 0); at < text.size(); at = candidate(text, at)) {
       const auto match = trie_.longest(trie_.root(), text.substr(at));
       if (match.value < 0) {
@@ -72,7 +72,7 @@ class AddedTokenFinder {
   std::vector<AddedToken> tokens_;
   ByteTrie trie_;
   std::array<bool, 256> begins_ = {};
-  int only_ = -1;  // the byte that all patterns begin with, if it is one
+  int only_ = -1;  // the common first byte of all patterns; -1 if they differ
 };
 
 }  // namespace sartor::text

@@ -1,4 +1,4 @@
-// One pass over a text through a CharacterMap, into a sink. A template, so that each sink's loop is compiled whole.
+// One pass over a text through a CharacterMap into a sink. A template, so that each sink's loop is inlined.
 #pragma once
 
 #include <algorithm>
@@ -7,12 +7,12 @@
 
 namespace sartor::text {
 
-// A sink is told what the normalised text has, in order, each with the index of the character that it comes from:
-//   letters(at, end, table, position)    takes letters of words, table[byte], up to an ASCII byte that is none, and
-//                                        returns how many bytes it took, at least one
+// A sink receives the normalized text in order, each call with the index of the original character:
+//   letters(at, end, table, position)    letters of a word, table[byte], up to the first byte with table[byte] = 0;
+//                                        returns the number of bytes taken, at least one
 //   letter(bytes, size, position)        one character of a word
-//   punctuation(bytes, size, position)   a word of its own
-//   ideograph(bytes, size, position)     the same, between spaces
+//   punctuation(bytes, size, position)   a punctuation character, which is a word
+//   ideograph(bytes, size, position)     an ideograph, which is a word surrounded by spaces
 //   space(code, position)
 //   full()                               whether to stop
 
@@ -24,9 +24,10 @@ template <class Sink> void put(const CharacterMap::Part& part, uint32_t position
   if (part.kind == CharacterMap::space) sink.space(part.code, position);
 }
 
-// A run of combining characters, in canonical order without its marks. NFD sorts what the characters decompose into by
-// class; the first of each decomposition takes its origin from the next character in the order of the text, whichever
-// that is, and the others take that of what stands before them. Moves `at` behind the run; returns its characters.
+// Processes a run of combining characters: sorts their decompositions by combining class (NFD) and removes marks. As in
+// Hugging Face's library, the first code point of each decomposition takes its origin from the next character in text
+// order, whichever that is, and the others take that of the code point before them. Moves `at` past the run; returns
+// its number of characters.
 template <class Sink>
 uint32_t scan_combining(const CharacterMap& map, const char*& at, const char* end, uint32_t position, Sink& sink) {
   bool stays = false;
@@ -42,7 +43,7 @@ uint32_t scan_combining(const CharacterMap& map, const char*& at, const char* en
     ahead = behind;
     count++;
   }
-  if (!stays) {  // nearly always
+  if (!stays) {  // the usual case
     at = ahead;
     return count;
   }
@@ -78,7 +79,8 @@ uint32_t scan_combining(const CharacterMap& map, const char*& at, const char* en
   return count;
 }
 
-// `text` must be valid UTF-8. Its first character has the index `position`; returns that of the first not scanned.
+// Scans `text`, valid UTF-8 whose first character has the index `position`. Returns the index after the last character
+// scanned.
 template <class Sink> uint32_t scan(const CharacterMap& map, std::string_view text, uint32_t position, Sink& sink) {
   const char *at = text.data(), *const end = at + text.size(), *const letters = map.letters();
   while (at < end && !sink.full()) {

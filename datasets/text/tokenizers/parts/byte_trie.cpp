@@ -6,9 +6,8 @@
 
 namespace sartor::text {
 
-// Places the children of one node after the other, each group at the first base that fits into the last few blocks of
-// 256 slots. Older blocks are left as they are: what they still have free is less than the time to look for it is
-// worth.
+// Places the children of one node after another, each group at the first base that fits into the last few blocks of
+// 256 slots. Older blocks are not searched: their few free slots are not worth the time.
 class ByteTrie::Builder {
  public:
   Builder(std::vector<Entry> entries, std::vector<uint64_t>& slots) : entries_(std::move(entries)), slots_(slots) {
@@ -16,7 +15,7 @@ class ByteTrie::Builder {
     grow();
   }
 
-  // The whole trie; returns the root as a slot would hold it.
+  // Builds the trie. Returns the root in the format of a slot.
   uint64_t build() {
     grow();
     const uint64_t root = node(0, entries_.size(), 0);
@@ -30,12 +29,12 @@ class ByteTrie::Builder {
 
  private:
   struct Waiting {
-    size_t first, last, depth;  // of the entries below the node, and the bytes before it
+    size_t first, last, depth;  // range of entries below the node, and length of their common prefix
     uint64_t slot;
   };
 
-  // The node of entries that share their first `depth` bytes: its value and where its children are. They wait for
-  // theirs.
+  // The node of entries with a common prefix of `depth` bytes: its value and the base of its children, which are added
+  // to waiting_.
   uint64_t node(size_t first, size_t last, size_t depth) {
     uint64_t value = 0;
     if (first < last && entries_[first].key.size() == depth) value = static_cast<uint64_t>(entries_[first++].value) + 1;
@@ -56,7 +55,7 @@ class ByteTrie::Builder {
     return value << 32 | base;
   }
 
-  // A base whose slots for bytes_ are free; takes them.
+  // Finds a base with free slots for all of bytes_ and marks the slots as used.
   uint64_t place() {
     const uint64_t recent = std::max<uint64_t>(256, slots_.size() - std::min<uint64_t>(slots_.size(), 4 * 256));
     for (uint64_t block = recent; block < slots_.size(); block += 256) {
@@ -81,7 +80,7 @@ class ByteTrie::Builder {
   }
   void grow() {
     require(slots_.size() + 256 <= base_mask + 1,
-            "vocabulary: its strings are too long and too different to be held ({} slots)", slots_.size());
+            "vocabulary: its strings are too long and too different ({} slots, limit 2^23)", slots_.size());
     slots_.resize(slots_.size() + 256, empty);
     base_taken_.resize(slots_.size());
     free_.push_back(256);
@@ -91,7 +90,7 @@ class ByteTrie::Builder {
   std::vector<Entry> entries_;
   std::vector<uint64_t>& slots_;
   std::vector<bool> base_taken_;
-  std::vector<uint32_t> free_;  // slots of each block
+  std::vector<uint32_t> free_;  // number of free slots per block
   std::vector<Waiting> waiting_;
   std::vector<uint8_t> bytes_;
 };

@@ -1,4 +1,4 @@
-// A map from strings to numbers that finds the longest key at a place in a text.
+// A map from strings to numbers for longest-prefix lookups.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,8 @@
 
 namespace sartor::text {
 
-// A double array (Aoe 1989) of one word a slot: the child of a node by a byte lies at base ^ byte. No two nodes have
-// one base, so that the byte kept in a slot is enough to tell whose child it is.
+// A double-array trie (Aoe 1989) with one word per slot: the child of a node for a byte is at base ^ byte. Bases are
+// unique, so that the byte stored in a slot identifies the parent.
 class ByteTrie {
  public:
   struct Entry {
@@ -18,7 +18,7 @@ class ByteTrie {
     int32_t value;  // not negative
   };
 
-  // Where a walk stands.
+  // A position in the trie.
   struct Node {
     uint64_t slot;
     int32_t value() const { return static_cast<int32_t>((slot >> 32) - 1); }  // -1: no key ends here
@@ -28,12 +28,12 @@ class ByteTrie {
     size_t size = 0;
   };
 
-  // Keys must differ; the empty key is allowed. Throws std::invalid_argument where they take more than 2^23 slots.
+  // Keys must be distinct; the empty key is allowed. Throws std::invalid_argument if more than 2^23 slots are needed.
   explicit ByteTrie(std::vector<Entry> entries);
 
   Node root() const { return {root_}; }
 
-  // Whether there is a child; if so `node` becomes it.
+  // Moves `node` to its child for `byte`. Returns false if there is none.
   bool step(Node& node, char byte) const {
     const uint64_t slot = slots_[(node.slot & base_mask) ^ static_cast<uint8_t>(byte)];
     if ((slot >> label_shift & label_mask) != static_cast<uint8_t>(byte)) return false;
@@ -41,7 +41,7 @@ class ByteTrie {
     return true;
   }
 
-  // The longest key of at least one byte that `text` begins with, from `node` on.
+  // The longest key, continued from `node`, that is a non-empty prefix of `text`.
   Match longest(Node node, std::string_view text) const {
     Match found;
     for (size_t i = 0; i < text.size() && step(node, text[i]); i++) {
@@ -50,7 +50,7 @@ class ByteTrie {
     return found;
   }
 
-  // The node that all of `text` leads to; false if there is none.
+  // Moves `node` along all of `text`. Returns false if there is no such path.
   bool walk(Node& node, std::string_view text) const {
     for (const char byte : text) {
       if (!step(node, byte)) return false;
@@ -59,8 +59,8 @@ class ByteTrie {
   }
 
  private:
-  // A slot, from its lowest bit: base of the children (23 bits), byte or `no_label` (9), value + 1 (32).
-  // Base 0 is that of nodes without children: the first 256 slots hold none.
+  // Bits of a slot from the lowest: base of the children (23), byte or `no_label` (9), value + 1 (32). Base 0 marks
+  // nodes without children: the first 256 slots are unused.
   static constexpr uint64_t base_mask = (1 << 23) - 1, label_shift = 23, label_mask = 0x1FF, no_label = 0x100;
   class Builder;
 

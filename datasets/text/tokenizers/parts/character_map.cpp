@@ -17,7 +17,7 @@ CharacterMap::Kind kind_of(uint8_t properties) {
   return properties & unicode::punctuation ? CharacterMap::punctuation : CharacterMap::letter;
 }
 
-// Blocks of 256 code points that are not alike throughout.
+// Blocks of 256 code points whose entries differ.
 std::bitset<block_count> mixed_blocks() {
   std::bitset<block_count> mixed;
   const auto mark_runs = [&](std::span<const uint32_t> runs) {
@@ -39,7 +39,7 @@ std::bitset<block_count> mixed_blocks() {
   return mixed;
 }
 
-// The whole normalised text, as Hugging Face's NormalizedString has it.
+// Collects the whole normalized text, as in Hugging Face's NormalizedString.
 struct TextSink {
   NormalizedText& normalized;
 
@@ -70,7 +70,7 @@ struct TextSink {
 
 }  // namespace
 
-// The tables with a place for each code point, while a map is made: that asks for 60,000 of them.
+// Unicode tables with an entry per code point, for fast lookups while a map is built.
 class CharacterMap::Unpacked {
  public:
   uint8_t properties(char32_t code) const { return properties_[code]; }
@@ -92,7 +92,7 @@ class CharacterMap::Unpacked {
   }
 
  private:
-  static constexpr uint8_t decomposed = 64, cased = 128;  // beside unicode::Property
+  static constexpr uint8_t decomposed = 64, cased = 128;  // extend unicode::Property
 
   static std::vector<uint8_t> unpack(std::span<const uint32_t> runs) {
     std::vector<uint8_t> values(0x110000);
@@ -120,7 +120,7 @@ CharacterMap::CharacterMap(const BertNormalizer& normalizer)
   const auto mixed = mixed_blocks();
   const Unpacked tables;
   std::vector<Part> parts;
-  std::vector<std::pair<uint32_t, uint16_t>> uniform;  // entry and its block
+  std::vector<std::pair<uint32_t, uint16_t>> uniform;  // value of all entries, and the block's index
   for (uint32_t block = 0; block < block_count; block++) {
     const auto fresh = static_cast<uint16_t>(blocks_.size() >> 8);
     if (mixed[block]) {

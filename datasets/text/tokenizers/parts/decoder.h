@@ -1,4 +1,4 @@
-// How tokens become a text again: the field "decoder" of tokenizer.json.
+// Conversion of tokens to text: the field "decoder" of tokenizer.json.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -13,13 +13,13 @@ class JsonField;
 
 namespace sartor::text {
 
-// Joins tokens by spaces.
+// Joins tokens with spaces.
 struct NoDecoder {
   bool operator==(const NoDecoder&) const = default;
 };
 
 struct WordPieceDecoder {
-  std::string prefix = "##";  // of a token that continues a word
+  std::string prefix = "##";  // prefix of tokens that continue a word
   bool cleanup = true;        // removes the space before . ? ! , n't 'm 's 've 're
 
   bool operator==(const WordPieceDecoder&) const = default;
@@ -27,7 +27,7 @@ struct WordPieceDecoder {
 
 using Decoder = std::variant<NoDecoder, WordPieceDecoder>;
 
-// Throws std::invalid_argument for a decoder that is none of these.
+// Throws std::invalid_argument if the decoder is not supported.
 Decoder read_decoder(const datasets::JsonField& field);
 nlohmann::ordered_json json_of(const Decoder& decoder);
 

@@ -49,7 +49,7 @@ void check_agreement(const Normalizer& normalizer, const JsonField& config) {
   const auto check = [&](const char* key, std::optional<bool> ours) {
     if (!config.has(key)) return;
     const auto theirs = config[key].is_null() ? std::nullopt : std::optional(config[key].flag());
-    config[key].check(theirs == ours, fmt::format("{} as tokenizer.json says", name_of(ours)));
+    config[key].check(theirs == ours, fmt::format("{} as in tokenizer.json", name_of(ours)));
   };
   check("do_lower_case", flags.lowercase);
   check("tokenize_chinese_chars", flags.handle_chinese_chars);

@@ -1,4 +1,4 @@
-// What a tokenizer makes of a text before it looks for words: the field "normalizer" of tokenizer.json.
+// Normalization of text before it is split into words: the field "normalizer" of tokenizer.json.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -11,15 +11,15 @@ class JsonField;
 
 namespace sartor::text {
 
-// Texts stay as they are.
+// Leaves texts unchanged.
 struct NoNormalizer {
   bool operator==(const NoNormalizer&) const = default;
 };
 
 struct BertNormalizer {
-  bool clean_text = true;             // drops control characters and makes all whitespace spaces
+  bool clean_text = true;             // removes control characters and replaces all whitespace by spaces
   bool handle_chinese_chars = true;   // puts spaces around CJK ideographs
-  std::optional<bool> strip_accents;  // NFD without nonspacing marks; absent: the same as lowercase
+  std::optional<bool> strip_accents;  // NFD and removal of nonspacing marks; default: the value of lowercase
   bool lowercase = true;
 
   bool operator==(const BertNormalizer&) const = default;
@@ -27,18 +27,17 @@ struct BertNormalizer {
 
 using Normalizer = std::variant<NoNormalizer, BertNormalizer>;
 
-// Throws std::invalid_argument for a normalizer that is none of these.
+// Throws std::invalid_argument if the normalizer is not supported.
 Normalizer read_normalizer(const datasets::JsonField& field);
 nlohmann::ordered_json json_of(const Normalizer& normalizer);
 
-// The flags of BERT's normalizer that do the same: all are off for none.
+// Equivalent flags of BertNormalizer; all false for NoNormalizer.
 BertNormalizer bert_flags(const Normalizer& normalizer);
 
-// Checks that the flags of a tokenizer_config.json, which transformers goes by, say the same. Throws
-// std::invalid_argument.
+// Throws std::invalid_argument if flags in a tokenizer_config.json, which transformers uses, contradict the normalizer.
 void check_agreement(const Normalizer& normalizer, const datasets::JsonField& config);
 
-// Adds what decides the ids of a text to a list.
+// Appends everything that determines token ids.
 void append_hashed(const Normalizer& normalizer, nlohmann::json& hashed);
 
 }  // namespace sartor::text

@@ -30,7 +30,7 @@ TemplatePieces read_pieces(const JsonField& field, const JsonField& special_toke
   return pieces;
 }
 
-// The id in a list of a token and its id.
+// Reads the id from a [token, id] array.
 int32_t read_named_id(const JsonField& field) {
   field.check(field.value().is_array() && field.value().size() == 2, "a token and its id");
   int32_t id = 0;
@@ -68,7 +68,8 @@ void check_pieces(const TemplatePieces& pieces, const char* name, bool pair) {
   for (const auto& [kind, type_id, ids] : pieces) {
     first |= kind == TemplatePiece::first;
     second |= kind == TemplatePiece::second;
-    require((kind == TemplatePiece::special) != ids.empty(), "template {}: ids belong to special tokens", name);
+    require((kind == TemplatePiece::special) != ids.empty(),
+            "template {}: special tokens must have ids, texts must not", name);
     for (const int32_t id : ids) require(id >= 0, "template {}: a special token has the id {}", name, id);
   }
   require(pair || !second, "template {} has a second text", name);

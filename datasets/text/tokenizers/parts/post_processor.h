@@ -1,4 +1,4 @@
-// What a tokenizer puts around the tokens of one text or two: the field "post_processor" of tokenizer.json.
+// Template of special tokens around one or two texts: the field "post_processor" of tokenizer.json.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,13 @@ namespace sartor::text {
 struct TemplatePiece {
   enum Kind { first, second, special } kind;  // the first text, the second text, or special tokens
   uint8_t type_id = 0;
-  std::vector<int32_t> ids = {};  // of the special tokens
+  std::vector<int32_t> ids = {};  // ids of special tokens
 
   bool operator==(const TemplatePiece&) const = default;
 };
 using TemplatePieces = std::vector<TemplatePiece>;
 
-// Without further words: the texts alone, the second one with type 1.
+// Default: the texts alone; the second text has type 1.
 struct TemplateProcessing {
   TemplatePieces single = {{TemplatePiece::first}};
   TemplatePieces pair = {{TemplatePiece::first}, {TemplatePiece::second, 1}};
@@ -31,24 +31,24 @@ struct TemplateProcessing {
   bool operator==(const TemplateProcessing&) const = default;
 };
 
-// [CLS] text [SEP], and [CLS] text [SEP] pair [SEP] with type 1 for the pair and the token behind it.
+// [CLS] text [SEP], and [CLS] text [SEP] pair [SEP] with type 1 for the pair and the last [SEP].
 TemplateProcessing bert_processing(int32_t cls, int32_t sep);
 
 using PostProcessor = std::variant<TemplateProcessing>;
 
-// Throws std::invalid_argument for a post-processor that is none of these.
+// Throws std::invalid_argument if the post-processor is not supported.
 PostProcessor read_post_processor(const datasets::JsonField& field);
 nlohmann::ordered_json json_of(const PostProcessor& post_processor,
                                const std::function<std::string(int32_t id)>& token_of);
 
-// Throws std::invalid_argument where a template lacks a text or has one too many.
+// Throws std::invalid_argument if a template lacks a text or has an unexpected second text.
 void check(const PostProcessor& post_processor);
 
-// The pieces of a row of one text, or of a pair, and how many special tokens they are.
+// The pieces of a row with one text or a pair, and their number of special tokens.
 const TemplatePieces& pieces_of(const PostProcessor& post_processor, bool pair);
 int64_t special_tokens(const TemplatePieces& pieces);
 
-// Adds what decides the ids of a text to a list.
+// Appends everything that determines token ids.
 void append_hashed(const PostProcessor& post_processor, nlohmann::json& hashed);
 
 }  // namespace sartor::text

@@ -1,5 +1,4 @@
-// How a tokenizer divides normalized text into the words that its model cuts: the field "pre_tokenizer" of
-// tokenizer.json.
+// Splitting of normalized text into words: the field "pre_tokenizer" of tokenizer.json.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -11,19 +10,19 @@ class JsonField;
 
 namespace sartor::text {
 
-// Words end at whitespace; each punctuation character is a word of its own.
+// Splits at whitespace; each punctuation character is a word.
 struct BertPreTokenizer {
   bool operator==(const BertPreTokenizer&) const = default;
 };
 
 using PreTokenizer = std::variant<BertPreTokenizer>;
 
-// Throws std::invalid_argument for a pre-tokenizer that is none of these.
+// Throws std::invalid_argument if the pre-tokenizer is not supported.
 PreTokenizer read_pre_tokenizer(const datasets::JsonField& field);
 nlohmann::ordered_json json_of(const PreTokenizer& pre_tokenizer);
 
-// Adds what decides the ids of a text to a list: nothing for BertPreTokenizer, which was the only one when the first
-// hashes were stored.
+// Appends everything that determines token ids: nothing for BertPreTokenizer, which was the only pre-tokenizer when the
+// first hashes were stored.
 void append_hashed(const PreTokenizer& pre_tokenizer, nlohmann::json& hashed);
 
 }  // namespace sartor::text

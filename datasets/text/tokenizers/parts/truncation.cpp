@@ -14,7 +14,7 @@ Side read_side(const JsonField& field) { return field.one_of<Side>({{"Right", Si
 
 const char* name_of(Side side) { return side == Side::left ? "Left" : "Right"; }
 
-// The shorter text stays whole if the other can make room; else each gets half, the longer one the odd token.
+// Keeps the shorter text whole if possible; otherwise each text gets half, the longer one the odd token.
 KeptTokens longest_first(KeptTokens all, size_t room) {
   const size_t shorter = std::min(all.first, all.second);
   size_t less = shorter, more = shorter > room ? shorter : std::max(shorter, room - shorter);
