@@ -8,20 +8,20 @@ int main(int argc, char** argv) {
   using namespace sartor;
   return run_program(
       {.name = "sartor-infer",
-       .summary = "Scores with trained models: tables in, tables out.",
+       .summary = "Inference with trained models: reads and writes tables.",
        .examples = "  sartor-infer --config configs/ml-100k-recommend.yaml\n"
                    "  sartor-infer --config configs/ml-100k-recommend.yaml --set k=20 --set output=top20.parquet\n"
                    "  sartor-infer --config configs/ml-100k-similar.yaml --overwrite\n"
                    "  sartor-infer --config configs/reviews-en-score.yaml --set precision=int8\n"
                    "  sartor-infer --config configs/reviews-en-score.yaml --resume\n"
                    "  sartor-infer --config configs/reviews-en-embed.yaml\n",
-       .tasks =
-           {task("recommend", Processes::one, "The best items for each user of a factor model.", inference::recommend),
-            task("similar", Processes::one,
-                 "The nearest items or users of a factor model, or texts by their embeddings.", inference::similar),
-            make_task<inference::ClassificationConfig>("classify", Processes::sharing,
-                                                       "Classes and probabilities of texts.", inference::classify),
-            make_task<inference::EmbedConfig>("embed", Processes::sharing, "Embeddings of texts.", inference::embed)},
+       .tasks = {task("recommend", Processes::one, "Best items for each user by a factor model.", inference::recommend),
+                 task("similar", Processes::one,
+                      "Nearest items or users by a factor model, or texts by their embeddings.", inference::similar),
+                 make_task<inference::ClassificationConfig>("classify", Processes::sharing,
+                                                            "Classes and probabilities of texts.", inference::classify),
+                 make_task<inference::EmbedConfig>("embed", Processes::sharing, "Embeddings of texts.",
+                                                   inference::embed)},
        .other = "sartor-train",
        .tasks_of_other = {"prepare", "factorize", "vocabulary", "tokenize", "pretrain", "classify"}},
       argc, argv);

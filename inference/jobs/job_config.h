@@ -1,4 +1,4 @@
-// What a YAML file may say about any job that works in parts.
+// Config of jobs that work in parts.
 #pragma once
 
 #include <optional>
@@ -9,7 +9,7 @@
 
 namespace sartor::inference {
 
-// The base of their configs, which describe the output themselves.
+// Base of the configs of such jobs, which describe the field `output` themselves.
 struct JobConfig : RuntimeConfig {
   std::string output;
   int64_t rows_per_part = 5000;
@@ -18,12 +18,11 @@ struct JobConfig : RuntimeConfig {
 
   template <class Fields> void describe_parts(Fields& field) {
     field("rows_per_part", rows_per_part, between(1, 1e12),
-          "Rows of the source after which work is put aside in OUTPUT.parts, from where --resume goes on. Ranks take "
-          "these parts in turn.");
-    field("rejects", rejects, file_path(),
-          "TSV file for rows that are unfit, with the reason; beside the output, as OUTPUT.rejects.tsv, if absent.");
+          "Rows of the source per part. Finished parts are saved in OUTPUT.parts, from which --resume continues; ranks "
+          "take turns at the parts.");
+    field("rejects", rejects, file_path(), "TSV file for invalid rows and the reasons. Default: OUTPUT.rejects.tsv.");
     field("ddp_timeout", ddp_timeout, at_least(1),
-          "Seconds that ranks wait for each other: at the end, for the slowest one's last part.");
+          "Seconds that ranks wait for each other, for example at the end for the slowest rank's last part.");
   }
 
   std::string rejects_path() const { return rejects.value_or(output + ".rejects.tsv"); }
@@ -33,7 +32,7 @@ struct JobConfig : RuntimeConfig {
   }
 };
 
-// Fields that --resume may change: where and on what the job goes on.
+// Fields that --resume may change because they do not affect the result.
 inline std::vector<std::string> job_may_change() { return {"device", "threads", "ddp_timeout", "output", "rejects"}; }
 
 }  // namespace sartor::inference

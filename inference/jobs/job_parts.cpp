@@ -31,7 +31,7 @@ JobParts::JobParts(JobRequest request) : request_(std::move(request)), name_(req
   complete_ = on_first(*request_.ranks, [&] { return claim() ? "complete" : ""; }) == "complete";
 }
 
-// Of the first rank, for all: whether the job is complete.
+// Called on the first rank only. Returns whether the job is complete.
 bool JobParts::claim() {
   claim_ = claim_of(request_.start, name_ / "job.json", request_.output);
   require(!fs::is_directory(request_.output), "{} is a folder, expected a file to write", request_.output.string());
@@ -40,7 +40,7 @@ bool JobParts::claim() {
     require(begun || fs::exists(request_.output), "there is no job to resume: neither {} nor {} exists",
             request_.output.string(), name_.string());
   } else if (claim_ == Claim::fresh) {
-    require(!begun, "{} exists, of a job that was stopped: --resume continues it, --overwrite starts anew",
+    require(!begun, "{} exists from a job that was stopped: --resume continues it, --overwrite starts over",
             name_.string());
     for (const auto& path : {request_.output, request_.rejects, request_.record}) {
       require(!fs::exists(path), "{} exists: --overwrite replaces it", path.string());
@@ -50,7 +50,7 @@ bool JobParts::claim() {
   const bool complete = claim_ == Claim::resume && !begun;
   if (!complete) {
     folder_.emplace(name_, claim_, request_.output);
-  } else if (fs::exists(ClaimedFolder::aside_of(name_))) {  // of a process that was killed while it removed the parts
+  } else if (fs::exists(ClaimedFolder::aside_of(name_))) {  // a process was killed while it removed the parts
     folder_.emplace(name_, Claim::fresh, request_.output);
   }
   return complete;
@@ -75,7 +75,7 @@ void JobParts::start_or_continue(const JobOrigin& origin) {
   for (const auto& path : {request_.output, request_.rejects, request_.record}) datasets::remove_partial(path);
 }
 
-// The numbers of the parts that are there. Removes what a killed process left.
+// Lists the numbers of finished parts, separated by spaces, and removes files left by killed processes.
 std::string JobParts::list_done() const {
   std::string numbers;
   for (const auto& entry : fs::directory_iterator(name_)) {
@@ -94,15 +94,15 @@ std::string JobParts::list_done() const {
 void JobParts::check_complete(const JobOrigin& origin) const {
   on_first(*request_.ranks, [&] {
     const auto output = request_.output.string(), record = request_.record.string();
-    require(fs::exists(request_.record),
-            "{} exists, but not {}, which says what job wrote it: --resume cannot take it for this one's, --overwrite "
-            "starts anew",
-            output, record);
+    require(
+        fs::exists(request_.record),
+        "{} exists, but not {}, which identifies the job that wrote it: --resume cannot use this output, --overwrite "
+        "starts over",
+        output, record);
     const auto job = read_job_record(request_.record);
     require_same_job(job, origin);
     require(job.value("output_sha256", Record()) == datasets::sha256_file(request_.output),
-            "{} is not what the job of {} wrote: --resume cannot take it for this one's, --overwrite starts anew",
-            output, record);
+            "{} is not the output of the job of {}: --resume cannot use it, --overwrite starts over", output, record);
     return "";
   });
 }
@@ -134,7 +134,7 @@ int64_t JobParts::join_rejects(int64_t parts) const {
   if (rows > 0) {
     aside.commit();
   } else {
-    fs::remove(request_.rejects);  // of a job that this one replaces
+    fs::remove(request_.rejects);  // may exist from a job that this one replaces
   }
   return rows;
 }
@@ -150,7 +150,7 @@ int64_t JobParts::finish(int64_t parts, const std::function<void(const std::vect
   std::vector<fs::path> paths;
   for (int64_t i = 0; i < parts; i++) {
     paths.push_back(part(i));
-    if (!fs::exists(paths.back())) throw std::runtime_error(fmt::format("{} was not made", paths.back().string()));
+    if (!fs::exists(paths.back())) throw std::runtime_error(fmt::format("{} was not written", paths.back().string()));
   }
   const int64_t rejected = join_rejects(parts);
   join(paths);

@@ -1,10 +1,10 @@
-// A long job whose work is done in parts, by any number of ranks, so that one that was stopped can go on:
+// Long jobs that are divided into parts, processed by any number of ranks, and resumed after a stop:
 //
-// - OUTPUT.parts/job.json: what is made of what; --resume continues the same only
-// - OUTPUT.parts/part-000012.parquet: a part, whole or not at all
-// - OUTPUT.parts/part-000012.rejects.tsv: its invalid rows, if any
-// - OUTPUT: the parts joined, in order; then they are removed
-// - OUTPUT.job.json: what the output was made of, and its hash; --resume takes no other file for it
+// - OUTPUT.parts/job.json: config and input files; --resume requires the same
+// - OUTPUT.parts/part-000012.parquet: a part, written atomically
+// - OUTPUT.parts/part-000012.rejects.tsv: the part's invalid rows, if any
+// - OUTPUT: the concatenated parts, which are then removed
+// - OUTPUT.job.json: config, input files and hash of the output; --resume accepts only this output
 #pragma once
 
 #include <cstdint>
@@ -24,40 +24,39 @@ namespace sartor::inference {
 
 struct JobRequest {
   std::filesystem::path output, rejects, record;
-  std::string extension;        // of parts, ".parquet"
-  Collective* ranks = nullptr;  // all make the same calls; the first alone changes what is not a part
+  std::string extension;        // of part files, e.g. ".parquet"
+  Collective* ranks = nullptr;  // all ranks make the same calls; only the first changes files other than parts
   Start start = {};
 };
 
 class JobParts {
  public:
-  // Claims the output, without a trace on disk once this is gone, but for a job that begin() has begun. Throws
-  // std::invalid_argument where
-  // - the output or parts of it exist, and neither resume nor overwrite is asked for;
+  // Claims the output. Leaves no files unless begin() is called. Throws std::invalid_argument if
+  // - the output or its parts exist, and neither resume nor overwrite is requested;
   // - there is nothing to resume;
   // - another process works on the output.
   explicit JobParts(JobRequest request);
 
-  // A job to resume that has its output already: nothing is left to do, if check_complete() agrees.
+  // Whether a resumed job already has its output, so that only check_complete() remains to be done.
   bool complete() const { return complete_; }
 
-  // Of a complete job. Throws std::invalid_argument where the record of the job that wrote the output is missing, is
-  // another job's, or the output has changed since.
+  // For complete jobs. Throws std::invalid_argument if the record of the job that wrote the output is missing or
+  // belongs to another job, or if the output has changed since.
   void check_complete(const JobOrigin& origin) const;
 
-  // Begins the job, or goes on with it. Throws std::invalid_argument if a job that is resumed began with another
-  // config, save for the fields that may change, or with other contents.
+  // Starts or continues the job. Throws std::invalid_argument if a resumed job was started with another config, except
+  // for fields that may change, or with other input files.
   void begin(const JobOrigin& origin);
 
-  // Whether this rank is to do the part: the ranks take those that are missing in turn.
+  // Whether this rank processes the part: ranks take turns at the missing parts.
   bool mine(int64_t part) const;
 
   std::filesystem::path part(int64_t part) const;
   std::filesystem::path rejects(int64_t part) const;
 
-  // Once each rank has done its share of the `parts` there are: `join` is given their paths and writes the output;
-  // then the rejects are joined, the record is written and the parts are removed. Returns the rejected rows, on the
-  // first rank.
+  // Called on every rank after its own parts are done. On the first rank, join(paths of all `parts` parts) writes the
+  // output; then rejects are joined, the record is written and the parts are removed. Returns the number of rejected
+  // rows on the first rank, 0 on others.
   int64_t finish(int64_t parts, const std::function<void(const std::vector<std::filesystem::path>&)>& join);
 
  private:
@@ -69,11 +68,11 @@ class JobParts {
 
   JobRequest request_;
   const std::filesystem::path name_;  // OUTPUT.parts
-  Claim claim_ = Claim::fresh;        // the first rank's, as the next two
+  Claim claim_ = Claim::fresh;        // set on the first rank only, as are the next two
   std::optional<datasets::OutputFolders> outputs_;
   std::optional<ClaimedFolder> folder_;
   bool complete_ = false;
-  std::vector<int64_t> done_;  // parts that were there when this process began, ascending
+  std::vector<int64_t> done_;  // parts that existed when this process started, ascending
 };
 
 }  // namespace sartor::inference

@@ -28,7 +28,7 @@ Record job_record(const JobOrigin& origin, const std::string& launch) {
 
 Record read_job_record(const std::filesystem::path& path) {
   auto record = read_record(path);
-  require(is_job(record), "{} is broken: it does not say what the job is", path.string());
+  require(is_job(record), "{} is broken: it is not the record of a job", path.string());
   return record;
 }
 
@@ -40,7 +40,7 @@ void require_same_job(const Record& before, const JobOrigin& now) {
           files.size(), now.files.size());
   for (size_t i = 0; i < now.files.size(); i++) {
     require(files[i]["sha256"] == datasets::sha256_file(now.files[i]),
-            "{} is not what it was when the job began: --resume cannot continue with it", now.files[i].string());
+            "{} has changed since the job began: --resume cannot continue", now.files[i].string());
   }
 }
 

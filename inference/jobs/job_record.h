@@ -1,4 +1,4 @@
-// What a job makes of what: job.json of its parts, then OUTPUT.job.json.
+// Record of a job's config and input files: job.json of its parts, later OUTPUT.job.json.
 #pragma once
 
 #include <filesystem>
@@ -9,21 +9,21 @@
 
 namespace sartor::inference {
 
-// What decides a job's result.
+// Everything that determines a job's result.
 struct JobOrigin {
-  std::string config;                        // YAML, every value
-  std::vector<std::string> may_change;       // fields or sections of it that --resume may change
-  std::vector<std::filesystem::path> files;  // all whose contents decide the result, in an order of their own
+  std::string config;                        // YAML with all values
+  std::vector<std::string> may_change;       // fields or sections of the config that --resume may change
+  std::vector<std::filesystem::path> files;  // input files, in a fixed order
 };
 
 // {"config": ..., "launch": ..., "files": [{"path": ..., "sha256": ...}]}
 Record job_record(const JobOrigin& origin, const std::string& launch);
 
-// Throws std::invalid_argument if the file does not say what the job is.
+// Throws std::invalid_argument if the file is not the record of a job.
 Record read_job_record(const std::filesystem::path& path);
 
-// Throws std::invalid_argument if the job of the record `before` has another config, save for the fields that may
-// change, or works on other contents.
+// Throws std::invalid_argument if the config differs from that of the record `before`, except for fields that may
+// change, or if input files differ.
 void require_same_job(const Record& before, const JobOrigin& now);
 
 }  // namespace sartor::inference

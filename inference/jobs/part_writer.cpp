@@ -14,7 +14,7 @@ datasets::Rejects& PartWriter::rejects() {
 }
 
 void PartWriter::close() {
-  if (rejects_) rejects_->finish();  // first: the part is done when its output is there
+  if (rejects_) rejects_->finish();  // before the output, whose existence marks the part as done
   rejects_.reset();
   output_.end();
   part_.reset();

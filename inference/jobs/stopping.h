@@ -1,4 +1,4 @@
-// How a job ends before its work is done.
+// Early termination of jobs.
 #pragma once
 
 #include <string>
@@ -8,11 +8,11 @@
 
 namespace sartor::inference {
 
-// Throws Stopped if a signal has asked the job of this output to stop; --resume continues it from its parts.
+// Throws Stopped if the process has received a stop signal. The message says that --resume continues the output.
 void stop_if_asked(const std::string& output);
 
-// Sums over all ranks, once each has done its share. Throws Stopped if that fails because the job was asked to stop:
-// another rank may have ended then.
+// Sums values over all ranks. If that fails after a stop signal, because another rank has already ended, throws
+// Stopped.
 std::vector<double> sum_of_shares(Collective& ranks, std::vector<double> values, const std::string& output);
 
 }  // namespace sartor::inference

@@ -9,7 +9,7 @@
 namespace sartor::inference {
 namespace {
 
-// What a part holds, ready to be written again.
+// Copies the columns of a batch for TableWriter.
 Columns columns_of(const arrow::RecordBatch& batch) {
   Columns columns;
   for (const auto& column : batch.columns()) {
@@ -21,7 +21,7 @@ Columns columns_of(const arrow::RecordBatch& batch) {
     } else if (column->type_id() == arrow::Type::INT64) {
       const auto& numbers = static_cast<const arrow::Int64Array&>(*column);
       columns.add(std::span(numbers.raw_values(), numbers.length()));
-    } else {  // floats, which a TableReader gives as doubles
+    } else {  // TableReader converts float columns to double
       const auto* numbers = static_cast<const arrow::DoubleArray&>(*column).raw_values();
       columns.add(std::vector<float>(numbers, numbers + column->length()));
     }

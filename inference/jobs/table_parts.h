@@ -1,4 +1,4 @@
-// Parts that are tables, and the table that they become.
+// Parts that are tables and their concatenation.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,10 @@
 
 namespace sartor::inference {
 
-// Some rows of a table, column by column, with the memory that TableWriter's views look at.
+// Columns of some rows, with the memory that TableWriter's views refer to.
 class Columns {
  public:
-  void add(std::span<const int64_t> numbers) { values_.emplace_back(numbers); }  // which must outlive this
+  void add(std::span<const int64_t> numbers) { values_.emplace_back(numbers); }  // must outlive this object
   void add(std::vector<float> numbers) { values_.emplace_back(floats_.emplace_back(std::move(numbers))); }
   void add(std::vector<std::string_view> texts) { values_.emplace_back(texts_.emplace_back(std::move(texts))); }
 
@@ -28,8 +28,8 @@ class Columns {
   std::vector<datasets::ColumnValues> values_;
 };
 
-// Writes `output` from tables that all have these columns, in their order, and returns its rows. `between` is called
-// after every batch. Throws std::invalid_argument if a part is broken.
+// Concatenates tables with these columns to `output` and returns the number of rows. Calls `between` after every batch.
+// Throws std::invalid_argument if a part is invalid.
 int64_t join_tables(const std::vector<std::filesystem::path>& parts, const std::vector<datasets::ColumnSpec>& columns,
                     const std::filesystem::path& output, const std::function<void()>& between);
 

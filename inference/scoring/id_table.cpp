@@ -11,7 +11,7 @@ namespace sartor::inference {
 
 namespace {
 
-// An id with its place.
+// Receives an id and its place.
 using Visit = std::function<void(std::string_view id, const std::string& file, int64_t row)>;
 
 void visit_ids(const IdTableConfig& config, const Visit& visit) {
@@ -22,7 +22,7 @@ void visit_ids(const IdTableConfig& config, const Visit& visit) {
     const auto& ids = static_cast<const arrow::StringArray&>(*batch.columns->column(0));
     for (int64_t row = 0; row < ids.length(); row++) {
       const auto id = ids.GetView(row);
-      require(!id.empty(), "{}: row {}: no id in column {}", batch.file, batch.rows[row], config.column);
+      require(!id.empty(), "{}: row {}: column {} has no id", batch.file, batch.rows[row], config.column);
       require(id.find('\0') == id.npos, "{}: row {}: the id in column {} holds a zero byte", batch.file,
               batch.rows[row], config.column);
       visit(id, batch.file, batch.rows[row]);
@@ -45,7 +45,7 @@ void for_each_distinct_id(const IdTableConfig& config, const std::function<void(
     if (ids.insert(id) == before) return use(id);
     if (repeated++ == 0) first = fmt::format("{} in row {} of {}", id, row, file);
   });
-  if (repeated > 0) log_warning("{} ids stand there again and count once; the first is {}", repeated, first);
+  if (repeated > 0) log_warning("{} repeated ids are ignored; the first is {}", repeated, first);
 }
 
 }  // namespace sartor::inference

@@ -1,4 +1,4 @@
-// Ids out of a column of any table.
+// Lists of ids from a table column.
 #pragma once
 
 #include <functional>
@@ -21,11 +21,11 @@ struct IdTableConfig {
   void check() const { table.check(); }
 };
 
-// Calls `use` for each id, in the order of the table. Throws std::invalid_argument for a file that is missing or broken
-// or lacks the column, and for a row without an id.
+// Calls `use` for each id in table order. Throws std::invalid_argument if a file is missing, cannot be parsed or lacks
+// the column, or a row has no id.
 void for_each_id(const IdTableConfig& config, const std::function<void(std::string_view)>& use);
 
-// The same, each id once: a warning counts those that come again and names the first.
+// The same without repeated ids; a warning gives their number and the first one.
 void for_each_distinct_id(const IdTableConfig& config, const std::function<void(std::string_view)>& use);
 
 }  // namespace sartor::inference

@@ -1,4 +1,4 @@
-// What an item table says, as columns beside the items of an output.
+// Columns of an item table, added to an output with items.
 #pragma once
 
 #include <algorithm>
@@ -12,20 +12,20 @@
 
 namespace sartor::inference {
 
-// No columns where there is no table.
+// Has no columns if there is no item table.
 class ItemDetails {
  public:
-  // Rows of the table that are invalid or repeated are left out, with a warning.
+  // Logs a warning for invalid and repeated rows of the table, which are ignored.
   explicit ItemDetails(const std::optional<datasets::ItemTableConfig>& config) {
     if (!config) return;
     datasets::Rejects rejects;
     table_.emplace(*config, rejects);
     for (const auto& [reason, count] : rejects.counts()) {
-      log_warning("{}: {} rows are left out: {}", config->table.path, count, reason);
+      log_warning("{}: {} rows are ignored: {}", config->table.path, count, reason);
     }
   }
 
-  // Throws std::invalid_argument where a name is there already.
+  // Throws std::invalid_argument if `columns` already has one of the names.
   void append_specs(std::vector<datasets::ColumnSpec>& columns) const {
     if (!table_) return;
     for (const auto& name : table_->columns()) {
@@ -35,7 +35,7 @@ class ItemDetails {
     }
   }
 
-  // One column of text each, "" for items that the table lacks.
+  // The text of each column for these items; "" for items that are not in the table.
   std::vector<std::vector<std::string_view>> of(const std::vector<std::string_view>& items) const {
     std::vector<std::vector<std::string_view>> columns(table_ ? table_->columns().size() : 0);
     for (size_t column = 0; column < columns.size(); column++) {

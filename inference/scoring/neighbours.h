@@ -12,8 +12,8 @@ class Neighbours {
   // Copies `rows` (n, d), on the host, to the context. They must outlive this.
   Neighbours(cuda::Context& context, cuda::Rows<const float> rows);
 
-  // For each of `queries` (indices of rows) the k other rows of highest cosine, best first; -1 where there are fewer.
-  // k is 1 .. n.
+  // For each query (an index of a row) the k other rows with the highest cosine, best first, -1 if there are fewer. k
+  // is 1 .. n.
   RankedItems find(std::span<const int32_t> queries, int64_t k);
 
  private:

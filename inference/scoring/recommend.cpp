@@ -18,7 +18,7 @@
 namespace sartor::inference {
 namespace {
 
-// Ascending indices of the items that the allow and the deny list leave; empty where there is neither.
+// Ascending indices of the items that the allow and deny lists permit; empty if there are no lists.
 std::vector<int32_t> offered_items(const RecommendConfig& config, const TrainedModel& model) {
   if (!config.allow && !config.deny) return {};
   std::vector<bool> offered(model.items.size(), !config.allow);
@@ -42,7 +42,7 @@ std::vector<int32_t> offered_items(const RecommendConfig& config, const TrainedM
   return items;
 }
 
-// Ratings of new users by user, of items that the model knows.
+// Ratings of new_users by user id, without those of items that the model does not know.
 std::map<std::string, std::vector<UserRating>> read_new_users(const datasets::RatingsConfig& config,
                                                               const TrainedModel& model, datasets::Rejects& rejects) {
   std::map<std::string, std::vector<UserRating>> users;
@@ -55,11 +55,12 @@ std::map<std::string, std::vector<UserRating>> read_new_users(const datasets::Ra
       if (item >= 0) users[std::string(batch.users[row])].push_back({item, batch.values[row]});
     }
   }
-  if (unknown > 0) log_warning("{} ratings of new users are of items that the model does not know", unknown);
+  if (unknown > 0)
+    log_warning("{} ratings of new_users have items that the model does not know and are ignored", unknown);
   return users;
 }
 
-// Writes lists as rows: user, rank, item, score, basis, and what the item table says.
+// Writes the output: user, rank, item, score, basis and the columns of the item table.
 class RecommendationTable {
  public:
   RecommendationTable(const RecommendConfig& config, const TrainedModel& model, const ItemDetails& titles)
@@ -88,7 +89,7 @@ class RecommendationTable {
 
   void finish() { writer_.finish(); }
   int64_t rows() const { return writer_.rows(); }
-  int64_t shorter() const { return shorter_; }  // users with fewer than k rows
+  int64_t shorter() const { return shorter_; }  // number of users with fewer than k rows
 
  private:
   static std::vector<datasets::ColumnSpec> columns(const ItemDetails& titles) {
@@ -141,7 +142,7 @@ void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime
       runtime.context, model,
       {.k = config.k, .exclude_seen = config.exclude_seen, .offered = offered_items(config, model)});
   std::map<std::string, std::vector<UserRating>> new_users;
-  std::optional<datasets::Rejects> rejects;  // of new users
+  std::optional<datasets::Rejects> rejects;  // invalid rows of new_users
   if (config.new_users) {
     rejects.emplace(config.rejects_path(), config.new_users->unfit);
     new_users = read_new_users(*config.new_users, model, *rejects);
@@ -177,8 +178,8 @@ void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime
   const int64_t rejected = rejects ? rejects->total() : 0;
   if (rejects) rejects->finish();
   log_info(
-      "{}: {} recommendations for {} users, {} of them unknown or without training ratings ({:.1f}%) and given the "
-      "most popular items",
+      "{}: {} recommendations for {} users; {} of the users are unknown or have no training ratings ({:.1f}%) and get "
+      "the most popular items",
       config.output, table.rows(), users, strangers, users > 0 ? 100.0 * strangers / users : 0);
   if (table.shorter() > 0)
     log_warning("{} users have fewer than {} items left to recommend", table.shorter(), config.k);

@@ -1,4 +1,4 @@
-// task: recommend — a trained factor model in, a table of the best items for each user out.
+// task: recommend — reads a trained factor model and writes a table of the best items for each user.
 #pragma once
 
 #include <filesystem>
@@ -20,8 +20,8 @@ struct NewUsersConfig : datasets::RatingsConfig {
   template <class Fields> void describe(Fields& field) {
     RatingsConfig::describe(field);
     field("replace", replace,
-          "Forget what the model was trained on about users who are here. Otherwise both count, and these ratings win "
-          "over older ones of the same item.");
+          "For users in this table, ignore the ratings that the model was trained on. Otherwise both are used, and new "
+          "ratings replace training ratings of the same item.");
   }
 };
 
@@ -36,22 +36,23 @@ struct RecommendConfig : RuntimeConfig {
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
-    field.required("model", model, file_path(), "Run folder of a factorisation, or its factors.h5.");
-    field.required(
-        "output", output, file_path(),
-        "Table to write, .csv, .tsv, .jsonl or .parquet: user, rank, item, score, basis, and columns of items.");
-    field("k", k, between(1, 100000), "Items a user, or as many as there are to recommend to her.");
-    field("exclude_seen", exclude_seen, "Leave out what the user has rated already.");
-    field("users", users, "Users to recommend to, each once; all that the model knows, and new_users, if absent.");
-    field("allow", allow, "Only these items may be recommended.");
-    field("deny", deny, "These items may not be recommended.");
+    field.required("model", model, file_path(), "Run folder of task: factorize, or its factors.h5.");
+    field.required("output", output, file_path(),
+                   "Table to write (.csv, .tsv, .jsonl or .parquet) with user, rank, item, score, basis and the "
+                   "columns of items.");
+    field("k", k, between(1, 100000), "Maximum number of recommendations per user.");
+    field("exclude_seen", exclude_seen, "Do not recommend items that the user has already rated.");
+    field("users", users,
+          "Ids of the users to recommend to; repeated ids are ignored. Default: all users of the model and of "
+          "new_users.");
+    field("allow", allow, "Ids of the only items that may be recommended.");
+    field("deny", deny, "Ids of items that must not be recommended.");
     field("new_users", new_users,
-          "Ratings that the model was not trained on, of new users or of those that it knows: the factors of these "
-          "users are found now.");
-    field("items", items, "Table of items whose columns, such as a title, stand beside the recommendations.");
+          "Ratings that the model was not trained on, of new or known users. Their factors are computed from these "
+          "ratings (fold-in).");
+    field("items", items, "Table of items whose columns, such as a title, are added to the output.");
     field("rejects", rejects, file_path(),
-          "TSV file for invalid rows of new_users, with the reason; beside the output, as OUTPUT.rejects.tsv, if "
-          "absent.");
+          "TSV file for invalid rows of new_users and the reasons. Default: OUTPUT.rejects.tsv.");
   }
   std::string rejects_path() const { return rejects.value_or(output + ".rejects.tsv"); }
   std::vector<std::filesystem::path> reads() const;
@@ -60,7 +61,7 @@ struct RecommendConfig : RuntimeConfig {
 
 void recommend(const RecommendConfig& config, Runtime& runtime);
 
-// The same with a model that is there already, whatever file the config names.
+// The same with a loaded model; config.model is not read.
 void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime& runtime);
 
 }  // namespace sartor::inference

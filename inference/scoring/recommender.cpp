@@ -10,7 +10,7 @@
 namespace sartor::inference {
 namespace {
 
-// Users of one call that are ranked in the same way: their places in it, and the items that are not for them.
+// Users of one call that are ranked in the same way: their positions in the result and the items to exclude.
 struct Group {
   std::vector<int64_t> places, offsets = {0};
   std::vector<int32_t> items;
@@ -43,7 +43,7 @@ Recommender::Recommender(cuda::Context& context, const TrainedModel& model, Reco
   order_by_popularity();
 }
 
-// Ties go to the lower index.
+// Ties are resolved in favor of the lower index.
 void Recommender::order_by_popularity() {
   by_popularity_ = options_.offered;
   if (by_popularity_.empty()) {
@@ -53,7 +53,7 @@ void Recommender::order_by_popularity() {
   std::ranges::stable_sort(by_popularity_, std::greater(), [&](int32_t item) { return model_.item_count[item]; });
 }
 
-// left_out: ascending items
+// left_out: ascending item indices
 RankedItems Recommender::popular(std::span<const int32_t> left_out) const {
   RankedItems list = {options_.k, {}, {}};
   for (const int32_t item : by_popularity_) {
@@ -67,7 +67,7 @@ RankedItems Recommender::popular(std::span<const int32_t> left_out) const {
   return list;
 }
 
-// All that counts for a user, by item.
+// All ratings to use for a user, sorted by item.
 std::vector<UserRating> Recommender::ratings_of(const std::string& user, std::vector<UserRating> given,
                                                 bool replace) const {
   std::ranges::sort(given, {}, &UserRating::item);
@@ -78,8 +78,7 @@ std::vector<UserRating> Recommender::ratings_of(const std::string& user, std::ve
   if (known < 0 || model_.seen_by(known).empty()) return given;
 
   require(!model_.seen_ratings.empty(),
-          "the model does not hold the ratings that user {} was trained on: train it again, or set new_users.replace",
-          user);
+          "the model does not contain the training ratings of user {}: train it again, or set new_users.replace", user);
   std::vector<UserRating> trained, all;
   for (auto at = model_.seen_offsets[known]; at < model_.seen_offsets[known + 1]; at++) {
     trained.push_back({model_.seen_items[at], model_.seen_ratings[at]});

@@ -1,4 +1,4 @@
-// Recommendations of a trained model for users that it knows, users that it meets for the first time, and strangers.
+// Recommendations of a trained model for known users, new users with ratings, and unknown users.
 #pragma once
 
 #include <map>
@@ -14,40 +14,40 @@
 
 namespace sartor::inference {
 
-// What a list rests on: what training has learnt of the user, her ratings that are given now, or popularity alone,
-// where the user is unknown or only held-out ratings of hers are.
+// Source of a list: the trained factors of the user, ratings that were folded in, or item popularity if the user is
+// unknown or has no training ratings.
 enum class Basis { model, ratings, popularity };
 constexpr std::string_view name_of(Basis basis) {
   return basis == Basis::model ? "model" : basis == Basis::ratings ? "ratings" : "popularity";
 }
 
 struct Recommendations {
-  RankedItems items;         // a list for each user asked for, of k items or all that are offered
+  RankedItems items;         // one list per user, of k items or of all offered items if there are fewer
   std::vector<Basis> basis;  // (users)
 };
 
 struct UserRating {
-  int32_t item;  // index of the model
+  int32_t item;  // item index of the model
   float value;
 };
 
 struct RecommenderOptions {
   int64_t k = 10;
-  bool exclude_seen = true;      // what a user has rated is not recommended
+  bool exclude_seen = true;      // exclude items that the user has rated
   std::vector<int32_t> offered;  // ascending indices of items; empty for all
 };
 
 class Recommender {
  public:
-  // `model` must outlive this.
+  // `model` must outlive this object.
   Recommender(cuda::Context& context, const TrainedModel& model, RecommenderOptions options);
 
-  // Lists for these users shall rest on their ratings. The ratings of a user that the model knows are joined with those
-  // that it was trained on, and win over them on the same item; `replace` leaves the latter out. Throws
-  // std::invalid_argument where the model takes no new users or lacks the ratings to join, or an item is repeated.
+  // Computes the lists of these users from the given ratings. For users of the model, their training ratings are used
+  // too, unless they have a given rating of the same item or `replace` is true. Throws std::invalid_argument if the
+  // model cannot fold in users or lacks the training ratings, or an item is repeated.
   void fold_in(const std::map<std::string, std::vector<UserRating>>& ratings, bool replace = false);
 
-  // Lists for the users of these ids, in their order.
+  // Lists for the users with these ids, in the same order.
   Recommendations recommend(std::span<const std::string> users);
 
  private:
@@ -58,9 +58,9 @@ class Recommender {
   const TrainedModel& model_;
   RecommenderOptions options_;
   std::unique_ptr<Scorer> scorer_;
-  std::vector<int32_t> by_popularity_;  // the offered items, most training interactions first
+  std::vector<int32_t> by_popularity_;  // offered items by descending number of training interactions
   datasets::IdMap folded_{"new users"};
-  UserRatings folded_ratings_;  // (folded)
+  UserRatings folded_ratings_;  // one row per user of folded_
 };
 
 }  // namespace sartor::inference

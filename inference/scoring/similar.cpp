@@ -17,7 +17,7 @@
 namespace sartor::inference {
 namespace {
 
-// What is compared.
+// The vectors to compare.
 struct Vectors {
   std::string_view of;  // items, users, texts
   datasets::IdMap ids{"ids"};
@@ -59,7 +59,7 @@ Vectors read_vectors(const SimilarConfig& config) {
   return {name_of(config.of), std::move(items ? model->items : model->users), std::move(values), columns};
 }
 
-// The queries' indices; ids that the model does not know are counted and left out.
+// Indices of the queries; unknown ids are ignored with a warning.
 std::vector<int32_t> query_indices(const SimilarConfig& config, const datasets::IdMap& ids) {
   std::vector<int32_t> indices;
   if (!config.queries) {
@@ -72,7 +72,7 @@ std::vector<int32_t> query_indices(const SimilarConfig& config, const datasets::
     if (index < 0) unknown++;
     if (index >= 0) indices.push_back(index);
   });
-  if (unknown > 0) log_warning("{} of the queries are not in the model", unknown);
+  if (unknown > 0) log_warning("{} queries are not in the model and are ignored", unknown);
   return indices;
 }
 
@@ -92,8 +92,8 @@ void similar(const SimilarConfig& config, Runtime& runtime) {
   const Vectors vectors = read_vectors(config);
   const auto& ids = vectors.ids;
   const auto rows = vectors.rows();
-  require(rows.columns > 0, "{} has no factors to compare by", config.model);
-  require(rows.rows > 1, "{} has nothing to compare with, only one of {}", config.model, vectors.of);
+  require(rows.columns > 0, "{} has no factors to compare", config.model);
+  require(rows.rows > 1, "{} has too few {} to compare, expected at least 2", config.model, vectors.of);
   const int64_t k = std::min(config.k, rows.rows - 1);
   if (k < config.k) log_warning("k is {}, but there are {} others", config.k, k);
   const ItemDetails titles(config.items);

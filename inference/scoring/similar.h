@@ -1,5 +1,5 @@
-// task: similar — a trained factor model in, a table of the nearest items for each item (or users for each user) out;
-// or embeddings of texts in, the nearest texts for each out.
+// task: similar — reads a trained factor model or embeddings and writes a table of the nearest items, users or texts
+// for each of them.
 #pragma once
 
 #include <array>
@@ -29,14 +29,16 @@ struct SimilarConfig : RuntimeConfig {
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
     field.required("model", model, file_path(),
-                   "Run folder of a factorisation, its factors.h5, or a file of task: embed.");
+                   "Run folder of task: factorize, its factors.h5, or an output of task: embed.");
     field.required(
         "output", output, file_path(),
-        "Table to write, .csv, .tsv, .jsonl or .parquet: id, rank, neighbour, cosine, and columns of items.");
-    field("of", of, "What is compared, by the cosine of its factors; of embeddings, the texts.");
-    field("k", k, between(1, 100000), "Neighbours of each, or all others if there are fewer.");
-    field("queries", queries, "Ids whose neighbours are wanted, each once; all if absent.");
-    field("items", items, "With items or texts: table whose columns, such as a title, stand beside the neighbours.");
+        "Table to write (.csv, .tsv, .jsonl or .parquet) with id, rank, neighbour, cosine and the columns of items.");
+    field("of", of,
+          "Entities to compare by the cosine of their factors. For embeddings it must be items: texts are compared.");
+    field("k", k, between(1, 100000), "Maximum number of neighbors per id.");
+    field("queries", queries, "Ids to find neighbors of; repeated ids are ignored. Default: all ids of the model.");
+    field("items", items,
+          "Table whose columns, such as a title, are added to the neighbors. For items and texts only.");
   }
   void check() const { require(!items || of == Entity::items, "items describes items, but `of` is users"); }
   std::vector<std::filesystem::path> reads() const;

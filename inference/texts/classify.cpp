@@ -24,7 +24,7 @@ class ClassTable : public TextOutput {
     problem_ == transformer::Problem::regression ? add_values() : add_classes();
     std::set<std::string> names;
     for (const auto& [name, type] : columns_) {
-      require(names.insert(name).second, "the output would have two columns {}: one of the model's and one of keep",
+      require(names.insert(name).second, "the output would have two columns {}: one of the model and one of keep",
               name);
     }
   }
@@ -68,7 +68,7 @@ class ClassTable : public TextOutput {
   }
 
  private:
-  // (rows, classes), a column for each class.
+  // values is (rows, classes); adds a column for each class.
   void add_each(const std::vector<float>& values, Columns& columns) const {
     const size_t classes = classes_.size();
     for (size_t k = 0; k < classes; k++) {
@@ -80,7 +80,7 @@ class ClassTable : public TextOutput {
 
   void add_values() {
     require(!config_.temperature, "temperature is given, but the model gives numbers, not classes");
-    require(!config_.probabilities, "probabilities are asked for, but the model gives numbers, not classes");
+    require(!config_.probabilities, "probabilities is given, but the model gives numbers, not classes");
     for (const auto& name : classes_) {
       columns_.push_back({classes_.size() == 1 ? "value" : "value_" + name, ColumnType::float32});
     }
@@ -91,7 +91,7 @@ class ClassTable : public TextOutput {
     columns_.push_back({"probability", ColumnType::float32});
     for (const auto& name : classes_) {
       require(problem_ == transformer::Problem::single_label || name.find(config_.separator) == name.npos,
-              "the class {} holds the separator {}: choose another separator", name, config_.separator);
+              "the class {} contains the separator {}: choose another separator", name, config_.separator);
       if (config_.probabilities) columns_.push_back({"probability_" + name, ColumnType::float32});
     }
   }
@@ -111,7 +111,7 @@ class ClassTable : public TextOutput {
   const transformer::Problem problem_;
   const double temperature_;
   std::vector<datasets::ColumnSpec> columns_;
-  std::optional<datasets::TableWriter> writer_;  // of the open part
+  std::optional<datasets::TableWriter> writer_;  // writer of the open part
 };
 
 }  // namespace

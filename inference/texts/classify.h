@@ -1,4 +1,4 @@
-// task: classify — a fine-tuned classifier and a table of texts in, a table of classes and probabilities out.
+// task: classify — applies a fine-tuned classifier to a table of texts and writes a table of classes and probabilities.
 #pragma once
 
 #include <filesystem>
@@ -20,24 +20,25 @@ struct ClassificationConfig : TextScoringConfig {
 
   template <class Fields> void describe(Fields& field) {
     TextScoringConfig::describe(field);
-    field("keep", keep, "Columns of the source that the output has too, as text.");
-    field("probabilities", probabilities, "Whether the output has the probability of every class.");
+    field("keep", keep, "Columns of the source to copy to the output, as text.");
+    field("probabilities", probabilities, "Add the probability of every class to the output.");
     field("temperature", temperature, above(0),
-          "What logits are divided by. By default that of the model's calibration.json, 1 where it has none.");
-    field("threshold", threshold, between(0, 1), "multi_label: a text is of the classes above this probability.");
-    field("separator", separator, "multi_label: between the classes of a text.");
-    field.required("output", output, file_path(),
-                   "Table to write, .csv, .tsv, .jsonl or .parquet: row (of the source, from 1, a header and "
-                   "blank lines counted), the columns of keep, then label and probability, or value of a regression.");
+          "Divisor of the logits (temperature scaling). Default: the value in the model's calibration.json, or 1.");
+    field("threshold", threshold, between(0, 1), "multi_label: minimum probability (exclusive) of a text's classes.");
+    field("separator", separator, "multi_label: separator between the classes of a text.");
+    field.required(
+        "output", output, file_path(),
+        "Table to write (.csv, .tsv, .jsonl or .parquet) with row (number in the source, from 1, including "
+        "headers and blank lines), the columns of keep, and label and probability, or value for regression.");
   }
   void check() const;
 };
 
-// Columns row and keep, then, of a model that knows
-//   one class a text    label, probability; with config.probabilities, probability_CLASS for each class
-//   several             label (those above the threshold), probability (of the most probable class); the same
-//   numbers             value; value_NAME for each if there are several
-// Throws std::invalid_argument where config does not fit the model, or two columns have one name.
+// The columns are row, those of keep, and for a model with
+//   single labels    label, probability; with config.probabilities, probability_CLASS for each class
+//   multiple labels  label (classes above the threshold), probability (of the most probable class); the same
+//   regression       value, or value_NAME for each of several outputs
+// Throws std::invalid_argument if the config does not fit the model or two columns have the same name.
 std::unique_ptr<TextOutput> make_class_table(const ClassificationConfig& config, const bert::BertConfig& model,
                                              double temperature);
 

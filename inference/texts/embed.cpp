@@ -11,14 +11,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t slab = 4096;  // rows that are joined at once
+constexpr int64_t slab = 4096;  // rows copied per step when parts are joined
 
 class Embeddings : public TextOutput {
  public:
   Embeddings(const EmbedConfig& config, int64_t columns)
       : form_{std::string(name_of(config.pooling)), config.normalize, columns} {}
 
-  // A part waits in memory: a file of HDF5 is made for a number of rows, and only the end tells which are unfit.
+  // Rows of a part are kept in memory until end(), because an HDF5 dataset needs the number of valid rows in advance.
   void begin(const fs::path& part) override {
     part_ = part;
     ids_.clear();

@@ -1,4 +1,4 @@
-// task: embed — a BERT and a table of texts in, an HDF5 file of their embeddings out.
+// task: embed — computes embeddings of a table of texts with a BERT model and writes them to an HDF5 file.
 #pragma once
 
 #include <memory>
@@ -16,16 +16,18 @@ struct EmbedConfig : TextScoringConfig {
 
   template <class Fields> void describe(Fields& field) {
     TextScoringConfig::describe(field);
-    field("id", id, "Column of the texts' ids; by default their row numbers. similar wants each once.");
-    field("pooling", pooling, "Of the last hidden states: their mean over a text's tokens, or that of its first.");
-    field("normalize", normalize, "Whether embeddings have length 1.");
+    field("id", id, "Column with ids of the texts, which task: similar requires to be unique. Default: row numbers.");
+    field("pooling", pooling,
+          "mean: average the last hidden states over a text's tokens; cls: take the last hidden state of the first "
+          "token.");
+    field("normalize", normalize, "Scale embeddings to length 1.");
     field.required("output", output, file_path(),
-                   "HDF5 file to write: ids, rows (of the source, from 1, a header and blank lines counted), vectors "
-                   "(texts, hidden).");
+                   "HDF5 file to write with ids, rows (numbers in the source, from 1, including headers and blank "
+                   "lines) and vectors (texts, hidden size).");
   }
 };
 
-// Parts, and the whole, are files of storage/stored_embeddings.h.
+// Parts and output have the format of storage/stored_embeddings.h.
 std::unique_ptr<TextOutput> make_embeddings_output(const EmbedConfig& config, int64_t columns);
 
 void embed(const EmbedConfig& config, const Invocation& invocation);

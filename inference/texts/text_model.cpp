@@ -1,4 +1,4 @@
-// Sees libtorch, unlike the rest of this folder.
+// The only file in this folder that includes libtorch.
 #include "texts/text_model.h"
 
 #include <c10/core/InferenceMode.h>
@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 bert::Bert on_gpu(const fs::path& folder, bert::Head head, Precision precision, at::Device device) {
-  require(precision != Precision::int8, "precision is int8, which is for CPUs: a GPU takes fp32 or bf16");
+  require(precision != Precision::int8, "precision is int8, which requires a CPU; expected fp32 or bf16 on a GPU");
   auto loaded = bert::load_bert(folder, head, device);
   for (const auto& name : loaded.missing) {
     require(head == bert::Head::none && name.starts_with("pooler."), "{}: has no tensor {}", folder.string(), name);
@@ -33,8 +33,8 @@ fs::path model_folder(const fs::path& path) {
     if (fs::exists(folder / "config.json")) return folder;
   }
   require(fs::exists(path), "{}: no such folder", path.string());
-  require(!fs::exists(path / "run.yaml"), "{} is a run that has no model of texts, or none yet", path.string());
-  throw std::invalid_argument(fmt::format("{} is no model of texts: it has no config.json", path.string()));
+  require(!fs::exists(path / "run.yaml"), "{} is a run without a text model (yet)", path.string());
+  throw std::invalid_argument(fmt::format("{} is not a text model: it has no config.json", path.string()));
 }
 
 struct TextModel::Opened {
@@ -45,7 +45,7 @@ struct TextModel::Opened {
   std::function<at::Tensor(const transformer::Packed&)> values;  // (B, columns)
   std::vector<std::string> ignored;
 
-  // Here alone the CPU and a GPU differ; ask(model, batch) gives what both kinds of model give.
+  // The only difference between the CPU and a GPU is the type of the model; `ask` accepts both.
   template <class Ask>
   static TextModel open(const fs::path& folder, bert::Head head, Precision precision, int gpu, Ask ask) {
     const auto opened = [&](auto model, at::Device device) {

@@ -1,4 +1,4 @@
-// A BERT that scores rows of tokens, on the CPU or a GPU.
+// Inference with BERT models on the CPU or a GPU.
 #pragma once
 
 #include <filesystem>
@@ -17,13 +17,14 @@ namespace sartor::inference {
 using bert::Pooling;
 using transformer::Precision;
 
-// The Hugging Face folder that `path` is, or the model of the run that it is. Throws std::invalid_argument otherwise.
+// Returns `path` if it is a Hugging Face folder, or the model folder in a run folder. Throws std::invalid_argument
+// otherwise.
 std::filesystem::path model_folder(const std::filesystem::path& path);
 
 class TextModel {
  public:
-  // Logits of the folder's classes, or pooled embeddings. gpu: its number, -1 for the CPU. Throw std::invalid_argument
-  // for a folder that is broken or lacks what is used, and for int8 on a GPU.
+  // A model that computes logits or pooled embeddings. gpu: device index, -1 for the CPU. Both throw
+  // std::invalid_argument if the folder is invalid or lacks a required tensor, and for int8 on a GPU.
   static TextModel classifier(const std::filesystem::path& folder, Precision precision, int gpu);
   static TextModel embedder(const std::filesystem::path& folder, Precision precision, int gpu, Pooling pooling,
                             bool normalize);
@@ -31,12 +32,12 @@ class TextModel {
   TextModel(TextModel&&) noexcept;
 
   const bert::BertConfig& config() const;
-  int64_t columns() const;                          // classes, or the hidden size
-  const std::vector<std::string>& ignored() const;  // of the folder, a line each: bert::ignored()
+  int64_t columns() const;                          // number of classes, or the hidden size
+  const std::vector<std::string>& ignored() const;  // messages about ignored parts of the folder, see bert::ignored()
 
-  // (rows, columns()), in the order of the rows. They go through the model in batches of at most `batch_tokens` tokens,
-  // or of one longer row, equal lengths together; before each, `before_batch` is told how many rows are done. On the
-  // CPU a row's values have the same bits whatever else is there. Throws std::invalid_argument where a value is not
+  // Returns values (rows, columns()) in the order of `rows`. Rows are sorted by length and batched with at most
+  // `batch_tokens` tokens, or one longer row. Calls before_batch(number of finished rows) before each batch. On the
+  // CPU, the values of a row do not depend on other rows, bit for bit. Throws std::invalid_argument if a value is not
   // finite.
   std::vector<float> score(const text::Encodings& rows, int64_t batch_tokens,
                            const std::function<void(int64_t done)>& before_batch = nullptr) const;

@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using text::TextWindow;
 
-// The source's files and the model's.
+// Files of the source and the model.
 std::vector<fs::path> files_of(const TextScoringConfig& config, const fs::path& folder) {
   require_readable_twice(config.source, "for its SHA-256");
   std::vector<fs::path> files;
@@ -36,25 +36,25 @@ std::vector<fs::path> files_of(const TextScoringConfig& config, const fs::path& 
   return files;
 }
 
-// What decides the result. What files are called does not, as their contents are compared.
+// File names are not part of the origin: contents are compared.
 JobOrigin origin_of(const TextScoringConfig& config, const TextScoring& scoring, const fs::path& folder) {
   auto may_change = job_may_change();
   may_change.insert(may_change.end(), {"batch_tokens", "window", "model", "source.path"});
   return {scoring.config, std::move(may_change), files_of(config, folder)};
 }
 
-// One of text, pair and max_length: that of training, if it is known, or what the config says where that is the same or
-// may differ.
+// The value of text, pair or max_length: that of training if known; the config must agree with it unless other_input is
+// true.
 template <class Value> std::optional<Value> agreed(const TextScoringConfig& config, std::string_view name,
                                                    const std::optional<Value>& given,
                                                    const std::optional<Value>& trained) {
   require(!given || !trained || config.other_input || given == trained,
-          "{} is {}, but {} was trained with {}: leave it out to take that, or set other_input: true", name,
+          "{} is {}, but {} was trained with {}: remove it from the config, or set other_input: true", name,
           given.value_or(Value()), config.model, trained.value_or(Value()));
   return given ? given : trained;
 }
 
-// How texts are made and where they are cut.
+// The templates and maximum length to use.
 hf::TextInput input_of(const TextScoringConfig& config, const fs::path& folder) {
   const auto trained = hf::read_text_input(folder);
   hf::TextInput input = {config.text.value_or("{text}"), config.pair, config.max_length};
@@ -67,7 +67,7 @@ hf::TextInput input_of(const TextScoringConfig& config, const fs::path& folder) 
   return input;
 }
 
-// The folder's tokenizer with how it is to be used.
+// The folder's tokenizer and its options.
 struct Encoder {
   text::Tokenizer tokenizer;
   text::EncodeOptions options;
@@ -75,28 +75,28 @@ struct Encoder {
 
 Encoder open_tokenizer(const hf::TextInput& input, const fs::path& folder, const bert::BertConfig& model) {
   const int64_t longest = model.longest_sequence(), length = input.max_length.value_or(longest);
-  require(length <= longest, "max_length is {}, {} takes {}", length, folder.string(), longest);
+  require(length <= longest, "max_length is {}, but {} supports at most {}", length, folder.string(), longest);
   Encoder encoder = {text::Tokenizer(text::read_tokenizer(folder)),
                      {.truncation = text::Truncation{.max_length = length}}};
-  require(encoder.tokenizer.vocabulary_size() <= model.vocab_size, "{}: the tokenizer has {} ids, the model {}",
+  require(encoder.tokenizer.vocabulary_size() <= model.vocab_size, "{}: the tokenizer has {} ids, but the model has {}",
           folder.string(), encoder.tokenizer.vocabulary_size(), model.vocab_size);
-  // what cannot be done with any row is found before the first
+  // fail before the first row if no row could be scored
   const auto tried =
       input.pair ? encoder.tokenizer.encode("a", "a", encoder.options) : encoder.tokenizer.encode("a", encoder.options);
   const auto types = std::ranges::max_element(tried.type_ids);
   require(types == tried.type_ids.end() || *types < model.type_vocab_size,
-          "{}: the tokenizer gives token type {}, the model has {}", folder.string(), int{*types},
+          "{}: the tokenizer uses token type {}, but the model has {} token types", folder.string(), int{*types},
           model.type_vocab_size);
   return encoder;
 }
 
-// Rows ready for the model. The texts are gone.
+// A window of rows with tokens instead of texts.
 struct Encoded {
   TextWindow window;
   text::Encodings tokens;
 };
 
-// Reads and tokenizes the next rows while the last ones are scored.
+// Reads and tokenizes the next rows while the current ones are scored.
 class Ahead {
  public:
   Ahead(text::TextRows& rows, const Encoder& encoder, int threads) : rows_(rows), encoder_(encoder), threads_(threads) {
@@ -130,12 +130,12 @@ class Ahead {
   std::future<std::optional<Encoded>> reading_;
 };
 
-// Sums over ranks are of doubles.
+// double, because sums over ranks are of doubles
 struct Counts {
   double rows = 0, tokens = 0, cut = 0;
 };
 
-// This rank's share of the parts.
+// Scores this rank's parts.
 class Share {
  public:
   Share(const TextScoringConfig& config, const TextTask& task, const JobParts& parts, const Collective& ranks)
@@ -158,7 +158,7 @@ class Share {
  private:
   void show(int64_t done) {
     stop_if_asked(config_.output);
-    if (progress_) progress_->update(static_cast<int64_t>(counts_.rows) + done, several_ ? "of this rank" : "");
+    if (progress_) progress_->update(static_cast<int64_t>(counts_.rows) + done, several_ ? "on this rank" : "");
   }
 
   void write(const TextWindow& window, std::vector<float> values) {
@@ -176,7 +176,7 @@ class Share {
   std::optional<Progress> progress_;
 };
 
-// Of all ranks, once each has done its share.
+// Sums over all ranks. Called after each has finished its parts.
 Counts sum_of(const Counts& counts, const TextScoringConfig& config, Collective& ranks) {
   const auto sums = sum_of_shares(ranks, {counts.rows, counts.tokens, counts.cut}, config.output);
   return {sums[0], sums[1], sums[2]};

@@ -1,5 +1,5 @@
-// What the tasks that score texts have in common: tables of any size go through a model in windows, part by part, and
-// come out in their order.
+// Common parts of tasks that score texts: tables of any size go through a model in windows and parts; the output keeps
+// the order of the rows.
 #pragma once
 
 #include <filesystem>
@@ -18,7 +18,7 @@
 
 namespace sartor::inference {
 
-// The base of their configs.
+// Base of the configs of such tasks.
 struct TextScoringConfig : JobConfig {
   std::string model;
   datasets::TableConfig source;
@@ -33,30 +33,31 @@ struct TextScoringConfig : JobConfig {
     RuntimeConfig::describe(field);
     field.required("model", model, file_path(),
                    "Run folder of task: classify of sartor-train, or a Hugging Face folder.");
-    field("source", source, "Table of texts.");
+    field("source", source, "Table of texts to score.");
     field("text", text,
-          "Template of a row's text: its columns' names in braces. By default that of the model's training, {text} if "
-          "the model does not tell.");
+          "Template of a row's text, with column names in braces. Default: as in the model's training, or {text} if "
+          "unknown.");
     field("pair", pair,
-          "Template of a second text, for models that take two. By default that of the model's training; empty for "
-          "none.");
+          "Template of a second text, for models that take text pairs; empty for none. Default: as in the model's "
+          "training.");
     field("max_length", max_length, between(1, 1 << 20),
-          "Tokens of a row, special ones included; longer rows are cut. By default that of the model's training, and "
-          "what the model takes if it does not tell.");
+          "Maximum tokens per row, including special tokens; longer rows are cut. Default: as in the model's training, "
+          "or the model's limit if unknown.");
     field("other_input", other_input,
-          "Whether text, pair and max_length may differ from those of the model's training (its input.json).");
-    field("precision", precision, "Of the model's products; int8 on CPUs only. bf16 needs CPUs or GPUs that have it.");
-    field("batch_tokens", batch_tokens, at_least(1), "Most tokens that go through the model together.");
+          "Allow text, pair and max_length to differ from those of the model's training (its input.json).");
+    field("precision", precision,
+          "Data type of matrix products. int8 runs on CPUs only; bf16 requires hardware support.");
+    field("batch_tokens", batch_tokens, at_least(1), "Maximum tokens per batch.");
     field("window", window, between(1, 1e9),
-          "Rows that are read ahead and sorted by length together; the output has the order of the source.");
+          "Rows to read ahead and sort by length for batching; the output keeps the order of the source.");
     describe_parts(field);
   }
-  void check() const;  // also that the templates parse
+  void check() const;  // also parses the templates
 
   std::vector<std::filesystem::path> reads() const;
 };
 
-// Where the values of scored rows go. values: (rows, columns of the model).
+// Output of scored rows. values: (rows, columns of the model).
 class TextOutput : public PartOutput {
  public:
   virtual void append(const text::TextWindow& rows, std::vector<float> values) = 0;
@@ -68,15 +69,15 @@ struct TextTask {
 };
 
 struct TextScoring {
-  std::string config;             // YAML, every value
-  std::vector<std::string> keep;  // columns of the source that go to the output, and
-  std::optional<std::string> id;  // that of the texts' ids
+  std::string config;             // YAML with all values
+  std::vector<std::string> keep;  // columns of the source to copy to the output
+  std::optional<std::string> id;  // column of the texts' ids
   std::string part_extension;
   std::function<TextTask(const std::filesystem::path& folder, int gpu)> open;
 };
 
-// Does it all, on any number of ranks: rows that are missing from config.output's parts are scored, then the parts
-// joined. Throws Stopped when a signal asks to stop; what was put aside by then stays for --resume.
+// Scores the parts that are missing, on all ranks, and joins all parts to config.output. Throws Stopped on a stop
+// signal; finished parts remain for --resume.
 void score_texts(const TextScoringConfig& config, const TextScoring& scoring, const Invocation& invocation);
 
 }  // namespace sartor::inference

@@ -312,7 +312,7 @@ TEST(Tokenizer, RefusesSpecsThatContradictThemselves) {
   refused([](auto& spec) { spec.vocabulary[1].id = -1; }, "a has the id -1");
   refused([](auto& spec) { spec.vocabulary[2].id = 1; }, "a and b have the id 1");
   refused([](auto& spec) { spec.vocabulary[2].text = "a"; }, "a occurs twice");
-  refused([](auto& spec) { spec.vocabulary[2].text = "\xff"; }, "no UTF-8");
+  refused([](auto& spec) { spec.vocabulary[2].text = "\xff"; }, "not UTF-8");
   refused([](auto& spec) { wordpiece(spec).unk_token = "<unk>"; }, "unk_token <unk> is not in the vocabulary");
   refused([](auto& spec) { wordpiece(spec).max_input_chars_per_word = -1; }, "max_input_chars_per_word is -1");
   refused([](auto& spec) { spec.added_tokens = {{"a", 5}}; }, "added token a has the id 5, expected 1");

@@ -81,12 +81,13 @@ TEST_F(ClassTableTest, WhatDoesNotFitIsNamed) {
   refused(config, number, "temperature is given, but the model gives numbers");
   config = {};
   config.probabilities = true;
-  refused(config, number, "probabilities are asked for, but the model gives numbers");
+  refused(config, number, "probabilities is given, but the model gives numbers");
   config = {};
   config.keep = {"label"};
   refused(config, small_bert(), "two columns label");
   config = {};
-  refused(config, small_bert({"a|b", "c"}, transformer::Problem::multi_label), "the class a|b holds the separator |");
+  refused(config, small_bert({"a|b", "c"}, transformer::Problem::multi_label),
+          "the class a|b contains the separator |");
   make_class_table(config, small_bert({"a|b", "c"}), 1);
 }
 

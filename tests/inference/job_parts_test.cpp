@@ -206,15 +206,15 @@ TEST_F(JobPartsTest, ResumeTakesNoOtherFileForTheDoneJob) {
   refused("precision: the job began with fp32, --resume cannot continue with int8", "precision: int8\nthreads: 1\n");
   const auto output = read("out.csv"), record = read("out.csv.job.json");
   write("out.csv", "notes");
-  refused("out.csv is not what the job of");
+  refused("out.csv is not the output of the job of");
   write("out.csv", output);
   auto without_hash = record;
   without_hash.replace(record.find("output_sha256"), 6, "other_");
   write("out.csv.job.json", without_hash);
-  refused("out.csv is not what the job of");
+  refused("out.csv is not the output of the job of");
   write("out.csv.job.json", record);
   write("in.csv", "text\n坏\n");
-  refused("in.csv is not what it was when the job began");
+  refused("in.csv has changed since the job began");
   write("in.csv", "text\n好\n");
   check_complete(*job(request(true)));
   EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv", "out.csv.job.json"));
@@ -228,7 +228,7 @@ TEST_F(JobPartsTest, ResumeRefusesAnotherJob) {
   refused("precision: int8\nthreads: 1\n", "precision: the job began with fp32, --resume cannot continue with int8");
   refused("precision: fp32\nthreads: 1\nkeep: [a]\n", "the job began with nothing, --resume cannot continue with");
   write("in.csv", "text\n坏\n");
-  refused("precision: fp32\nthreads: 1\n", "in.csv is not what it was when the job began");
+  refused("precision: fp32\nthreads: 1\n", "in.csv has changed since the job began");
   EXPECT_THAT(
       [&] {
         job(request(true))->parts.begin({"precision: fp32\nthreads: 1\n", {}, {}});
@@ -245,7 +245,7 @@ TEST_F(JobPartsTest, WhatIsThereIsNotOverwrittenByAccident) {
               ThrowsMessage<std::invalid_argument>(HasSubstr("there is no job to resume")));
   stopped({0});
   EXPECT_THAT([&] { job(request()); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("out.csv.parts exists, of a job that was stopped")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("out.csv.parts exists from a job that was stopped")));
   {
     const auto it = job(request(false, true));
     begin(*it);
@@ -389,7 +389,7 @@ TEST_F(JobPartsTest, APartThatNobodyMadeIsNamed) {
   const auto it = job(request());
   begin(*it);
   make(*it, 0);
-  EXPECT_THAT([&] { finish(*it, 2); }, ThrowsMessage<std::runtime_error>(HasSubstr("part-000001.csv was not made")));
+  EXPECT_THAT([&] { finish(*it, 2); }, ThrowsMessage<std::runtime_error>(HasSubstr("part-000001.csv was not written")));
   EXPECT_FALSE(fs::exists(path("out.csv")));
 }
 

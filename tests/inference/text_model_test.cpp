@@ -122,7 +122,7 @@ TEST_F(TextModelTest, FoldersAreFoundAndNamed) {
 
 TEST_F(TextModelTest, WhatAModelCannotDoIsSaid) {
   EXPECT_THAT([&] { TextModel::classifier(folder_, Precision::int8, 0); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("int8, which is for CPUs")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("int8, which requires a CPU")));
   write_bert_folder(path("base"), small_bert(), bert::Head::none);
   EXPECT_THAT([&] { TextModel::classifier(path("base"), Precision::fp32, -1); },
               ThrowsMessage<std::invalid_argument>(HasSubstr("has no tensor classifier.weight")));

@@ -300,7 +300,7 @@ TEST_F(BadInput, Scoring) {
   infer_refused(config + "keep: [name]\n", "texts.csv: .*name");
   infer_refused(embed + "id: name\n", "texts.csv: .*name");
   infer_refused(embed + "keep: [id]\n", "keep: unknown key");
-  infer_refused(config + "max_length: 41\n", "max_length is 41, .*model takes 40");
+  infer_refused(config + "max_length: 41\n", "max_length is 41, .*model supports at most 40");
   infer_refused(config + "max_length: 1\n", "max_length|longest|truncat");
   infer_refused(config + "precision: fp16\n", "precision: found fp16, expected fp32, bf16 or int8");
   infer_refused(config + "temperature: 0\n", "temperature: found 0, expected number above 0");
@@ -328,15 +328,15 @@ TEST_F(BadInput, Scoring) {
   auto narrow = small_bert();
   narrow.vocab_size--;
   write_bert_folder(path("base"), narrow);
-  infer_refused(with(config, "FOLDER/model", "FOLDER/base"), "the tokenizer has 24 ids, the model 23");
+  infer_refused(with(config, "FOLDER/model", "FOLDER/base"), "the tokenizer has 24 ids, but the model has 23");
   narrow = small_bert();
   narrow.type_vocab_size = 1;
   write_bert_folder(path("base"), narrow);
   infer_refused(with(config, "FOLDER/model", "FOLDER/base") + "pair: '{id}'\n",
-                "the tokenizer gives token type 1, the model has 1");
+                "the tokenizer uses token type 1, but the model has 1 token types");
   std::filesystem::create_directory(path("run"));
   write("run/run.yaml", "task: classify\n");
-  infer_refused(with(config, "FOLDER/model", "FOLDER/run"), "run is a run that has no model of texts");
+  infer_refused(with(config, "FOLDER/model", "FOLDER/run"), "run is a run without a text model");
   write("texts.csv.gz", "\x1f\x8b\x08 and nothing more");
   infer_refused(with(config, "texts.csv", "texts.csv.gz"), "texts.csv.gz: ");
 }

@@ -103,8 +103,8 @@ TEST_F(Pipeline, RecommendsToKnownNewAndUnknownUsers) {
                                 "new_users: {path: FOLDER/new.csv, columns: {user: user, item: item, value: rating}}\n"
                                 "items: {path: FOLDER/titles.csv, id: id, columns: [title]}\n");
   expect_done(outcome);
-  EXPECT_THAT(outcome.err, HasSubstr("1 of them unknown"));
-  EXPECT_THAT(outcome.err, HasSubstr("1 ratings of new users are of items that the model does not know"));
+  EXPECT_THAT(outcome.err, HasSubstr("1 of the users are unknown"));
+  EXPECT_THAT(outcome.err, HasSubstr("1 ratings of new_users have items that the model does not know"));
   const auto rows = table("lists.csv");
   ASSERT_EQ(rows.size(), 1u + 3 * 5);
   EXPECT_THAT(rows[0], ElementsAre("user", "rank", "item", "score", "basis", "title"));
@@ -179,8 +179,8 @@ TEST_F(Pipeline, UsersOfTheTestSplitAloneGetThePopularityList) {
   expect_done(train(factorize_config));
   const Outcome outcome = infer(recommend_config);
   expect_done(outcome);
-  EXPECT_THAT(outcome.err, HasSubstr("300 recommendations for 60 users, 18 of them unknown or without training "
-                                     "ratings (30.0%) and given the most popular items"));
+  EXPECT_THAT(outcome.err, HasSubstr("300 recommendations for 60 users; 18 of the users are unknown or have no training "
+                                     "ratings (30.0%) and get the most popular items"));
   EXPECT_EQ(std::ranges::count_if(table("lists.csv"), [](const auto& row) { return row[4] == "popularity"; }), 18 * 5);
 }
 
@@ -192,7 +192,7 @@ TEST_F(Pipeline, RepeatedIdsCountOnceAndAreNamed) {
   expect_done(outcome);
   EXPECT_EQ(table("lists.csv").size(), 1u + 3 * 5);
   EXPECT_THAT(outcome.err,
-              HasSubstr("2 ids stand there again and count once; the first is u0 in row 4 of " + path("users.csv")));
+              HasSubstr("2 repeated ids are ignored; the first is u0 in row 4 of " + path("users.csv")));
   write("queries.csv", "id\ni1\ni1\n");
   const Outcome similar = infer(
       "task: similar\ndevice: cpu\nmodel: FOLDER/run\nk: 3\noutput: FOLDER/near.csv\n"

@@ -76,7 +76,7 @@ TEST_F(ScoringInput, AnotherOneIsRefused) {
     EXPECT_TRUE(outputs().empty());
   };
   refused("text: '{body}'\n",
-          "text is {body}, but " + path("model") + " was trained with {title}: {body}: leave it out");
+          "text is {body}, but " + path("model") + " was trained with {title}: {body}: remove it from");
   refused("max_length: 512\n", "max_length is 512, but " + path("model") + " was trained with 6");
   refused("pair: '{body}'\n", "pair is {body}, but");
   write("model/input.json", R"({"text": "{title", "max_length": 6})");

@@ -112,7 +112,7 @@ TEST_F(ScoringStopped, OnlyTheSameJobIsResumed) {
   refused({"--resume", "--set", "rows_per_part=21"}, "rows_per_part: the job began with 20");
   const auto texts = read("texts.csv");
   write("texts.csv", texts + "x,y\n");
-  refused({"--resume"}, "texts.csv is not what it was when the job began");
+  refused({"--resume"}, "texts.csv has changed since the job began");
   write("texts.csv", texts);
   write("model/calibration.json", "{\"temperature\": 2}");
   refused({"--resume"}, "the job began with 6 files, --resume cannot continue with 7");
@@ -141,8 +141,8 @@ TEST_F(ScoringRefused, ByTheFirstRankForAll) {
   write("out.csv", "mine");
   refused_on_all({}, path("out.csv") + " exists: --overwrite replaces it");
   refused_on_all({"--resume"}, path("out.csv") + " exists, but not " + path("out.csv.job.json") +
-                                   ", which says what job wrote it: --resume cannot take it for this one's, "
-                                   "--overwrite starts anew");
+                                   ", which identifies the job that wrote it: --resume cannot use this output, "
+                                   "--overwrite starts over");
   std::filesystem::remove(path("out.csv"));
   refused_on_all({"--resume"},
                  "there is no job to resume: neither " + path("out.csv") + " nor " + path("out.csv.parts") + " exists");
@@ -204,8 +204,8 @@ TEST_F(ScoringStopped, NoOtherFileIsTakenForADoneJob) {
   write_bert_folder(path("other"), small_bert({"负面", "好"}));
   for (const char* config : {classify_config, embed_config}) {
     refused(config, "precision=int8", "precision: the job began with fp32");
-    refused(config, "source.path=" + path("other.csv"), "other.csv is not what it was");
-    refused(config, "model=" + path("other"), "other/config.json is not what it was");
+    refused(config, "source.path=" + path("other.csv"), "other.csv has changed since");
+    refused(config, "model=" + path("other"), "other/config.json has changed since");
     expect_done(infer(config, {"--resume"}));
   }
   refused(classify_config, "probabilities=false", "probabilities: the job began with true");
