@@ -86,7 +86,8 @@ struct TextConfig {
     field("text", text, "Template of a row's text, with column names in braces.");
     field("pair", pair, "Template of a second text, for models that take text pairs.");
     field("label", label, "Labels of the texts.");
-    field("unfit", unfit, "Invalid rows: reject them and write the reason to the rejects file, or stop with an error.");
+    field("unfit", unfit,
+          "Invalid rows: reject writes them to the rejects file with a reason; error stops at the first.");
   }
   void check() const;  // also parses the templates
 };
