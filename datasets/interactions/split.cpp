@@ -158,7 +158,7 @@ class Divider {
   }
 
   void leave_last_out() {
-    require(users() < size(), "split: no user has two ratings, leave_last_out finds none for test");
+    require(users() < size(), "split: leave_last_out needs a user with at least two ratings");
     for (int64_t user = 0; user < users(); user++) {
       const int64_t begin = ratings_.offsets[user], end = ratings_.offsets[user + 1];
       int64_t left = end - begin;

@@ -78,7 +78,7 @@ void OutputFolders::make(const fs::path& folder) {
   if (fs::is_directory(folder, error)) return;
   make(folder_of(folder));
   if (fs::create_directory(folder, error)) made_.push_back(folder);
-  if (error) throw std::system_error(error, fmt::format("cannot make the folder {}", folder.string()));
+  if (error) throw std::system_error(error, fmt::format("cannot create the folder {}", folder.string()));
 }
 
 void OutputFolders::remove_empty() {

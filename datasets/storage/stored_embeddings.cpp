@@ -30,7 +30,7 @@ void EmbeddingsWriter::append(std::span<const std::string_view> ids, std::span<c
 }
 
 void EmbeddingsWriter::finish() {
-  require(written_ == vectors_.rows(), "{}: {} rows written of {}", aside_.target().string(), written_,
+  require(written_ == vectors_.rows(), "{}: {} of {} rows written", aside_.target().string(), written_,
           vectors_.rows());
   file_.close();
   aside_.commit();

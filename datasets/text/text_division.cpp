@@ -88,7 +88,7 @@ void TextDivision::visit_training(TextSource& again, const std::function<void(st
       if (!batch.pairs.empty()) visit(batch.pairs[i]);
     }
   }
-  require(place == read_, "the tables had {} rows at first, then {}", read_, place);
+  require(place == read_, "the tables had {} rows on the first read, {} on the second", read_, place);
 }
 
 void TextDivision::order_names() {
@@ -103,7 +103,7 @@ void TextDivision::require_every_class() const {
   require(names_.size() > 1, "found {} classes, expected at least 2", names_.size());
   for (int32_t number = 0; number < std::ssize(names_); number++) {
     const auto has = [&](const Row& row) { return classes(row)[0] == number; };
-    require(std::ranges::any_of(rows_, has), "no row is of the class {}", names_[number]);
+    require(std::ranges::any_of(rows_, has), "the class {} has no rows", names_[number]);
   }
 }
 

@@ -48,7 +48,7 @@ struct LabelConfig {
   }
   void check() const {
     require(negative_below.has_value() == positive_from.has_value(),
-            "negative_below and positive_from belong together, one is missing");
+            "negative_below and positive_from are required together, one is missing");
     require(!negative_below || kind == LabelKind::single_label, "negative_below is for kind single_label, kind is {}",
             name_of(kind));
     require(!negative_below || *negative_below <= *positive_from, "negative_below {} is above positive_from {}",

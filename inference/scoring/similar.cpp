@@ -95,7 +95,7 @@ void similar(const SimilarConfig& config, Runtime& runtime) {
   require(rows.columns > 0, "{} has no factors to compare", config.model);
   require(rows.rows > 1, "{} has too few {} to compare, expected at least 2", config.model, vectors.of);
   const int64_t k = std::min(config.k, rows.rows - 1);
-  if (k < config.k) log_warning("k is {}, but there are {} others", config.k, k);
+  if (k < config.k) log_warning("k is {}, but there are only {} others", config.k, k);
   const ItemDetails titles(config.items);
 
   using datasets::ColumnType;

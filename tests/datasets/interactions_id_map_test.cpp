@@ -11,7 +11,7 @@ using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
 TEST(IdMap, NumbersByFirstAppearance) {
-  // All lengths around the 8 bytes that a slot holds, ids that differ in the last or first byte, zeros, broken UTF-8.
+  // Lengths around the 8 bytes stored in a slot, ids that differ in the first or last byte, zero bytes, invalid UTF-8.
   std::vector<std::string> ids = {
       "", "用户一", "\xff\xfe", std::string("\0", 1), std::string("\0\0", 2), std::string(300, 'x')};
   for (int length = 1; length <= 20; length++) {

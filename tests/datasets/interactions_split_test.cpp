@@ -175,7 +175,7 @@ TEST(Split, SaysWhatIsImpossible) {
           "of 3 ratings, 2 for test and 2 for validation leave none");
   refused(Data(3, 3), config_of(SplitMethod::user_disjoint, 0.9), "of 2 users, 2 for test");
   refused(Data(9, 3, false), config_of(SplitMethod::temporal), "temporal needs ratings with a time column");
-  refused(Data(9, 1), config_of(SplitMethod::leave_last_out), "no user has two ratings");
+  refused(Data(9, 1), config_of(SplitMethod::leave_last_out), "a user with at least two ratings");
   refused(Data(69), config_of(SplitMethod::rows), "test rows 30 to 69 requested, the source has ratings 0 to 68");
   refused(Data(70), config_of(SplitMethod::rows, 0.2, 0.99),
           "of 70 ratings, 40 for test and 30 for validation leave none");

@@ -75,7 +75,7 @@ TEST_F(AtomicFiles, FoldersOfOutputsAreMadeAndGoIfNothingComes) {
       [&] {
         OutputFolders({path("more/a"), path("新/deep/a.csv/below/b")});
       },
-      ThrowsMessage<std::system_error>(AllOf(HasSubstr("cannot make the folder"), HasSubstr("a.csv: "))));
+      ThrowsMessage<std::system_error>(AllOf(HasSubstr("cannot create the folder"), HasSubstr("a.csv: "))));
   EXPECT_THAT(files(), UnorderedElementsAre("there", "新"));
 }
 

@@ -209,7 +209,7 @@ TEST_F(Hdf5Files, CheckTheHeapOfStrings) {
   file.close();
   const std::string good = read("good.h5");
   const size_t heap = good.find("GCOL"), object = good.find("xxxxxxxx") - 16;
-  std::string prefix(12, '\0');  // of the reference to the long string: its size and the heap's address
+  std::string prefix(12, '\0');  // size and heap address in the reference to the long string
   for (int i = 0; i < 4; i++) prefix[i] = char(10'000 >> 8 * i), prefix[4 + i] = char(heap >> 8 * i);
   const size_t reference = good.find(prefix);
   ASSERT_NE(reference, good.npos);

@@ -68,7 +68,7 @@ TEST_F(PreparedFile, HoldsWhatWasCollected) {
   for (int64_t user = 0; user < users.size(); user++) EXPECT_EQ(users[user], data.users[user]);
   for (int64_t item = 0; item < items.size(); item++) EXPECT_EQ(items[item], data.items[item]);
 
-  // The parts are disjoint and complete: each rating stands in the one that it was divided to, with its time.
+  // Every rating, with its time, is in the part that it was assigned to and in no other.
   const auto parts = divide(data.by_user(), split);
   const auto check = [&](const StoredRatings& stored, Part part, int64_t size) {
     Entries expected;

@@ -32,7 +32,7 @@ TEST_F(ScratchFiles, GiveBackWhatWasAppended) {
   file.read(4, std::span(whole));
   EXPECT_THAT(whole, ElementsAre(-2, 3));
 
-  EXPECT_EQ(file.append(std::span(first)), 20);  // behind the rest, after reading too
+  EXPECT_EQ(file.append(std::span(first)), 20);  // appends at the end, even after a read
   EXPECT_EQ(file.append(std::span<const int32_t>()), 32);
   file.read(28, std::span(whole).first(1));
   EXPECT_EQ(whole[0], 3);
@@ -41,7 +41,7 @@ TEST_F(ScratchFiles, GiveBackWhatWasAppended) {
 
 TEST_F(ScratchFiles, NameTheFolderWhereTheyCannotBe) {
   EXPECT_THAT([&] { ScratchFile file(folder_ / "没有"); },
-              ThrowsMessage<std::system_error>(HasSubstr("cannot make a temporary file in " + path("没有"))));
+              ThrowsMessage<std::system_error>(HasSubstr("cannot create a temporary file in " + path("没有"))));
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ using ::testing::ThrowsMessage;
 
 class StoredRows : public testing::FolderTest {
  protected:
-  // Row r has the ids r, r + 1, … , and 1 + r % 7 of them; a row of `negative` begins with -1.
+  // Row r has the 1 + r % 7 ids r, r + 1, ...; rows of `negative` begin with -1.
   StoredTexts make(int64_t rows, int64_t negative = -1) {
     std::vector<int64_t> offsets = {0}, sources(rows);
     std::vector<int32_t> ids, second;
@@ -54,7 +54,7 @@ class StoredRows : public testing::FolderTest {
     return {*file_, "/train", 0, 7};
   }
 
-  // Reads rows, compares them with what was written and returns the accesses to the file.
+  // Reads rows, compares them with the written ones and returns the number of reads from the file.
   int64_t reads_of(const StoredTexts& texts, const std::vector<int64_t>& rows) const {
     const int64_t before = reads;
     const auto found = texts.ids(rows);
@@ -76,8 +76,8 @@ TEST_F(StoredRows, ABatchIsReadOnceHoweverItsRowsLie) {
   EXPECT_EQ(reads_of(texts, {6, 4, 5, 3, 4}), 1);  // in any order, one of them twice
   EXPECT_EQ(reads_of(texts, {0, 999, 10, 12, 11, 500, 10}), 1);
   std::vector<int64_t> batch;
-  for (int64_t i = 0; i < 32; i++) batch.push_back(i * 367 % 1000);  // as a step draws them
-  EXPECT_EQ(reads_of(texts, batch), 1);                              // and not 32
+  for (int64_t i = 0; i < 32; i++) batch.push_back(i * 367 % 1000);  // scattered, as in a training batch
+  EXPECT_EQ(reads_of(texts, batch), 1);                              // not 32
 }
 
 TEST_F(StoredRows, ManyRunsAreReadSomeAtATime) {

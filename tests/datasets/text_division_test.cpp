@@ -46,7 +46,7 @@ class Division : public testing::FolderTest {
 TEST_F(Division, VisitsTrainingRowsAlone) {
   const auto config = csv("很好😀,x\n,x\n坏,y\n很好😀,x\ngood,x\nbroken \xff,x\nbad,y\n坏,x\n");
   const TextSplitConfig split = {
-      .method = TextSplit::rows, .validation = 0, .first_test_row = 1, .test_rows = 1};  // of those kept: good
+      .method = TextSplit::rows, .validation = 0, .first_test_row = 1, .test_rows = 1};  // among the rows kept: good
   EXPECT_THAT(training(divided(config, split), config), ElementsAre("很好😀", "bad"));
   EXPECT_EQ(counts_.read, 6);
   EXPECT_EQ(counts_.repeated, 1);
@@ -76,7 +76,7 @@ TEST_F(Division, NoticesTablesThatChanged) {
   for (const char* rows : {"good,x\n", "good,x\nbad,y\n好,y\n"}) {
     const auto changed = csv(rows);
     EXPECT_THAT([&] { training(division, changed); },
-                ThrowsMessage<std::invalid_argument>(HasSubstr("the tables had 2 rows at first, then ")));
+                ThrowsMessage<std::invalid_argument>(HasSubstr("the tables had 2 rows on the first read, ")));
   }
 }
 

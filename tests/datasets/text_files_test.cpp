@@ -138,8 +138,7 @@ TEST(BertTokenizerFiles, AreWhatTransformersMakesOfThem) {
   EXPECT_TRUE(std::get<BertNormalizer>(plain.normalizer).lowercase);
   EXPECT_THAT(Tokenizer(plain).encode("A [MASK]").ids, ElementsAre(2, 5, 4, 3));
   EXPECT_FALSE(bert_flags(parse(R"({"do_lower_case": false})").normalizer).lowercase);
-  // The ids that AutoTokenizer of transformers 5.23 gives: added_tokens_decoder, then named tokens, then additional
-  // ones.
+  // Order of ids as in AutoTokenizer of transformers 5.23: added_tokens_decoder, named tokens, additional tokens.
   const TokenizerSpec added =
       parse(R"({"mask_token": "<mask>", "additional_special_tokens": ["<x>", {"content": "<y>", "lstrip": true}],
       "added_tokens_decoder": {"6": {"content": "Foo", "lstrip": false, "normalized": true, "rstrip": false, "single_word": false, "special": false}}})");

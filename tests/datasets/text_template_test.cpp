@@ -22,7 +22,7 @@ TEST(Templates, FillTheirSlots) {
   EXPECT_EQ(filled("用户偏好：{偏好}，{产品}", {"时尚", "新款羽绒服"}), "用户偏好：时尚，新款羽绒服");
   EXPECT_EQ(filled("{a}{a}-{b}", {"x", "y"}), "xx-y");
   EXPECT_EQ(filled("{{{a}}} }}{{", {"x"}), "{x} }{");
-  EXPECT_EQ(filled("{a}", {"{b} {{"}), "{b} {{");  // values are no templates
+  EXPECT_EQ(filled("{a}", {"{b} {{"}), "{b} {{");  // values are not templates
   EXPECT_EQ(filled("", {}), "");
   EXPECT_THAT(Template("plain").columns(), IsEmpty());
   EXPECT_THAT(Template("{b}{a}{b}").columns(), ElementsAre("b", "a"));

@@ -174,9 +174,9 @@ TEST_F(Golden, BatchesAreTheSameOnAnyThreads) {
 
 TEST_F(Golden, BrokenBytesAreReplacementCharacters) {
   const auto ids = [&](std::string_view text) { return tokenizer_.encode(text).ids; };
-  EXPECT_EQ(ids("good\xff movie"), ids("good movie"));  // clean_text drops U+FFFD
+  EXPECT_EQ(ids("good\xff movie"), ids("good movie"));  // clean_text removes U+FFFD
   EXPECT_EQ(ids("\xe4\xb8 good"), ids("good"));
-  // Offsets count one character for each broken part: F0 9F 98 is one, ED A0 80 three.
+  // Each U+FFFD is one character in offsets: one replaces F0 9F 98, three replace ED A0 80.
   const auto offsets =
       tokenizer_.encode("\xf0\x9f\x98 good \xed\xa0\x80 good", {.special_tokens = false, .offsets = true}).offsets;
   EXPECT_THAT(offsets, ElementsAre(Span{2, 6}, Span{11, 15}));
@@ -221,7 +221,7 @@ TEST_F(Golden, LongWordsAndLongTexts) {
   for (int i = 0; i < 100'000; i++) marks += i % 2 ? "\u0301" : "\U0001d165";  // one run that must be sorted
   EXPECT_EQ(tokenizer_.encode(marks, {.special_tokens = false}).ids.size(), 1);
   std::string starters;
-  for (int i = 0; i < 100'000; i++) starters += "\u0301\u093a";  // runs that end in a dropped starter
+  for (int i = 0; i < 100'000; i++) starters += "\u0301\u093a";  // runs that end in a removed starter
   EXPECT_THAT(tokenizer_.encode(starters + "\U0001d165", {.special_tokens = false}).ids.size(), 1);
 }
 

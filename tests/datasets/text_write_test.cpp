@@ -204,7 +204,7 @@ TEST_F(TokenizedFile, RepeatedTextsStandOnceAndContradictingOnesNowhere) {
   EXPECT_THAT(read_file().train.sources(), ElementsAre(2, 6));
   EXPECT_EQ(report.repeated, 2);
   EXPECT_EQ(report.contradicting, 2);
-  EXPECT_EQ(report.tokens, 6);  // of what was kept
+  EXPECT_EQ(report.tokens, 6);  // of the rows kept
   EXPECT_EQ(report.unknown, 1);
   write_file(csv("good,x\ngood,x\nbad,y\n"), {.test = 0, .validation = 0}, TextDuplicates::keep);
   EXPECT_EQ(read_file().train.rows(), 3);
@@ -259,7 +259,7 @@ TEST_F(TokenizedFile, TablesThatAreForOnePart) {
       .label = {.column = "label"}};
   write_file(config, {.test = 0, .validation = 0.1});
   const auto data = read_file();
-  EXPECT_THAT(data.test.sources(), ElementsAre(23, 25));  // 24 is a text to train on
+  EXPECT_THAT(data.test.sources(), ElementsAre(23, 25));  // row 24 is for training
   EXPECT_EQ(data.validation.rows(), 2);
   EXPECT_EQ(data.train.rows(), 18);
 }
@@ -270,7 +270,7 @@ TEST_F(TokenizedFile, NamesWhatIsWrong) {
   };
   expect(csv(",x\n \t,y\n"), "a.csv: row 2: text is missing (2)");
   expect(csv("good,x\n"), "found 1 classes, expected at least 2");
-  expect(csv("good,x\nbad,y\n", {.column = "label", .names = {"x", "y", "z"}}), "no row is of the class z");
+  expect(csv("good,x\nbad,y\n", {.column = "label", .names = {"x", "y", "z"}}), "the class z has no rows");
   expect(csv("good,x\n", {.column = "lable"}), "lable");
   EXPECT_THAT(
       [&] { write_file(csv("good,x\nbad,y\n"), {.method = TextSplit::rows, .first_test_row = 1, .test_rows = 2}); },

@@ -52,7 +52,7 @@ class JobPartsTest : public testing::FolderTest {
   std::unique_ptr<Job> job(const JobRequest& request) {
     return std::make_unique<Job>(request, 0, 1, told_.emplace_back());
   }
-  // Begins a job, makes these parts and leaves the rest.
+  // Starts a job and writes only these parts.
   void stopped(const std::vector<int64_t>& done) {
     const auto it = job(request());
     begin(*it);
@@ -75,7 +75,7 @@ class JobPartsTest : public testing::FolderTest {
     });
   }
 
-  std::deque<std::vector<std::string>> told_;  // by the first rank of each job
+  std::deque<std::vector<std::string>> told_;  // sent by the first rank of each job
 };
 
 TEST_F(JobPartsTest, AreJoinedAndRemoved) {
@@ -183,7 +183,7 @@ TEST_F(JobPartsTest, WhatTorchrunStartsAgainGoesOn) {
 
 TEST_F(JobPartsTest, ResumeOfADoneJobIsComplete) {
   done();
-  fs::create_directory(path(".out.csv.parts.partial"));  // killed while it removed the parts
+  fs::create_directory(path(".out.csv.parts.partial"));  // left by a process killed while it removed the parts
   const auto again = job(request(true));
   EXPECT_TRUE(again->parts.complete());
   check_complete(*again, "precision: fp32\nthreads: 2\n");

@@ -135,7 +135,7 @@ class Together : public Factorizer {
     model->together = counts_;
     for (float& count : model->together) count = count < static_cast<float>(config_.minimum) ? 0 : count;
     for (int64_t item = 0; item < items_; item++) model->item_count.push_back(int64_t(counts_[item * items_ + item]));
-    model->seen_offsets = history_.offsets;  // it scores by them
+    model->seen_offsets = history_.offsets;  // used for scores
     model->seen_items = history_.items;
     return model;
   }
@@ -163,7 +163,7 @@ using Algorithms = AlgorithmTable<Als, Together>;
 
 class ToyAlgorithm : public testing::WorkingFolderTest {
  protected:
-  // Users like the items of their own parity.
+  // Users rate items of their own parity.
   ToyAlgorithm() {
     std::string rows = "user,item,rating\n";
     for (int user = 0; user < 20; user++) {
@@ -182,7 +182,7 @@ class ToyAlgorithm : public testing::WorkingFolderTest {
       "task: factorize\ndevice: cpu\nthreads: 1\ndata: {path: prepared.h5}\nmodel: {algorithm: together}\n"
       "evaluation: {at: [3]}\noutput: run\n";
 
-  // Status and what stood on stderr.
+  // Exit status and stderr.
   std::pair<int, std::string> run(const std::string& config, const std::vector<std::string>& more = {}) const {
     const std::string file = write("config.yaml", config);
     std::vector<const char*> words = {"toy", "--config", file.c_str()};

@@ -169,7 +169,7 @@ TEST_F(Pipeline, FewerItemsThanAskedForGiveFewerRows) {
   EXPECT_EQ(table("lists.csv").size(), 1u + 60 * 40);
   const Outcome all = infer("task: similar\ndevice: cpu\nmodel: FOLDER/run\nk: 70\noutput: FOLDER/near.csv\n");
   expect_done(all);
-  EXPECT_THAT(all.err, HasSubstr("k is 70, but there are 39 others"));
+  EXPECT_THAT(all.err, HasSubstr("k is 70, but there are only 39 others"));
   EXPECT_EQ(table("near.csv").size(), 1u + 40 * 39);
 }
 
@@ -179,8 +179,8 @@ TEST_F(Pipeline, UsersOfTheTestSplitAloneGetThePopularityList) {
   expect_done(train(factorize_config));
   const Outcome outcome = infer(recommend_config);
   expect_done(outcome);
-  EXPECT_THAT(outcome.err, HasSubstr("300 recommendations for 60 users; 18 of the users are unknown or have no training "
-                                     "ratings (30.0%) and get the most popular items"));
+  EXPECT_THAT(outcome.err, HasSubstr("300 recommendations for 60 users; 18 of the users are unknown or have no "
+                                     "training ratings (30.0%) and get the most popular items"));
   EXPECT_EQ(std::ranges::count_if(table("lists.csv"), [](const auto& row) { return row[4] == "popularity"; }), 18 * 5);
 }
 
@@ -191,8 +191,7 @@ TEST_F(Pipeline, RepeatedIdsCountOnceAndAreNamed) {
   const Outcome outcome = infer(recommend_config + users);
   expect_done(outcome);
   EXPECT_EQ(table("lists.csv").size(), 1u + 3 * 5);
-  EXPECT_THAT(outcome.err,
-              HasSubstr("2 repeated ids are ignored; the first is u0 in row 4 of " + path("users.csv")));
+  EXPECT_THAT(outcome.err, HasSubstr("2 repeated ids are ignored; the first is u0 in row 4 of " + path("users.csv")));
   write("queries.csv", "id\ni1\ni1\n");
   const Outcome similar = infer(
       "task: similar\ndevice: cpu\nmodel: FOLDER/run\nk: 3\noutput: FOLDER/near.csv\n"

@@ -159,7 +159,7 @@ TEST_F(Scoring, EmbeddingsFindSimilarTexts) {
   refused("of: users\nk: 1\n", "of is users, but");
   const Outcome fewer = infer("task: similar\ndevice: cpu\nmodel: FOLDER/out.h5\nk: 4\noutput: FOLDER/fewer.csv\n");
   expect_done(fewer);
-  EXPECT_THAT(fewer.err, HasSubstr("k is 4, but there are 3 others"));
+  EXPECT_THAT(fewer.err, HasSubstr("k is 4, but there are only 3 others"));
   write("texts.csv", "id,text\n一,good\n一,bad\n");
   expect_done(infer(embed_config, {"--overwrite"}));
   refused("k: 1\n", "the id 一 occurs twice");

@@ -77,13 +77,13 @@ KeptTokens kept_tokens(KeptTokens all, bool pair, TruncationStrategy strategy, s
   const size_t surplus = first + second - room;
   switch (strategy) {
     case TruncationStrategy::only_first:
-      require(first > surplus, "truncation only_first: the first text has {} tokens, {} too many of both", first,
+      require(first > surplus, "truncation only_first: the first text has {} tokens, but {} must be removed", first,
               surplus);
       return {first - surplus, second};
     case TruncationStrategy::only_second:
-      require(pair, "truncation only_second: there is no second text, and the first has {} tokens, {} too many", first,
+      require(pair, "truncation only_second: there is no second text; the first has {} tokens, {} too many", first,
               surplus);
-      require(second > surplus, "truncation only_second: the second text has {} tokens, {} too many of both", second,
+      require(second > surplus, "truncation only_second: the second text has {} tokens, but {} must be removed", second,
               surplus);
       return {first, second - surplus};
     case TruncationStrategy::longest_first:
