@@ -15,7 +15,7 @@ ScratchFile::ScratchFile(const std::filesystem::path& folder)
     : folder_(folder.empty() ? "." : folder), file_(nullptr, std::fclose) {
   std::string name = (folder_ / ".scratch-XXXXXX").string();
   const int descriptor = mkostemp(name.data(), O_CLOEXEC);
-  check(descriptor >= 0, "make");
+  check(descriptor >= 0, "create");
   unlink(name.c_str());
   file_.reset(fdopen(descriptor, "w+"));
   check(file_ != nullptr, "open");

@@ -21,7 +21,7 @@ class Collect : public testing::FolderTest {
   }
 };
 
-// What is kept of the rows, by user and item in the order of first appearance.
+// The ratings kept, by user and item in the order of first appearance.
 std::vector<Row> naive(const std::vector<Row>& rows, bool timed, Duplicates duplicates) {
   std::vector<std::string> users, items;
   std::map<std::pair<size_t, size_t>, std::vector<Row>> cells;

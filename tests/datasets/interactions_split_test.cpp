@@ -13,7 +13,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-// Users with 1, 2, 3, … ratings in turn up to `most`, whose orders are shuffled; times with many ties.
+// Users with 1, 2, 3, ... up to `most` ratings in turn, in shuffled order; times with many ties.
 struct Data {
   std::vector<int64_t> offsets = {0};
   std::vector<Rating> ratings;
@@ -61,7 +61,7 @@ TEST_P(SplitMethods, DependOnTheSeedAlone) {
   EXPECT_EQ(parts != divide(data.by_user(), config_of(GetParam(), 0.2, 0.1, 6)), by_chance);
 }
 
-// Validation ratings are chosen among those that test left: the test ratings are the same without it.
+// Validation ratings are chosen after the test ratings, which therefore do not depend on `validation`.
 TEST_P(SplitMethods, KeepTheTestWhateverTheValidation) {
   const Data data(1009);
   auto with = divide(data.by_user(), config_of(GetParam(), 0.2, 0.3, 5));
@@ -85,7 +85,7 @@ TEST(Split, HasTheSizesOfScikitLearn) {
   }
 }
 
-// 3,000 seeds: each rating is chosen about as often as the next one. A binomial count lies within 5 sigma.
+// Over 3,000 seeds all ratings are chosen equally often, within 5 sigma of a binomial distribution.
 TEST(Split, ChoosesEvenly) {
   const Data data(60, 7);
   for (const auto method : {SplitMethod::random, SplitMethod::stratified}) {

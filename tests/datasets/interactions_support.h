@@ -1,4 +1,4 @@
-// Ratings in memory as a source, and a folder for each test.
+// Ratings in memory as a source, and a temporary folder per test.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -28,7 +28,7 @@ inline void PrintTo(const Row& row, std::ostream* out) {
   *out << row.user << ' ' << row.item << ' ' << row.value << " at " << row.time;
 }
 
-// Gives the rows in batches, two files of half of them, as a table would; throws before row `stop`.
+// Returns the rows in batches, as from two files with half of the rows each. Throws before row `stop`.
 class RowSource final : public RatingSource {
  public:
   RowSource(std::vector<Row> rows, bool has_times, int64_t batch = 7, int64_t stop = INT64_MAX)
@@ -58,7 +58,7 @@ class RowSource final : public RatingSource {
   int64_t batch_, stop_, done_ = 0;
 };
 
-// Ids of 1 to 20 bytes, some Chinese; about one pair in `density` repeats; times with ties, not ascending.
+// Ids of 1 to 20 bytes, some Chinese. About one in `density` pairs is repeated. Times are unordered and have ties.
 inline std::vector<Row> made_rows(int64_t count, uint64_t users, uint64_t items, uint64_t seed = 1) {
   uint64_t state = seed * 0x9e3779b97f4a7c15 + 1;
   const auto random = [&](uint64_t below) {

@@ -1,4 +1,4 @@
-// Embeddings there and back, and files that are something else.
+// Embeddings written and read back; invalid files.
 #include "storage/stored_embeddings.h"
 
 #include <gmock/gmock.h>

@@ -101,7 +101,7 @@ TEST_F(Hdf5Files, KeepAttributes) {
   EXPECT_EQ(opened.string_attribute("provenance"), "{\"名\": 1}" + std::string(200'000, ' '));
 }
 
-// What our own writer never makes, with HDF5 itself.
+// Writes objects that Hdf5File never writes, with HDF5 itself.
 void make_strange_file(const std::filesystem::path& path) {
   const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
   const hsize_t few = 4, many = hsize_t(1) << 60, cube[] = {2, 2, 2};
@@ -181,7 +181,7 @@ TEST_F(Hdf5Files, SayWhatIsWrong) {
               ThrowsMessage<std::system_error>(HasSubstr("none/b.h5 cannot be created: No such file or directory")));
 }
 
-// Before anything else of ours in this process: afterwards HDF5 cannot make such links either.
+// Must run before other code that uses Hdf5File in this process, which disables external links.
 TEST_F(Hdf5Files, DoNotFollowLinksToOtherFiles) {
   const hid_t other = H5Fcreate(path("other.h5").c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
   const float values[] = {1, 2, 3, 4};
@@ -244,8 +244,8 @@ TEST_F(Hdf5Files, CheckTheHeapOfStrings) {
               ThrowsMessage<std::invalid_argument>(HasSubstr("strings cannot be read from files with a user block")));
 }
 
-// A disk that is full after so many bytes, at every stage of a small file, its close included. Each in a process of its
-// own: HDF5 keeps the memory of a file that cannot be closed.
+// Simulates a disk that becomes full after a number of bytes, at every stage of writing a small file, including close.
+// Each case runs in a separate process, because HDF5 keeps the memory of a file that cannot be closed.
 TEST_F(Hdf5Files, TellOfAFullDisk) {
   const auto write = [&] {
     auto file = Hdf5File::create(path("full.h5"));

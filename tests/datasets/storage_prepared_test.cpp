@@ -28,7 +28,7 @@ class PreparedFile : public testing::FolderTest {
   }
 };
 
-// (row, column, value) of a stored matrix, read at most `entries` at once.
+// (row, column, value) of a stored matrix, read with at most `entries` entries at a time.
 using Entries = std::vector<std::tuple<int64_t, int32_t, float>>;
 Entries read_all(const StoredRatings& ratings, int64_t entries) {
   Entries all;
@@ -192,7 +192,7 @@ TEST_F(PreparedFile, SaysWhatHasBeenTamperedWith) {
   tampered("/items/ids", 2, twin, "/items/ids: \"1\" occurs at 1 and 2", false);
 }
 
-// Files whose parts do not fit together, each otherwise sound.
+// Files with datasets that are valid but inconsistent with each other.
 TEST_F(PreparedFile, SaysWhichPartsDoNotFit) {
   struct Form {
     std::string schema = prepared_schema;
@@ -239,8 +239,8 @@ TEST_F(PreparedFile, SaysWhichPartsDoNotFit) {
   refused({.test = false}, "/test/by_user/columns is missing");
 }
 
-// Cut anywhere, or with any byte changed, a file is read or refused in one line. In a process of its own: HDF5 loses
-// memory over some of them.
+// A file that is truncated or has any byte changed is read or rejected with a one-line message. Runs in a separate
+// process, because HDF5 leaks memory on some of these files.
 TEST_F(PreparedFile, SurvivesDamage) {
   write("good.h5", made_rows(40, 9, 7), {});
   const std::string good = read("good.h5");

@@ -1,4 +1,4 @@
-// Values that wait in a file without a name.
+// Temporary files without a name.
 #include "storage/scratch_file.h"
 
 #include <gmock/gmock.h>

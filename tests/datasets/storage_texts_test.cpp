@@ -1,4 +1,4 @@
-// Rows of the tokenized file, and how often the file is read for them.
+// Rows of the tokenized file and the number of reads from the file.
 #include "storage/stored_texts.h"
 
 #include <dlfcn.h>
@@ -15,7 +15,7 @@ namespace {
 int64_t reads = 0;  // calls of H5Dread
 }
 
-// Stands before HDF5's function of this name.
+// Replaces HDF5's function of this name and counts the calls.
 extern "C" herr_t H5Dread(hid_t dataset, hid_t type, hid_t memory, hid_t file, hid_t form, void* values) {
   static const auto real = reinterpret_cast<decltype(&H5Dread)>(dlsym(RTLD_NEXT, "H5Dread"));
   reads++;
@@ -32,7 +32,7 @@ using ::testing::ThrowsMessage;
 
 class StoredRows : public testing::FolderTest {
  protected:
-  // Row r has the 1 + r % 7 ids r, r + 1, ...; rows of `negative` begin with -1.
+  // Row r has the 1 + r % 7 ids r, r + 1, ...; row `negative` begins with -1.
   StoredTexts make(int64_t rows, int64_t negative = -1) {
     std::vector<int64_t> offsets = {0}, sources(rows);
     std::vector<int32_t> ids, second;

@@ -1,4 +1,4 @@
-// How tables are read: blocks, patterns, threads, pipes, types of Parquet.
+// Reading of tables: blocks, patterns, threads, pipes, Parquet types.
 #include "tables/table_reader.h"
 
 #include <arrow/array/builder_binary.h>

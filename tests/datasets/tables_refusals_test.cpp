@@ -1,4 +1,4 @@
-// What is said of tables that cannot be read.
+// Error messages for tables that cannot be read.
 #include "datasets/tables_support.h"
 #include "tables/table_reader.h"
 

@@ -1,4 +1,4 @@
-// Tables written and read back; no file remains after a failure.
+// Tables written and read back; failures leave no file.
 #include "tables/table_writer.h"
 
 #include <parquet/file_reader.h>

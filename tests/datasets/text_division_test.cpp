@@ -1,4 +1,4 @@
-// Which rows of texts are for what, without a tokenizer; text_write_test.cpp has the rules of the division.
+// TextDivision without a tokenizer. The rules of the split are tested in text_write_test.cpp.
 #include "text/text_division.h"
 
 #include <gmock/gmock.h>

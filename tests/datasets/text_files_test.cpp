@@ -185,7 +185,7 @@ TEST_F(TokenizerFiles, ComeBackAsTheyWereWritten) {
   EXPECT_EQ(from_vocab.normalizer, spec.normalizer);
 }
 
-// BertTokenizer of transformers reads its flags out of the normalizer.
+// transformers' BertTokenizer reads its flags from the normalizer.
 TEST_F(TokenizerFiles, HaveTheFlagsOfNoNormalizer) {
   write_tokenizer(folder_, golden_spec({{"normalizer", nullptr}}), 512);
   const json written = json::parse(contents(path("tokenizer.json")));

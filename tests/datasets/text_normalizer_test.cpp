@@ -8,7 +8,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// Words as BertPreTokenizer has them.
+// Words as split by BertPreTokenizer.
 struct Words {
   std::vector<std::string> words = {""};
 
@@ -65,8 +65,8 @@ TEST(BertNormalizer, KeepsWhereEachCharacterComesFrom) {
   EXPECT_THAT(origins, ElementsAre(10, 11, 11, 11, 13));
 }
 
-// Marks vanish only after NFD has put them in order, so what stays takes its origin from whichever character stood
-// there.
+// Marks are removed only after NFD has sorted them, so that a remaining character takes its origin from whichever
+// character was at its position.
 TEST(BertNormalizer, PutsCombiningCharactersInOrder) {
   const auto [text, origins] = normalize(CharacterMap({}), "a\u0301\U0001d165b");  // classes 230 and 216
   EXPECT_EQ(text, "a\U0001d165b");

@@ -1,4 +1,4 @@
-// Texts to be scored: windows, parts, places, and rows that are unfit.
+// Texts for inference: windows, parts, row numbers and invalid rows.
 #include "text/text_rows.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// The texts and the digests of scripts/golden/wordpiece.py, made again.
+// Generates the texts and digests of scripts/golden/wordpiece.py.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -32,7 +32,7 @@ inline std::string contents(const std::filesystem::path& path) {
 
 inline nlohmann::json golden_json(const char* name) { return nlohmann::json::parse(contents(golden / name)); }
 
-// RFC 7396, but null is a value: the files that it is for have nulls.
+// JSON merge patch (RFC 7396), except that null is a value, because tokenizer files contain nulls.
 inline nlohmann::json patched(nlohmann::json base, const nlohmann::json& patch) {
   for (const auto& [key, value] : patch.items()) {
     base[key] = value.is_object() && base[key].is_object() ? patched(base[key], value) : value;
@@ -92,7 +92,7 @@ inline std::string random_text(Random& random, bool broken) {
   return text;
 }
 
-// Every code point but the surrogates, 64 to a text.
+// All code points except surrogates, 64 per text.
 inline std::vector<std::string> sweep_texts() {
   std::vector<std::string> texts;
   for (char32_t block = 0; block < 0x110000; block += 64) {
@@ -113,7 +113,7 @@ inline std::vector<std::string_view> views(const std::vector<std::string>& texts
   return {texts.begin(), texts.end()};
 }
 
-// Rows as bytes, a thousand at a time.
+// Rows as bytes, 1,000 at a time.
 class Digest {
  public:
   void add(std::string_view row) {

@@ -1,4 +1,4 @@
-// Against Hugging Face's tokenizers, by the files of scripts/golden/wordpiece.py.
+// The tokenizer against Hugging Face's, with files made by scripts/golden/wordpiece.py.
 #include "text/tokenizers/tokenizer.h"
 
 #include <thread>
@@ -291,7 +291,7 @@ WordPiece& wordpiece(TokenizerSpec& spec) { return std::get<WordPiece>(spec.mode
 
 TemplateProcessing& templates(TokenizerSpec& spec) { return std::get<TemplateProcessing>(spec.post_processor); }
 
-// tests/golden/text/hashes.json has the hashes that version 0.1.0 stored in tokenized files.
+// tests/golden/text/hashes.json contains the hashes that version 0.1.0 stored in tokenized files.
 TEST(Tokenizer, HashesAreThoseOfFilesTokenizedBefore) {
   int64_t compared = 0;
   for (const json& each : golden_json("hashes.json")) {

@@ -1,4 +1,4 @@
-// From tables of texts to the tokenized file and back.
+// Tables of texts to tokenized files, and back.
 #include <gmock/gmock.h>
 
 #include <cmath>

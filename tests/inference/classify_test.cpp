@@ -1,4 +1,4 @@
-// What a table of classes says, by hand.
+// The table of classes against values computed by hand.
 #include "texts/classify.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// Parts of a job: who does which, what may be resumed, and what is left behind.
+// JobParts: assignment to ranks, resuming, and the files that remain.
 #include "jobs/job_parts.h"
 
 #include <gmock/gmock.h>
@@ -309,7 +309,7 @@ TEST_F(JobPartsTest, RejectsAreNoParts) {
   EXPECT_FALSE(again->parts.mine(1));
 }
 
-// Made by the release before records were shared with training: a job that was killed, and one that was done.
+// Files written by the release before records were shared with training: an interrupted job and a completed one.
 class JobPartsOfBefore : public JobPartsTest {
  protected:
   void copy(const char* name) const {

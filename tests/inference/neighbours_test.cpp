@@ -1,4 +1,4 @@
-// Nearest rows by cosine, themselves left out.
+// Nearest rows by cosine, excluding the query itself.
 #include "scoring/neighbours.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// Blocks of queries, also where their lists have more entries together than 32 bits count.
+// Blocks of queries, including more entries in total than 32 bits can count.
 #include "scoring/pair_blocks.h"
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ TEST(PairBlocks, CoverEveryQueryOnceInBoundedMemory) {
   }
 }
 
-// Every list of a block is where of() looks for it, and its place in the whole is exact beyond 2^31.
+// of() finds every list of a block, and positions are exact beyond 2^31.
 TEST(PairBlocks, ListsOfThreeBillionPairsAreFoundInTheirBlocks) {
   constexpr int64_t queries = 3'000'000, k = 1000;
   RankedItems block = {k, std::vector<int32_t>(queries_in_block(k) * k), {}};

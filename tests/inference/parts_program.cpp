@@ -1,5 +1,5 @@
-// parts_program INPUT OUTPUT [--resume]: a job of three parts, the second with a reject. libtorch is left out of it, so
-// that it starts in milliseconds.
+// parts_program INPUT OUTPUT [--resume]: a job of three parts, the second of which has a rejected row. Does not link
+// libtorch, so that it starts in milliseconds.
 #include <cstdio>
 #include <fstream>
 #include <string>

@@ -1,4 +1,4 @@
-// Models of texts: a row's values do not depend on what else is scored, and folders that are none are named.
+// TextModel: the values of a row do not depend on other rows; invalid folders are named.
 #include "texts/text_model.h"
 
 #include <gmock/gmock.h>

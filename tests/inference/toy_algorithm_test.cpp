@@ -1,5 +1,5 @@
-// An algorithm of this file alone: trained, resumed, evaluated, saved, loaded and used for recommendations by the code
-// that does so for the others. It has no factors, predicts no ratings, and scores by a user's history.
+// A factorization algorithm defined in this file is trained, resumed, evaluated, saved, loaded and used for
+// recommendations by the common code. It has no factors, predicts no ratings, and scores items by a user's history.
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
@@ -27,12 +27,12 @@ struct TogetherConfig {
   int64_t epochs = 2, minimum = 1;
 
   template <class Fields> void describe(Fields& field) {
-    field("epochs", epochs, between(1, 2), "Users are counted in as many parts.");
-    field("minimum", minimum, at_least(1), "Items that fewer users rated together count as strangers.");
+    field("epochs", epochs, between(1, 2), "Parts in which users are counted, one per epoch.");
+    field("minimum", minimum, at_least(1), "Users who must have rated both items for a pair to count.");
   }
 };
 
-// score(history, i) = users who rated i together with an item of the history, added up
+// score(history, i) = number of users who rated i and an item of the history, summed over the history
 struct TogetherModel : TrainedModel {
   std::vector<float> together;  // (I, I)
 
