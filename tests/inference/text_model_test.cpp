@@ -113,7 +113,7 @@ TEST_F(TextModelTest, FoldersAreFoundAndNamed) {
   EXPECT_THAT([&] { model_folder(path("run")); }, ThrowsMessage<std::invalid_argument>(HasSubstr("no config.json")));
   write("run/run.yaml", "");
   EXPECT_THAT([&] { model_folder(path("run")); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("is a run that has no")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("is a run without a text model")));
   write_bert_folder(path("run/model"), small_bert());
   EXPECT_EQ(model_folder(path("run")), path("run/model"));
   EXPECT_THAT([&] { model_folder(path("none")); },
