@@ -1,4 +1,4 @@
-// The nearest rows of a matrix by cosine.
+// Nearest neighbors by cosine similarity.
 #pragma once
 
 #include <span>
@@ -9,7 +9,7 @@ namespace sartor::inference {
 
 class Neighbours {
  public:
-  // Copies `rows` (n, d), on the host, to the context. They must outlive this.
+  // Copies `rows` (n, d) from the host to the context. Both must outlive this object.
   Neighbours(cuda::Context& context, cuda::Rows<const float> rows);
 
   // For each query (an index of a row) the k other rows with the highest cosine, best first, -1 if there are fewer. k
