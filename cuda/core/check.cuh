@@ -1,4 +1,4 @@
-// Faults of the CUDA runtime and its libraries as std::runtime_error. Used by .cu files only.
+// Converts errors of the CUDA runtime and its libraries to std::runtime_error. For .cu files only.
 #pragma once
 
 #include <cublas_v2.h>
@@ -18,7 +18,8 @@ inline void check(cublasStatus_t status, const char* what) {
     throw std::runtime_error(fmt::format("{}: {}", what, cublasGetStatusString(status)));
 }
 
-// After each kernel launch. SARTOR_SYNC=1 in the environment waits for the kernel, so that its fault is named here.
+// Must be called after each kernel launch. If the environment variable SARTOR_SYNC is set, waits for the kernel, so
+// that its errors are reported with the name of the operation.
 void check_launch(const char* operation);
 
 }  // namespace sartor::cuda

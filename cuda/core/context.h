@@ -1,4 +1,4 @@
-// Where operations run: a device, its scratch memory, and how many threads the CPU gives.
+// The device that operations run on, with its scratch memory.
 #pragma once
 
 #include <memory>
@@ -11,12 +11,12 @@ namespace sartor::cuda {
 
 class Context {
  public:
-  // The CPU with `threads` threads (0: all that this process may use) and kernels built for `isa`.
-  // Throws std::invalid_argument when the CPU lacks `isa`.
+  // The CPU with `threads` threads (0: all that are available to this process) and kernels compiled for `isa`. Throws
+  // std::invalid_argument if the CPU does not support `isa`.
   static Context cpu(int threads = 0, Isa isa = best_isa());
 
-  // GPU number `ordinal`. Throws std::runtime_error that says what is missing: the build without CUDA, the module,
-  // a driver, a device of a supported architecture.
+  // GPU number `ordinal`. Throws std::runtime_error if the build has no CUDA support, or if the module, a driver or a
+  // GPU of a supported architecture is missing.
   static Context gpu(int ordinal = 0);
 
   explicit Context(std::unique_ptr<Backend> backend) : backend_(std::move(backend)) {}
@@ -32,7 +32,7 @@ class Context {
   const Operations& operations() const { return backend_->operations(); }
   bool is_gpu() const { return backend_->is_gpu(); }
 
-  // Device memory of at least `bytes`, kept for the next call, which may move it: one holder at a time.
+  // Device memory of at least `bytes` bytes. Valid until the next call, which reuses or reallocates it.
   void* scratch(size_t bytes);
 
  private:

@@ -29,7 +29,7 @@ void* CpuBackend::allocate(size_t bytes) {
   void* memory = std::aligned_alloc(aligned, (bytes + aligned - 1) / aligned * aligned);
   if (!memory) throw std::bad_alloc();
   if (bytes >= huge_page)
-    madvise(memory, bytes, MADV_HUGEPAGE);  // a hint: random rows of large factors miss the TLB less
+    madvise(memory, bytes, MADV_HUGEPAGE);  // fewer TLB misses when random rows of large factors are read
   return memory;
 }
 

@@ -1,4 +1,4 @@
-// The CPU as a device.
+// Backend of the CPU.
 #pragma once
 
 #include <memory>
@@ -25,7 +25,7 @@ struct CpuBackend : Backend {
   const Isa isa;
 };
 
-// For the CPU versions of operations, which are called with contexts of the CPU only.
+// The backend of a CPU context. For CPU versions of operations.
 inline CpuBackend& cpu(Context& context) { return static_cast<CpuBackend&>(context.backend()); }
 
 }  // namespace sartor::cuda

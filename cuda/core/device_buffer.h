@@ -1,4 +1,4 @@
-// Memory of a context's device.
+// An array in the memory of a context's device.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 
 namespace sartor::cuda {
 
-// `size` elements, contents undefined. Must not outlive its context. On the CPU data() is host memory.
+// `size` elements, not initialized. Must not outlive its context. On the CPU data() is host memory.
 template <class T> class DeviceBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
 

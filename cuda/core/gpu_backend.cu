@@ -51,9 +51,9 @@ void* GpuBackend::allocate(size_t bytes) {
   void* memory = nullptr;
   const cudaError_t status = cudaMalloc(&memory, bytes);
   if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // or the next launch would be blamed, where the caller goes on with less
+    cudaGetLastError();  // clears the error, which the next check_launch() would otherwise report
     throw std::runtime_error(
-        fmt::format("{} bytes of GPU memory wanted, {} free on {}", bytes, free_bytes(), description_));
+        fmt::format("cannot allocate {} bytes of GPU memory, {} free on {}", bytes, free_bytes(), description_));
   }
   check(status, "cudaMalloc");
   return memory;
@@ -102,10 +102,10 @@ int device_count(std::string& why_not) {
   cudaDriverGetVersion(&driver);
   cudaRuntimeGetVersion(&runtime);
   if (status == cudaErrorInsufficientDriver && driver > 0) {
-    why_not = fmt::format("the NVIDIA driver is too old: it is for CUDA {}, this build needs one for CUDA {} or newer",
+    why_not = fmt::format("the NVIDIA driver is too old: it supports CUDA {}, this build requires CUDA {} or newer",
                           in_words(driver), in_words(runtime));
   } else {
-    why_not = "no NVIDIA driver or no device answers";
+    why_not = "no NVIDIA driver or no device was found";
   }
   return 0;
 }

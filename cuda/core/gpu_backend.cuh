@@ -1,4 +1,4 @@
-// A GPU as a device: one stream and one cuBLAS handle.
+// Backend of a GPU: one stream and one cuBLAS handle.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 
 namespace sartor::cuda {
 
-// Owns a pointer that a C library made.
+// Owns a handle of a C library.
 template <class Pointer, auto destroy> struct Destroy {
   void operator()(Pointer pointer) const noexcept { destroy(pointer); }
 };
@@ -17,7 +17,7 @@ template <class Pointer, auto destroy> using Handle =
 
 class GpuBackend final : public Backend {
  public:
-  // Throws std::runtime_error on an architecture that this build has no code for.
+  // Throws std::runtime_error if the GPU's architecture is older than those of this build.
   explicit GpuBackend(int ordinal);
 
   bool is_gpu() const override { return true; }
@@ -31,12 +31,12 @@ class GpuBackend final : public Backend {
   void fill_zero(void* memory, size_t bytes) override;
   void synchronize() override;
 
-  void use() const;  // makes this device the calling thread's
+  void use() const;  // selects this device in the calling thread
 
   cudaStream_t stream() const { return stream_.get(); }
   cublasHandle_t cublas() const { return cublas_.get(); }
   int multiprocessors() const { return multiprocessors_; }
-  size_t shared_bytes_per_block() const { return shared_bytes_per_block_; }  // the most that a kernel may opt in to
+  size_t shared_bytes_per_block() const { return shared_bytes_per_block_; }  // maximum after opt-in
 
  private:
   int ordinal_;
@@ -47,8 +47,7 @@ class GpuBackend final : public Backend {
   Handle<cublasHandle_t, cublasDestroy> cublas_;
 };
 
-// For the GPU versions of operations, which are called with contexts of a GPU only and begin with this: what they
-// launch then runs on that GPU, whichever this thread used before.
+// The backend of a GPU context. GPU versions of operations call it first: it also selects the device in this thread.
 inline GpuBackend& gpu(Context& context) {
   auto& backend = static_cast<GpuBackend&>(context.backend());
   backend.use();

@@ -1,5 +1,5 @@
-// libsartor_kernels.so, the module with the GPU's backend: found beside the program (../lib), loaded on first use and
-// kept.
+// libsartor_kernels.so, the module that contains the GPU backend. It is expected in ../lib relative to the program,
+// loaded on first use and never unloaded.
 #pragma once
 
 #include <memory>
@@ -9,22 +9,22 @@
 
 namespace sartor::cuda {
 
-// What the module exports as `sartor_gpu_module`. `version` guards against a module of another build.
+// Exported by the module as `sartor_gpu_module`. `version` detects a module of another build.
 struct GpuModule {
   const char* version;
-  int (*device_count)(std::string& why_not);  // 0 with the reason where there is none
+  int (*device_count)(std::string& why_not);  // 0, with the reason, if there is none
   Backend* (*open)(int ordinal);
 };
 
 struct GpuSearch {
-  const GpuModule* module = nullptr;  // null where there is none
-  std::string why_not;                // then the reason, one line
+  const GpuModule* module = nullptr;  // null if not found
+  std::string why_not;                // reason in one line if not found
 };
 
-// Loads the module. Never throws: programs ask for a GPU before they know that there is one.
+// Loads the module. Does not throw, because programs also call it to find out whether there is a GPU.
 GpuSearch find_gpu_module();
 
-// Devices that device: cuda could use; 0 with the reason in `why_not` if given.
+// Number of usable GPUs. If 0, `why_not` is set to the reason.
 int gpu_count(std::string* why_not = nullptr);
 
 }  // namespace sartor::cuda

@@ -1,5 +1,5 @@
-// The one place where CPU threads are started for a loop. Its backend is OpenMP, or std::thread where
-// SARTOR_STD_THREADS is defined (ThreadSanitizer takes OpenMP's barriers for races).
+// Parallel loops on the CPU. Uses OpenMP, or std::thread if SARTOR_STD_THREADS is defined (ThreadSanitizer reports
+// false races in OpenMP barriers).
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,10 @@ using RangeBody = void (*)(void* closure, int64_t begin, int64_t end, int thread
 void parallel_for(int threads, int64_t size, int64_t grain, RangeBody body, void* closure);
 }  // namespace detail
 
-// Calls body(begin, end, thread) over ranges that cover 0 .. size - 1 once, each of at most `grain` indices, handed out
-// in ascending order to the next free thread. `thread` counts from 0 to threads - 1 and is held by one range at a time.
-// The first exception of a body is rethrown here after all threads have stopped; ranges not yet begun are dropped.
+// Calls body(begin, end, thread) for ranges of at most `grain` indices that together cover 0 to size - 1. Ranges are
+// assigned in ascending order to the next free thread. `thread` is 0 to threads - 1; calls with the same number do not
+// overlap in time. If a body throws, no further ranges are started, and the first exception is rethrown after all
+// threads have stopped.
 template <class Body> void parallel_for(int threads, int64_t size, int64_t grain, Body&& body) {
   using Closure = std::remove_reference_t<Body>;
   detail::parallel_for(
@@ -25,7 +26,8 @@ template <class Body> void parallel_for(int threads, int64_t size, int64_t grain
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 
-// The same for a number of tasks, as a function that calls task(0) .. task(tasks - 1): datasets/ takes its threads so.
+// Returns a function that calls task(0) to task(tasks - 1) in parallel, in the form in which datasets/ takes its
+// threads.
 inline auto tasks_on(int threads) {
   return [threads](int64_t tasks, const auto& task) {
     parallel_for(threads, tasks, 1, [&](int64_t begin, int64_t end, int) {

@@ -28,8 +28,8 @@ double quota_v1(const std::string& folder) {
   return ratio(quota, period);
 }
 
-// The tightest quota of a group and those above it. A container may not see its group by the name that it has outside;
-// the folder that is mounted is then the group itself.
+// The lowest quota of a group and its ancestors. In a container, the name in /proc/self/cgroup may not exist under the
+// mount point; then the mounted folder is the group itself.
 double tightest(double (*quota)(const std::string&), const std::string& mount, std::string group) {
   double least = unlimited;
   while (!group.empty() && group != "/") {
@@ -48,7 +48,7 @@ double cpu_quota(const std::string& root) {
   const std::string mounts = root + "/sys/fs/cgroup";
   double least = unlimited;
   for (std::string line;
-       std::getline(groups, line);) {  // "4:cpu,cpuacct:/docker/12ab", or "0::/user.slice" of version 2
+       std::getline(groups, line);) {  // "4:cpu,cpuacct:/docker/12ab", or in version 2 "0::/user.slice"
     const auto first = line.find(':'), second = line.find(':', first + 1);
     if (second == std::string::npos || line.compare(second + 1, 1, "/") != 0) continue;
     const auto controllers = line.substr(first + 1, second - first - 1), group = line.substr(second + 1);

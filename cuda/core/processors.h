@@ -1,17 +1,17 @@
-// How many processors this process may use.
+// Number of processors available to this process.
 #pragma once
 
 #include <string>
 
 namespace sartor::cuda {
 
-// Of the processors of its affinity, no more than the CPU time that its control groups allow: 8 in a container that may
-// use 7.5 processors of 64. At least 1.
+// Processors in the affinity mask, limited by the CPU quota of the control groups, rounded up: 8 in a container with a
+// quota of 7.5 on a machine with 64 processors. At least 1.
 int available_threads();
 
-// Processors' worth of CPU time that the control groups of this process allow, the tightest of them and of those above;
-// infinity without a limit. Reads /proc/self/cgroup and, under /sys/fs/cgroup, cpu.max (version 2) or cpu.cfs_quota_us
-// and cpu.cfs_period_us (version 1). `root` stands before those paths.
+// CPU quota in processors: the minimum over the control groups of this process and their ancestors; infinity without a
+// limit. Reads /proc/self/cgroup and, in /sys/fs/cgroup, cpu.max (version 2) or cpu.cfs_quota_us and cpu.cfs_period_us
+// (version 1). `root` is prepended to these paths.
 double cpu_quota(const std::string& root = "");
 
 }  // namespace sartor::cuda

@@ -1,10 +1,10 @@
-// Names on the timeline of a profiler (NVTX, as Nsight Systems shows it).
+// Named ranges for profilers (NVTX, shown by Nsight Systems).
 #pragma once
 
 namespace sartor::cuda {
 
-// The time from construction to destruction, under `name`, on the calling thread; ranges nest. Work that a GPU does
-// later counts for the range in which it was launched. Nothing happens without a profiler, or in a build without CUDA.
+// Marks the time from construction to destruction on the calling thread. Ranges nest. GPU work is attributed to the
+// range in which it is launched. No effect without a profiler or in a build without CUDA.
 class ProfilerRange {
  public:
   explicit ProfilerRange(const char* name);

@@ -1,5 +1,5 @@
-// Vectors of fp32 and what is computed with them. For sources that are compiled once an instruction set, whose
-// namespace SARTOR_ISA it opens: all is local to the object.
+// Vectors of fp32 and functions of them, for sources that are compiled once per instruction set. Everything is in an
+// unnamed namespace within SARTOR_ISA, so that the linker cannot merge symbols of different builds.
 #pragma once
 
 #include <immintrin.h>
@@ -46,7 +46,7 @@ inline Vector root(Vector x) {
   return _mm256_sqrt_ps(x);
 #endif
 }
-inline Vector multiply_add(Vector a, Vector b, Vector c) {  // a b + c, rounded once
+inline Vector multiply_add(Vector a, Vector b, Vector c) {  // a * b + c, rounded once
 #ifdef __AVX512F__
   return _mm512_fmadd_ps(a, b, c);
 #else
@@ -61,7 +61,7 @@ inline uint32_t above(Vector a, Vector b) {  // bit i: a > b in lane i
 #endif
 }
 
-// combine(a, b) of all lanes, in pairs.
+// Reduces all lanes pairwise with combine(a, b).
 template <class Combine> [[gnu::always_inline]] inline float folded(Vector x, const Combine& combine) {
   const Integers lanes = indices();
 #pragma GCC unroll 4
@@ -81,14 +81,14 @@ inline Vector load(const Bf16* p) {
   const Halves half = *reinterpret_cast<const AnyHalves*>(p);
   return reinterpret_cast<Vector>(__builtin_convertvector(half, Words) << 16);
 }
-inline void store(Bf16* p, Vector x) {  // rounds to the nearest, ties to even; NaN stays one
+inline void store(Bf16* p, Vector x) {  // rounds to nearest even; keeps NaN
   const Words bits = reinterpret_cast<Words>(x);
   Words rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
   rounded = x == x ? rounded : (Words{} + 0x7fc0);
   *reinterpret_cast<AnyHalves*>(p) = __builtin_convertvector(rounded, Halves);
 }
 
-// The first `count` elements, of which there may be more than a vector holds; zero in the lanes behind them.
+// Loads the first `count` elements (a full vector if `count` is larger); the other lanes are 0.
 template <class T> Vector load_part(const T* p, int64_t count) {
   if (count >= width) return load(p);
   T part[width] = {};
@@ -110,7 +110,7 @@ template <class T> void store_part(T* p, Vector x, int64_t count) {
   for (int64_t i = 0; i < count; i++) p[i] = part[i];
 }
 
-// Rows become columns, x[r][c] what was x[c][r]: pairs of rows swap blocks of 1, 2, 4 .. elements off the diagonal.
+// Transposes a square: swaps off-diagonal blocks of 1, 2, 4, ... elements between pairs of rows.
 [[gnu::always_inline]] inline void transpose(Vector (&x)[width]) {
   const Integers lanes = indices();
 #pragma GCC unroll 4
@@ -141,7 +141,7 @@ inline Vector sums(Vector (&x)[width]) {
   return x[0];
 }
 
-// e^x for x <= 0 to 1e-7 relative; 0 below -87.
+// e^x for x <= 0 with a relative error of 1e-7; 0 below -87.
 inline Vector exp_negative(Vector x) {
   const Vector magic = broadcast(12582912);  // 1.5 * 2^23: adding it rounds to an integer
   const Vector kept = x > broadcast(-87) ? x : broadcast(-87);
@@ -159,7 +159,7 @@ inline Vector exp_negative(Vector x) {
   return x > broadcast(-87) ? result : Vector{};
 }
 
-// x Phi(x), to 2e-7; erf as Abramowitz and Stegun 7.1.26, whose error is 1.5e-7.
+// x Phi(x) with an error of at most 2e-7; erf by Abramowitz and Stegun 7.1.26, with an error of 1.5e-7.
 inline Vector gelu(Vector x) {
   const Vector magnitude = x < Vector{} ? -x : x, z = magnitude * broadcast(0.70710678f), one = broadcast(1);
   const Vector t = one / (z * broadcast(0.3275911f) + one);

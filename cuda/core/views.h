@@ -1,4 +1,4 @@
-// Arrays that somebody else owns. Where they lie (host or device) is known by the context that they are used with.
+// Non-owning views of arrays in host or device memory.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@ template <class T> struct Rows {
   operator Rows<const T>() const { return {data, rows, columns}; }
 };
 
-// A sparse matrix by rows. Row r has the entries offsets[r] .. offsets[r + 1] - 1 of `columns` and `values`.
-// offsets has rows + 1 elements, the first 0, none below the one before. Columns ascend within a row.
+// A sparse matrix in CSR format. Row r has the entries offsets[r] to offsets[r + 1] - 1 of `columns` and `values`.
+// offsets has rows + 1 non-decreasing elements, the first of them 0. Columns ascend within a row.
 template <class T> struct Csr {
   int64_t rows = 0;
   const int64_t* offsets = nullptr;
@@ -24,14 +24,14 @@ template <class T> struct Csr {
   T* values = nullptr;
 };
 
-// For each row an ascending list of ids, laid out as in Csr. `rows` 0 stands for an empty list in every row.
+// An ascending list of ids per row, with offsets as in Csr. If `rows` is 0, all lists are empty.
 struct IdLists {
   int64_t rows = 0;
   const int64_t* offsets = nullptr;
   const int32_t* ids = nullptr;
 };
 
-// Room for the k best of each row: scores and ids (rows, k), best first.
+// Output of a top-k search: scores and ids (rows, k), best first.
 struct TopK {
   int64_t rows = 0;
   int64_t k = 0;

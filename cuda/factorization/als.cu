@@ -6,13 +6,13 @@
 namespace sartor::cuda {
 namespace {
 
-// A block solves a row, from its ratings to its factors, as the CPU does (als_isa.cpp has the equations): the smaller
-// of the primal and the dual system, bordered by the bias, G = U^T U in block rows from the top. Matrices are held in T
-// x T tiles. Only the triangle of the row in work is in memory; the next row of the block takes its place.
-constexpr int T = 64;                 // edge of a tile
-constexpr int threads = 256;          // as 16 x 16; thread (tx, ty) has the entries (ty + 16 a, tx + 16 b) of a tile
-constexpr int slice = 32;             // rows that a step of a product takes
-constexpr float rounding = 2e-7f;     // of a pivot, relative to its diagonal entry
+// Each block solves one row at a time, with the equations of als_isa.cpp: the smaller of the primal and the dual
+// system, bordered by the bias; the Cholesky factor G = U^T U is computed by block rows from the top. Matrices are
+// stored in T x T tiles. A block stores only the triangle of its current row.
+constexpr int T = 64;                 // tile size
+constexpr int threads = 256;          // 16 x 16; thread (tx, ty) computes the entries (ty + 16 a, tx + 16 b) of a tile
+constexpr int slice = 32;             // rows per step of a product
+constexpr float rounding = 2e-7f;     // lower bound of a pivot, relative to its diagonal entry
 constexpr float first_shift = 1e-6f;  // relative to the mean diagonal entry
 
 struct Row {
@@ -21,10 +21,10 @@ struct Row {
   const float* values;
   float lambda, beta;
   bool dual;
-  int64_t size;  // of the system
+  int64_t size;  // number of equations
 };
 
-// Of one block, in device memory.
+// Workspace of one block, in device memory.
 struct Workspace {
   float* triangle;  // tile (i, j), i <= j, at j (j + 1) / 2 + i: U, and where i = j the transposed inverse of U's
                     // diagonal block
@@ -35,10 +35,10 @@ struct Workspace {
 };
 
 struct Shared {
-  float slices[2][slice][T + 1];  // of the two slabs that are multiplied; both together hold a tile too
+  float slices[2][slice][T + 1];  // the two slabs to multiply; also used together as one tile
   float inverse[T][T + 1];        // the diagonal block, then its transposed inverse
   float residuals[slice];
-  float bounds[T];  // that the pivots must exceed
+  float bounds[T];  // lower bounds of the pivots
   float scales[T];
   float right[2][T];
   float results[4];
@@ -51,7 +51,7 @@ __device__ float residual(const AlsTask& task, const Row& row, int64_t k) {
   return row.values[k] - task.mean - (task.fixed_bias ? task.fixed_bias[row.columns[k]] : 0);
 }
 
-// Sum of value(k), k < size, by the first warp; all threads get it. Uses one of `results`.
+// Sum of value(k) for k < size, computed by the first warp and returned to all threads. Uses one of `results`.
 template <class Value> __device__ float sum(int64_t size, float* result, Value value) {
   __syncthreads();
   if (threadIdx.x < 32) {
@@ -64,17 +64,17 @@ template <class Value> __device__ float sum(int64_t size, float* result, Value v
   return *result;
 }
 
-// Rows begin .. begin + slice - 1 of slab `slab` of the panel: Y (primal) or Y^T (dual), zeros outside.
+// Loads rows begin to begin + slice - 1 of slab `slab` of the panel Y (primal) or Y^T (dual); zeros outside.
 __device__ void load_panel(const AlsTask& task, const Row& row, int64_t slab, int64_t begin, float (*to)[T + 1]) {
   const int64_t f = task.fixed.columns;
-  for (int e = threadIdx.x; e < slice * T; e += threads) {  // neighbours in a warp read neighbours in memory
+  for (int e = threadIdx.x; e < slice * T; e += threads) {  // coalesced reads
     const int k = row.dual ? e % slice : e / T, c = row.dual ? e / slice : e % T;
     const int64_t rating = row.dual ? slab * T + c : begin + k, feature = row.dual ? begin + k : slab * T + c;
     to[k][c] = rating < row.count && feature < f ? task.fixed.data[row.columns[rating] * f + feature] : 0;
   }
 }
 
-// sums += sign * a^T b, of `slice` rows.
+// sums += sign * a^T b over `slice` rows.
 __device__ void multiply(float (&sums)[4][4], float sign, const float (*a)[T + 1], const float (*b)[T + 1]) {
   const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
   for (int k = 0; k < slice; k++) {
@@ -92,7 +92,7 @@ __device__ void multiply(float (&sums)[4][4], float sign, const float (*a)[T + 1
   }
 }
 
-// Calls visit(row, column, entry) for the thread's entries of a tile.
+// Calls visit(row, column, entry) for this thread's entries of a tile.
 template <class Visit> __device__ void for_entries(float (&entries)[4][4], Visit visit) {
 #pragma unroll
   for (int i = 0; i < 4; i++) {
@@ -101,9 +101,10 @@ template <class Visit> __device__ void for_entries(float (&entries)[4][4], Visit
   }
 }
 
-// shared.inverse: the diagonal block D becomes the transposed inverse of its Cholesky factor, zeros above the diagonal.
-// Row operations turn D into U where they turn I into that inverse; row r holds both, the inverse left of column r. Of
-// the block's columns `size` are real, the rest zeros. False, for all threads, where a pivot is not above its bound.
+// Replaces the diagonal block D in shared.inverse by the transposed inverse of its Cholesky factor, with zeros above
+// the diagonal. The row operations that turn D into U turn I into that inverse; row r stores both, the inverse left of
+// column r. The first `size` columns are valid, the others are zero. Returns false in all threads if a pivot is not
+// above its bound.
 __device__ bool invert_diagonal(int size, Shared& shared) {
   auto& d = shared.inverse;
   for (int r = 0; r < size; r++) {
@@ -130,7 +131,7 @@ __device__ bool invert_diagonal(int size, Shared& shared) {
   return true;
 }
 
-// Block row i of U, and of z and l. False where a pivot fails.
+// Computes block row i of U, z and l. Returns false if a pivot is not above its bound.
 __device__ bool solve_block_row(const AlsTask& task, const Row& row, float shift, int64_t i, const Workspace& own,
                                 Shared& shared) {
   const int64_t f = task.fixed.columns, tiles = tiles_of(row.size), depth = row.dual ? f : row.count;
@@ -209,7 +210,7 @@ __device__ bool solve_block_row(const AlsTask& task, const Row& row, float shift
   return true;
 }
 
-// z = U^-1 (z - bias l), in block rows from the bottom.
+// z = U^-1 (z - bias l), by block rows from the bottom.
 __device__ void solve_triangle(int64_t tiles, float bias, const Workspace& own, Shared& shared) {
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   for (int64_t i = tiles - 1; i >= 0; i--) {
@@ -231,8 +232,8 @@ __device__ void solve_triangle(int64_t tiles, float bias, const Workspace& own, 
   }
 }
 
-// Solves the row with `shift` on the diagonal. False, for all threads, where that is singular to rounding. Not inlined:
-// it is called at two places, and twice its registers would spill.
+// Solves the row with `shift` added to the diagonal. Returns false in all threads if the system is numerically
+// singular. Not inlined: it has two callers, and two copies would spill registers.
 __device__ __noinline__ bool solve_with(const AlsTask& task, const Row& row, float shift, int64_t index,
                                         const Workspace& own, Shared& shared) {
   const int64_t f = task.fixed.columns, tiles = tiles_of(row.size);
@@ -266,7 +267,7 @@ __device__ __noinline__ bool solve_with(const AlsTask& task, const Row& row, flo
   return true;
 }
 
-// Writes the row's factors and, if there is one, its bias.
+// Sets the row's factors and bias, if any, to `value`.
 __device__ void fill(const AlsTask& task, int64_t index, float value) {
   const int64_t f = task.fixed.columns;
   for (int64_t c = threadIdx.x; c < f; c += threads) task.solved.data[index * f + c] = value;
@@ -293,10 +294,10 @@ __device__ void solve_row(const AlsTask& task, int64_t index, const Workspace& o
   for (float shift = first_shift * mean; shift < 10 * mean; shift *= 10) {
     if (solve_with(task, row, shift, index, own, shared)) return;
   }
-  fill(task, index, nanf(""));  // something was not finite
+  fill(task, index, nanf(""));  // the input is not finite
 }
 
-// workspace: the number of rows taken so far, then `floats` of each block.
+// workspace: the number of rows assigned so far, then `floats` floats for each block.
 __global__ void __launch_bounds__(threads, 2) als_kernel(AlsTask task, float* workspace, int64_t floats) {
   __shared__ Shared shared;
   auto* taken = reinterpret_cast<unsigned long long*>(workspace);
@@ -318,7 +319,7 @@ __global__ void __launch_bounds__(threads, 2) als_kernel(AlsTask task, float* wo
 void als_update_gpu(Context& context, const AlsTask& task) {
   GpuBackend& device = gpu(context);
   const int64_t tiles = tiles_of(task.fixed.columns), floats = tiles * (tiles + 1) / 2 * T * T + 2 * tiles * T;
-  constexpr int64_t most_bytes = 1 << 30;  // of workspace, except that one block must have its own
+  constexpr int64_t most_bytes = 1 << 30;  // limit of the workspace; at least one block runs
   const int64_t wanted = std::min<int64_t>(task.ratings.rows, 4 * device.multiprocessors());
   const int64_t blocks = std::clamp<int64_t>(most_bytes / (floats * 4), 1, wanted);
   auto* workspace = static_cast<float*>(context.scratch((2 + blocks * floats) * sizeof(float)));

@@ -1,4 +1,4 @@
-// als_update on a GPU. Called by als_update() after its checks.
+// GPU version of als_update, called after its checks.
 #pragma once
 
 #include "factorization/als.h"

@@ -1,4 +1,4 @@
-// Explicit factorisation by alternating least squares: one half of an epoch.
+// Matrix factorization of explicit ratings by alternating least squares (ALS): one half of an epoch.
 #pragma once
 
 #include "core/context.h"
@@ -8,37 +8,37 @@ namespace sartor::cuda {
 
 struct AlsParams {
   float regularization = 1.2f;        // lambda, >= 0
-  float bias_regularization = 1.2f;   // beta, the same for the bias, >= 0
-  float regularization_power = 0.5f;  // p, 0 .. 1: lambda and beta grow with the row's ratings as n^p. 0 is plain
-                                      // ridge, 1 is weighted-lambda (Zhou et al. 2008), 0.5 lies between
+  float bias_regularization = 1.2f;   // beta, for the bias, >= 0
+  float regularization_power = 0.5f;  // p, 0 to 1: lambda and beta are multiplied by n^p for a row with n ratings.
+                                      // 0: plain ridge; 1: weighted-lambda (Zhou et al. 2008)
 };
 
-// One call of als_update. All in the context's memory.
+// Arguments of als_update. All arrays are in the context's memory.
 struct AlsTask {
-  Csr<const float> ratings;           // (R, C) the row's ratings by the other side's index
+  Csr<const float> ratings;           // (R, C) ratings; columns are rows of `fixed`
   float mean = 0;                     // global mean, subtracted from every rating
   Rows<const float> fixed;            // (C, f) y
   const float* fixed_bias = nullptr;  // (C) g, or null without biases
   Rows<float> solved;                 // (R, f) x, overwritten
-  float* solved_bias = nullptr;       // (R) b, overwritten, or null without biases: both null or neither
+  float* solved_bias = nullptr;       // (R) b, overwritten; null if fixed_bias is null
   AlsParams params;
 };
 
-// Solves every row of `solved` (and its bias) for the ratings of that row, the other side fixed.
+// Solves every row of `solved` and its bias for given `fixed`:
 //
-//   minimise over x_r, b_r:   sum over rated c of (rating_rc - mean - b_r - g_c - <x_r, y_c>)^2
-//                             + lambda n_r^p |x_r|^2 + beta n_r^p b_r^2,     n_r the number of the row's ratings
+//   minimize over x_r, b_r:   sum over rated c of (rating_rc - mean - b_r - g_c - <x_r, y_c>)^2
+//                             + lambda n_r^p |x_r|^2 + beta n_r^p b_r^2,     n_r = number of the row's ratings
 //
-// by Cholesky in fp32 of the normal equations or, for rows with fewer ratings than factors, of their dual, which has
-// the same solution and the size of the ratings. Rows without ratings become 0. Where the equations are singular
-// (lambda 0 and fewer ratings than unknowns, or dependent columns of y) lambda and beta are raised by the smallest of
-// 1e-6, 1e-5 .. times the mean diagonal entry that makes them solvable: close to the shortest of all solutions. A row
-// that depends on a number that is not finite becomes NaN.
+// Uses a Cholesky factorization in fp32 of the normal equations, or of their dual for rows with fewer ratings than
+// factors (same solution, one equation per rating). Rows without ratings become 0. If the equations are singular
+// (lambda = 0 with fewer ratings than unknowns or with dependent columns of y), lambda and beta are increased by the
+// smallest of 1e-6, 1e-5, ... times the mean diagonal entry that makes them solvable; the result is close to the
+// minimum-norm solution. Rows that depend on non-finite values become NaN.
 //
-// Takes about f^2 / 2 + 140 f floats of scratch a thread (on a GPU a block, of which
-// as many run as 1 GiB holds, at least one); it does not grow with R or C. The same bits on every run, whatever the
-// number of threads. Throws std::invalid_argument on unequal f, f below 1, unequal rows, negative regularisation, a
-// power outside 0 .. 1, one bias without the other.
+// Needs about f^2 / 2 + 140 f floats of scratch memory per thread on the CPU and per block on a GPU, where as many
+// blocks run as fit in 1 GiB (at least one), independent of R and C. Results are bitwise reproducible and independent
+// of the number of threads. Throws std::invalid_argument if f or the number of rows differ, f < 1, a regularization is
+// negative, the power is outside 0 to 1, or only one bias is given.
 void als_update(Context& context, const AlsTask& task);
 
 }  // namespace sartor::cuda

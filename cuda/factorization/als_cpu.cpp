@@ -9,9 +9,9 @@ namespace sartor::cuda {
 void als_update_cpu(Context& context, const AlsTask& task) {
   const CpuBackend& device = cpu(context);
   const AlsKernels& kernels = best_of(device.isa, v3::als_kernels, v4::als_kernels);
-  const int64_t bytes = kernels.scratch_bytes(task.fixed.columns);  // of a thread
+  const int64_t bytes = kernels.scratch_bytes(task.fixed.columns);  // per thread
   char* scratch = static_cast<char*>(context.scratch(bytes * device.threads));
-  constexpr int64_t grain = 8;  // rows handed out at a time: few enough that a heavy one does not hold the end up
+  constexpr int64_t grain = 8;  // rows per range; small, because rows differ in cost
   parallel_for(device.threads, task.ratings.rows, grain, [&](int64_t begin, int64_t end, int thread) {
     for (int64_t row = begin; row < end; row++) kernels.solve_row(task, row, scratch + thread * bytes);
   });

@@ -1,4 +1,4 @@
-// als_update on the CPU. Called by als_update() after its checks.
+// CPU version of als_update, called after its checks.
 #pragma once
 
 #include "factorization/als.h"

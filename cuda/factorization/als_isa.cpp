@@ -1,13 +1,13 @@
-// One row of alternating least squares, compiled for x86-64-v3 and v4. All but the table at the end is local to this
-// file.
+// Solves one row of alternating least squares. Compiled once per instruction set; everything except the table at the
+// end is local to this file.
 //
-// With the row's n rated features y_k as the rows of Y and its residuals r_k, the smaller of two systems is solved:
+// The rated features y_k are the n rows of Y, r_k are the residuals. The smaller of two systems is solved
 //
 //   primal  (Y^T Y + lambda I) x = Y^T r             f x f
 //   dual    (Y Y^T + lambda I) a = r,  x = Y^T a     n x n
 //
-// by Cholesky, G = U^T U. A bias b is one more unknown, its feature 1, its penalty beta. It is eliminated by bordering,
-// with a second right-hand side: U^T z = Y^T r (dual: r) and U^T l = Y^T 1 (dual: 1). Then
+// by the Cholesky factorization G = U^T U. A bias b is an additional unknown with feature 1 and regularization beta. It
+// is eliminated by bordering, with a second right-hand side: U^T z = Y^T r (dual: r) and U^T l = Y^T 1 (dual: 1). Then
 //
 //   primal  b = (1.r - l.z) / (n + beta - l.l)       dual  b = l.z / (l.l + beta / lambda)
 //
@@ -18,16 +18,16 @@
 namespace sartor::cuda::SARTOR_ISA {
 namespace {
 
-constexpr int64_t chunk = 128;        // rows of the panel, which the Gram product sums before its sums go to memory
-constexpr float rounding = 2e-7f;     // of a pivot, relative to its diagonal entry
+constexpr int64_t chunk = 128;        // rows of the panel, accumulated in registers before sums are stored
+constexpr float rounding = 2e-7f;     // lower bound of a pivot, relative to its diagonal entry
 constexpr float first_shift = 1e-6f;  // relative to the mean diagonal entry
 
-// A thread's memory.
+// Scratch memory of one thread.
 struct Scratch {
-  Vector *z, *l;      // right-hand sides and solutions: a slab's floats in a vector
-  Vector* bounds;     // of the pivots, likewise
-  Vector* residuals;  // of a chunk
-  Vector* panel;      // a chunk of rows of Y (primal) or Y^T (dual); slab j begins at j * chunk
+  Vector *z, *l;      // right-hand sides and solutions, one vector per slab
+  Vector* bounds;     // lower bounds of the pivots, one vector per slab
+  Vector* residuals;  // residuals of a chunk
+  Vector* panel;      // a chunk of rows of Y (primal) or Y^T (dual); slab j starts at j * chunk
   Vector* triangle;   // G, then U
 };
 
@@ -53,7 +53,7 @@ struct Row {
 
   const float* feature(int64_t k) const { return task.fixed.data + columns[k] * f; }
 
-  // Residuals begin .. begin + count - 1 at `to`, then zeros up to whole vectors.
+  // Writes residuals begin to begin + count - 1 to `to`, padded with zeros to whole vectors.
   void residuals(int64_t begin, int64_t count, float* to) const {
     for (int64_t k = 0; k < count; k++) to[k] = values[begin + k] - task.mean;
     if (task.fixed_bias) {
@@ -62,8 +62,8 @@ struct Row {
     for (int64_t k = count; k < slabs_of(count) * width; k++) to[k] = 0;
   }
 
-  // What the fixed side is asked for after rating `end` of this row: the next ratings of the row or of the rows after
-  // it.
+  // Rows of `fixed` to prefetch after rating `end` of this row: those of the next ratings of this and the following
+  // rows.
   Upcoming after(int64_t end) const {
     const int32_t *next = columns + end, *last = task.ratings.columns + task.ratings.offsets[task.ratings.rows];
     return {task.fixed.data, f, next, next + smaller(chunk, last - next)};
@@ -72,14 +72,15 @@ struct Row {
 
 template <int count> struct Slabs { static constexpr int columns = count; };
 
-// body(Slabs<4>, j) for slabs j .. j + 3 as long as these are full, then body(Slabs<1>, j) for each that is left.
+// Calls body(Slabs<4>(), j) for each group of four full slabs j to j + 3 and body(Slabs<1>(), j) for the others.
 template <class Body> void for_slabs(int64_t columns, Body body) {
   int64_t j = 0;
   for (; (j + 4) * width <= columns; j += 4) body(Slabs<4>(), j);
   for (; j < slabs_of(columns); j++) body(Slabs<1>(), j);
 }
 
-// Panel of the primal: rows begin .. begin + depth - 1 of Y. Adds Y^T r to z and Y^T 1 to l; returns 1.r.
+// Loads the panel of the primal system: rows begin to begin + depth - 1 of Y. Adds Y^T r to z and Y^T 1 to l; returns
+// 1.r.
 float gather(const Row& row, int64_t begin, int64_t depth, const Scratch& scratch) {
   float* r = floats(scratch.residuals);
   row.residuals(begin, depth, r);
@@ -106,7 +107,7 @@ float gather(const Row& row, int64_t begin, int64_t depth, const Scratch& scratc
   return sum_in_order(total);
 }
 
-// Panel of the dual: columns begin .. begin + depth - 1 of Y, transposed.
+// Loads the panel of the dual system: columns begin to begin + depth - 1 of Y, transposed.
 void gather_transposed(const Row& row, int64_t begin, int64_t depth, const Scratch& scratch) {
   for (int64_t j = 0; j < slabs_of(row.n); j++) {
     for (int64_t c = 0; c < depth; c += width) {
@@ -121,7 +122,7 @@ void gather_transposed(const Row& row, int64_t begin, int64_t depth, const Scrat
   }
 }
 
-// The triangle of P^T P, `depth` rows of P given by gather(begin, count), a chunk at a time.
+// Computes the triangle of P^T P. P has `depth` rows, which gather(begin, count) loads chunk by chunk.
 template <class Gather> void gram(int64_t depth, int64_t slabs, const Scratch& scratch, Gather gather) {
   const auto slab = [&](int64_t j) { return scratch.panel + j * chunk; };
   for (int64_t begin = 0; begin < depth; begin += chunk) {
@@ -137,7 +138,8 @@ template <class Gather> void gram(int64_t depth, int64_t slabs, const Scratch& s
   }
 }
 
-// Adds lambda to the diagonal, puts ones where the size ends within a slab, and sets what the pivots must exceed.
+// Adds lambda to the diagonal, sets the padding of the last slab to the identity, and sets the lower bounds of the
+// pivots.
 void regularize(const Scratch& scratch, int64_t size, float lambda) {
   for (int64_t i = 0; i < slabs_of(size) * width; i++) {
     float& entry = floats(block(scratch.triangle, i / width, i / width) + i % width)[i % width];
@@ -152,7 +154,7 @@ float dot(const Vector* a, const Vector* b, int64_t slabs) {
   return sum_in_order(products);
 }
 
-// Writes x and, unless null, the bias. False, and nothing written, where the system is singular to rounding.
+// Writes x and, unless null, the bias. Returns false, without writing, if the system is numerically singular.
 bool solve_with(const Row& row, bool dual, float lambda, float beta, const Scratch& scratch, float* x, float* bias) {
   const int64_t size = dual ? row.n : row.f, slabs = slabs_of(size);
   float total = 0;
@@ -215,7 +217,8 @@ void solve_row(const AlsTask& task, int64_t index, void* memory) {
 
   const float weight = __builtin_powf(n, task.params.regularization_power);
   const float lambda = task.params.regularization * weight, beta = task.params.bias_regularization * weight;
-  // Without lambda the primal of too few ratings is singular, and its rounding would be seen in the solution.
+  // If lambda is 0 and there are fewer ratings than unknowns, the primal system is singular and its solution
+  // inaccurate.
   const bool dual = slabs_of(n) < slabs_of(f) || (lambda == 0 && n < f + (bias ? 1 : 0));
   const Scratch scratch = divide(memory, f);
   if (!(dual && lambda == 0) && solve_with(row, dual, lambda, beta, scratch, x, bias)) return;
@@ -228,7 +231,7 @@ void solve_row(const AlsTask& task, int64_t index, void* memory) {
   for (float shift = first_shift * mean; shift < 10 * mean; shift *= 10) {
     if (solve_with(row, dual, lambda + shift, beta + shift, scratch, x, bias)) return;
   }
-  fill(__builtin_nanf(""), row, x, bias);  // something was not finite
+  fill(__builtin_nanf(""), row, x, bias);  // the input is not finite
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The inner part of als_update on the CPU, compiled once for each instruction set.
+// Inner loops of als_update on the CPU, compiled once per instruction set.
 #pragma once
 
 #include "factorization/als.h"
@@ -6,8 +6,8 @@
 namespace sartor::cuda {
 
 struct AlsKernels {
-  int64_t (*scratch_bytes)(int64_t factors);  // of one thread
-  // Solves one row. `scratch` is aligned to 64 bytes; its contents do not matter.
+  int64_t (*scratch_bytes)(int64_t factors);  // per thread
+  // Solves one row. `scratch` must be aligned to 64 bytes and need not be initialized.
   void (*solve_row)(const AlsTask& task, int64_t row, void* scratch);
 };
 

@@ -1,10 +1,10 @@
-// Slabs and the Cholesky factorisation that als_isa.cpp solves a row with. Included by it alone, once for each
-// instruction set, so all of it is local.
+// Cholesky factorization for als_isa.cpp, in slabs. Compiled once per instruction set; everything is local to the file
+// that includes it.
 //
-// A matrix is held in slabs, width columns wide, width being the floats of a vector: entry (row k, column c) is lane c
-// % width of vector k of slab c / width. Of a symmetric or triangular matrix slab j has the rows 0 .. (j + 1) width -
-// 1, in blocks of width x width. That makes a block row of G = Y^T Y a product of two slabs of Y, and what the Cholesky
-// factor U takes from it, U^T U of the block rows above, the same product of two slabs of U.
+// A matrix is stored in slabs of `width` columns, the number of floats per vector: entry (row k, column c) is lane c %
+// width of vector k of slab c / width. For a symmetric or triangular matrix, slab j contains rows 0 to (j + 1) width -
+// 1, in blocks of width x width. Thus a block row of G = Y^T Y is a product of two slabs of Y, and its update in the
+// factorization, U^T U of the block rows above, is the same product of two slabs of U.
 #pragma once
 
 #include "core/vectors_isa.h"
@@ -20,7 +20,7 @@ constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline const float* floats(const Vector* v) { return reinterpret_cast<const float*>(v); }
 inline float* floats(Vector* v) { return reinterpret_cast<float*>(v); }
 
-inline float sum_in_order(Vector v) {  // from the first lane to the last
+inline float sum_in_order(Vector v) {  // adds lanes in order
   float total = 0;
   for (int i = 0; i < width; i++) total += v[i];
   return total;
@@ -29,8 +29,8 @@ inline float sum_in_order(Vector v) {  // from the first lane to the last
 // Block (i, j), i <= j, of a triangle.
 template <class V> V* block(V* triangle, int64_t i, int64_t j) { return triangle + (j * (j + 1) / 2 + i) * width; }
 
-// Rows of a matrix that will be read next. Each step of a product asks for one cache line of them, so that the memory
-// works while the registers do.
+// Rows of a matrix that will be read next. Each step of a product prefetches one cache line of them, so that loads
+// overlap with arithmetic.
 struct Upcoming {
   const float* matrix;
   int64_t columns;
@@ -39,7 +39,7 @@ struct Upcoming {
 
   void prefetch() {
     if (next == end) return;
-    __builtin_prefetch(matrix + *next * columns + column, 0, 2);  // to L2: L1 holds the panel
+    __builtin_prefetch(matrix + *next * columns + column, 0, 2);  // to L2, as L1 contains the panel
     column += 64 / sizeof(float);
     if (column >= columns) {
       column = 0;
@@ -49,10 +49,10 @@ struct Upcoming {
 };
 
 enum class Update { set, add, subtract };
-constexpr int tile_rows = width / 2;  // and up to three vectors of columns: the sums that the registers hold
+constexpr int tile_rows = width / 2;  // with up to three vectors of columns, the sums fit in registers
 
-// target = / += / -= sum over k < depth of a[k]^T b[k]. Of `a` tile_rows floats are read, of the b's a V each; in all
-// of them and in the targets rows are width floats apart.
+// target = / += / -= sum over k < depth of a[k]^T b[k]. Reads tile_rows floats of `a` and one V of each b per k. Rows
+// of all of them and of the targets are `width` floats apart.
 template <class V, int columns, Update update>
 void update_tile(float* const* target, const float* a, const float* const* b, int64_t depth, Upcoming* upcoming) {
   V sums[tile_rows][columns];
@@ -86,14 +86,14 @@ void update_tile(float* const* target, const float* a, const float* const* b, in
   }
 }
 
-// Block row i of the triangle, from its diagonal on: updated by the products of slab(i) with slab(i), slab(i + 1), ...
-// of `depth` rows.
+// Updates block row i of the triangle, from its diagonal on, by the products of slab(i) with slab(i), slab(i + 1), ...
+// over `depth` rows.
 template <Update update, class Slab> void update_block_row(Vector* triangle, int64_t i, int64_t slabs, Slab slab,
                                                            int64_t depth, Upcoming* upcoming = nullptr) {
   for (int top = 0; top < width; top += tile_rows) {
     const float* a = floats(slab(i)) + top;
     int64_t j = i;
-    if (width == 16 && top > 0) {  // of the diagonal block's lower rows only the right half is needed
+    if (width == 16 && top > 0) {  // only the right half of the diagonal block's lower rows is needed
       float* target = floats(block(triangle, i, i) + top) + tile_rows;
       update_tile<HalfVector, 1, update>(&target, a, &a, depth, upcoming);
       j++;
@@ -114,10 +114,10 @@ template <Update update, class Slab> void update_block_row(Vector* triangle, int
   }
 }
 
-// The diagonal block D becomes the transposed inverse of its Cholesky factor, zeros above the diagonal, so that solving
-// with it is a product. Row operations turn D into U where they turn I into that inverse; row r holds both, the inverse
-// left of lane r. Free of roots until the end: a column waits for a division, not for a root too. False where a pivot
-// is not above its bound.
+// Replaces the diagonal block D by the transposed inverse of its Cholesky factor, with zeros above the diagonal, so
+// that solving with it is a product. The row operations that turn D into U turn I into that inverse; row r stores both,
+// the inverse left of lane r. Square roots are taken only at the end, so that a column does not wait for a division and
+// a root. Returns false if a pivot is not above its bound.
 bool invert_diagonal(Vector* d, Vector bounds) {
   Vector row[width], pivots = {};
 #pragma GCC unroll 16
@@ -141,7 +141,7 @@ bool invert_diagonal(Vector* d, Vector bounds) {
   return failed == 0;
 }
 
-// Block b becomes V b, V being an inverted diagonal block.
+// b = V b, where V is an inverted diagonal block.
 void multiply_block(const Vector* inverse, Vector* b) {
   Vector row[width];
 #pragma GCC unroll 16
@@ -155,8 +155,8 @@ void multiply_block(const Vector* inverse, Vector* b) {
   }
 }
 
-// G = U^T U in place; diagonal blocks become inverse as above. `bounds` has a float for each column. A group of block
-// rows is solved, then taken from all rows below it while it is in the cache.
+// Factorizes G = U^T U in place; diagonal blocks are inverted as above. `bounds` has a float for each column. Solves a
+// group of block rows and then subtracts it from all rows below while it is in the cache.
 bool factorize(Vector* triangle, int64_t slabs, const Vector* bounds) {
   constexpr int64_t group = 128 / width;
   for (int64_t first = 0; first < slabs; first += group) {
@@ -172,9 +172,9 @@ bool factorize(Vector* triangle, int64_t slabs, const Vector* bounds) {
   return true;
 }
 
-constexpr int chains = 4;  // sums that do not wait for each other
+constexpr int chains = 4;  // independent sums
 
-// z becomes U^-T z, and l U^-T l.
+// z = U^-T z and l = U^-T l.
 void solve_transposed(const Vector* triangle, int64_t slabs, Vector* z, Vector* l) {
   for (int64_t j = 0; j < slabs; j++) {
     const Vector* u = block(triangle, 0, j);
@@ -200,7 +200,7 @@ void solve_transposed(const Vector* triangle, int64_t slabs, Vector* z, Vector* 
   }
 }
 
-// x becomes U^-1 x.
+// x = U^-1 x.
 void solve(const Vector* triangle, int64_t slabs, Vector* x) {
   for (int64_t i = slabs - 1; i >= 0; i--) {
     Vector known[width] = {};

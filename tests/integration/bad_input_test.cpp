@@ -60,7 +60,7 @@ class BadInput : public Programs {
   }
   // Runs with the GPUs hidden, if there are any.
   void gpu_refused(const std::string& program, const std::string& config) {
-    refused(program, config, "device is cuda: (no NVIDIA driver or no device answers|.*SARTOR_CUDA=OFF)",
+    refused(program, config, "device is cuda: (no NVIDIA driver or no device was found|.*SARTOR_CUDA=OFF)",
             {"--set", "device=cuda"}, {"CUDA_VISIBLE_DEVICES="});
   }
   static std::string with(std::string config, const std::string& from, const std::string& to) {
@@ -236,7 +236,7 @@ TEST_F(BadInput, Inference) {
 TEST_F(BadInput, AnOldDriverIsNamedWithTheVersionThatIsNeeded) {
   make_run();
   const std::string said =
-      "the NVIDIA driver is too old: it is for CUDA 12.4, this build needs one for CUDA 13.0 or newer";
+      "the NVIDIA driver is too old: it supports CUDA 12.4, this build requires CUDA 13.0 or newer";
   const std::vector<std::string> old = {"LD_PRELOAD=" + sartor::testing::program("sartor_old_driver.so"),
                                         "ASAN_OPTIONS=verify_asan_link_order=0"};
   refused("sartor-infer", recommend_config, "device is cuda: " + said, {"--set", "device=cuda"}, old);
