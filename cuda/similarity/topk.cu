@@ -9,14 +9,13 @@
 namespace sartor::cuda {
 namespace {
 
-constexpr int threads = 256;      // a block, in every kernel below
-constexpr int tile = 64;          // queries and items of a block of score_kernel
-constexpr int tile_columns = 16;  // columns of them that are in shared memory at a time
-constexpr int item_tile = 8192;   // items between two selections
+constexpr int threads = 256;      // per block, in every kernel below
+constexpr int tile = 64;          // queries and items per block of score_kernel
+constexpr int tile_columns = 16;  // columns in shared memory at a time
+constexpr int item_tile = 8192;   // items between selections
 constexpr int64_t workspace_bytes = 32 << 20;
 
-// 1 / |row|, 0 for a zero row. One warp a row.
-// rows_nd (n, d); inverse_n (n). Any grid.
+// 1 / |row|, 0 for a zero row. One warp per row.
 __global__ void inverse_norms_kernel(const float* rows_nd, int64_t n, int64_t d, float* inverse_n) {
   const int lane = threadIdx.x % 32;
   const int64_t warps = int64_t{gridDim.x} * threads / 32;
@@ -37,7 +36,7 @@ __device__ bool contains(const int32_t* begin, const int32_t* end, int32_t id) {
   return false;
 }
 
-// The queries and items of one launch of score_kernel.
+// Arguments of one launch of score_kernel.
 struct Problem {
   Rows<const float> queries, items;
   const float *query_scale, *item_scale;  // inverse norms; null for dot
@@ -46,16 +45,16 @@ struct Problem {
   int64_t first_query, end_query, first_item, end_item;
 };
 
-// What is known of the queries first_query .. end_query - 1, in that order.
+// Candidates of the queries first_query to end_query - 1.
 struct Candidates {
   TopkKey* keys;        // (queries, capacity)
-  int64_t capacity;     // k + item_tile, or the power of two from k upwards
-  int32_t* counts;      // (queries) keys so far
-  TopkKey* thresholds;  // (queries) the k-th best key at the last selection, 0 before
+  int64_t capacity;     // k + item_tile, or k rounded up to a power of two if that is larger
+  int32_t* counts;      // (queries) number of keys
+  TopkKey* thresholds;  // (queries) k-th best key at the last selection, initially 0
 };
 
-// Scores of tile x tile pairs, each summed over the columns from first to last; keys above the query's threshold are
-// appended to its candidates, in no fixed order. Grid (item tiles, query tiles), threads as 16 x 16, each with 4 x 4
+// Computes the scores of tile x tile pairs, each summed over the columns in order, and appends keys above the query's
+// threshold to its candidates, in no fixed order. Grid: (item tiles, query tiles); threads: 16 x 16, each with 4 x 4
 // scores.
 __global__ void __launch_bounds__(threads) score_kernel(const Problem problem, const Candidates candidates) {
   __shared__ float queries[tile_columns][tile + 1], items[tile_columns][tile + 1];
@@ -85,7 +84,7 @@ __global__ void __launch_bounds__(threads) score_kernel(const Problem problem, c
     __syncthreads();
   }
 
-  // The half warp of a query takes its places together: one atomic operation for up to 64 keys.
+  // The half warp of a query reserves its places with one atomic operation for up to 64 keys.
   const int lane = threadIdx.x % 32;
   const unsigned half = 0xffffu << (lane & 16), before = half & ((1u << lane) - 1);
   for (int i = 0; i < 4; i++) {
@@ -100,7 +99,7 @@ __global__ void __launch_bounds__(threads) score_kernel(const Problem problem, c
       const float scale = problem.item_scale && real ? problem.item_scale[item] : 1;
       const float score = fmaf(sums[i][j], scale, problem.item_bias && real ? problem.item_bias[item] : 0);
       keys[j] = topk_key(score, static_cast<int32_t>(item));
-      bool hit = real && score > -INFINITY && keys[j] > threshold;  // never NaN
+      bool hit = real && score > -INFINITY && keys[j] > threshold;  // false for NaN
       if (hit && problem.excluded.rows > 0) {
         hit = !contains(problem.excluded.ids + problem.excluded.offsets[q],
                         problem.excluded.ids + problem.excluded.offsets[q + 1], static_cast<int32_t>(item));
@@ -119,14 +118,14 @@ __global__ void __launch_bounds__(threads) score_kernel(const Problem problem, c
   }
 }
 
-// Leaves the k best candidates of each query: the k-th best key digit by digit from the top, then those not below it,
-// moved to the front. One block a query.
+// Keeps the k best candidates of each query: determines the k-th best key digit by digit (radix select), then moves the
+// keys not below it to the front. One block per query.
 __global__ void __launch_bounds__(threads) select_kernel(const Candidates candidates, int64_t k) {
   using Scan = cub::BlockScan<int, threads>;
   __shared__ typename Scan::TempStorage scan;
   __shared__ int histogram[256];
-  __shared__ TopkKey prefix;  // the digits known so far
-  __shared__ int wanted;      // rank of the key among those that begin with them, from 1
+  __shared__ TopkKey prefix;  // digits determined so far
+  __shared__ int wanted;      // rank of the key among keys with that prefix, from 1
   const int n = candidates.counts[blockIdx.x];
   if (n <= k) return;
   TopkKey* keys = candidates.keys + blockIdx.x * candidates.capacity;
@@ -171,8 +170,8 @@ __global__ void __launch_bounds__(threads) select_kernel(const Candidates candid
   }
 }
 
-// Sorts the candidates of each query, at most k, best first (bitonic, in global memory: any k) and writes them out.
-// One block a query. scores and ids (queries, k).
+// Sorts the candidates of each query, at most k, in descending order (bitonic sort in global memory, for any k), and
+// writes them to scores and ids (queries, k). One block per query.
 __global__ void __launch_bounds__(threads)
     sort_kernel(const Candidates candidates, int64_t k, float* scores, int32_t* ids) {
   TopkKey* keys = candidates.keys + blockIdx.x * candidates.capacity;

@@ -1,4 +1,4 @@
-// topk on a GPU. Called by topk() after its checks.
+// GPU version of topk, called after its checks.
 #pragma once
 
 #include "similarity/topk.h"

@@ -16,12 +16,12 @@ constexpr float none = -std::numeric_limits<float>::infinity();
 
 int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// The work is cut into groups of queries times ranges of items, a task each. Groups alone need no merging and are
-// preferred where there are queries enough to pay for packing all items once a group.
+// The work is divided into tasks, each a group of queries times a range of items. Splitting only by queries needs no
+// merging and is preferred if there are enough queries per group to amortize packing all items.
 struct Plan {
   int64_t groups, group_tiles;   // of TopkKernels::tile_queries queries
   int64_t ranges, range_panels;  // of TopkKernels::panel_items items
-  int64_t capacity;              // of a query's candidates: at least a panel more than are let stand before a selection
+  int64_t capacity;              // candidates per query: the number that triggers a selection plus a panel
 };
 
 Plan make_plan(const TopkKernels& kernels, int64_t queries, int64_t items, int64_t k, int threads) {
@@ -40,7 +40,7 @@ Plan make_plan(const TopkKernels& kernels, int64_t queries, int64_t items, int64
   return {ceil_divide(tiles, group_tiles), group_tiles, ceil_divide(panels, range_panels), range_panels, capacity};
 }
 
-// Hands out parts of one block of memory; with a null block it only measures.
+// Allocates parts of one block of memory; if the block is null, only computes the size.
 class Carver {
  public:
   explicit Carver(void* block) : block_(static_cast<char*>(block)) {}
@@ -56,16 +56,16 @@ class Carver {
   size_t bytes_ = 0;
 };
 
-// A thread's memory.
+// Scratch memory of one thread.
 struct Workspace {
   float* panel;         // (d + 2, panel_items)
   float* tiles;         // (group_tiles, d, tile_queries)
   TopkKey* candidates;  // (group queries, capacity)
-  int32_t* counts;      // (group queries) candidates so far
-  int32_t* kept;        // (group queries) of these the first, left over from the last selection
-  float* thresholds;    // (group queries) score of the k-th best at the last selection
+  int32_t* counts;      // (group queries) number of candidates
+  int32_t* kept;        // (group queries) number of candidates kept by the last selection, which come first
+  float* thresholds;    // (group queries) k-th best score at the last selection
 
-  TopkCandidates found(int64_t q, int64_t capacity) const {  // of the queries from q on
+  TopkCandidates found(int64_t q, int64_t capacity) const {  // for queries from q on
     return {thresholds + q, candidates + q * capacity, capacity, counts + q};
   }
 };
@@ -80,7 +80,7 @@ Workspace carve_workspace(Carver& carver, const TopkKernels& kernels, const Plan
           .thresholds = carver.take<float>(queries)};
 }
 
-// The search and how it is done.
+// A search with its kernels and plan.
 struct Search {
   const TopkTask& task;
   const TopkKernels& kernels;
@@ -89,7 +89,7 @@ struct Search {
   int64_t k() const { return task.params.k; }
   bool cosine() const { return task.params.similarity == Similarity::cosine; }
 
-  // `count` items from `first` on, as the kernels take them.
+  // `count` items from `first` on, as the kernels' argument.
   TopkItems items(int64_t first, int64_t count) const {
     return {.rows = task.items.row(first),
             .count = count,
@@ -100,7 +100,7 @@ struct Search {
   }
 };
 
-// Drops the excluded of the candidates that are new since the last selection. Both lists ascend by id.
+// Removes excluded items from the candidates added since the last selection. Both lists ascend by id.
 TopkKey* drop_excluded(TopkKey* begin, TopkKey* end, std::span<const int32_t> excluded) {
   if (begin == end || excluded.empty()) return end;
   auto next = std::lower_bound(excluded.begin(), excluded.end(), topk_id(*begin));
@@ -110,7 +110,7 @@ TopkKey* drop_excluded(TopkKey* begin, TopkKey* end, std::span<const int32_t> ex
   });
 }
 
-// Leaves the k best candidates of query `q` of the group, whose number in the whole is `query`.
+// Keeps the k best candidates of query `q` of the group, which is query `query` of the task.
 void select(const Search& search, Workspace& work, int64_t q, int64_t query) {
   const IdLists& lists = search.task.excluded;
   std::span<const int32_t> excluded;
@@ -125,8 +125,7 @@ void select(const Search& search, Workspace& work, int64_t q, int64_t query) {
   work.counts[q] = work.kept[q] = static_cast<int32_t>(end - keys);
 }
 
-// The candidates of a group of queries among a range of items: on return counts[q] <= k keys of each query q, in no
-// order.
+// Finds the candidates of a group of queries among a range of items: at most k keys for each query, unsorted.
 void find_candidates(const Search& search, int64_t first_query, int64_t queries, int64_t first_item, int64_t end_item,
                      Workspace& work) {
   const auto& [task, kernels, plan] = search;
@@ -159,7 +158,7 @@ void find_candidates(const Search& search, int64_t first_query, int64_t queries,
   for (int64_t q = 0; q < queries; q++) select(search, work, q, first_query + q);
 }
 
-// Writes the k best of the keys, best first; a key of 0 is no candidate.
+// Writes the k best keys, best first; keys of 0 are empty slots.
 void write_best(std::span<TopkKey> keys, int64_t query, TopK found) {
   const auto best = keys.first(std::min<size_t>(found.k, keys.size()));
   if (best.size() < keys.size()) std::nth_element(keys.begin(), keys.begin() + found.k - 1, keys.end(), std::greater());
@@ -185,8 +184,7 @@ void topk_cpu(Context& context, const TopkTask& task) {
   Carver measure(nullptr);
   carve_workspace(measure, kernels, plan, items.columns);
   const size_t thread_bytes = measure.bytes();
-  const int64_t merged =
-      plan.ranges > 1 ? queries.rows * plan.ranges * params.k : 0;  // the best of each range, k a query
+  const int64_t merged = plan.ranges > 1 ? queries.rows * plan.ranges * params.k : 0;  // k keys per query and range
   const int64_t tasks = plan.groups * plan.ranges, threads = std::min<int64_t>(backend.threads, tasks);
   auto* scratch = static_cast<char*>(context.scratch(threads * thread_bytes + merged * sizeof(TopkKey)));
   auto* range_best = reinterpret_cast<TopkKey*>(scratch + threads * thread_bytes);

@@ -1,4 +1,4 @@
-// topk on the CPU. Called by topk() after its checks.
+// CPU version of topk, called after its checks.
 #pragma once
 
 #include "similarity/topk.h"

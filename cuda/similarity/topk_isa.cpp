@@ -1,4 +1,4 @@
-// Compiled once an instruction set (SARTOR_ISA): all but the table at the end is local to the object.
+// Compiled once per instruction set (SARTOR_ISA); everything except the table at the end is local to this file.
 #include "core/vectors_isa.h"
 #include "similarity/topk_kernels.h"
 
@@ -11,16 +11,16 @@ constexpr int tile_queries = 14;  // 28 sums, 2 vectors of the panel, 1 of a que
 constexpr int tile_queries = 6;  // 12 sums, 2 vectors of the panel, 1 of a query: 15 of 16 registers
 #endif
 constexpr int panel_items = 2 * width;
-constexpr int block_items = 16;  // items that are transposed together: two halves of eight
+constexpr int block_items = 16;  // items transposed together, as two halves of eight
 
-using Eight = __m256;  // one column of eight items; wider vectors transpose no faster
+using Eight = __m256;  // one column of eight items; wider vectors are not faster to transpose
 Eight& eight_at(float* p) { return *reinterpret_cast<Eight*>(p); }
 
 struct FourColumns {
   Eight column[4];
 };
 
-// The first four columns of eight rows that lie `stride` apart: two 4 x 4 transpositions side by side.
+// Transposes the first four columns of eight rows that are `stride` apart, as two 4 x 4 blocks.
 [[gnu::always_inline]] inline FourColumns transpose(const float* rows, int64_t stride) {
   const auto with_fourth_below = [&](int64_t r) {
     const __m128 low = _mm_loadu_ps(rows + r * stride), high = _mm_loadu_ps(rows + (r + 4) * stride);
@@ -36,14 +36,14 @@ struct FourColumns {
           _mm256_castpd_ps(_mm256_unpacklo_pd(high01, high23)), _mm256_castpd_ps(_mm256_unpackhi_pd(high01, high23))};
 }
 
-// The norms of a block: squares summed apart for columns 0, 1, 2 and 3 modulo 4.
+// Squared norms of a block, summed separately for columns 0, 1, 2 and 3 modulo 4.
 struct Squares {
   Eight sum[2][4] = {};
 };
 
-// Calls use(c, half, x) for columns first .. of a whole block, `step` columns of each half in turn, as far as whole
-// steps go; returns the first column not done. The prefetch asks for the block that comes `ahead` blocks later: a walk
-// along 16 rows at once is not one that the processor foresees.
+// Calls use(c, half, x) for the columns of a full block from `first` on, `step` columns of each half in turn, as long
+// as full steps remain; returns the first remaining column. Prefetches the block `ahead` blocks later: hardware
+// prefetchers do not follow 16 rows at once.
 template <int step, int ahead, _mm_hint hint, class Use>
 int64_t walk(const float* block, int64_t d, int64_t first, Squares& squares, const Use& use) {
   const float* later = block + block_items * (ahead * d + first);
@@ -68,7 +68,7 @@ int64_t walk(const float* block, int64_t d, int64_t first, Squares& squares, con
   return c;
 }
 
-// Calls use(c, half, x) for every column c of a block of `rows` <= block_items rows, x being 0 beyond them.
+// Calls use(c, half, x) for every column c of a block of `rows` <= block_items rows. x is 0 beyond them.
 template <int step, int ahead, _mm_hint hint, class Use>
 void each_column(const float* block, int64_t rows, int64_t d, Squares& squares, const Use& use) {
   int64_t c = 0;
@@ -76,7 +76,7 @@ void each_column(const float* block, int64_t rows, int64_t d, Squares& squares, 
     c = walk<step, ahead, hint>(block, d, 0, squares, use);
     if (step > 4) c = walk<4, ahead, hint>(block, d, c, squares, use);
   }
-  for (; c < d; c += 4) {  // what is left over, filled up with zeros
+  for (; c < d; c += 4) {  // the rest, padded with zeros
     const int64_t columns = d - c < 4 ? d - c : 4;
     float part[block_items][4] = {};
     for (int64_t r = 0; r < rows; r++) {
@@ -93,7 +93,7 @@ void each_column(const float* block, int64_t rows, int64_t d, Squares& squares, 
   }
 }
 
-// Scales and biases (block_items each) that make scores of a block's sums: -inf for all beyond `rows`.
+// Computes scales and biases (block_items each) that turn sums into scores: -inf beyond `rows`.
 void scales_and_biases(const Squares& squares, int64_t rows, const float* bias, bool cosine, float* scales,
                        float* biases) {
   for (int64_t half = 0; half < 2; half++) {
@@ -199,8 +199,8 @@ bool scan(const float* query, const TopkItems& items, const TopkCandidates& foun
   if (d < 384) {
     each_column<4, 1, _MM_HINT_T0>(rows, count, d, squares, multiply);
   } else {
-    // Two blocks of long rows do not fit in the first-level cache, and rows a page apart push each other out of it:
-    // they are fetched into the second level and used a cache line at a time.
+    // Two blocks of long rows do not fit in the L1 cache, and rows with a stride of a page evict each other. They are
+    // prefetched to L2 and read one cache line at a time.
     each_column<16, 2, _MM_HINT_T1>(rows, count, d, squares, multiply);
   }
   alignas(32) float scales[block_items], biases[block_items], scores[block_items];

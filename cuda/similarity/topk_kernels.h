@@ -1,5 +1,5 @@
-// Inner loops of topk on the CPU, built once an instruction set. Tables of functions, so that no inline function or
-// template of one build can be taken by the linker for the other.
+// Inner loops of topk on the CPU, compiled once per instruction set. They are called through tables of functions, so
+// that the linker cannot merge inline functions or templates of different builds.
 #pragma once
 
 #include <cstdint>
@@ -8,45 +8,45 @@
 
 namespace sartor::cuda {
 
-// Items as they lie in memory.
+// A range of items in their original layout.
 struct TopkItems {
   const float* rows;  // (count, d)
   int64_t count, d;
-  const float* bias;  // (count), or null
+  const float* bias;  // (count) or null
   bool cosine;
-  int32_t first;  // id of the first
+  int32_t first;  // id of the first item
 };
 
 // The candidates of some queries.
 struct TopkCandidates {
-  const float* thresholds;  // (queries) a candidate's score must be above
-  TopkKey* keys;            // (queries, capacity), ascending by id as they are appended
+  const float* thresholds;  // (queries) exclusive lower bounds of the scores
+  TopkKey* keys;            // (queries, capacity); appended keys ascend by id
   int64_t capacity;
-  int32_t* counts;  // (queries) keys so far
+  int32_t* counts;  // (queries) number of keys
 };
 
 struct TopkKernels {
-  int panel_items;   // items side by side in a panel: two vectors
-  int tile_queries;  // most queries in a tile: as many as their sums stay in registers
-  int block_items;   // most items of one scan()
+  int panel_items;   // items per panel: two vectors
+  int tile_queries;  // maximum queries per tile, so that their sums fit in registers
+  int block_items;   // maximum items per scan()
 
-  // panel (d + 2, panel_items): the columns of at most panel_items items, then the scale and the bias that make a
-  // score of their sum: sum * scale + bias. The scale is 1 / |item| (0 for a zero row) for cosine, else 1. The rest of
-  // the panel has bias -inf. The panel is aligned to 64 bytes.
+  // Writes panel (d + 2, panel_items), aligned to 64 bytes: the columns of at most panel_items items, then the scale
+  // and the bias of each: score = sum * scale + bias. The scale is 1 / |item| (0 for a zero row) for cosine and 1 for
+  // dot. Unused items have bias -inf.
   void (*pack_items)(const TopkItems& items, float* panel);
 
-  // tile (d, rows): the columns of `rows` <= tile_queries queries, for cosine each divided by its norm (0 for a zero
-  // row).
+  // Writes tile (d, rows): the columns of `rows` <= tile_queries queries, for cosine divided by their norms (0 for a
+  // zero row).
   void (*pack_queries)(const float* queries, int64_t rows, int64_t d, bool cosine, float* tile);
 
-  // Scores of a tile against a panel; those above the query's threshold are appended to its candidates, which have
-  // room for panel_items more. True if any was. Each score is summed over d from first to last column by fused
-  // multiply-adds, in every tile and in scan() alike.
+  // Computes the scores of a tile and a panel and appends those above the query's threshold to its candidates, which
+  // must have room for panel_items more. Returns whether any was appended. Each score is summed over d in order by
+  // fused multiply-adds, with the same result in every tile and in scan().
   bool (*score)(const float* tile, int64_t rows, const float* panel, int64_t d, int32_t first_item,
                 const TopkCandidates& found);
 
-  // The same for one query (a tile of one) and at most block_items items as they lie: nothing is packed, which for a
-  // single query would cost more than the products.
+  // The same for a tile of one query and at most block_items unpacked items: for a single query, packing would cost
+  // more than the products.
   bool (*scan)(const float* query, const TopkItems& items, const TopkCandidates& found);
 };
 

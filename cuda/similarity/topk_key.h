@@ -1,17 +1,17 @@
-// A candidate of topk as one integer, on the CPU and on the GPU.
+// A candidate of topk as an integer, on the CPU and on GPUs.
 #pragma once
 
 #include <cstdint>
 
 namespace sartor::cuda {
 
-// Sorts as (score, then lower id): the score's bits made ascending in the upper half, ~id in the lower. Scores above
-// -inf have keys above 0, which stands for no candidate. Always inlined: no build of the kernels may leave a copy to
-// the linker.
+// Orders by score, then by lower id: the upper half contains the score's bits mapped to ascending order, the lower half
+// ~id. Keys of scores above -inf are above 0, the key of empty slots. Always inlined, so that the linker cannot merge
+// copies of different builds.
 using TopkKey = uint64_t;
 
 [[gnu::always_inline]] constexpr TopkKey topk_key(float score, int32_t id) {
-  const auto bits = __builtin_bit_cast(uint32_t, score + 0.0f);  // -0 and 0 are the same score
+  const auto bits = __builtin_bit_cast(uint32_t, score + 0.0f);  // -0 and 0 are equal scores
   const uint32_t ascending = bits >> 31 ? ~bits : bits | 0x80000000u;
   return TopkKey{ascending} << 32 | ~static_cast<uint32_t>(id);
 }

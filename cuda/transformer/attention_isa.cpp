@@ -1,4 +1,4 @@
-// Compiled once an instruction set (SARTOR_ISA): all but the table at the end is local to the object.
+// Compiled once per instruction set (SARTOR_ISA); everything except the table at the end is local to this file.
 #include "transformer/attention_kernels.h"
 
 #include "core/vectors_isa.h"
@@ -12,14 +12,14 @@ constexpr int tile_rows = 8;  // 16 sums of 32 registers
 #else
 constexpr int tile_rows = 4;  // 8 sums of 16 registers
 #endif
-constexpr int query_block = 64;  // queries whose scores are held at once
+constexpr int query_block = 64;  // queries per block; their scores are in memory at a time
 
 int64_t padded(int64_t n) { return (n + width - 1) / width * width; }
 
 // ---- small products ----
 
-// c (m, n) = a (m, k) b (k, n): b and c have rows of n = a multiple of width; element (i, j) of a lies at
-// a[i * a_row + j * a_column]. `add` adds to c.
+// c (m, n) = a (m, k) b (k, n). Rows of b and c have n elements, a multiple of width; element (i, j) of a is a[i *
+// a_row + j * a_column]. If `add`, adds to c.
 template <int rows, int vectors>
 [[gnu::always_inline]] inline void product_tile(const float* a, int64_t a_row, int64_t a_column, const float* b,
                                                 int64_t n, int64_t k, float* c, bool add) {
@@ -56,7 +56,7 @@ template <int vectors> void product_columns(const float* a, int64_t a_row, int64
   for (; i < m; i++) product_tile<1, vectors>(a + i * a_row, a_row, a_column, b, n, k, c + i * n, add);
 }
 
-// The first `columns` of c's n, a multiple of width as well.
+// Computes the first `columns` columns of c, a multiple of width.
 void product(const float* a, int64_t a_row, int64_t a_column, const float* b, int64_t n, int64_t columns, int64_t m,
              int64_t k, float* c, bool add = false) {
   int64_t column = 0;
@@ -103,10 +103,10 @@ template <class T> void store_rows(const float* from, int64_t count, int64_t d, 
   }
 }
 
-// Softmax of scale * scores in place, of the first `keys` of `columns`; zero in the others.
+// In-place softmax of scale * scores over the first `keys` of `columns`; the others become 0.
 void softmax(float* scores, int64_t keys, int64_t columns, float scale) {
   const int64_t wide = padded(keys);
-  if (keys < wide) {  // by a vector: reading one after writing single elements waits for them
+  if (keys < wide) {  // vector store: loading a vector after scalar stores would stall
     float* last = scores + wide - width;
     const Integers kept = indices() < Integers{} + static_cast<int>(keys - (wide - width));
     store(last, kept ? load(last) : broadcast(-__builtin_inff()));
@@ -116,7 +116,7 @@ void softmax(float* scores, int64_t keys, int64_t columns, float scale) {
     const Vector x = load(scores + j);
     most = x > most ? x : most;
   }
-  // the largest times the scale, which is above 0
+  // scale > 0, so the maximum can be scaled afterwards
   const Vector top = broadcast(largest(most) * scale), factor = broadcast(scale);
   Vector total = {};
   for (int64_t j = 0; j < wide; j += width) {
@@ -129,12 +129,12 @@ void softmax(float* scores, int64_t keys, int64_t columns, float scale) {
   for (int64_t j = wide; j < columns; j += width) store(scores + j, Vector{});
 }
 
-// A thread's memory. The gradient needs what stands behind `out`, too.
+// Scratch memory of one thread. Members after `out` are for the gradient.
 struct Scratch {
   float *kt, *v;            // (d, keys), (k_rows, wide)
-  float *q, *scores, *out;  // of a block of queries: (block, wide), (block, keys), (block, wide)
+  float *q, *scores, *out;  // for a block of queries: (block, wide), (block, keys), (block, wide)
   float *k, *vt, *dk, *dv;  // (k_rows, wide), (d, keys), (k_rows, wide) twice
-  float *dout, *dscores;    // of a block: (block, wide), (block, keys)
+  float *dout, *dscores;    // for a block of queries: (block, wide), (block, keys)
 
   Scratch(float* memory, int64_t k_rows, int64_t d) {
     const int64_t keys = padded(k_rows), wide = padded(d);
@@ -159,13 +159,13 @@ int64_t attention_scratch(int64_t k_rows, int64_t d, bool gradient) {
   return padded(floats);
 }
 
-// How many keys query `i` sees.
+// Number of keys visible to query `i`.
 int64_t seen_keys(const AttentionHeads& of, int64_t i) { return of.causal ? i + 1 + of.k_rows - of.q_rows : of.k_rows; }
 
-// Queries first .. first + rows - 1 of a head. Of their scores the first `columns` are computed, whole vectors.
+// Queries first to first + rows - 1 of a head. The first `columns` scores are computed, a multiple of width.
 struct Block {
   int64_t head, first, rows;
-  int64_t keys, columns;  // that the last of them sees
+  int64_t keys, columns;  // keys visible to the last query, and rounded up to width
 };
 
 // Calls use(block) for all queries of all heads.
@@ -179,7 +179,7 @@ template <class Use> void each_block(const AttentionHeads& of, const Use& use) {
   }
 }
 
-// Where a block's rows begin in q, out or their gradients.
+// First row of a block in q, out, or their gradients.
 template <class T> T* rows_of(const Block& block, T* all, int64_t stride, int64_t d) {
   return all + block.first * stride + block.head * d;
 }
@@ -211,7 +211,7 @@ template <class T> void attention(const AttentionHeads& of) {
   });
 }
 
-// p and dp' of a query become p' and ds.
+// Replaces p and dp' of a query by p' and ds.
 void softmax_backward(float* p, float* dp, int64_t columns, bool drops, const Mask& mask) {
   Vector dot = {};
   for (int64_t j = 0; j < columns; j += width) {
@@ -227,7 +227,7 @@ void softmax_backward(float* p, float* dp, int64_t columns, bool drops, const Ma
 }
 
 //   dv = p'^T dout, dp' = dout v^T, dp = dropout(dp'), ds = p (dp - sum_j p dp), dq = scale ds k, dk = scale ds^T q,
-// dk and dv summed over heads. dq takes the place of out.
+// where dk and dv are summed over the heads. Uses `out` of the scratch memory for dq.
 template <class T> void attention_backward(const AttentionHeads& of, const AttentionGradient& by) {
   const int64_t keys = padded(of.k_rows), wide = padded(of.d);
   const Scratch at(of.scratch, of.k_rows, of.d);
@@ -255,7 +255,7 @@ template <class T> void attention_backward(const AttentionHeads& of, const Atten
   store_rows(at.dv, of.k_rows, of.d, 1, static_cast<T*>(by.v), by.kv_stride);
 }
 
-// One function of either element type. No lambdas in the table: their symbols would be weak.
+// Dispatch by element type. The table must not contain lambdas, because their symbols are weak.
 void attention_any(const AttentionHeads& of) { of.store == Store::fp32 ? attention<float>(of) : attention<Bf16>(of); }
 void attention_backward_any(const AttentionHeads& of, const AttentionGradient& by) {
   of.store == Store::fp32 ? attention_backward<float>(of, by) : attention_backward<Bf16>(of, by);

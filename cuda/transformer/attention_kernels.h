@@ -1,4 +1,4 @@
-// Attention over packed sequences on the CPU, which libtorch has for padded batches alone. Built once an instruction
+// Attention over packed sequences on the CPU (libtorch supports only padded batches). Compiled once per instruction
 // set.
 #pragma once
 
@@ -9,13 +9,12 @@
 
 namespace sartor::cuda {
 
-// The query heads of one sequence that share a key-value head, side by side in q and out. Rows lie `stride` elements
-// apart. For each head
+// The query heads of one sequence that share a key-value head, adjacent in q and out. Strides are in elements. For each
+// head
 //
 //   out = dropout(softmax(scale q k^T)) v
 //
-// where causal attention hides keys from all queries but the last, which sees all: query i sees the keys
-// 0 .. i + k_rows - q_rows.
+// If causal, query i attends to keys 0 to i + k_rows - q_rows, so that the last query attends to all keys.
 struct AttentionHeads {
   const void *q, *k, *v;  // (q_rows, heads * d), (k_rows, d), (k_rows, d)
   int64_t heads = 1;
@@ -23,16 +22,16 @@ struct AttentionHeads {
   int64_t q_rows, k_rows, d;
   float scale;          // above 0
   bool causal = false;  // q_rows <= k_rows
-  Dropout dropout;      // of the first head; the others' seeds follow by head_seed_step
+  Dropout dropout;      // for the first head; the seed of each further head is greater by head_seed_step
   Store store;
   void* out;  // (q_rows, heads * d)
   int64_t out_stride;
   float* scratch;  // attention_scratch() floats, aligned to 64 bytes
 };
 
-// Gradients by q, k and v, each written whole.
+// Gradients with respect to q, k and v; overwritten.
 struct AttentionGradient {
-  const void* out;  // by out
+  const void* out;  // gradient with respect to out
   int64_t out_stride;
   void *q, *k, *v;
   int64_t q_stride, kv_stride;
@@ -44,7 +43,7 @@ struct AttentionKernels {
   void (*attention_backward)(const AttentionHeads&, const AttentionGradient&);
 };
 
-const AttentionKernels& attention_kernels();  // of this CPU's best instruction set
+const AttentionKernels& attention_kernels();  // for the best instruction set of this CPU
 
 namespace v3 {
 extern const AttentionKernels attention_kernels;

@@ -1,7 +1,8 @@
-// Dropout masks by vectors. For sources that are compiled once an instruction set: all is local to the object.
+// Vectorized dropout masks, for sources that are compiled once per instruction set; everything is local to the
+// including file.
 //
-// The numbers are not those of base/random.h: 32 bits a lane are what a vector multiplies in one instruction. A resumed
-// run draws the same masks only as long as they stay as they are.
+// Random numbers have 32 bits per lane, which vectors multiply in one instruction, unlike those of base/random.h. They
+// must not change: a resumed run must draw the same masks.
 #pragma once
 
 #include "core/vectors_isa.h"
@@ -10,19 +11,19 @@
 namespace sartor::cuda::SARTOR_ISA {
 namespace {
 
-inline uint64_t mixed(uint64_t x) {  // splitmix64's finaliser
+inline uint64_t mixed(uint64_t x) {  // splitmix64's finalizer
   x += 0x9e3779b97f4a7c15;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
   x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
   return x ^ (x >> 31);
 }
-inline Words mixed(Words x) {  // murmur3's finaliser
+inline Words mixed(Words x) {  // murmur3's finalizer
   x = (x ^ (x >> 16)) * 0x85ebca6b;
   x = (x ^ (x >> 13)) * 0xc2b2ae35;
   return x ^ (x >> 16);
 }
 
-// The factors 0 or 1 / keep of one row's elements.
+// The factors, 0 or 1 / keep, of a row's elements.
 class Mask {
  public:
   Mask(const Dropout& dropout, uint64_t row)

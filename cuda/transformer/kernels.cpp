@@ -1,4 +1,4 @@
-// The best build of each table for this CPU.
+// Selects the best build of each table for this CPU.
 #include "core/isa.h"
 #include "transformer/attention_kernels.h"
 #include "transformer/norm_kernels.h"

@@ -1,4 +1,4 @@
-// Compiled once an instruction set (SARTOR_ISA): all but the table at the end is local to the object.
+// Compiled once per instruction set (SARTOR_ISA); everything except the table at the end is local to this file.
 #include "transformer/norm_kernels.h"
 
 #include "core/vectors_isa.h"
@@ -7,14 +7,14 @@
 namespace sartor::cuda::SARTOR_ISA {
 namespace {
 
-// Calls use(column, count) for a row's whole vectors and what is left over.
+// Calls use(column, count) for the full vectors of a row and for the rest.
 template <class Use> void each_vector(int64_t columns, const Use& use) {
   int64_t c = 0;
   for (; c + width <= columns; c += width) use(c, width);
   if (c < columns) use(c, columns - c);
 }
 
-// Normalises a row that read(column, count) gives (0 beyond the row), in two passes over its sum: mean, then variance.
+// Normalizes the row that read(column, count) returns (0 beyond the row). Mean and variance are computed in two passes.
 template <class T, class Read> void normalise_row(int64_t columns, const Read& read, const float* weight,
                                                   const float* bias, float eps, T* sums, T* normalised, float* mean_out,
                                                   float* rstd_out) {
@@ -109,7 +109,7 @@ template <class T> void embed(const EmbeddingRows& embedding) {
   }
 }
 
-// One function of either element type. No lambdas in the table: their symbols would be weak.
+// Dispatch by element type. The table must not contain lambdas, because their symbols are weak.
 void normalise_any(const NormRows& norm) { norm.store == Store::fp32 ? normalise<float>(norm) : normalise<Bf16>(norm); }
 void normalise_backward_any(const NormRows& norm, const NormGradient& by) {
   norm.store == Store::fp32 ? normalise_backward<float>(norm, by) : normalise_backward<Bf16>(norm, by);

@@ -1,5 +1,4 @@
-// Layer normalisation on the CPU with what stands around it: dropout, residual, embeddings. Built once an instruction
-// set.
+// Layer normalization on the CPU, fused with dropout, residual or embeddings. Compiled once per instruction set.
 #pragma once
 
 #include <cstdint>
@@ -17,25 +16,25 @@ struct NormRows {
   const float *weight, *bias;
   float eps;
   Dropout dropout;
-  Store store;         // of x, residual, sum and normalised
-  void* sum;           // may be null; neither x nor residual
+  Store store;         // element type of x, residual, sum and normalised
+  void* sum;           // may be null; must not alias x or residual
   float *mean, *rstd;  // (rows); may be null
-  void* normalised;    // may be x or residual
-  int64_t first_row;   // of these in the whole, for dropout
+  void* normalised;    // may alias x or residual
+  int64_t first_row;   // index of the first row in the batch, for dropout
 };
 
-// Gradients: by sum, and by x where that differs by its dropout (null where not asked for). Those by weight and bias
-// are added to.
+// Gradients with respect to sum and, if it differs because of dropout, x (null if not needed). Gradients with respect
+// to weight and bias are added to by_weight and by_bias.
 struct NormGradient {
   const void* normalised;
-  const void* also;  // by sum, from whatever else reads it; may be null
+  const void* also;  // gradient of sum from its other uses; may be null
   const void* sum;
   const float *mean, *rstd;
   void *by_sum, *by_x;
   float *by_weight, *by_bias;
 };
 
-// normalised = layer norm of word_i + position_j + type_k, rows of fp32 tables.
+// normalised = layer norm of word_i + position_j + type_k, which are rows of fp32 tables.
 struct EmbeddingRows {
   int64_t rows, columns;
   const float *words, *positions, *types;
@@ -52,7 +51,7 @@ struct NormKernels {
   void (*embed)(const EmbeddingRows&);
 };
 
-const NormKernels& norm_kernels();  // of this CPU's best instruction set
+const NormKernels& norm_kernels();  // for the best instruction set of this CPU
 
 namespace v3 {
 extern const NormKernels norm_kernels;

@@ -1,4 +1,4 @@
-// Compiled once an instruction set (SARTOR_ISA): all but the tables at the end is local to the object.
+// Compiled once per instruction set (SARTOR_ISA); everything except the tables at the end is local to this file.
 #include <immintrin.h>
 
 #include "core/vectors_isa.h"
@@ -15,7 +15,7 @@ constexpr int64_t fp32_rows = 6, group_rows = 3;  // 12 sums of 16 registers
 constexpr int64_t fp32_columns = 2 * width;
 constexpr int64_t panel_vectors = product_panel / width;
 
-// Calls tile(integral constant of rows, first row): as many as `most` at once, then fewer.
+// Calls tile(Rows<count>(), first row) for tiles of `most` rows, then for smaller tiles.
 template <int64_t rows> struct Rows {};
 template <int64_t most, class Tile> void each_tile(int64_t rows, const Tile& tile) {
   int64_t row = 0;
@@ -27,7 +27,7 @@ template <int64_t most, class Tile> void each_tile(int64_t rows, const Tile& til
   for (; row < rows; row++) tile(Rows<1>(), row);
 }
 
-// A vector of outputs to y, from `column` of the row.
+// Stores a vector of outputs at `column` of the row.
 template <class T> void put(Vector value, bool with_gelu, int64_t outputs, int64_t column, T* row) {
   if (with_gelu) value = gelu(value);
   const int64_t left = outputs - column;
@@ -70,7 +70,7 @@ void fp32(const float* x, int64_t rows, const Fp32Weights& w, int64_t first, int
   }
 }
 
-// ---- sums over groups of inputs, 4 bytes of a row with the same of an output in each lane ----
+// ---- dot products over groups of inputs: each lane combines 4 bytes of a row with 4 bytes of an output ----
 
 int32_t group_at(const void* values) {
   int32_t group;
@@ -78,11 +78,12 @@ int32_t group_at(const void* values) {
   return group;
 }
 
-// Adds Products::add(sum, a row's group, an output's) over the `groups` groups of each row.
+// Sums Products::add(sum, group of a row, group of an output) over the `groups` groups of each row.
 template <class Products, int64_t rows>
 [[gnu::always_inline]] inline void sum_groups(const char* left, int64_t groups, const int32_t* panel,
                                               typename Products::Sum (&results)[rows][panel_vectors]) {
-  typename Products::Sum sums[rows][panel_vectors] = {};  // not in `results`: GCC would store each sum each time
+  typename Products::Sum sums[rows][panel_vectors] =
+      {};  // a local array: in `results`, GCC would store every partial sum
   for (int64_t g = 0; g < groups; g++) {
 #pragma GCC unroll 16
     for (int64_t r = 0; r < rows; r++) {
@@ -91,7 +92,7 @@ template <class Products, int64_t rows>
       for (int64_t v = 0; v < panel_vectors; v++) {
         sums[r][v] = Products::add(sums[r][v], group, load(panel + g * product_panel + v * width));
 #ifndef __AVX512F__
-        asm volatile("" : "+x"(sums[r][v])::"memory");  // one after the other, or GCC runs out of registers
+        asm volatile("" : "+x"(sums[r][v])::"memory");  // keeps the order, or GCC runs out of registers
 #endif
       }
     }
@@ -103,7 +104,7 @@ template <class Products, int64_t rows>
   }
 }
 
-// Calls finish(row, column, its panel of sums) for all rows and for the outputs first .. first + count - 1.
+// Calls finish(row, column, panel of sums) for all rows and the outputs first to first + count - 1.
 template <class Products, class Finish> void each_sum(const void* left, int64_t rows, int64_t groups,
                                                       const void* panels, int64_t first, int64_t count,
                                                       const Finish& finish) {
@@ -120,7 +121,7 @@ template <class Products, class Finish> void each_sum(const void* left, int64_t 
 
 // ---- int8 ----
 
-// A vector's values, rounded and shifted, as bytes.
+// Stores rounded and shifted values as bytes.
 void put_bytes(Vector scaled, int32_t zero, uint8_t* to) {
 #ifdef __AVX512F__
   const __m512i shifted = _mm512_add_epi32(_mm512_cvtps_epi32(scaled), _mm512_set1_epi32(zero));
@@ -138,7 +139,7 @@ void round_rows(const float* x, int64_t rows, int64_t columns, uint8_t* values, 
   for (int64_t r = 0; r < rows; r++) {
     const float* row = x + r * columns;
     uint8_t* to = values + r * wide;
-    Vector lows = {}, highs = {};  // 0 is within, so that it is exact
+    Vector lows = {}, highs = {};  // the range includes 0, so that 0 is exact
     int64_t c = 0;
     for (; c + width <= columns; c += width) {
       const Vector v = load(row + c);
@@ -164,7 +165,7 @@ void round_rows(const float* x, int64_t rows, int64_t columns, uint8_t* values, 
   }
 }
 
-// Adds to each lane the products of four bytes: unsigned ones of a row, signed ones of an output.
+// Adds the dot product of four unsigned bytes of a row and four signed bytes of an output to each lane.
 struct Int8Products {
   using Sum = Integers;
   [[gnu::always_inline]] static Sum add(Sum sum, Integers left, Integers right) {

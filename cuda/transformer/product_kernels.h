@@ -1,22 +1,22 @@
-// Products of a scoring model's linear layers: rows of inputs with a weight that was laid out once. A row's result has
-// the same bits in any batch.
+// Linear layers for inference: rows of inputs times a weight that is packed once. The result of a row is bitwise the
+// same in any batch.
 //
-// Weights of 8 bits are rounded by output, their inputs by row while they come, and the 32-bit sums are exact:
+// In int8, weights are quantized per output and inputs dynamically per row; the 32-bit sums are exact:
 //
 //   x_ik = (a_ik - zero_i) / scale_i,  a in 0 .. 255      w_kj = b_kj weight_scale_j,  |b| <= largest_weight
 //   y_ij = (sum_k a_ik b_kj - zero_i sum_k b_kj) weight_scale_j / scale_i + bias_j
 //
-// In bf16 both operands are rounded and sums are fp32, always in the same order.
+// In bf16, both operands are rounded; sums are in fp32, in a fixed order.
 #pragma once
 
 #include <cstdint>
 
 namespace sartor::cuda {
 
-// Outputs stand side by side in panels, of int8 and of fp32; their number is filled up to whole ones of the former.
-constexpr int64_t product_panel = 32;
+// Weights are stored in panels of adjacent outputs. The number of outputs is padded to a multiple of product_panel.
+constexpr int64_t product_panel = 32;  // int8 and bf16
 constexpr int64_t fp32_panel = 16;
-constexpr int64_t int8_group = 4, bf16_group = 2;  // inputs that one instruction sums
+constexpr int64_t int8_group = 4, bf16_group = 2;  // inputs per lane of an instruction
 
 constexpr int64_t int8_inputs(int64_t inputs) { return (inputs + int8_group - 1) / int8_group * int8_group; }
 constexpr int64_t bf16_inputs(int64_t inputs) { return (inputs + bf16_group - 1) / bf16_group * bf16_group; }
@@ -24,7 +24,7 @@ constexpr int64_t panel_outputs(int64_t outputs) {
   return (outputs + product_panel - 1) / product_panel * product_panel;
 }
 
-// Panels are 0 beyond the matrix and aligned to 64 bytes.
+// Panels are padded with zeros and aligned to 64 bytes.
 struct Fp32Weights {
   int64_t inputs, outputs;
   const float* panels;  // [panel_outputs / fp32_panel][inputs][fp32_panel]
@@ -47,28 +47,28 @@ struct Bf16Weights {
 
 struct Int8Rows {
   int64_t rows;
-  const uint8_t* values;  // (rows, int8_inputs), 0 beyond the inputs
+  const uint8_t* values;  // (rows, int8_inputs), padded with zeros
   const float* inverse_scales;
   const int32_t* zeros;
 };
 
-// Products are of outputs first .. first + count - 1 (multiples of the panel, except at the end) of all rows;
-// `with_gelu` applies the exact one, to 2e-7. y (rows, outputs).
+// Computes y (rows, outputs) for the outputs first to first + count - 1, multiples of the panel except at the end.
+// `with_gelu` applies the exact GELU with an error of at most 2e-7.
 struct ProductKernels {
   void (*fp32)(const float* x, int64_t rows, const Fp32Weights& w, int64_t first, int64_t count, bool with_gelu,
                float* y);
   void (*int8)(const Int8Rows& a, const Int8Weights& w, int64_t first, int64_t count, bool with_gelu, float* y);
-  // x (rows, bf16_inputs), finite beyond the inputs. Null where the CPU has no instruction for it.
+  // x (rows, bf16_inputs); its padding must be finite. Null if the CPU does not support bf16 dot products.
   void (*bf16)(const uint16_t* x, int64_t rows, const Bf16Weights& w, int64_t first, int64_t count, bool with_gelu,
                uint16_t* y);
-  // Rounds rows of x (rows, columns) to `values` and its inverse scales and zeros.
+  // Quantizes rows of x (rows, columns) to values, inverse scales and zeros.
   void (*round_rows)(const float* x, int64_t rows, int64_t columns, uint8_t* values, float* inverse_scales,
                      int32_t* zeros);
-  // 127; 63 where there is no VNNI and the products of two inputs are summed to 16 bits first.
+  // 127; without VNNI 63, because two products are first summed in 16 bits.
   int32_t largest_weight;
 };
 
-const ProductKernels& product_kernels();  // of this CPU's best instruction set
+const ProductKernels& product_kernels();  // for the best instruction set of this CPU
 
 namespace v3 {
 extern const ProductKernels product_kernels;

@@ -1,4 +1,4 @@
-// What elements behind a void pointer are stored as. Sums are fp32 whatever is stored.
+// Element type of arrays passed as void pointers. Sums are always in fp32.
 #pragma once
 
 #include <cstdint>

@@ -237,17 +237,17 @@ TEST_P(Topk, NamesTheFault) {
   rejects({Matrix(2, 8), Matrix(5, 8), {}, nullptr}, {.k = 6}, "k is 6, there are 5 items");
   rejects({Matrix(2, 8), Matrix(0, 8), {}, nullptr}, {.k = 1}, "k is 1, there are 0 items");
   rejects({Matrix(2, 8), Matrix(5, 8), {}, &three}, {.k = 1}, "3 rows of excluded ids for 2 queries");
-  rejects({Matrix(2, 8), Matrix(5, 8), normals(5, 1), nullptr}, {.k = 1}, "item_bias goes with dot");
+  rejects({Matrix(2, 8), Matrix(5, 8), normals(5, 1), nullptr}, {.k = 1}, "item_bias requires similarity dot");
   EXPECT_THAT(
       [&] {
         topk(context(), {.queries = {nullptr, 2, 8}, .items = {nullptr, 5, 8}, .params = {.k = 3}, .found = {2, 4}});
       },
-      ThrowsMessage<std::invalid_argument>(HasSubstr("room for 2 x 4 results, 2 x 3 asked")));
+      ThrowsMessage<std::invalid_argument>(HasSubstr("found has 2 x 4 elements, expected 2 x 3")));
   EXPECT_THAT(
       [&] {
         topk(context(), {.queries = {nullptr, 1, 0}, .items = {nullptr, 1LL << 31, 0}, .found = {1, 10}});
       },
-      ThrowsMessage<std::invalid_argument>(HasSubstr("2147483648 items, fewer than 2^31 expected")));
+      ThrowsMessage<std::invalid_argument>(HasSubstr("2147483648 items, expected fewer than 2^31")));
 }
 
 // Groups of queries, ranges of items, and both.
