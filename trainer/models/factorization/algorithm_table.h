@@ -1,8 +1,8 @@
-// The factory of factorizers and trained models: a list of algorithms, each a Factorizer with these members:
+// Factory of factorizers and trained models for a list of algorithms. Each is a Factorizer with these members:
 //
-//   name     in configs and files
-//   Config   describes its own fields; the constructor takes it, datasets::Prepared and cuda::Context
-//   Model    the TrainedModel that model() makes and that files hold
+//   name     name in configs and files
+//   Config   config with describe(); argument of the constructor, with datasets::Prepared and cuda::Context
+//   Model    TrainedModel that model() returns and that is saved to files
 #pragma once
 
 #include <array>
@@ -29,7 +29,7 @@ concept Algorithm = std::derived_from<T, Factorizer> && Section<typename T::Conf
   { T::name } -> std::convertible_to<std::string_view>;
 };
 
-// One of these algorithms, a choice of a config.
+// An algorithm selected in a config, by its index in the list.
 template <class... Algorithms> struct AlgorithmChoice {
   size_t index = 0;
 
@@ -44,18 +44,18 @@ template <class... Algorithms> constexpr auto choices(AlgorithmChoice<Algorithms
 template <Algorithm... Algorithms> class AlgorithmTable {
   using Chosen = AlgorithmChoice<Algorithms...>;
 
-  // Calls use(std::type_identity<A>()) for the algorithm A that is chosen.
+  // Calls use(std::type_identity<A>()) for the selected algorithm A.
   template <class Use> static void with(Chosen chosen, Use use) {
     size_t index = 0;
     ((index++ == chosen.index ? use(std::type_identity<Algorithms>()) : void()), ...);
   }
 
  public:
-  // Which algorithm, and its config: the fields of the others are unknown keys.
+  // The selected algorithm and its config. Fields of other algorithms are unknown keys.
   class Config {
    public:
     template <class Fields> void describe(Fields& field) {
-      field.choice("algorithm", chosen_, "How the factors are found.", [&](Chosen chosen) {
+      field.choice("algorithm", chosen_, "Factorization algorithm.", [&](Chosen chosen) {
         with(chosen, [&]<class A>(std::type_identity<A>) { std::get<typename A::Config>(configs_).describe(field); });
       });
     }
@@ -70,11 +70,11 @@ template <Algorithm... Algorithms> class AlgorithmTable {
 
    private:
     Chosen chosen_;
-    std::tuple<typename Algorithms::Config...> configs_;  // defaults for those not chosen
+    std::tuple<typename Algorithms::Config...> configs_;  // defaults for algorithms that are not selected
   };
 
-  // Reads a factors.h5, or that of a run folder. Throws std::invalid_argument that names the file and what is wrong
-  // with it, as TrainedModel::read does, or an algorithm that is none of these.
+  // Reads a factors.h5 file or that of a run folder. Throws std::invalid_argument like TrainedModel::read, or if the
+  // algorithm is not in the list.
   static std::unique_ptr<TrainedModel> load(const std::filesystem::path& path_or_run) {
     const auto file = open_model_file(path_or_run);
     const std::string name = algorithm_of(file);

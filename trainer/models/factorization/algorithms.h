@@ -1,4 +1,4 @@
-// The algorithms that factorize knows.
+// The factorization algorithms that are built in.
 #pragma once
 
 #include "models/factorization/algorithm_table.h"

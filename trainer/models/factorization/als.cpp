@@ -16,7 +16,7 @@ namespace {
 
 using datasets::Hdf5File;
 
-constexpr int64_t chunk = 1 << 20;  // elements that are copied at a time
+constexpr int64_t chunk = 1 << 20;  // elements copied at a time
 
 void require_finite(std::span<const float> values, const std::string& name, int64_t first = 0) {
   const auto bad = std::ranges::find_if_not(values, [](float value) { return std::isfinite(value); });
@@ -33,7 +33,8 @@ std::vector<float> finite(const cuda::DeviceBuffer<float>& buffer, const std::st
   return values;
 }
 
-// Factors and biases go to and from HDF5 by chunks, so that a checkpoint takes no second copy of the model.
+// Factors and biases are copied between HDF5 and the device in chunks, so that a checkpoint does not need a second copy
+// of the model in host memory.
 void write(Hdf5File& file, const std::string& name, const cuda::DeviceBuffer<float>& buffer) {
   auto list = file.create_list<float>(name, buffer.size());
   std::vector<float> values;
@@ -100,7 +101,7 @@ Als::Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context&
   }
   mean_ = sum / static_cast<double>(users_.values.size());
 
-  const int64_t size = items_.factors.size();  // users are solved first, so only the items need a beginning
+  const int64_t size = items_.factors.size();  // users are solved first, so only items need initial values
   for (int64_t first = 0; first < size; first += chunk) {
     values.resize(std::min(chunk, size - first));
     for (size_t at = 0; at < values.size(); at++) {

@@ -1,4 +1,5 @@
-// Explicit alternating least squares as a model that trains: ratings and factors on the context's device.
+// Matrix factorization of explicit ratings by alternating least squares (ALS). Ratings and factors are on the context's
+// device.
 #pragma once
 
 #include <optional>
@@ -26,17 +27,17 @@ struct AlsConfig {
     field("factors", factors, between(1, 65536), "Latent dimensions of users and items.");
     field("regularization", regularization, at_least(0), "Weight of the squared factors in the loss.");
     field("bias_regularization", bias_regularization, at_least(0),
-          "Weight of the squared biases; that of the factors if absent.");
+          "Weight of the squared biases in the loss. Defaults to regularization.");
     field("regularization_power", regularization_power, between(0, 1),
-          "Regularization grows with a row's number of ratings n as n^power: 0 plain, 1 weighted-lambda (Zhou et al. "
-          "2008).");
-    field("biases", biases, "Fit a user and an item bias beside the global mean.");
-    field("init_scale", init_scale, above(0), "Standard deviation of the item factors before the first epoch.");
-    field("seed", seed, at_least(0), "Of the item factors before the first epoch.");
+          "Multiplies the regularization of a user or item with n ratings by n^power: 0 for plain, 1 for "
+          "weighted-lambda regularization (Zhou et al. 2008).");
+    field("biases", biases, "Fit user and item biases in addition to the global mean.");
+    field("init_scale", init_scale, above(0), "Standard deviation of the initial item factors.");
+    field("seed", seed, at_least(0), "Seed of the initial item factors.");
     field("epochs", epochs, at_least(1), "Passes over users and items.");
     field("popularity_weight", popularity_weight, at_least(0),
-          "Recommendations rank by <user, item> plus this times log(1 + an item's ratings); 0 ranks by the predicted "
-          "rating.");
+          "Recommendations are ranked by <user, item> + popularity_weight log(1 + n) for an item with n ratings, or by "
+          "predicted rating if popularity_weight is 0.");
   }
 
   cuda::AlsParams params() const {
@@ -50,14 +51,14 @@ class Als : public Factorizer {
   using Config = AlsConfig;
   using Model = AlsModel;
 
-  // Reads the training ratings to the context's memory, by user and by item. Throws std::invalid_argument where there
-  // are none.
+  // Copies the training ratings to the context's device, by user and by item. Throws std::invalid_argument if there are
+  // none.
   Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context& context);
 
   int64_t epochs() const override { return config_.epochs; }
   void train_epoch() override;  // users for fixed items, then items for fixed users (als_update)
   std::unique_ptr<TrainedModel> model() const override { return std::make_unique<AlsModel>(factors()); }
-  AlsModel factors() const;  // the same
+  AlsModel factors() const;  // the same model
 
   // FOLDER/state.h5: factors and biases.
   void save(const std::filesystem::path& folder) const override;

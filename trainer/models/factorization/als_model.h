@@ -1,4 +1,4 @@
-// Factors found by explicit alternating least squares, and how they take in new users.
+// A model trained by alternating least squares, which can fold in new users.
 #pragma once
 
 #include "factorization/als.h"
@@ -7,12 +7,12 @@
 namespace sartor {
 
 struct AlsModel : FactorModel {
-  bool biases = true;      // false: all biases are 0, those of new users too
-  cuda::AlsParams solver;  // how the factors of users were found
+  bool biases = true;      // false: all biases are 0, also those of new users
+  cuda::AlsParams solver;  // parameters of the training
 
   AlsModel() { algorithm = "als"; }
 
-  // As an epoch finds the factors of users: one als_update, the items fixed.
+  // Solves users like an epoch of the training: one als_update with fixed items.
   std::vector<float> fold_in(cuda::Context& context, const UserRatings& ratings) const override;
   std::string cannot_fold_in() const override { return factors == 0 ? FactorModel::cannot_fold_in() : ""; }
 

@@ -49,11 +49,11 @@ std::vector<float> FactorModel::fold_in(cuda::Context&, const UserRatings&) cons
 }
 
 std::string FactorModel::cannot_fold_in() const {
-  return factors == 0 ? "a model without factors cannot take new users"
-                      : fmt::format("a model of algorithm {} cannot take new users", algorithm);
+  return factors == 0 ? "a model without factors cannot fold in new users"
+                      : fmt::format("a model of algorithm {} cannot fold in new users", algorithm);
 }
 
-// Users without training ratings have zeros.
+// The factors of users without training ratings are 0.
 bool FactorModel::knows(int64_t user) const {
   const float* row = user_rows().row(user);
   return factors == 0 || std::any_of(row, row + factors, [](float factor) { return factor != 0; });

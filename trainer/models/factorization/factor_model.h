@@ -1,4 +1,4 @@
-// A trained model that scores by the product of a user's and an item's factors.
+// A trained model that scores by dot products of user and item factors.
 #pragma once
 
 #include "models/factorization/trained_model.h"
@@ -7,18 +7,18 @@ namespace sartor {
 
 // rating(u, i) = mean + user_bias_u + item_bias_i + <user_u, item_i>
 struct FactorModel : TrainedModel {
-  int64_t factors = 0;                            // f; 0 for a model of biases alone
+  int64_t factors = 0;                            // f; 0 if the model has only biases
   double mean = 0;                                // global mean of the training ratings
   std::vector<float> user_factors, item_factors;  // (U, f), (I, f)
   std::vector<float> user_bias, item_bias;        // (U), (I)
-  double popularity_weight = 0;                   // how items are ranked: see FactorRanker
+  double popularity_weight = 0;                   // see FactorRanker
 
   cuda::Rows<const float> user_rows() const { return {user_factors.data(), std::ssize(user_bias), factors}; }
   cuda::Rows<const float> item_rows() const { return {item_factors.data(), std::ssize(item_bias), factors}; }
   double rating(int64_t user, int64_t item) const;  // clipped
 
-  // Factors (users, f) of users of whom nothing but these ratings counts. Throws std::invalid_argument with
-  // cannot_fold_in(), which algorithms that can override along with this.
+  // Computes factors (users, f) of users from their ratings alone. The default throws std::invalid_argument with
+  // cannot_fold_in(); algorithms that can fold in users override both.
   virtual std::vector<float> fold_in(cuda::Context& context, const UserRatings& ratings) const;
   std::string cannot_fold_in() const override;
 

@@ -1,4 +1,4 @@
-// The best items for users of a factor model.
+// Top-k recommendation with a factor model.
 #pragma once
 
 #include <optional>
@@ -12,15 +12,15 @@ namespace sartor {
 
 // Ranks by   score(u, i) = <user_u, item_i> + prior_i
 //
-//   prior_i = item_bias_i                               where popularity_weight is 0: the order of predicted ratings
+//   prior_i = item_bias_i                               if popularity_weight is 0: the order of predicted ratings
 //   prior_i = popularity_weight log(1 + item_count_i)   otherwise
 //
-// The second is there because ratings are not missing at random (Marlin and Zemel 2009): what few chose to rate, few
-// will choose next, however much those few liked it.
+// The second accounts for ratings that are not missing at random (Marlin and Zemel 2009): users are unlikely to choose
+// an item that few others chose, however high its ratings.
 class FactorRanker : public Scorer {
  public:
-  // offered: ascending indices of the items that may be recommended; empty for all. Copies them to the context. The
-  // model must outlive this.
+  // offered: ascending indices of the items that may be recommended; empty for all. Their factors are copied to the
+  // context's device. The model must outlive the ranker.
   FactorRanker(cuda::Context& context, const FactorModel& model, std::vector<int32_t> offered = {});
 
   int64_t offered() const override { return ranker_->size(); }
@@ -32,9 +32,9 @@ class FactorRanker : public Scorer {
 
   cuda::Context& context_;
   const FactorModel& model_;
-  std::vector<int32_t> offered_;     // model's index of each row, empty for all
-  std::vector<int32_t> position_;    // row of each model's index, -1 for none; empty for all
-  std::optional<RowRanker> ranker_;  // of the offered items
+  std::vector<int32_t> offered_;     // index in the model of each row; empty for all items
+  std::vector<int32_t> position_;    // row of each index in the model, or -1; empty for all items
+  std::optional<RowRanker> ranker_;  // over the offered items
 };
 
 }  // namespace sartor

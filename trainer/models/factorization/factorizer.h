@@ -1,4 +1,4 @@
-// A model of users and items that trains, of any algorithm.
+// Interface of factorization algorithms in training.
 #pragma once
 
 #include <cstdint>
@@ -9,20 +9,20 @@
 
 namespace sartor {
 
-// Made of a config, the prepared data and the context that it trains on, which outlive it.
+// Constructed from a config, the prepared data, and the context to train on; both must outlive it.
 class Factorizer {
  public:
   virtual ~Factorizer() = default;
 
-  virtual int64_t epochs() const = 0;  // that the config asks for; 1 where the solution is found at once
-  virtual void train_epoch() = 0;      // done on return, on a GPU too
+  virtual int64_t epochs() const = 0;  // configured number of epochs; 1 for non-iterative algorithms
+  virtual void train_epoch() = 0;      // blocking, also on a GPU
 
-  // A copy on the host that scores, without ids. Its seen items are those of training where it scores by them, else
-  // none. Throws std::runtime_error where the model is no longer finite.
+  // A copy of the model on the host, without ids. Contains the seen items of the training data if the model needs them
+  // for scoring, otherwise none. Throws std::runtime_error if the model is not finite.
   virtual std::unique_ptr<TrainedModel> model() const = 0;
 
-  // The state of training, in files of a folder that exists. save() throws as model() does, load()
-  // std::invalid_argument for the state of another shape.
+  // Saves and loads the training state in files of an existing folder. save() throws like model(); load() throws
+  // std::invalid_argument if shapes differ.
   virtual void save(const std::filesystem::path& folder) const = 0;
   virtual void load(const std::filesystem::path& folder) = 0;
 };

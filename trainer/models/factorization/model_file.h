@@ -1,4 +1,4 @@
-// Lists of a factors.h5.
+// Reading and writing of the lists in factors.h5.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@ template <class T> void write_list(datasets::Hdf5File& file, const std::string& 
   file.create_list<T>(name, std::ssize(values)).write(0, values);
 }
 
-// Throws std::invalid_argument for a list of another size.
+// Throws std::invalid_argument if the list has another size.
 template <class T> std::vector<T> read_list(const datasets::Hdf5File& file, const std::string& name, int64_t size) {
   const auto list = file.list<T>(name);
   require(list.rows() == size, "{}: has {} values, expected {}", list.name(), list.rows(), size);
@@ -27,7 +27,7 @@ inline void require_finite(const std::vector<float>& values, const std::string& 
   require(bad == values.end(), "{}: value {} is not finite", name, bad - values.begin());
 }
 
-// Throws for a value that is not finite, too.
+// The same; also throws std::invalid_argument if a value is not finite.
 inline std::vector<float> read_finite(const datasets::Hdf5File& file, const std::string& name, int64_t size) {
   auto values = read_list<float>(file, name, size);
   require_finite(values, file.path().string() + ": " + name);

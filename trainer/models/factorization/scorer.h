@@ -1,4 +1,4 @@
-// How a trained model is asked for the best items of users.
+// Interface for recommendation with a trained model.
 #pragma once
 
 #include <cstdint>
@@ -9,16 +9,16 @@
 
 namespace sartor {
 
-// Lists of k items a user, best first; a user with fewer items left has -1 in the rest.
+// Lists of k items per user, best first, padded with -1 if fewer items are available.
 struct RankedItems {
   int64_t k = 0;
-  std::vector<int32_t> items;  // (users, k) indices of the model
+  std::vector<int32_t> items;  // (users, k) indices of the model's items
   std::vector<float> scores;   // (users, k)
 
   std::span<const int32_t> of(int64_t user) const { return std::span(items).subspan(user * k, k); }
 };
 
-// Ratings of some users, laid out as in cuda::Csr.
+// Ratings of users, laid out as in cuda::Csr.
 struct UserRatings {
   std::vector<int64_t> offsets = {0};  // (users + 1), from 0
   std::vector<int32_t> items;          // ascending within a user
@@ -27,21 +27,21 @@ struct UserRatings {
   int64_t users() const { return std::ssize(offsets) - 1; }
 };
 
-// Made by TrainedModel::scorer(). All arguments are on the host.
+// Created by TrainedModel::scorer(). All arguments are on the host.
 //
-//   excluded  a list for each user of items that are not for her, ascending; rows = 0 for none
-//   k         1 .. offered()
+//   excluded  ascending items to exclude for each user; rows = 0 for none
+//   k         1 to offered()
 class Scorer {
  public:
   virtual ~Scorer() = default;
 
-  virtual int64_t offered() const = 0;  // number of items that lists may have
+  virtual int64_t offered() const = 0;  // number of items that can be recommended
 
-  // Lists for users of the model, by their indices.
+  // Recommends items to users of the model, given by their indices.
   virtual RankedItems rank(std::span<const int32_t> users, const cuda::IdLists& excluded, int64_t k) = 0;
 
-  // Lists for users of whom nothing but these ratings counts. Throws std::invalid_argument where the model's
-  // cannot_fold_in() says why.
+  // Folds in users from their ratings and recommends items to them. Throws std::invalid_argument if cannot_fold_in() of
+  // the model is not empty.
   virtual RankedItems rank(const UserRatings& ratings, const cuda::IdLists& excluded, int64_t k) = 0;
 };
 

@@ -1,4 +1,4 @@
-// A trained model on the host, of any algorithm: what evaluation and inference ask.
+// Interface of trained models for evaluation and inference, on the host.
 #pragma once
 
 #include <cstdint>
@@ -15,15 +15,15 @@
 
 namespace sartor {
 
-// The members are what every algorithm leaves behind; a derived class adds what it has learnt, and how that scores.
+// The members are common to all algorithms; derived classes add their parameters and scoring.
 struct TrainedModel {
-  std::string algorithm;                           // its name in a config; empty for a baseline, which is never saved
-  datasets::IdMap users{"users"}, items{"items"};  // (U), (I); empty while a model is only evaluated
-  double rating_min = 0, rating_max = 0;           // of the data; predictions are clipped to them
-  std::vector<int64_t> item_count;                 // (I) training interactions: the popularity
-  std::vector<int64_t> seen_offsets;               // (U + 1) into seen_items
-  std::vector<int32_t> seen_items;                 // what each user has rated, ascending
-  std::vector<float> seen_ratings;                 // of seen_items; empty where the file was written without them
+  std::string algorithm;                           // name in configs; empty for a baseline, which is never saved
+  datasets::IdMap users{"users"}, items{"items"};  // (U), (I); empty if the model is only evaluated
+  double rating_min = 0, rating_max = 0;           // range of the ratings; predictions are clipped to it
+  std::vector<int64_t> item_count;                 // (I) number of training interactions (popularity)
+  std::vector<int64_t> seen_offsets;               // (U + 1) offsets in seen_items
+  std::vector<int32_t> seen_items;                 // items that each user has rated, ascending
+  std::vector<float> seen_ratings;                 // ratings of seen_items; empty if the file has none
   std::string data_hash;
 
   TrainedModel() = default;
@@ -37,22 +37,22 @@ struct TrainedModel {
     return std::span(seen_items).subspan(seen_offsets[user], seen_offsets[user + 1] - seen_offsets[user]);
   }
 
-  // False for a user of whom training has learnt nothing.
+  // Whether the model has learned anything about the user.
   virtual bool knows(int64_t user) const = 0;
 
-  // Predicted ratings of users first, first + 1, ... for the items that `pairs` lists for each, clipped, in that order.
-  // Empty where the model ranks without predicting ratings.
+  // Predicted ratings, clipped, for the items that `pairs` lists for users first, first + 1, ..., in the order of
+  // `pairs`. Empty if the model does not predict ratings.
   virtual std::vector<double> predict(int64_t first, const UserRatings& pairs) const = 0;
 
-  // Ranks items on the context's device; the model must outlive it. offered: ascending indices of the items that lists
-  // may have; empty for all.
+  // Creates a scorer on the context's device; the model must outlive it. offered: ascending indices of the items that
+  // may be recommended; empty for all.
   virtual std::unique_ptr<Scorer> scorer(cuda::Context& context, std::vector<int32_t> offered) const = 0;
 
-  // Why users cannot be scored by their ratings alone; empty where they can.
+  // Reason why the model cannot fold in users; empty if it can.
   virtual std::string cannot_fold_in() const = 0;
 
-  // Vectors of all items or users that can be compared. They are moved out of the model, which cannot score
-  // afterwards. Without columns where the model has none.
+  // Vectors of all items or users, for similarity search. Moved out of the model, which cannot score afterwards.
+  // columns is 0 if the model has none.
   struct Vectors {
     std::vector<float> values;
     int64_t columns = 0;
@@ -63,20 +63,20 @@ struct TrainedModel {
   // Writes FOLDER/factors.h5.
   void save(const std::filesystem::path& folder) const;
 
-  // The contents of such a file. Throws std::invalid_argument that names the file and what is wrong with it: sizes that
-  // do not fit together, indices out of range, values that are not finite.
+  // Reads such a file. Throws std::invalid_argument with the file name if sizes do not match, indices are out of range,
+  // or values are not finite.
   void read(const datasets::Hdf5File& file);
 
  protected:
-  // What the derived class adds to the file.
+  // Parameters of the derived class in the file.
   virtual void write_learnt(datasets::Hdf5File& file) const = 0;
   virtual void read_learnt(const datasets::Hdf5File& file) = 0;
 };
 
-// Opens a factors.h5, or that of a run folder. Throws std::invalid_argument for a file of another schema.
+// Opens a factors.h5 file or that of a run folder. Throws std::invalid_argument if the schema differs.
 datasets::Hdf5File open_model_file(const std::filesystem::path& path_or_run);
 
-// The algorithm that made it: als for files that do not say so, from before there were others.
+// The algorithm of the model: als for files of older versions, which do not contain it.
 std::string algorithm_of(const datasets::Hdf5File& file);
 
 }  // namespace sartor

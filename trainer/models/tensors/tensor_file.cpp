@@ -33,7 +33,7 @@ at::Tensor to_float(const hf::TensorView& view) {
 }
 
 void write_tensors(const std::filesystem::path& path, const NamedTensors& tensors) {
-  std::vector<at::Tensor> kept;  // on the host, while they are written
+  std::vector<at::Tensor> kept;  // keeps the copies on the host alive
   std::vector<hf::TensorView> views;
   for (const auto& [name, tensor] : tensors) {
     kept.push_back(tensor.detach().to(at::kCPU, at::kFloat).contiguous());

@@ -1,4 +1,4 @@
-// Tensors by name, and the safetensors file that keeps them.
+// Named tensors and their storage in safetensors files.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,14 +17,13 @@ struct NamedTensor {
 };
 using NamedTensors = std::vector<NamedTensor>;
 
-// The values as fp32, in memory of their own. Throws std::invalid_argument where they are no floating point
-// (hf::is_floating).
+// Copies a tensor to fp32. Throws std::invalid_argument if its dtype is not floating point (hf::is_floating).
 at::Tensor to_float(const hf::TensorView& view);
 
-// As fp32, from the CPU or a GPU. Whole or not at all; std::system_error where the disk fails.
+// Writes tensors on the CPU or a GPU as fp32, atomically. Throws std::system_error if writing fails.
 void write_tensors(const std::filesystem::path& path, const NamedTensors& tensors);
 
-// Copies, on the CPU. Throws std::invalid_argument on a broken file, and on a tensor that is not fp32.
+// Reads tensors to the CPU. Throws std::invalid_argument if the file is invalid or a tensor is not fp32.
 NamedTensors read_tensors(const std::filesystem::path& path);
 
 }  // namespace sartor
