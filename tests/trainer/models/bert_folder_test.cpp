@@ -122,14 +122,14 @@ TEST_F(BertFolder, SaysWhatItIgnores) {
   save_bert(made_model(small_config(), Head::classification), folder_);
   EXPECT_THAT(ignored(folder_, Head::classification), IsEmpty());
   EXPECT_THAT(ignored(folder_, Head::none),
-              ElementsAre("tensors of " + folder_.string() + " that are not used: classifier.bias, classifier.weight"));
+              ElementsAre("unused tensors of " + folder_.string() + ": classifier.bias, classifier.weight"));
   save_bert(made_model(small_config(), Head::masked_lm), folder_);
   auto config = nlohmann::json::parse(read("config.json"));
   config["温度"] = 2;
   config["window"] = 8;
   write("config.json", config.dump());
   EXPECT_THAT(ignored(folder_, Head::masked_lm),
-              ElementsAre("fields of " + path("config.json") + " that are ignored: window, 温度"));
+              ElementsAre("ignored fields of " + path("config.json") + ": window, 温度"));
   auto model = made_model(small_config(), Head::classification);
   write_renamed(model, [](std::string name) { return name.find("layer.1") == name.npos ? name : "old." + name; });
   config["num_hidden_layers"] = 1;
@@ -160,9 +160,10 @@ TEST_F(BertFolder, NamesWhatDoesNotFit) {
   save_bert(model, folder_);
   auto config = small_config();
   config.intermediate_size = 41;
-  EXPECT_THAT([&] { load_bert(folder_, config, Head::none); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr(
-                  "tensor encoder.layer.0.intermediate.dense.weight is (40, 24), config.json makes it (41, 24)")));
+  EXPECT_THAT(
+      [&] { load_bert(folder_, config, Head::none); },
+      ThrowsMessage<std::invalid_argument>(HasSubstr(
+          "tensor encoder.layer.0.intermediate.dense.weight has shape (40, 24), config.json requires (41, 24)")));
   // a config that asks for more than the weights have takes no memory first
   config = small_config();
   config.vocab_size = 1 << 24;

@@ -31,10 +31,10 @@ TEST(Json, ReadsEveryKindOfValue) {
 TEST(Json, RefusesWhatIsNone) {
   for (const std::string_view text : {"", "{", "[1,]", "{\"a\" 1}", "{\"a\": 1} 2", "'a'", "nul", "\"\xff\"",
                                       "\"\xed\xa0\x80\"", "[1e999]", "\"\n\"", "\"\\ud800\""}) {
-    refused(text, "no JSON at byte");
+    refused(text, "invalid JSON at byte");
   }
-  refused(R"({"a": 1, "a": 2})", "key \"a\" stands twice");
-  refused(R"({"x": {"a": 1, "b": 1, "a": 2}})", "key \"a\" stands twice");
+  refused(R"({"a": 1, "a": 2})", "duplicate key \"a\"");
+  refused(R"({"x": {"a": 1, "b": 1, "a": 2}})", "duplicate key \"a\"");
   EXPECT_EQ(parse_json(R"([{"a": 1}, {"a": 2}])", "x").size(), 2);
 }
 

@@ -83,15 +83,14 @@ TEST_F(Matching, RefusesWhatDoesNotFit) {
   values_.push_back(4);
   write_safetensors(folder_ / "model.safetensors",
                     std::vector<TensorView>{{"ln_f.weight", Dtype::f32, {2, 2}, std::as_bytes(std::span(values_))}});
-  refused("tensor ln_f.weight is (2, 2), config.json makes it (3)");
+  refused("tensor ln_f.weight has shape (2, 2), config.json requires (3)");
 }
 
 TEST(IgnoredLines, NameAFew) {
   EXPECT_THAT(ignored_lines("m", {}, {}), IsEmpty());
   const std::vector<std::string> fields = {"温度"}, tensors = {"a", "b", "c", "d", "e", "f", "g"};
   EXPECT_THAT(ignored_lines("m", fields, tensors),
-              ElementsAre("fields of m/config.json that are ignored: 温度",
-                          "tensors of m that are not used: a, b, c, d, e and 2 more"));
+              ElementsAre("ignored fields of m/config.json: 温度", "unused tensors of m: a, b, c, d, e and 2 more"));
 }
 
 }  // namespace

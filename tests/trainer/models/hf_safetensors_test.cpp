@@ -52,16 +52,16 @@ TEST(SafetensorsHeader, RefusesAnotherForm) {
   refused("", 0, "does not begin with {");
   refused(" {}", 0, "does not begin with {");
   refused("[]", 0, "does not begin with {");
-  refused("{", 0, "no JSON at its byte");
-  refused("{}x", 0, "no JSON at its byte");
-  refused("{\"\xff\":1}", 0, "no JSON at its byte");
+  refused("{", 0, "invalid JSON in the header at byte");
+  refused("{}x", 0, "invalid JSON in the header at byte");
+  refused("{\"\xff\":1}", 0, "invalid JSON in the header at byte");
   refused(R"({"a":1})", 0, "tensor a: found 1, expected an object");
   refused(R"({"a":[]})", 0, "tensor a: found an array, expected an object");
   refused(R"({"a":{}})", 0, "tensor a has no dtype");
   refused(one(R"("dtype":"F32","shape":[])"), 4, "has no data_offsets");
   refused(one(R"("dtype":"F32","data_offsets":[0,4])"), 4, "has no shape");
   refused(one(R"("dtype":"F32","shape":[],"data_offsets":[0,4],"more":1)"), 4, "unknown key more");
-  refused(one(R"("dtype":"F32","dtype":"F32","shape":[],"data_offsets":[0,4])"), 4, "dtype stands twice");
+  refused(one(R"("dtype":"F32","dtype":"F32","shape":[],"data_offsets":[0,4])"), 4, "duplicate dtype");
   refused(one(R"("dtype":"F4","shape":[],"data_offsets":[0,4])"), 4, "dtype F4 is unknown, known are BOOL");
   refused(one(R"("dtype":1,"shape":[],"data_offsets":[0,4])"), 4, "found 1, expected a string");
   refused(one(R"("dtype":"F32","shape":[[1]],"data_offsets":[0,4])"), 4, "found an array");
@@ -71,22 +71,22 @@ TEST(SafetensorsHeader, RefusesAnotherForm) {
   refused(one(R"("dtype":"F32","shape":[],"data_offsets":[0])"), 4, "has 1 numbers, expected 2");
   refused(one(R"("dtype":"F32","shape":[],"data_offsets":[0,4,4])"), 4, "more than two data_offsets");
   refused(R"({"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[],"data_offsets":[1,2]}})",
-          2, "a stands twice");
+          2, "duplicate tensor a");
   refused(R"({"__metadata__":{"a":1}})", 0, "found 1, expected a string");
   refused(R"({"__metadata__":{"a":{}}})", 0, "found an object");
   refused(R"({"__metadata__":"a"})", 0, "expected an object of strings");
-  refused(R"({"__metadata__":{"a":"b","a":"c"}})", 0, "metadata a stands twice");
-  refused(R"({"__metadata__":{},"__metadata__":{}})", 0, "__metadata__ stands twice");
+  refused(R"({"__metadata__":{"a":"b","a":"c"}})", 0, "duplicate metadata key a");
+  refused(R"({"__metadata__":{},"__metadata__":{}})", 0, "duplicate __metadata__");
   refused(std::string("{\"a\":") + std::string(100'000, '['), 0, "found an array");
 }
 
 TEST(SafetensorsHeader, ChecksPlacesBeforeAnythingIsRead) {
   refused(one(R"("dtype":"F32","shape":[2],"data_offsets":[0,4])"), 4, "4 bytes of data, F32 (2) needs 8");
   refused(one(R"("dtype":"F32","shape":[1],"data_offsets":[0,8])"), 8, "8 bytes of data, F32 (1) needs 4");
-  refused(one(R"("dtype":"F32","shape":[1],"data_offsets":[4,0])"), 4, "leave the file's 4 bytes");
-  refused(one(R"("dtype":"F32","shape":[1],"data_offsets":[0,4])"), 3, "leave the file's 3 bytes");
+  refused(one(R"("dtype":"F32","shape":[1],"data_offsets":[4,0])"), 4, "are outside the file's 4 bytes");
+  refused(one(R"("dtype":"F32","shape":[1],"data_offsets":[0,4])"), 3, "are outside the file's 3 bytes");
   refused(one(R"("dtype":"F32","shape":[1],"data_offsets":[18446744073709551612,18446744073709551615])"), 4,
-          "leave the file's");
+          "are outside the file's");
   refused(one(R"("dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0])"), 0,
           "(4294967296, 4294967296) overflows");
   refused(one(R"("dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,0])"), 0, "overflows");
@@ -103,8 +103,8 @@ TEST(SafetensorsHeader, ChecksPlacesBeforeAnythingIsRead) {
           1, "more than 64 dimensions");
   const std::string b = R"(,"b":{"dtype":"U8","shape":[2],"data_offsets":)";
   const std::string a = R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]})";
-  refused(a + b + "[1,3]}}", 3, "tensor b begins at byte 1, inside another that ends at 2");
-  refused(a + b + "[0,2]}}", 2, "inside another");
+  refused(a + b + "[1,3]}}", 3, "tensor b begins at byte 1, before the end of another at byte 2");
+  refused(a + b + "[0,2]}}", 2, "before the end of another");
   refused(a + b + "[3,5]}}", 5, "bytes 2 to 3 of the data belong to no tensor");
   refused(a + b + "[2,4]}}", 5, "bytes 4 to 5 of the data belong to no tensor");
   refused("{}", 1, "bytes 0 to 1 of the data belong to no tensor");
@@ -151,7 +151,7 @@ TEST_F(SafetensorsFileTest, WriterNamesWhatDoesNotFit) {
   EXPECT_THAT(writing({{"x", Dtype::f32, {4}, data}}),
               ThrowsMessage<std::invalid_argument>(HasSubstr("tensor x: 12 bytes for F32 (4)")));
   EXPECT_THAT(writing({{"x", Dtype::f32, {3}, data}, {"x", Dtype::f32, {3}, data}}),
-              ThrowsMessage<std::invalid_argument>(HasSubstr("tensor x comes twice")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("duplicate tensor x")));
   EXPECT_THAT(writing({{"__metadata__", Dtype::f32, {3}, data}}),
               ThrowsMessage<std::invalid_argument>(HasSubstr("__metadata__")));
   EXPECT_THAT(files(), IsEmpty());
@@ -164,17 +164,17 @@ TEST_F(SafetensorsFileTest, HostileFilesAreRefused) {
     EXPECT_THAT([&] { SafetensorsFile{file}; },
                 ThrowsMessage<std::invalid_argument>(AllOf(StartsWith(file), HasSubstr(why))));
   };
-  refuses("", "0 bytes, no safetensors file");
-  refuses("1234567", "7 bytes, no safetensors file");
-  refuses(length(1), "a header of 1 bytes in a file of 8");
-  refuses(length(UINT64_MAX) + "{}", "a header of 18446744073709551615 bytes");
+  refuses("", "0 bytes, too short for a safetensors file");
+  refuses("1234567", "7 bytes, too short for a safetensors file");
+  refuses(length(1), "header of 1 bytes in a file of 8");
+  refuses(length(UINT64_MAX) + "{}", "header of 18446744073709551615 bytes");
   refuses(length(100'000'001) + "{}", "expected at most 100000000");
-  refuses(length(3) + "{}", "a header of 3 bytes in a file of 10");
+  refuses(length(3) + "{}", "header of 3 bytes in a file of 10");
   refuses(length(0), "does not begin with {");
   refuses(length(2) + "{}x", "bytes 0 to 1 of the data belong to no tensor");
   EXPECT_THAT([&] { SafetensorsFile{path("absent")}; },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("absent: is no file")));
-  EXPECT_THAT([&] { SafetensorsFile{folder_}; }, ThrowsMessage<std::invalid_argument>(HasSubstr("is no file")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("absent: is not a file")));
+  EXPECT_THAT([&] { SafetensorsFile{folder_}; }, ThrowsMessage<std::invalid_argument>(HasSubstr("is not a file")));
 }
 
 // Each byte of a good file set to each of a few values, and each shorter file: refused or read, never anything else.

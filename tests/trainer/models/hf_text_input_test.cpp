@@ -34,7 +34,7 @@ TEST_F(TextInputFile, NamesWhatIsBroken) {
                                    {R"({"text": "", "max_length": "9"})", "max_length: found a string"},
                                    {R"({"text": "", "max_length": 0})", "max_length is 0, expected 1 to"},
                                    {R"({"text": "", "max_length": 18446744073709551615})", "max_length is 184467"},
-                                   {"{\"text\": \"\xe5\xa5\"}", "input.json: no JSON"}}) {
+                                   {"{\"text\": \"\xe5\xa5\"}", "input.json: invalid JSON"}}) {
     write("input.json", text);
     EXPECT_THAT([&] { read_text_input(folder_); }, ThrowsMessage<std::invalid_argument>(HasSubstr(said))) << text;
   }

@@ -42,27 +42,27 @@ TEST_F(WeightsTest, AreOneFileOrShards) {
 TEST_F(WeightsTest, NamesWhatIsWrong) {
   refused("has neither model.safetensors nor model.safetensors.index.json");
   write("pytorch_model.bin", "x");
-  refused("a pickle that is not read");
+  refused("a pickle, which is not supported");
   const auto index = [&](const std::string& map) {
     write("model.safetensors.index.json", "{\"weight_map\": " + map + "}");
   };
   write_shard("s.safetensors", {"a", "b"});
   index(R"({"a": "s.safetensors"})");
-  refused("s.safetensors has tensor b, the index does not say so");
+  refused("s.safetensors has tensor b, but weight_map does not assign it to that file");
   index(R"({"a": "s.safetensors", "b": "s.safetensors", "c": "s.safetensors"})");
   refused("s.safetensors lacks tensor c");
   index(R"({"a": "s.safetensors", "b": "absent.safetensors"})");
   refused("absent.safetensors");
   for (const auto* name : {"../s.safetensors", "/etc/passwd", "a\\\\b", "", "..", "."}) {
     index(std::string("{\"a\": \"") + name + "\"}");
-    refused("is no file beside the index");
+    refused("is not the name of a file in the folder of the index");
   }
   index(R"({"a": 1})");
   refused("weight_map: a: found an integer");
   index("[]");
   refused("expected an object with an object weight_map");
   write("model.safetensors.index.json", "{");
-  refused("no JSON at byte");
+  refused("invalid JSON at byte");
 }
 
 }  // namespace

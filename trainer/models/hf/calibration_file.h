@@ -1,5 +1,5 @@
-// calibration.json beside a classifier's weights: what its logits are divided by before they become probabilities.
-// transformers does not read it, and its logits stay what they are.
+// calibration.json in a classifier's folder: the temperature that divides logits before softmax or sigmoid.
+// transformers ignores it and returns the logits unscaled.
 //
 //   {"temperature": 1.62, "rows": 360}
 #pragma once
@@ -10,11 +10,11 @@
 
 namespace sartor::hf {
 
-// rows: validation rows that it was fitted on.
+// rows: number of validation rows that the temperature was fitted on.
 void write_calibration(const std::filesystem::path& folder, double temperature, int64_t rows);
 
-// The temperature; none where the folder has no such file. Throws std::invalid_argument where the file is broken or the
-// temperature is not a number above 0.
+// Returns the temperature, or std::nullopt if the folder has no such file. Throws std::invalid_argument if the file is
+// invalid or the temperature is not a number above 0.
 std::optional<double> read_temperature(const std::filesystem::path& folder);
 
 }  // namespace sartor::hf

@@ -12,7 +12,7 @@
 namespace sartor::hf {
 namespace {
 
-// Builds the document as it is read, so that a limit stops the parser before more is stored.
+// Builds the document while parsing and stops as soon as a limit is exceeded.
 class Builder : public nlohmann::json_sax<Json> {
  public:
   Builder(const std::string& source, const JsonLimits& limits) : source_(source), limits_(limits) {}
@@ -25,10 +25,10 @@ class Builder : public nlohmann::json_sax<Json> {
   bool number_unsigned(uint64_t value) override { return add(value); }
   bool number_float(double value, const std::string&) override { return add(value); }
   bool string(std::string& value) override { return add(std::move(value)); }
-  bool binary(Json::binary_t&) override { return false; }  // no text has one
+  bool binary(Json::binary_t&) override { return false; }  // not possible in text
   bool key(std::string& name) override {
     Json& object = *open_.back();
-    require(!object.contains(name), "{}: key \"{}\" stands twice in one object", source_, name);
+    require(!object.contains(name), "{}: duplicate key \"{}\" in an object", source_, name);
     key_ = std::move(name);
     return true;
   }
@@ -40,7 +40,7 @@ class Builder : public nlohmann::json_sax<Json> {
     // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ..."
     std::string_view what = fault.what();
     if (const auto end = what.find("] "); end != what.npos) what.remove_prefix(end + 2);
-    require(false, "{}: no JSON at byte {}: {}", source_, position, what);
+    require(false, "{}: invalid JSON at byte {}: {}", source_, position, what);
     return false;
   }
 
@@ -59,7 +59,7 @@ class Builder : public nlohmann::json_sax<Json> {
   bool add(Json value) { return add(std::move(value), true) != nullptr; }
   bool open(Json value) {
     require(std::ssize(open_) < limits_.depth, "{}: JSON nested deeper than {} levels", source_, limits_.depth);
-    open_.push_back(add(std::move(value), true));  // stays where it is: only the innermost container grows
+    open_.push_back(add(std::move(value), true));  // pointers stay valid: only the innermost container grows
     return true;
   }
   bool close() {
@@ -115,7 +115,7 @@ std::string_view kind_of(const Json& value) {
     case Json::value_t::number_float:
       return "a number";
     default:
-      return "no JSON value";
+      return "an invalid JSON value";
   }
 }
 

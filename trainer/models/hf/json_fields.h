@@ -1,4 +1,4 @@
-// Reads the fields of a JSON object one by one, with one form of message for what does not fit:
+// Typed access to the fields of a JSON object, with uniform error messages:
 //
 //   config.json: hidden_size: found a string, expected an integer
 //   config.json: hidden_size is 0, expected 1 to 65536
@@ -17,21 +17,21 @@
 
 namespace sartor::hf {
 
-// "bert, distilbert or electra"
+// Joins names: "bert, distilbert or electra".
 std::string either(std::span<const std::string_view> names);
 
-// A field that is absent or null reads as nothing, and so does one with an empty name: a field that this file cannot
-// have. All functions throw std::invalid_argument.
+// Absent and null fields are returned as std::nullopt. An empty name stands for a field that does not exist in this
+// file and is treated as absent. All functions throw std::invalid_argument.
 class JsonFields {
  public:
-  // `source` is the file's name, for messages. `json` must be an object and outlive this.
+  // `json` must be an object and outlive this. `source` is the file name for messages.
   JsonFields(const Json& json, std::string source);
 
   const std::string& source() const { return source_; }
 
-  bool has(std::string_view name) const { return json_.contains(name); }  // null too
-  const Json* take(std::string_view name);                                // of any kind; null for nothing
-  // One of a kind: take("pair", &Json::is_string, "a string or null").
+  bool has(std::string_view name) const { return json_.contains(name); }  // also if null
+  const Json* take(std::string_view name);                                // of any kind; nullptr if absent
+  // Requires a kind: take("pair", &Json::is_string, "a string or null").
   const Json* take(std::string_view name, bool (Json::*is_kind)() const noexcept, std::string_view expected);
 
   std::optional<int64_t> integer(std::string_view name, int64_t lowest, int64_t highest,
@@ -40,9 +40,9 @@ class JsonFields {
   std::optional<bool> boolean(std::string_view name);
   std::optional<std::string> text(std::string_view name, std::string_view expected = "a string");
   std::string required_text(std::string_view name);
-  std::vector<std::string> texts(std::string_view name);  // an array; empty for nothing
+  std::vector<std::string> texts(std::string_view name);  // an array; empty if absent
 
-  // The value that the field's text stands for.
+  // The value for the field's text.
   template <class T>
   std::optional<T> choice(std::string_view name, std::span<const std::pair<std::string_view, T>> choices) {
     const auto found = text(name);
@@ -55,10 +55,11 @@ class JsonFields {
     refuse_choice(name, *found, names);
   }
 
-  // That the field, if it was not taken before, has this value: another would change what is computed.
+  // Requires the field, if it was not taken before, to have this value, because any other value would change the
+  // computation.
   void fixed(std::string_view name, const Json& value, std::string_view why);
 
-  // Names of the fields that nothing has asked for, in the object's order.
+  // Names of the fields that were not taken, in the object's order.
   std::vector<std::string> untaken() const;
 
  private:

@@ -12,7 +12,7 @@ namespace {
 
 using ByName = std::map<std::string, const TensorView*>;
 
-// The folder's tensors by canonical names.
+// Tensors of the folder by canonical name.
 ByName by_name(const Weights& weights, const MatchRules& rules) {
   ByName found;
   std::set<std::string, std::less<>> given_by_alias;
@@ -33,7 +33,7 @@ ByName by_name(const Weights& weights, const MatchRules& rules) {
 }
 
 void check_fits(const ParameterSpec& parameter, const TensorView& view, const std::string& folder) {
-  require(view.shape == parameter.shape, "{}: tensor {} is {}, config.json makes it {}", folder, view.name,
+  require(view.shape == parameter.shape, "{}: tensor {} has shape {}, config.json requires {}", folder, view.name,
           shape_text(view.shape), shape_text(parameter.shape));
   require(is_floating(view.dtype), "{}: tensor {}: dtype {}, expected F32, F16, BF16 or F64", folder, view.name,
           name(view.dtype));
@@ -76,11 +76,10 @@ std::vector<std::string> ignored_lines(const std::filesystem::path& folder, std:
                                        std::span<const std::string> tensors) {
   std::vector<std::string> lines;
   if (!fields.empty()) {
-    lines.push_back(
-        fmt::format("fields of {} that are ignored: {}", (folder / "config.json").string(), some_of(fields)));
+    lines.push_back(fmt::format("ignored fields of {}: {}", (folder / "config.json").string(), some_of(fields)));
   }
   if (!tensors.empty()) {
-    lines.push_back(fmt::format("tensors of {} that are not used: {}", folder.string(), some_of(tensors)));
+    lines.push_back(fmt::format("unused tensors of {}: {}", folder.string(), some_of(tensors)));
   }
   return lines;
 }

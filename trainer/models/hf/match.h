@@ -1,4 +1,4 @@
-// The tensors of a folder by the names of a model's parameters.
+// Matches the tensors of a folder with the parameters of a model.
 #pragma once
 
 #include <filesystem>
@@ -15,32 +15,33 @@
 
 namespace sartor::hf {
 
-// How the folders of a family name what a model has. All but `canonical` are asked for canonical names.
+// Naming rules of a family. All functions except `canonical` take canonical names.
 struct MatchRules {
-  // The parameter's name for that of a tensor, which may be an old one; a name that is no parameter's stays.
+  // The parameter name for a tensor name, which may be of an older version. Names of no parameter are returned
+  // unchanged.
   std::function<std::string(std::string_view)> canonical;
-  // Tensors under a name of their own that are a parameter all the same, and before one of the parameter's name.
+  // Other tensor names of parameters. They take precedence over a tensor with the name of the parameter.
   std::map<std::string, std::string, std::less<>> aliases = {};
-  // Whether a tensor says nothing that the parameters do not: a tied one, a buffer.
+  // Whether a tensor is redundant: tied to a parameter, or a buffer.
   std::function<bool(std::string_view)> is_redundant = [](std::string_view) { return false; };
-  // Whether a parameter may be missing; that of a new model takes its place.
+  // Whether a parameter may be missing in the folder. It then keeps its initial values.
   std::function<bool(std::string_view)> may_be_missing = [](std::string_view) { return false; };
-  // Whether a parameter counts as missing, whatever the folder has of it.
+  // Whether a parameter is treated as missing even if the folder has it.
   std::function<bool(std::string_view)> is_drawn_anew = [](std::string_view) { return false; };
 };
 
 struct Matched {
-  std::vector<std::pair<ParameterSpec, const TensorView*>> parameters;  // null where it is missing
+  std::vector<std::pair<ParameterSpec, const TensorView*>> parameters;  // null if missing
   std::vector<std::string> missing;                                     // names of parameters
   std::vector<std::string> unexpected;                                  // names of tensors
 };
 
-// Throws std::invalid_argument, naming the folder and the tensor, where a parameter is missing that must not be, has
-// another shape or a dtype that is no floating point, or stands there twice. Reads no values.
+// Matches tensors with parameters, without reading values. Throws std::invalid_argument with the folder and the tensor
+// if a required parameter is missing, has another shape or a dtype that is not floating point, or occurs twice.
 Matched match(const Weights& weights, std::vector<ParameterSpec> parameters, const MatchRules& rules);
 
-// What of a folder means nothing to a model: a line for fields of its config.json and one for its tensors, none where
-// there is nothing.
+// Log lines about ignored parts of a folder: one for fields of config.json and one for tensors, each only if there are
+// any.
 std::vector<std::string> ignored_lines(const std::filesystem::path& folder, std::span<const std::string> fields,
                                        std::span<const std::string> tensors);
 

@@ -1,5 +1,5 @@
-// The parameters that a model has: their names in its folder, their shapes, and what they are for. Known before the
-// model is made, so that a folder is checked against them first.
+// Names, shapes and kinds of a model's parameters. They are known before the model is created, so that a folder can be
+// validated first.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,11 @@
 
 namespace sartor::hf {
 
-// What a parameter is for: a new one begins by it, and weight decay is for weights alone.
+// Kind of a parameter. Determines its initial values; weight decay applies to weights only.
 enum class ParameterKind {
-  weight,  // of a linear layer or an embedding
-  bias,    // is added
-  norm     // is what a norm multiplies by
+  weight,  // weight of a linear layer or an embedding
+  bias,    // additive bias
+  norm     // scale of a normalization layer
 };
 
 struct ParameterSpec {
@@ -22,7 +22,7 @@ struct ParameterSpec {
   ParameterKind kind = ParameterKind::weight;
 };
 
-// Collects the parameters of a model in their order, module by module.
+// Collects the parameters of a model in order, module by module.
 class ParameterList {
  public:
   void weight(std::string name, std::vector<int64_t> shape);

@@ -21,9 +21,9 @@
 namespace sartor::hf {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "tensors are mapped as they lie in the file");
+static_assert(std::endian::native == std::endian::little, "tensors are mapped without byte swapping");
 
-constexpr uint64_t longest_header = 100'000'000;  // as the reference implementation has it
+constexpr uint64_t longest_header = 100'000'000;  // as in the reference implementation
 constexpr size_t most_dimensions = 64;
 
 struct DtypeRow {
@@ -40,7 +40,7 @@ constexpr std::array dtypes = {
 };
 const DtypeRow& row_of(Dtype dtype) { return dtypes[static_cast<size_t>(dtype)]; }
 
-// Bytes of a tensor; nothing if that overflows.
+// Size of a tensor in bytes; std::nullopt on overflow.
 std::optional<uint64_t> tensor_bytes(std::span<const int64_t> shape, Dtype dtype) {
   uint64_t product = static_cast<uint64_t>(bytes(dtype));
   for (const int64_t size : shape) {
@@ -50,8 +50,8 @@ std::optional<uint64_t> tensor_bytes(std::span<const int64_t> shape, Dtype dtype
   return product;
 }
 
-// Takes the header's events in the one order that the format allows; everything else is refused where it begins, so
-// that no text can make it store more than its own size.
+// Parses the header as a stream and rejects everything else than the format's structure as soon as it occurs, so that
+// memory is limited by the size of the text.
 class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
  public:
   HeaderReader(SafetensorsHeader& header, const std::string& source) : header_(header), source_(source) {}
@@ -92,24 +92,24 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   bool key(std::string& name) override {
     if (place_ == Place::top) {
       if (name == "__metadata__") {
-        require(!std::exchange(has_metadata_, true), "{}: __metadata__ stands twice", source_);
+        require(!std::exchange(has_metadata_, true), "{}: duplicate __metadata__", source_);
         place_ = Place::metadata_object;
         return true;
       }
-      require(names_.insert(name).second, "{}: tensor {} stands twice", source_, name);
+      require(names_.insert(name).second, "{}: duplicate tensor {}", source_, name);
       entry_ = {.name = std::move(name)};
       has_ = {};
       offsets_ = 0;
       place_ = Place::tensor_object;
     } else if (place_ == Place::metadata) {
-      require(!header_.metadata.contains(name), "{}: metadata {} stands twice", source_, name);
+      require(!header_.metadata.contains(name), "{}: duplicate metadata key {}", source_, name);
       key_ = std::move(name);
       place_ = Place::metadata_value;
     } else {
       const size_t which = std::ranges::find(fields, std::string_view(name)) - fields.begin();
       require(which < fields.size(), "{}: tensor {}: unknown key {}, expected dtype, shape and data_offsets", source_,
               entry_.name, name);
-      require(!std::exchange(has_[which], true), "{}: tensor {}: {} stands twice", source_, entry_.name, name);
+      require(!std::exchange(has_[which], true), "{}: tensor {}: duplicate {}", source_, entry_.name, name);
       place_ = std::array{Place::dtype, Place::shape_array, Place::offsets_array}[which];
     }
     return true;
@@ -156,7 +156,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception&) override {
-    require(false, "{}: the header is no JSON at its byte {}", source_, position);
+    require(false, "{}: invalid JSON in the header at byte {}", source_, position);
     return false;
   }
 
@@ -219,17 +219,17 @@ void check_places(std::vector<TensorEntry>& tensors, uint64_t data_bytes, const 
     const auto needed = tensor_bytes(tensor.shape, tensor.dtype);
     require(needed.has_value(), "{}: tensor {}: shape {} overflows", source, tensor.name, shape_text(tensor.shape));
     require(tensor.begin <= tensor.end && tensor.end <= data_bytes,
-            "{}: tensor {}: data_offsets [{}, {}] leave the file's {} bytes of data", source, tensor.name, tensor.begin,
-            tensor.end, data_bytes);
+            "{}: tensor {}: data_offsets [{}, {}] are outside the file's {} bytes of data", source, tensor.name,
+            tensor.begin, tensor.end, data_bytes);
     require(tensor.end - tensor.begin == *needed, "{}: tensor {}: {} bytes of data, {} {} needs {}", source,
             tensor.name, tensor.end - tensor.begin, name(tensor.dtype), shape_text(tensor.shape), *needed);
   }
-  // empty tensors stand before what begins at the same place
+  // Empty tensors are sorted before the tensor at the same offset.
   std::ranges::sort(tensors, {}, [](const TensorEntry& tensor) { return std::pair(tensor.begin, tensor.end); });
   uint64_t end = 0;
   for (const auto& tensor : tensors) {
-    require(tensor.begin >= end, "{}: tensor {} begins at byte {}, inside another that ends at {}", source, tensor.name,
-            tensor.begin, end);
+    require(tensor.begin >= end, "{}: tensor {} begins at byte {}, before the end of another at byte {}", source,
+            tensor.name, tensor.begin, end);
     require(tensor.begin == end, "{}: bytes {} to {} of the data belong to no tensor", source, end, tensor.begin);
     end = tensor.end;
   }
@@ -258,24 +258,24 @@ SafetensorsHeader parse_safetensors_header(std::string_view json, uint64_t data_
 }
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) {
-  require(std::filesystem::is_regular_file(path), "{}: is no file", path.string());
+  require(std::filesystem::is_regular_file(path), "{}: is not a file", path.string());
   const datasets::Descriptor file(path, O_RDONLY);
   struct stat status;
   datasets::check_system(::fstat(file.number(), &status) == 0, "read", path);
   const auto file_bytes = static_cast<uint64_t>(status.st_size);
   uint64_t length = 0;
-  require(file_bytes >= sizeof length, "{}: {} bytes, no safetensors file", path.string(), file_bytes);
+  require(file_bytes >= sizeof length, "{}: {} bytes, too short for a safetensors file", path.string(), file_bytes);
 
   void* mapped = ::mmap(nullptr, file_bytes, PROT_READ, MAP_PRIVATE, file.number(), 0);
   datasets::check_system(mapped != MAP_FAILED, "map", path);
-  SafetensorsFile owner;  // unmaps if what follows throws
+  SafetensorsFile owner;  // unmaps on exceptions
   owner.mapped_ = mapped;
   owner.mapped_bytes_ = file_bytes;
 
   const auto* begin = static_cast<const char*>(mapped);
   std::memcpy(&length, begin, sizeof length);
   require(length <= longest_header && length <= file_bytes - sizeof length,
-          "{}: a header of {} bytes in a file of {}, expected at most {}", path.string(), length, file_bytes,
+          "{}: header of {} bytes in a file of {} bytes, expected at most {}", path.string(), length, file_bytes,
           longest_header);
   const uint64_t data_bytes = file_bytes - sizeof length - length;
   auto header = parse_safetensors_header({begin + sizeof length, length}, data_bytes, path.string());
@@ -325,14 +325,14 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Tensor
   if (!metadata.empty()) header["__metadata__"] = metadata;
   uint64_t offset = 0;
   for (const auto* tensor : order) {
-    require(!header.contains(tensor->name), "{}: tensor {} comes twice", path.string(), tensor->name);
+    require(!header.contains(tensor->name), "{}: duplicate tensor {}", path.string(), tensor->name);
     header[tensor->name] = {{"dtype", name(tensor->dtype)},
                             {"shape", tensor->shape},
                             {"data_offsets", {offset, offset + tensor->data.size()}}};
     offset += tensor->data.size();
   }
   std::string text = header.is_null() ? "{}" : header.dump();
-  text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begins aligned
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // aligns the data
   const uint64_t length = text.size();
 
   datasets::AtomicFile target(path);

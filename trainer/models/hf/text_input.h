@@ -1,5 +1,5 @@
-// input.json beside a model's weights: how the texts that it was trained on were made of a table's columns, and at what
-// length they were cut. transformers does not read it.
+// input.json in a model's folder: how the texts of its training were made from table columns, and the length at which
+// they were truncated. transformers ignores it.
 //
 //   {"text": "{title}. {body}", "pair": null, "max_length": 128}
 #pragma once
@@ -12,14 +12,14 @@
 namespace sartor::hf {
 
 struct TextInput {
-  std::string text;                   // templates, as datasets/text/template.h has them
-  std::optional<std::string> pair;    // of a second text
-  std::optional<int64_t> max_length;  // tokens of a row, special ones included; all that the model takes if absent
+  std::string text;                   // template (datasets/text/template.h)
+  std::optional<std::string> pair;    // template of a second text
+  std::optional<int64_t> max_length;  // in tokens per row, including special tokens; the model's maximum if absent
 };
 
 void write_text_input(const std::filesystem::path& folder, const TextInput& input);
 
-// None where the folder has no such file. Throws std::invalid_argument where it is broken.
+// std::nullopt if the folder has no such file. Throws std::invalid_argument if it is invalid.
 std::optional<TextInput> read_text_input(const std::filesystem::path& folder);
 
 }  // namespace sartor::hf

@@ -15,11 +15,11 @@ std::map<std::string, std::string> files_of(const Json& index, const std::string
           "{}: expected an object with an object weight_map", source);
   std::map<std::string, std::string> files;
   for (const auto& [tensor, file] : index["weight_map"].items()) {
-    require(file.is_string(), "{}: weight_map: {}: found {}, expected a file's name", source, tensor, kind_of(file));
+    require(file.is_string(), "{}: weight_map: {}: found {}, expected a file name", source, tensor, kind_of(file));
     const auto name = file.get<std::string>();
     require(
         !name.empty() && name.find_first_of(std::string_view("/\\\0", 3)) == name.npos && name != "." && name != "..",
-        "{}: weight_map: {}: \"{}\" is no file beside the index", source, tensor, name);
+        "{}: weight_map: {}: \"{}\" is not the name of a file in the folder of the index", source, tensor, name);
     files[tensor] = name;
   }
   return files;
@@ -45,14 +45,16 @@ Weights::Weights(const fs::path& folder) : folder_(folder) {
     for (const auto& name : names) {
       for (const auto& tensor : files_[which].tensors()) {
         const auto found = file_of.find(tensor.name);
-        require(found != file_of.end() && found->second == name, "{}: {} has tensor {}, the index does not say so",
-                index.string(), name, tensor.name);
+        require(found != file_of.end() && found->second == name,
+                "{}: {} has tensor {}, but weight_map does not assign it to that file", index.string(), name,
+                tensor.name);
       }
       which++;
     }
   } else {
     require(!fs::exists(folder / "pytorch_model.bin"),
-            "{}: has pytorch_model.bin only, a pickle that is not read; save it as model.safetensors", folder.string());
+            "{}: has only pytorch_model.bin, a pickle, which is not supported; save it as model.safetensors",
+            folder.string());
     require(false, "{}: has neither model.safetensors nor model.safetensors.index.json", folder.string());
   }
   for (const auto& file : files_) {

@@ -1,4 +1,4 @@
-// The weights of a Hugging Face folder: one model.safetensors, or shards that model.safetensors.index.json names.
+// The weights in a Hugging Face folder: model.safetensors, or the shards listed in model.safetensors.index.json.
 #pragma once
 
 #include <filesystem>
@@ -13,15 +13,15 @@ namespace sartor::hf {
 
 class Weights {
  public:
-  // Opens what the folder has. Throws std::invalid_argument where there is neither file, or where the index names a
-  // file that is not beside it, a tensor that its file lacks, or lacks one that a file has.
+  // Throws std::invalid_argument if both files are missing, or if the index names a missing file or a tensor that its
+  // file does not contain, or does not list a tensor of a file.
   explicit Weights(const std::filesystem::path& folder);
 
   const std::filesystem::path& folder() const { return folder_; }
   const std::map<std::string, const TensorView*, std::less<>>& tensors() const { return tensors_; }
   const TensorView* find(std::string_view name) const;  // null if absent
 
-  // Gives the memory of the pages read so far back.
+  // Releases the memory of the pages read so far.
   void release() const;
 
  private:
@@ -30,8 +30,8 @@ class Weights {
   std::map<std::string, const TensorView*, std::less<>> tensors_;
 };
 
-// The file of each tensor, out of the text of an index. Throws std::invalid_argument on another form, and on a file
-// name with a folder in it.
+// Parses an index and returns the file of each tensor. Throws std::invalid_argument if the format is invalid or a file
+// name contains a folder.
 std::map<std::string, std::string> parse_weights_index(std::string_view json, const std::string& source);
 
 }  // namespace sartor::hf
