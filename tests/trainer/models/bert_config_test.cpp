@@ -77,7 +77,8 @@ TEST(BertConfig, RefusesByNameWhatItCannotHonour) {
   refused(R"("pruned_heads": {"0": [1]})", "pruned_heads is");
   refused(R"("quantization_config": {"bits": 4})", "quantization_config is");
   refused(R"("problem_type": "ranking")", "problem_type is ranking");
-  refused(R"("hidden_size": 10, "num_attention_heads": 3)", "hidden_size 10 is no multiple of num_attention_heads 3");
+  refused(R"("hidden_size": 10, "num_attention_heads": 3)",
+          "hidden_size 10 is not a multiple of num_attention_heads 3");
   refused(R"("hidden_size": 0)", "hidden_size is 0, expected 1 to 65536");
   refused(R"("vocab_size": 18446744073709551615)", "vocab_size is 18446744073709551615");
   refused(R"("hidden_size": "12")", "hidden_size: found a string, expected an integer");
@@ -90,19 +91,19 @@ TEST(BertConfig, RefusesByNameWhatItCannotHonour) {
   refused(R"("max_position_embeddings": 2)", "max_position_embeddings is 2, positions begin at 2", "roberta");
   refused("", "model_type is gpt2, expected bert, distilbert or electra", "gpt2");
   refused(R"("dim": 0)", "dim is 0, expected 1 to 65536", "distilbert");
-  refused(R"("dim": 10, "n_heads": 3)", "dim 10 is no multiple of n_heads 3", "distilbert");
+  refused(R"("dim": 10, "n_heads": 3)", "dim 10 is not a multiple of n_heads 3", "distilbert");
   refused(R"("activation": "gelu_10")", "activation is gelu_10", "distilbert");
   refused(R"("n_layers": "6")", "n_layers: found a string", "distilbert");
   refused(R"("embedding_size": 0)", "embedding_size is 0", "electra");
   refused(R"("embedding_size": 128)", "embedding_size is 128, expected null");
-  refused(R"("id2label": {"0": "a", "2": "b"})", "id2label: \"2\" is no id of 0 to 1");
-  refused(R"("id2label": {"0": "a", "00": "b"})", "id2label: \"00\" is no id");
-  refused(R"("id2label": {"": "a"})", "id2label: \"\" is no id");
-  refused(R"("id2label": {"99999999999999999999": "a"})", "id2label: \"99999999999999999999\" is no id");
+  refused(R"("id2label": {"0": "a", "2": "b"})", "id2label: \"2\" is not a unique id from 0 to 1");
+  refused(R"("id2label": {"0": "a", "00": "b"})", "id2label: \"00\" is not a unique id");
+  refused(R"("id2label": {"": "a"})", "id2label: \"\" is not a unique id");
+  refused(R"("id2label": {"99999999999999999999": "a"})", "id2label: \"99999999999999999999\" is not a unique id");
   refused(R"("id2label": {"0": []})", "id2label: 0: found an array");
   refused(R"("id2label": {})", "id2label is empty");
-  refused(R"("id2label": {"0": "a"}, "num_labels": 2)", "num_labels is 2, id2label has 1");
-  refused(R"("id2label": {"0": "a"}, "label2id": {"b": 0})", "label2id says b is 0");
+  refused(R"("id2label": {"0": "a"}, "num_labels": 2)", "num_labels is 2, but id2label has 1 labels");
+  refused(R"("id2label": {"0": "a"}, "label2id": {"b": 0})", "label2id maps b to 0");
   refused(R"("architectures": [1])", "architectures: found an integer");
   EXPECT_THAT([] { parse_config(Json::parse("[]"), "c"); },
               ThrowsMessage<std::invalid_argument>(HasSubstr("c: found an array")));

@@ -201,7 +201,7 @@ TEST_P(Encoder, EmbedsATextToTheSameBitsInAnyBatch) {
 TEST(EncoderErrors, SaysThatTheCpuHasNoBf16) {
   if (cuda::best_isa() == cuda::Isa::v4) GTEST_SKIP() << "this CPU has bf16";
   EXPECT_THAT([] { CpuEncoder(made_model(small_config(), Head::none), transformer::Precision::bf16); },
-              ::testing::ThrowsMessage<std::invalid_argument>(::testing::HasSubstr("needs a CPU with AVX-512")));
+              ::testing::ThrowsMessage<std::invalid_argument>(::testing::HasSubstr("requires a CPU with AVX-512")));
 }
 
 TEST(EncoderErrors, SaysThatThereIsNoClassifier) {

@@ -155,15 +155,16 @@ TEST(Lora, RefusesUnknownModules) {
         check({"query", "q_proj"});
       },
       ThrowsMessage<std::invalid_argument>(
-          "modules has q_proj, expected ends of attention.self.query, attention.self.key, "
+          "modules has q_proj, expected suffixes of attention.self.query, attention.self.key, "
           "attention.self.value, attention.output.dense, intermediate.dense, output.dense"));
   for (const char* part : {"uery", "", ".query", "a longer name than any attention.self.query", "询问"}) {
     EXPECT_THAT([&] { check({part}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("modules has"))) << part;
   }
   EXPECT_THAT([&] { check({}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("modules is empty")));
   auto model = made_model(small_config(), Head::classification);
-  EXPECT_THAT([&] { model.add_adapters({.modules = {"c_attn"}}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("modules has c_attn, expected ends of attention.self")));
+  EXPECT_THAT(
+      [&] { model.add_adapters({.modules = {"c_attn"}}); },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("modules has c_attn, expected suffixes of attention.self")));
 }
 
 class LoraFolder : public sartor::testing::FolderTest {};

@@ -46,8 +46,8 @@ TEST(JsonFields, HoldsFieldsToOneValue) {
   fields.fixed("decoder", false, "");
   fields.fixed("window", 4096, "");
   fields.fixed("absent", 1, "");
-  EXPECT_THAT([&] { fields.fixed("bits", nullptr, "quantized weights are not read"); },
-              ThrowsMessage<std::invalid_argument>("x: bits is 4, expected null: quantized weights are not read"));
+  EXPECT_THAT([&] { fields.fixed("bits", nullptr, "quantized weights are not supported"); },
+              ThrowsMessage<std::invalid_argument>("x: bits is 4, expected null: quantized weights are not supported"));
   EXPECT_THAT(fields.untaken(), IsEmpty());
   const auto again = parse_json(R"({"bits": 4})", "x");
   JsonFields taken(again, "x");

@@ -83,10 +83,10 @@ TEST(SafetensorsHeader, RefusesAnotherForm) {
 TEST(SafetensorsHeader, ChecksPlacesBeforeAnythingIsRead) {
   refused(one(R"("dtype":"F32","shape":[2],"data_offsets":[0,4])"), 4, "4 bytes of data, F32 (2) needs 8");
   refused(one(R"("dtype":"F32","shape":[1],"data_offsets":[0,8])"), 8, "8 bytes of data, F32 (1) needs 4");
-  refused(one(R"("dtype":"F32","shape":[1],"data_offsets":[4,0])"), 4, "are outside the file's 4 bytes");
-  refused(one(R"("dtype":"F32","shape":[1],"data_offsets":[0,4])"), 3, "are outside the file's 3 bytes");
+  refused(one(R"("dtype":"F32","shape":[1],"data_offsets":[4,0])"), 4, "are not a valid range of the file's 4 bytes");
+  refused(one(R"("dtype":"F32","shape":[1],"data_offsets":[0,4])"), 3, "are not a valid range of the file's 3 bytes");
   refused(one(R"("dtype":"F32","shape":[1],"data_offsets":[18446744073709551612,18446744073709551615])"), 4,
-          "are outside the file's");
+          "are not a valid range of the file's");
   refused(one(R"("dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0])"), 0,
           "(4294967296, 4294967296) overflows");
   refused(one(R"("dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,0])"), 0, "overflows");

@@ -89,7 +89,7 @@ TEST(Pack, NamesWhatTheModelHasNot) {
   EXPECT_THAT(packing({{3}}, {{2}}), ThrowsMessage<std::invalid_argument>(HasSubstr("token type 2, the model has 2")));
   EXPECT_THAT(packing({{3}, {}}), ThrowsMessage<std::invalid_argument>(HasSubstr("sequence 1 has no token")));
   EXPECT_THAT(packing({{3}}, {{0}, {0}}),
-              ThrowsMessage<std::invalid_argument>(HasSubstr("1 sequences, 2 of token types")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("1 sequences, but 2 sequences of token types")));
   EXPECT_THAT(packing({{3, 4}}, {{0}}), ThrowsMessage<std::invalid_argument>(HasSubstr("2 tokens, 1 token types")));
   EXPECT_THAT(packing(random_rows({201})), ThrowsMessage<std::invalid_argument>(HasSubstr("200 positions")));
   const auto ids = at::ones({2, 3}, at::kLong);

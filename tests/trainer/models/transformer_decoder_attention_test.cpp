@@ -199,7 +199,7 @@ TEST(Attend, SaysWhatDoesNotFit) {
     return "";
   };
   using ::testing::HasSubstr;
-  EXPECT_THAT(message({.q = x, .k = x, .v = x, .rows = rows, .head_size = 5}), HasSubstr("not heads of 5"));
+  EXPECT_THAT(message({.q = x, .k = x, .v = x, .rows = rows, .head_size = 5}), HasSubstr("multiples of 5"));
   EXPECT_THAT(message({.q = x, .k = wide, .v = wide, .rows = rows, .head_size = 4}), HasSubstr("12, 24 and 24"));
   EXPECT_THAT(message({.q = x, .k = x, .v = wide, .rows = rows, .head_size = 4}), HasSubstr("12, 12 and 24"));
   EXPECT_THAT(message({.q = x, .k = x, .v = x, .rows = rows, .head_size = 4, .scale = 0}), HasSubstr("scale is 0"));

@@ -91,7 +91,7 @@ TEST(LoraPatterns, ThatNameNothingAreRefused) {
         (LoraConfig{.modules = {"c_attn", "query"}}).check(decoder_linears);
       },
       ThrowsMessage<std::invalid_argument>(
-          "modules has query, expected ends of attn.c_attn, attn.c_proj, mlp.c_fc, mlp.c_proj"));
+          "modules has query, expected suffixes of attn.c_attn, attn.c_proj, mlp.c_fc, mlp.c_proj"));
   EXPECT_THAT([] { LoraConfig().check(decoder_linears); },
               ThrowsMessage<std::invalid_argument>(HasSubstr("modules is empty")));
 }

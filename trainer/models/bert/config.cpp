@@ -17,8 +17,8 @@ using hf::Json;
 using hf::JsonFields;
 using hf::kind_of;
 
-// Bounds that keep every product of sizes far from overflow; whether the weights are there is checked before memory is
-// taken.
+// Upper bound of sizes, so that their products cannot overflow. Memory is allocated only after the shapes of the
+// weights have been checked.
 constexpr int64_t most = int64_t{1} << 24;
 
 constexpr auto problems = std::to_array<std::pair<std::string_view, transformer::Problem>>({
@@ -27,7 +27,7 @@ constexpr auto problems = std::to_array<std::pair<std::string_view, transformer:
     {"regression", transformer::Problem::regression},
 });
 
-// A field that must have one value, or be absent or null: another would change the model.
+// A field that must be absent, null, or equal to this value, because any other value would change the model.
 struct Fixed {
   std::string_view name;
   Json value;
@@ -35,20 +35,20 @@ struct Fixed {
 };
 const std::vector<Fixed>& fixed_fields() {
   static const std::vector<Fixed> fields = {
-      {"position_embedding_type", "absolute", "other position embeddings are not built"},
-      {"is_decoder", false, "the attention here looks both ways"},
-      {"add_cross_attention", false, "there is no decoder"},
-      {"is_encoder_decoder", false, "there is no decoder"},
-      {"tie_encoder_decoder", false, "there is no decoder"},
-      {"pruned_heads", Json::object(), "pruned heads are not built"},
-      {"quantization_config", nullptr, "quantized weights are not read"},
-      {"embedding_size", nullptr, "factorised embeddings are not built"},
-      {"per_layer_config", nullptr, "layers of different kinds are not built"},
+      {"position_embedding_type", "absolute", "other position embeddings are not supported"},
+      {"is_decoder", false, "only bidirectional attention is supported"},
+      {"add_cross_attention", false, "decoders are not supported"},
+      {"is_encoder_decoder", false, "decoders are not supported"},
+      {"tie_encoder_decoder", false, "decoders are not supported"},
+      {"pruned_heads", Json::object(), "pruned heads are not supported"},
+      {"quantization_config", nullptr, "quantized weights are not supported"},
+      {"embedding_size", nullptr, "factorized embeddings are not supported"},
+      {"per_layer_config", nullptr, "layers of different kinds are not supported"},
   };
   return fields;
 }
 
-// Fields that change nothing in what is computed here.
+// Fields that do not affect the computation here.
 constexpr std::string_view neutral[] = {"_name_or_path",
                                         "_num_labels",
                                         "adapters",
@@ -98,7 +98,7 @@ std::vector<std::string> default_labels(int64_t count) {
   return labels;
 }
 
-// id2label {"0": "negative", "1": "positive"}, checked against label2id and num_labels where they are there.
+// Reads id2label, such as {"0": "negative", "1": "positive"}, and checks it against label2id and num_labels if present.
 std::vector<std::string> read_labels(JsonFields& fields) {
   const auto& source = fields.source();
   const Json* id2label = fields.take("id2label", &Json::is_object, "an object");
@@ -112,14 +112,15 @@ std::vector<std::string> read_labels(JsonFields& fields) {
     for (const auto& [key, label] : id2label->items()) {
       int64_t id = 0;
       for (const char digit : key) id = '0' <= digit && digit <= '9' && id < most ? 10 * id + (digit - '0') : most;
-      require(!key.empty() && id < size && !has[id], "{}: id2label: \"{}\" is no id of 0 to {}", source, key, size - 1);
+      require(!key.empty() && id < size && !has[id], "{}: id2label: \"{}\" is not a unique id from 0 to {}", source,
+              key, size - 1);
       require(label.is_string() || label.is_number_integer(), "{}: id2label: {}: found {}, expected a string", source,
               key, kind_of(label));
       labels[id] = label.is_string() ? label.get<std::string>() : label.dump();
       has[id] = true;
     }
     require(size > 0, "{}: id2label is empty", source);
-    require(count < 0 || count == size, "{}: num_labels is {}, id2label has {}", source, count, size);
+    require(count < 0 || count == size, "{}: num_labels is {}, but id2label has {} labels", source, count, size);
   } else {
     labels = default_labels(count < 0 ? 2 : count);
   }
@@ -131,7 +132,7 @@ std::vector<std::string> read_labels(JsonFields& fields) {
       const auto number = id.is_string() ? id.get<std::string>() : id.dump();
       const auto* named = id2label->contains(number) ? &(*id2label)[number] : nullptr;
       require(named && (named->is_string() ? named->get<std::string>() : named->dump()) == label,
-              "{}: label2id says {} is {}, id2label does not", source, label, number);
+              "{}: label2id maps {} to {}, but id2label does not", source, label, number);
     }
   }
   return labels;
@@ -157,7 +158,7 @@ void read_sizes(JsonFields& fields, const Family& family, BertConfig& config) {
   config.intermediate_size = size("intermediate_size", defaults.intermediate_size, 1 << 20);
   config.max_position_embeddings = size("max_position_embeddings", 512, most);
   config.type_vocab_size = size("type_vocab_size", 2, 1 << 16);
-  require(config.hidden_size % config.num_attention_heads == 0, "{}: {} {} is no multiple of {} {}", fields.source(),
+  require(config.hidden_size % config.num_attention_heads == 0, "{}: {} {} is not a multiple of {} {}", fields.source(),
           family.field("hidden_size"), config.hidden_size, family.field("num_attention_heads"),
           config.num_attention_heads);
 }
@@ -186,7 +187,7 @@ void read_positions(JsonFields& fields, const Family& family, BertConfig& config
   if (!fields.has("pad_token_id")) config.pad_token_id = family.defaults.pad_token_id;
   if (config.pad_token_id == -1) config.pad_token_id.reset();
   require(!family.counts_from_padding || config.pad_token_id,
-          "{}: pad_token_id is absent, from which RoBERTa's positions count", source);
+          "{}: pad_token_id is absent, but RoBERTa's positions are counted from it", source);
   require(config.longest_sequence() > 0, "{}: max_position_embeddings is {}, positions begin at {}", source,
           config.max_position_embeddings, config.first_position());
 }

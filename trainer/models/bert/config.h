@@ -1,4 +1,4 @@
-// config.json of BERT and the families like it, as transformers writes it.
+// config.json of BERT and related families, as written by transformers.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +16,9 @@ namespace sartor::bert {
 
 struct Family;  // models/bert/families.h
 
-// What stands on the encoder, and with it the names of the parameters.
+// Head on top of the encoder. Determines the parameter names.
 enum class Head {
-  none,            // BertModel: hidden states, and the pooler
+  none,            // BertModel: hidden states and pooler
   classification,  // BertForSequenceClassification
   masked_lm        // BertForMaskedLM
 };
@@ -42,35 +42,35 @@ struct BertConfig {
   double layer_norm_eps = 1e-12;
   std::optional<int64_t> pad_token_id = 0;
   bool tie_word_embeddings = true;
-  std::vector<std::string> labels = {"LABEL_0", "LABEL_1"};  // id2label, by id
+  std::vector<std::string> labels = {"LABEL_0", "LABEL_1"};  // from id2label, ordered by id
   std::optional<transformer::Problem> problem;               // problem_type
   std::vector<std::string> architectures;
 
-  // Fields without a meaning here, and those that no version of transformers we know has; written back as they came.
+  // Neutral and unknown fields, which are written back unchanged.
   hf::Json other = hf::Json::object();
-  std::vector<std::string> unknown;  // names of the latter: worth a warning
+  std::vector<std::string> unknown;  // names of the unknown fields, for a warning
 
-  const Family& family() const;  // throws std::invalid_argument where model_type names none
+  const Family& family() const;  // throws std::invalid_argument if model_type is unknown
   int64_t embedding_width() const { return embedding_size.value_or(hidden_size); }
   int64_t head_size() const { return hidden_size / num_attention_heads; }
   int64_t num_labels() const { return std::ssize(labels); }
-  transformer::Problem problem_or_default() const;  // as transformers takes an absent one: regression for one label
-  // Positions count from here: padding_idx + 1 for RoBERTa.
+  transformer::Problem problem_or_default() const;  // default as in transformers: regression for one label
+  // Position id of the first token: padding_idx + 1 for RoBERTa, otherwise 0.
   int64_t first_position() const;
   int64_t longest_sequence() const { return max_position_embeddings - first_position(); }
 };
 
-// Reads a config. Every field that changes what a model computes is taken or refused by its name
-// (std::invalid_argument with the source, the field, what was found and what is allowed).
+// Parses a config. Every field that affects the computation is either supported or rejected by name: throws
+// std::invalid_argument with the source, the field, what was found and what was expected.
 BertConfig parse_config(const hf::Json& json, const std::string& source);
 BertConfig read_config(const std::filesystem::path& folder);  // FOLDER/config.json
 
-// The config with `head`'s architecture, as AutoModel, AutoModelForSequenceClassification or AutoModelForMaskedLM reads
-// it.
+// The config for a model with `head`, to be read by AutoModel, AutoModelForSequenceClassification or
+// AutoModelForMaskedLM.
 hf::Json to_json(const BertConfig& config, Head head);
 
-// The row of `base`'s output layer for each label of `wanted`, by name; none where their names differ. Two regressions
-// of one number have the same row whatever its name.
+// Index in `base`'s output layer of each label of `wanted`, matched by name; std::nullopt if the label sets differ. For
+// two regressions of one number it is {0}, whatever the label names.
 std::optional<std::vector<int64_t>> output_rows(const BertConfig& base, const BertConfig& wanted);
 
 }  // namespace sartor::bert

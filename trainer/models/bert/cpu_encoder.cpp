@@ -39,7 +39,7 @@ CpuEncoder CpuEncoder::open(const std::filesystem::path& folder, Head head, tran
     const bool aligned = reinterpret_cast<uintptr_t>(view.data.data()) % sizeof(float) == 0;
     if (!name.ends_with("word_embeddings.weight") || view.dtype != hf::Dtype::f32 || !aligned) return to_float(view);
     mapped = true;
-    auto* data = const_cast<std::byte*>(view.data.data());  // from_blob knows no constant; words_ is only read
+    auto* data = const_cast<std::byte*>(view.data.data());  // from_blob takes no const pointer; words_ is only read
     return at::from_blob(data, view.shape, at::kFloat);
   });
   if (mapped) encoder.weights_ = weights;

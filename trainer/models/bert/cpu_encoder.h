@@ -1,5 +1,5 @@
-// BERT for scoring on the CPU: weights laid out once as the products like them, query, key and value as one product,
-// the activation inside the product before it, no gradients. A text's result has the same bits in any batch.
+// BERT for inference on the CPU: packed weights, fused key and value products and activations, no gradients. The result
+// of a text is bitwise the same in any batch.
 #pragma once
 
 #include <filesystem>
@@ -15,20 +15,20 @@
 
 namespace sartor::bert {
 
-// int8: each linear's weight is rounded to 8 bits by output, its input by token while the text goes through; attention,
-// norms, pooler and classifier stay fp32.
+// With int8, weights of linear layers are quantized per output and their inputs dynamically per token; attention,
+// norms, pooler and classifier stay in fp32.
 class CpuEncoder {
  public:
-  // The model may be destroyed afterwards.
+  // Copies the weights; the model may be destroyed afterwards.
   CpuEncoder(const Bert& model, transformer::Precision precision);
 
-  // The same from a folder, without a model between: a weight is in memory once, and word embeddings of fp32 stay in
-  // the file's pages. Nothing that is used may be missing. Throws std::invalid_argument as load_bert does.
+  // Loads a folder directly: each weight is in memory only once, and fp32 word embeddings remain memory-mapped. All
+  // parameters that are used must be present. Throws std::invalid_argument like load_bert.
   static CpuEncoder open(const std::filesystem::path& folder, Head head, transformer::Precision precision);
 
   const BertConfig& config() const { return config_; }
 
-  // As Bert's functions of those names, fp32.
+  // The same as the functions of Bert with these names, in fp32.
   at::Tensor classify(const transformer::Packed& batch) const;                                 // (B, labels)
   at::Tensor embed(const transformer::Packed& batch, Pooling pooling, bool normalised) const;  // (B, H)
 
@@ -38,24 +38,24 @@ class CpuEncoder {
     transformer::Product attention_output, intermediate, output;
     transformer::Norm attention_norm, norm;
   };
-  class RunningLayer;  // a Layer as transformer::encoder_layer wants it
-  // `parameter` gives the value of each of parameters(config, head), in fp32.
+  class RunningLayer;  // adapter of Layer for transformer::encoder_layer
+  // `parameter` returns the fp32 value of each of parameters(config, head).
   using Source = std::function<at::Tensor(const std::string& name)>;
   CpuEncoder(BertConfig config, Head head, transformer::Precision precision, const Source& parameter);
 
   at::Tensor embeddings(const transformer::Packed& batch) const;
   at::Tensor run_layer(const Layer& layer, const at::Tensor& x_TH, const transformer::Packed& batch,
                        bool first_only) const;
-  at::Tensor encode(const transformer::Packed& batch, bool first_only) const;  // (T, H), or (B, H) of the first tokens
+  at::Tensor encode(const transformer::Packed& batch, bool first_only) const;  // (T, H); first_only: (B, H)
 
-  std::shared_ptr<const hf::Weights> weights_;  // of words_, if they stay there
+  std::shared_ptr<const hf::Weights> weights_;  // keeps the mapping of words_
   BertConfig config_;
   transformer::Precision precision_;
   at::Tensor words_, positions_, types_;
   transformer::Norm embedding_norm_;
-  std::optional<transformer::Product> projection_;  // of embeddings that are narrower than the layers
+  std::optional<transformer::Product> projection_;  // if embeddings are narrower than the layers
   std::vector<Layer> layers_;
-  std::vector<transformer::Product> head_;  // the classifier's dense layer, then its output
+  std::vector<transformer::Product> head_;  // dense layer and output layer of the classifier
 };
 
 }  // namespace sartor::bert

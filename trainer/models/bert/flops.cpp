@@ -6,7 +6,7 @@ namespace sartor::bert {
 namespace {
 
 struct Products {
-  double weights = 0, attention = 0;  // forward
+  double weights = 0, attention = 0;  // of the forward pass
 };
 
 Products of_layer(const BertConfig& config, double tokens, double queries) {
@@ -20,7 +20,7 @@ Products of_layer(const BertConfig& config, double tokens, double queries) {
 double training_flops(const BertConfig& config, std::span<const int32_t> lengths, const TrainedWork& work) {
   const auto layers = config.num_hidden_layers, frozen = std::min(work.frozen_layers, layers);
   const bool classifies = work.head == Head::classification;
-  const double passes = work.weights_trained ? 3 : 2;  // over weights; attention always takes 3
+  const double passes = work.weights_trained ? 3 : 2;  // for products with weights; always 3 for attention
   double flops = 0;
   for (const auto length : lengths) {
     const Products full = of_layer(config, length, length), last = of_layer(config, length, classifies ? 1 : length);

@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Tensors that say nothing that the parameters do not: tied ones, and buffers that old versions saved.
+// Redundant tensors: tied ones, and buffers saved by old versions.
 bool is_redundant(std::string_view name, const BertConfig& config) {
   const std::string decoder(config.family().masked_lm.decoder);
   const bool tied = config.tie_word_embeddings && (name == decoder + ".weight" || name == decoder + ".bias");
@@ -26,7 +26,7 @@ bool in_output_layer(std::string_view name, const BertConfig& config) {
   return name == layer + ".weight" || name == layer + ".bias";
 }
 
-// What is trained with adapters.
+// Tensors that are trained if the model has adapters.
 NamedTensors adapters_and_head(const Bert& model) {
   auto trained = model.adapters();
   for (const auto& parameter : model.parameters()) {
@@ -44,7 +44,7 @@ hf::Matched match(const hf::Weights& weights, const BertConfig& config, Head hea
       .is_redundant = [&](std::string_view name) { return is_redundant(name, config); },
       .may_be_missing = [&](std::string_view name) { return !in_encoder(name, family); },
       .is_drawn_anew = [&](std::string_view name) { return output.anew && in_output_layer(name, config); }};
-  // the bias of a decoder of its own is the head's
+  // The bias of an untied decoder is the bias of the head.
   const auto& lm = family.masked_lm;
   if (!config.tie_word_embeddings) rules.aliases.emplace(std::string(lm.decoder) + ".bias", lm.bias);
   return hf::match(weights, parameters(config, head), rules);
@@ -83,7 +83,7 @@ void save_bert(const Bert& model, const fs::path& folder) {
   NamedTensors values;
   for (const auto& [name, tensor] : model.parameters()) {
     values.push_back({name, model.registry().merged(name)});
-    // transformers reads the bias of a decoder that is not tied from beside its weight
+    // transformers expects the bias of an untied decoder under this name.
     if (name == decoder + ".weight" && lm.bias != decoder + ".bias") {
       values.push_back({decoder + ".bias", model.parameter(lm.bias)});
     }

@@ -1,4 +1,4 @@
-// A Hugging Face folder to a model and back. Nothing is converted: transformers opens what is written here.
+// Loading and saving of Hugging Face folders. Saved folders can be opened by transformers without conversion.
 #pragma once
 
 #include <filesystem>
@@ -12,43 +12,44 @@ namespace sartor::bert {
 
 struct Loaded {
   Bert model;
-  std::vector<std::string> missing;     // parameters that the folder has not: as a new model draws them
-  std::vector<std::string> unexpected;  // tensors of the folder that the model has not
+  std::vector<std::string> missing;     // parameters that are not in the folder; randomly initialized
+  std::vector<std::string> unexpected;  // tensors of the folder that are not in the model
 };
 
-// How a classifier takes the output layer of a folder: by default row for row.
+// How to initialize the output layer of a classifier. By default, the folder's rows are used in order.
 struct OutputLayer {
-  bool anew = false;          // drawn as that of a new model instead
-  std::vector<int64_t> rows;  // row i of the model is row rows[i] of the folder
+  bool anew = false;          // random initialization instead
+  std::vector<int64_t> rows;  // if not empty, row i of the model is row rows[i] of the folder
 };
 
-// Reads FOLDER/config.json and its weights for `head`, whatever head they were saved with. `config`, if given, is taken
-// instead of the folder's (other labels, other dropout). Only a head and the pooler may be missing. Throws
-// std::invalid_argument, before a model is made, on a missing encoder parameter, a shape that is not the config's, or a
-// dtype that is no floating point.
+// Loads a model with `head` from FOLDER, whatever head it was saved with. `config`, if given, replaces the folder's
+// (for example with other labels or dropout). Only the head and the pooler may be missing. Throws
+// std::invalid_argument, before the model is created, if an encoder parameter is missing, a shape differs from the
+// config, or a dtype is not floating point.
 Loaded load_bert(const std::filesystem::path& folder, Head head, at::Device device = at::kCPU);
 Loaded load_bert(const std::filesystem::path& folder, BertConfig config, Head head, at::Device device = at::kCPU,
                  const OutputLayer& output = {});
 
-// Takes the weights of a folder that save_bert() wrote of such a model; none may be missing. Throws as load_bert does.
+// Loads weights written by save_bert() of such a model; none may be missing. Throws like load_bert.
 void load_weights(Bert& model, const std::filesystem::path& folder);
 
-// What of a folder means nothing to a model with `head`, in a line for the fields of its config.json and one for its
-// tensors; none where there is nothing. Throws as load_bert does.
+// Log lines about fields of config.json and tensors that a model with `head` ignores (hf::ignored_lines). Throws like
+// load_bert.
 std::vector<std::string> ignored(const std::filesystem::path& folder, Head head);
 
-// Writes config.json and model.safetensors into a folder that exists, adapters merged into the weights.
+// Writes config.json and model.safetensors to an existing folder, with adapters merged into the weights.
 void save_bert(const Bert& model, const std::filesystem::path& folder);
 
-// The adapters and the head alone, into a folder that exists, as peft does: adapter_model.safetensors, and
-// adapter_config.json with the folder of the base model. `config` and `first_layer` are those of add_adapters().
+// Writes only adapters and head to an existing folder, in the format of peft: adapter_model.safetensors and
+// adapter_config.json, which contains the folder of the base model. `config` and `first_layer` are the arguments of
+// add_adapters().
 void save_adapters(const Bert& model, const transformer::LoraConfig& config, int64_t first_layer,
                    const std::string& base, const std::filesystem::path& folder);
-// Throws std::invalid_argument where a tensor is missing or of another shape.
+// Throws std::invalid_argument if a tensor is missing or has another shape.
 void load_adapters(Bert& model, const std::filesystem::path& folder);
 
-// The folder's tensors by the names of parameters(config, head), checked as load_bert does. An output layer that is
-// drawn anew counts as missing.
+// Matches the folder's tensors with parameters(config, head), with the checks of load_bert. A randomly initialized
+// output layer is treated as missing.
 hf::Matched match(const hf::Weights& weights, const BertConfig& config, Head head, const OutputLayer& output = {});
 
 }  // namespace sartor::bert

@@ -1,4 +1,4 @@
-// Low-rank adaptation of BERT and the families like it.
+// Low-rank adaptation of BERT and related families.
 #pragma once
 
 #include <utility>
@@ -15,8 +15,8 @@ struct LoraConfig : transformer::LoraConfig {
   template <class Fields> void describe(Fields& field) {
     transformer::LoraConfig::describe(
         field,
-        "Linear layers that get an adapter, by the ends of their names: query, key, value, attention.output.dense, "
-        "intermediate.dense, output.dense (the one before too), dense (all three).");
+        "Linear layers that get an adapter, by suffix of their names: query, key, value, attention.output.dense, "
+        "intermediate.dense, output.dense (also selects attention.output.dense), dense (selects all three).");
   }
   void check() const { transformer::LoraConfig::check(layer_modules); }
 };

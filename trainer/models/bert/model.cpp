@@ -32,7 +32,7 @@ class Bert::RunningLayer {
   RunningLayer(const Layer& layer, transformer::Activation activation, transformer::Compute compute)
       : layer_(layer), activation_(activation), compute_(compute) {}
 
-  // In this order adapters draw their dropout, and gradients of x are summed.
+  // The order determines the random numbers of adapter dropout and the rounding of the gradient of x.
   transformer::QueryKeyValue query_key_value(const at::Tensor& queries, const at::Tensor& x) const {
     auto value = apply(layer_.value, x, compute_);
     auto key = apply(layer_.key, x, compute_);
@@ -201,7 +201,7 @@ at::Tensor pool(const at::Tensor& hidden, const transformer::Packed& batch, Pool
     pooled =
         sum / at::zeros({batch.batch(), 1}, options).index_add(0, sequences, at::ones({hidden.size(0), 1}, options));
   }
-  // as torch.nn.functional.normalize, whose least length is 1e-12
+  // As in torch.nn.functional.normalize, which divides by at least 1e-12.
   return normalised ? pooled / at::linalg_vector_norm(pooled, 2, {1}, true).clamp_min(1e-12) : pooled;
 }
 

@@ -1,5 +1,5 @@
 // BERT and the families of families.h (Devlin et al. 2018, Liu et al. 2019, Sanh et al. 2019, Clark et al. 2020) over
-// packed sequences, on one device. Ranks, buckets and optimizers are applied from outside, by the named parameters.
+// packed sequences, on one device. Parallelism and optimizers are applied from outside, through the named parameters.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -21,58 +21,59 @@
 
 namespace sartor::bert {
 
-// What transformer::pack needs to know of a model.
+// Input specification of a model for transformer::pack.
 transformer::InputSpec input_spec(const BertConfig& config);
 
-// (B, H) from the last hidden states of fp32: (T, H) for the mean, (B, H) of the first tokens for cls.
+// Pools the last hidden states of fp32 into (B, H): from (T, H) for mean, from (B, H) of the first tokens for cls.
 at::Tensor pool(const at::Tensor& hidden, const transformer::Packed& batch, Pooling pooling, bool normalised);
 
-// Shapes: T tokens in all, B sequences, H hidden size, V vocabulary.
+// Shapes: T tokens in total, B sequences, H hidden size, V vocabulary size.
 class Bert {
  public:
-  // Weights are drawn as transformers does: normal with initializer_range, biases 0, norms 1, the padding token's
-  // embedding 0; by libtorch's default generator.
+  // Initializes weights as in transformers: normal with standard deviation initializer_range, biases 0, norms 1, and
+  // the padding token's embedding 0. Uses libtorch's default generator.
   Bert(BertConfig config, Head head, at::Device device = at::kCPU);
 
   const BertConfig& config() const { return config_; }
   Head head() const { return head_; }
 
-  // All parameters, in transformers' order, and adapters beside them.
+  // All parameters, in the order of transformers, and adapters.
   const transformer::Parameters& registry() const { return registry_; }
   const NamedTensors& parameters() const { return registry_.all(); }
   const NamedTensors& adapters() const { return registry_.adapters(); }
   const at::Tensor& parameter(std::string_view name) const { return registry_.get(name); }
 
-  // Puts adapters on the linear layers that `config` names, in layers first_layer and above. Throws
-  // std::invalid_argument where it names none of layer_modules.
+  // Adds adapters to the linear layers that `config` selects, in layers first_layer and above. Throws
+  // std::invalid_argument if it selects none of layer_modules.
   void add_adapters(const transformer::LoraConfig& config, int64_t first_layer = 0);
 
-  // Dropout is on while training. A new model is in evaluation.
+  // Switches between training (with dropout) and evaluation, the initial mode.
   void train(bool on = true) { training_ = on; }
   bool training() const { return training_; }
 
-  // fp32 or bf16 for activations and products; parameters, their gradients, norms' statistics and losses stay fp32.
+  // Sets the dtype of activations and products, fp32 or bf16. Parameters, gradients, statistics of norms and losses
+  // stay in fp32.
   void compute_in(at::ScalarType dtype);
   void attention_by(transformer::AttentionKind kind) { attention_kind_ = kind; }
 
-  // Whether each layer's activations are computed once more in the backward pass instead of being kept, with the same
-  // results to the bit. The model must stay as it is, and where it is, until that pass.
+  // Whether to recompute each layer's activations in the backward pass instead of storing them. Results are bitwise
+  // equal. The model must not be changed or moved until that pass.
   void checkpoint_gradients(bool on) { recomputes_ = on; }
 
-  // Hidden states of the last layer, (T, H). `attentions` gets each layer's weights (B, heads, L, L) if it is not null;
-  // then attention is eager.
+  // Hidden states of the last layer, (T, H). If `attentions` is not null, appends the attention weights of each layer
+  // (B, heads, L, L) and uses eager attention.
   at::Tensor hidden(const transformer::Packed& batch, std::vector<at::Tensor>* attentions = nullptr) const;
 
-  // The same for each sequence's first token alone, (B, H). The last layer computes nothing but its keys and values for
-  // the others: 1/6 of its products.
+  // The same only for the first token of each sequence, (B, H). For other tokens, the last layer computes only keys and
+  // values, 1/6 of its products.
   at::Tensor first_hidden(const transformer::Packed& batch) const;
 
   at::Tensor pooler_output(const transformer::Packed& batch) const;  // (B, H); Head::none of a family with a pooler
   at::Tensor classify(const transformer::Packed& batch) const;       // logits (B, labels) of fp32; Head::classification
-  // Logits (R, V) of fp32 for the given rows (R) of the packed tokens, int64; Head::masked_lm.
+  // Logits (R, V) of fp32 for the given rows (R), int64, of the packed tokens; Head::masked_lm.
   at::Tensor predict_tokens(const transformer::Packed& batch, const at::Tensor& rows_R) const;
 
-  // (B, H) of fp32; normalised to length 1 as sentence-transformers does it, if asked for.
+  // Embeddings (B, H) of fp32; if `normalised`, scaled to length 1 as in sentence-transformers.
   at::Tensor embed(const transformer::Packed& batch, Pooling pooling, bool normalised) const;
 
  private:
@@ -80,8 +81,8 @@ class Bert {
     transformer::Linear query, key, value, attention_output, intermediate, output;
     transformer::Norm attention_norm, norm;
   };
-  class RunningLayer;  // a Layer as transformer::encoder_layer wants it
-  // As layer_modules names them.
+  class RunningLayer;  // adapter of Layer for transformer::encoder_layer
+  // In the order of layer_modules.
   static constexpr std::array<transformer::Linear Layer::*, layer_modules.size()> modules_ = {
       &Layer::query, &Layer::key, &Layer::value, &Layer::attention_output, &Layer::intermediate, &Layer::output};
 
@@ -97,11 +98,11 @@ class Bert {
   BertConfig config_;
   Head head_;
   transformer::Parameters registry_;
-  at::Tensor words_, positions_, types_;  // types_ is undefined in a family without
+  at::Tensor words_, positions_, types_;  // types_ is undefined if the family has no token types
   transformer::Norm embedding_norm_;
-  std::optional<transformer::Linear> projection_;  // of embeddings that are narrower than the layers
+  std::optional<transformer::Linear> projection_;  // if embeddings are narrower than the layers
   std::vector<Layer> layers_;
-  // What stands on the encoder: the pooler or the classifier's first layer, and its output; or a masked LM's.
+  // Dense layer of the pooler or head, and output layer and norm of the head, as far as it has them.
   transformer::Linear head_dense_, head_output_;
   transformer::Norm head_norm_;
   bool training_ = false, recomputes_ = false;

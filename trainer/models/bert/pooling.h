@@ -1,4 +1,4 @@
-// How a text's hidden states become its embedding.
+// Pooling of a text's hidden states into an embedding.
 #pragma once
 
 #include <array>
@@ -7,7 +7,7 @@
 
 namespace sartor::bert {
 
-enum class Pooling { mean, cls };  // of the last hidden states: over a text's tokens, or that of its first
+enum class Pooling { mean, cls };  // mean over the text's tokens, or the first token
 constexpr auto choices(Pooling) {
   return std::to_array<Choice<Pooling>>({{"mean", Pooling::mean}, {"cls", Pooling::cls}});
 }

@@ -219,8 +219,8 @@ void check_places(std::vector<TensorEntry>& tensors, uint64_t data_bytes, const 
     const auto needed = tensor_bytes(tensor.shape, tensor.dtype);
     require(needed.has_value(), "{}: tensor {}: shape {} overflows", source, tensor.name, shape_text(tensor.shape));
     require(tensor.begin <= tensor.end && tensor.end <= data_bytes,
-            "{}: tensor {}: data_offsets [{}, {}] are outside the file's {} bytes of data", source, tensor.name,
-            tensor.begin, tensor.end, data_bytes);
+            "{}: tensor {}: data_offsets [{}, {}] are not a valid range of the file's {} bytes of data", source,
+            tensor.name, tensor.begin, tensor.end, data_bytes);
     require(tensor.end - tensor.begin == *needed, "{}: tensor {}: {} bytes of data, {} {} needs {}", source,
             tensor.name, tensor.end - tensor.begin, name(tensor.dtype), shape_text(tensor.shape), *needed);
   }

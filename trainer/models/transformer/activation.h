@@ -8,14 +8,14 @@
 namespace sartor::transformer {
 
 enum class Activation {
-  gelu,       // exact, by the error function
-  gelu_tanh,  // its approximation by tanh (gelu_new)
+  gelu,       // exact, with the error function
+  gelu_tanh,  // tanh approximation (gelu_new)
   relu,
   silu,
   tanh
 };
 
-// As config.json names them in transformers.
+// Names in config.json of transformers.
 constexpr auto activation_names = std::to_array<std::pair<std::string_view, Activation>>({
     {"gelu", Activation::gelu},
     {"gelu_python", Activation::gelu},

@@ -12,14 +12,14 @@
 namespace sartor::transformer {
 namespace {
 
-// The parts of a batch as they are collected, one token after the other.
+// Builds a batch token by token.
 class Packing {
  public:
   Packing(const InputSpec& model, int64_t tokens) : model_(model) {
     for (auto* part : {&ids_, &positions_, &types_, &places_}) part->reserve(tokens);
   }
 
-  // `column` is the token's place in its row, `place` that in the padded batch.
+  // `column` is the token's position in its row, `place` its index in the flattened padded batch.
   void token(int64_t id, int64_t type, int64_t column, int64_t place) {
     const int64_t sequence = std::ssize(offsets_) - 1;
     require(0 <= id && id < model_.vocabulary, "sequence {}: token id {}, the vocabulary has {}", sequence, id,
@@ -68,8 +68,8 @@ class Packing {
 
 Packed pack(const InputSpec& model, std::span<const std::vector<int32_t>> sequences,
             std::span<const std::vector<int32_t>> token_types, at::Device device) {
-  require(token_types.empty() || token_types.size() == sequences.size(), "{} sequences, {} of token types",
-          sequences.size(), token_types.size());
+  require(token_types.empty() || token_types.size() == sequences.size(),
+          "{} sequences, but {} sequences of token types", sequences.size(), token_types.size());
   int64_t longest = 0, tokens = 0;
   for (const auto& sequence : sequences) {
     longest = std::max(longest, std::ssize(sequence));

@@ -1,4 +1,4 @@
-// A batch of token sequences without padding, laid end to end.
+// Batches of token sequences, packed without padding.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -10,23 +10,23 @@
 
 namespace sartor::transformer {
 
-// What a model takes in, and how its positions count.
+// Vocabulary and positions of a model.
 struct InputSpec {
-  int64_t vocabulary = 0;        // ids are 0 .. vocabulary - 1
-  int64_t token_types = 0;       // types are 0 .. token_types - 1; 0: the model knows none
-  int64_t longest_sequence = 0;  // tokens
-  // Where positions count from padding, as RoBERTa's do: a token's place among those that are no padding, on from
-  // padding + 1, and `padding` for padding itself. Otherwise they count from 0, whatever the tokens.
+  int64_t vocabulary = 0;        // token ids are 0 to vocabulary - 1
+  int64_t token_types = 0;       // token types are 0 to token_types - 1; 0 if the model has none
+  int64_t longest_sequence = 0;  // in tokens
+  // Padding token of models whose positions depend on padding, such as RoBERTa: position ids of other tokens count from
+  // padding + 1, skipping padding tokens, which have position `padding`. If absent, positions count from 0.
   std::optional<int64_t> padding = {};
 };
 
-// B sequences of T tokens in all. Sequence b has the tokens offsets[b] .. offsets[b + 1] - 1.
+// B sequences with T tokens in total. Sequence b has tokens offsets[b] to offsets[b + 1] - 1.
 struct Packed {
-  // int64, on the model's device; types are not defined for a model that knows none
+  // int64, on the model's device. token_type_ids_T is undefined if the model has no token types.
   at::Tensor input_ids_T, position_ids_T, token_type_ids_T;
   std::vector<int64_t> offsets;  // (B + 1)
-  int64_t longest = 0;           // tokens of the longest sequence
-  // Where the tokens stand in the padded batch (B, padded_length) that this came from or would make.
+  int64_t longest = 0;           // length of the longest sequence
+  // Index of each token in the flattened padded batch (B, padded_length).
   at::Tensor places_T;
   int64_t padded_length = 0;
 
@@ -34,38 +34,38 @@ struct Packed {
   int64_t tokens() const { return offsets.back(); }
 };
 
-// Lays sequences end to end. `token_types` is empty (all 0) or has a sequence for each. Throws std::invalid_argument
-// on an empty sequence or one longer than the model's positions, and on ids that the model has not.
+// Packs sequences. `token_types` has the types for each sequence; all are 0 if it is empty. Throws
+// std::invalid_argument if a sequence is empty or longer than the model's positions, or if ids or types are out of
+// range.
 Packed pack(const InputSpec& model, std::span<const std::vector<int32_t>> sequences,
             std::span<const std::vector<int32_t>> token_types = {}, at::Device device = at::kCPU);
 
-// Rows of tokens one behind the other, as tokenizers give them: row r has the elements offsets[r] .. offsets[r + 1]
-// - 1.
+// Concatenated rows of tokens, as returned by tokenizers: row r has elements offsets[r] to offsets[r + 1] - 1.
 struct TokenRows {
   std::span<const int64_t> offsets;
   std::span<const int32_t> ids;
   std::span<const uint8_t> types;
 };
 
-// The same of some of the rows, in the order of `rows`.
+// Packs the given rows, in the order of `rows`.
 Packed pack(const InputSpec& model, const TokenRows& tokens, std::span<const int64_t> rows,
             at::Device device = at::kCPU);
 
-// Takes the padding out of input_ids_BL (B, L) of int64, where attention_mask_BL is 0; a mask or types that are not
-// defined are all ones and all zeros. The mask may have any form, as long as each row keeps a token; a token's position
-// is its column. Throws like the above.
+// Packs a padded batch input_ids_BL (B, L) of int64, without the tokens whose attention_mask_BL is 0. An undefined mask
+// is all ones; undefined types are all zeros. The mask may have any pattern that keeps at least one token per row;
+// position ids are columns. Throws like the functions above.
 Packed pack(const InputSpec& model, const at::Tensor& input_ids_BL, const at::Tensor& attention_mask_BL = {},
             const at::Tensor& token_type_ids_BL = {});
 
-// (T, H) back to (B, padded_length, H), 0 where there is padding. Gradients pass.
+// Converts (T, H) to (B, padded_length, H), with 0 for padding. Differentiable.
 at::Tensor unpack(const at::Tensor& hidden_TH, const Packed& packed);
 
-// The rows of hidden_TH at which the sequences begin, (B, H). Gradients pass.
+// Hidden states of the first token of each sequence, (B, H). Differentiable.
 at::Tensor first_tokens(const at::Tensor& hidden_TH, const Packed& packed);
 
-// Rows of sequences that make batches of at most `token_budget` tokens, padding not counted, or one longer sequence
-// alone. Longest first, equal lengths in order of their rows: memory peaks in the first batch, and a kernel that pads
-// meets equal lengths.
+// Divides sequences into batches of at most `token_budget` tokens, not counting padding; a longer sequence is a batch
+// of its own. Sorted by decreasing length, ties by index, so that memory peaks in the first batch and lengths within a
+// batch are similar.
 std::vector<std::vector<int64_t>> token_budget_batches(std::span<const int64_t> lengths, int64_t token_budget);
 
 }  // namespace sartor::transformer

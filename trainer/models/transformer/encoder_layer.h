@@ -1,10 +1,9 @@
-// What a layer of an encoder computes, with norms behind the sums (Vaswani et al. 2017, 3.1), over packed rows x (T,
-// H):
+// An encoder layer with post-norm (Vaswani et al. 2017, 3.1) over packed rows x (T, H):
 //
 //   a = norm(dropout(attention_output(attention(query(x), key(x), value(x)))) + x)
 //   y = norm(dropout(output(activation(intermediate(a)))) + a)
 //
-// Training and scoring share it; they differ in what their linear layers are.
+// Shared by training and inference, which use different linear layers.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -27,7 +26,7 @@ struct EncoderLayerOptions {
   double norm_eps = 1e-12;
   double hidden_dropout = 0, attention_dropout = 0;
   AttentionKind attention = AttentionKind::packed;
-  bool first_only = false;  // the result is that of each sequence's first token alone, (B, H)
+  bool first_only = false;  // compute the result only for the first token of each sequence, (B, H)
 };
 
 struct EncoderLayerResult {
@@ -35,7 +34,7 @@ struct EncoderLayerResult {
   at::Tensor attention_weights;  // as Attended::weights
 };
 
-// A Layer has, for x (T, H) and the rows of x that the result is computed for,
+// A Layer provides, for x (T, H) and the rows `queries` of x for which the result is computed:
 //
 //   QueryKeyValue query_key_value(queries, x)
 //   at::Tensor attention_output(x)

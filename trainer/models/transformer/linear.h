@@ -1,4 +1,4 @@
-// The linear layers and norms of a model that is trained.
+// Linear layers and norms in training.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,26 +11,26 @@
 namespace sartor::transformer {
 
 struct Linear {
-  at::Tensor weight, bias;  // (out, in), (out) of fp32; the bias is not defined where there is none
+  at::Tensor weight, bias;  // (out, in), (out) of fp32; the bias may be undefined
   std::optional<Adapter> adapter = {};
 };
 
 struct Norm {
-  at::Tensor weight, bias;  // (size) of fp32; the bias is not defined where there is none
+  at::Tensor weight, bias;  // (size) of fp32; the bias may be undefined
 };
 
-// How a model computes at the moment.
+// Current compute settings of a model.
 struct Compute {
-  at::ScalarType type = at::kFloat;  // of activations and products: fp32 or bf16
-  bool training = false;             // dropout is on
+  at::ScalarType type = at::kFloat;  // dtype of activations and products: fp32 or bf16
+  bool training = false;             // enables dropout
 
   double dropout(double probability) const { return training ? probability : 0; }
 };
 
-// x W^T + bias, and what an adapter adds: x (T, in) to (T, out) of compute.type. Gradients pass.
+// x W^T + bias plus the output of the adapter, if any: x (T, in) to (T, out) of compute.type. Differentiable.
 at::Tensor apply(const Linear& linear, const at::Tensor& x, const Compute& compute);
 
-// Appends the leaves through which gradients pass.
+// Appends the leaf tensors that may receive gradients.
 void append_leaves(const Linear& linear, std::vector<at::Tensor>& leaves);
 void append_leaves(const Norm& norm, std::vector<at::Tensor>& leaves);
 

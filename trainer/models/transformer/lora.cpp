@@ -19,7 +19,7 @@
 namespace sartor::transformer {
 namespace {
 
-constexpr const char* peft_prefix = "base_model.model.";  // of names in an adapter's file
+constexpr const char* peft_prefix = "base_model.model.";  // prefix of tensor names in adapter files
 
 }  // namespace
 

@@ -1,8 +1,8 @@
-// Low-rank adaptation (LoRA, Hu et al. 2021): a frozen linear layer learns by the product of two narrow matrices,
+// Low-rank adaptation (LoRA, Hu et al. 2021): a frozen linear layer plus a trained product of two narrow matrices,
 //
 //   y = x W^T + bias + alpha / rank dropout(x) A^T B^T
 //
-// which is added to W when training is over.
+// which is merged into W after training.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -24,31 +24,31 @@ struct Adapter {
   double dropout;
 };
 
-// For weight (out, in). As peft begins: A uniform within 1 / sqrt(in), by libtorch's default CPU generator, B zero.
+// Creates an adapter for weight (out, in), initialized as in peft: A is uniform in +-1 / sqrt(in), drawn from
+// libtorch's default CPU generator; B is zero.
 Adapter new_adapter(const LoraConfig& config, const at::Tensor& weight);
 
-// Adds to y (T, out) what the adapter makes of x (T, in), in y's dtype. Gradients pass.
+// Adds the adapter's output for x (T, in) to y (T, out), in the dtype of y. Differentiable.
 at::Tensor adapted(const Adapter& adapter, at::Tensor y, const at::Tensor& x, bool trains);
 
 // weight + alpha / rank B A
 at::Tensor merged(const Adapter& adapter, const at::Tensor& weight);
 
-// What adapter_config.json says beside the LoraConfig, in peft's words.
+// Fields of adapter_config.json besides LoraConfig, as named by peft.
 struct AdaptedModel {
   std::string task_type;  // "SEQ_CLS"
-  std::string base;       // folder of the model that the adapters are for
+  std::string base;       // folder of the base model
   std::vector<std::string_view> target_modules;
-  std::vector<int64_t> layers;  // numbers of those that have adapters
-  std::string layers_pattern;   // the word before a layer's number
-  std::set<std::string_view>
-      fully_saved;  // modules that are trained without adapters, by the first word of their names
+  std::vector<int64_t> layers;             // indices of the layers with adapters
+  std::string layers_pattern;              // module name before the layer index
+  std::set<std::string_view> fully_saved;  // first component of the names of modules that are trained fully
 };
 
-// Writes what is trained, adapters and whole parameters by their names in the model, into a folder that exists, as peft
-// does: adapter_model.safetensors and adapter_config.json.
+// Writes the trained tensors, adapters and full parameters, named as in the model, to an existing folder in the format
+// of peft: adapter_model.safetensors and adapter_config.json.
 void save_adapters(const NamedTensors& trained, const LoraConfig& config, const AdaptedModel& model,
                    const std::filesystem::path& folder);
-// Reads the values of what is trained. Throws std::invalid_argument where a tensor is missing or of another shape.
+// Loads the values of the trained tensors. Throws std::invalid_argument if a tensor is missing or has another shape.
 void load_adapters(const NamedTensors& trained, const std::filesystem::path& folder);
 
 }  // namespace sartor::transformer

@@ -21,7 +21,7 @@ Loss cross_entropy(const at::Tensor& logits, const at::Tensor& labels, const Los
   const auto kept = labels.masked_select(counted);
   if (kept.numel() == 0) return {logits.sum() * 0, 0};
   const auto highest = kept.max().item<int64_t>();
-  require(highest < logits.size(1), "label {}, the model has {}", highest, logits.size(1));
+  require(highest < logits.size(1), "label {}, expected less than {}", highest, logits.size(1));
   const auto targets = labels.masked_fill(counted.logical_not(), ignored);
   const bool weighted = options.class_weights.defined();
   auto sum = at::cross_entropy_loss(logits, targets, weighted ? std::optional(options.class_weights) : std::nullopt,
@@ -36,10 +36,10 @@ Loss cross_entropy(const at::Tensor& logits, const at::Tensor& labels, const Los
 Loss classification_loss(const at::Tensor& logits, const at::Tensor& labels, Problem problem,
                          const LossOptions& options) {
   require(!options.class_weights.defined() || options.class_weights.numel() == logits.size(1),
-          "{} class weights, {} labels", options.class_weights.defined() ? options.class_weights.numel() : 0,
+          "{} class weights for {} labels", options.class_weights.defined() ? options.class_weights.numel() : 0,
           logits.size(1));
   if (problem == Problem::single_label) return cross_entropy(logits, labels, options);
-  require(options.label_smoothing == 0, "label smoothing is for a single label of each row");
+  require(options.label_smoothing == 0, "label smoothing requires a single label per row");
   require(labels.scalar_type() == at::kFloat && labels.numel() == logits.numel() && labels.size(0) == logits.size(0),
           "labels: expected {} of float, found {}", hf::shape_text(logits.sizes()), hf::shape_text(labels.sizes()));
   const auto targets = labels.view_as(logits);
@@ -48,7 +48,7 @@ Loss classification_loss(const at::Tensor& logits, const at::Tensor& labels, Pro
     const auto weights = options.class_weights.defined() ? std::optional(options.class_weights) : std::nullopt;
     return {at::binary_cross_entropy_with_logits(logits, targets, weights, {}, at::Reduction::Sum), weight};
   }
-  require(!options.class_weights.defined(), "class weights are not for regression");
+  require(!options.class_weights.defined(), "class weights cannot be used for regression");
   return {at::mse_loss(logits, targets, at::Reduction::Sum), weight};
 }
 

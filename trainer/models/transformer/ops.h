@@ -1,6 +1,5 @@
-// The operations of transformers over packed sequences, a file for each, with their gradients. What differs between the
-// CPU and other devices is in these files and nowhere else: on the CPU the loops of cuda/transformer and oneDNN,
-// elsewhere what libtorch has.
+// Differentiable operations of transformers over packed sequences, one per file. Only these files distinguish between
+// devices: on the CPU they use the kernels of cuda/transformer and oneDNN, elsewhere libtorch.
 #pragma once
 
 #include "models/transformer/ops/attention.h"

@@ -1,5 +1,5 @@
-// The parameters of a model that is trained: leaves by name, in the order of its list, and the adapters beside them. A
-// model takes its linear layers and norms out of it once, when it is made.
+// Named parameters and adapters of a model in training. The model gets its linear layers and norms from here once, in
+// its constructor.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -19,27 +19,27 @@ namespace sartor::transformer {
 
 class Parameters {
  public:
-  // Draws new values in the order of the list: weights are normal with the given standard deviation, by libtorch's
-  // default generator, biases 0, norms 1.
+  // Initializes parameters in the order of the list: weights from a normal distribution with standard deviation
+  // `initializer_range`, by libtorch's default generator; biases 0, norms 1.
   Parameters(const std::vector<hf::ParameterSpec>& list, double initializer_range, at::Device device);
 
-  // Leaves of fp32 that require gradients; replace their values in place.
+  // Leaf tensors of fp32 that require gradients. Change their values only in place.
   const NamedTensors& all() const { return all_; }
   bool has(std::string_view name) const { return place_.contains(name); }
-  // These throw std::out_of_range, naming what the model has not.
+  // Throw std::out_of_range with the name if the model has no such parameter.
   const at::Tensor& get(std::string_view name) const;
   Linear linear(std::string_view module) const;  // MODULE.weight, and MODULE.bias if there is one
   Norm norm(std::string_view module) const;      // the same
 
-  // Gives the layer, which was taken as `module`, an adapter that is trained beside the weight; that stays what it is.
+  // Adds an adapter to a layer that was returned by linear(module). Its weight is not changed.
   void adapt(Linear& linear, const std::string& module, const LoraConfig& config);
-  // Both matrices of each adapter, MODULE.lora_A.weight and MODULE.lora_B.weight, as peft names them.
+  // Both matrices of each adapter, named as in peft: MODULE.lora_A.weight and MODULE.lora_B.weight.
   const NamedTensors& adapters() const { return adapters_; }
-  // The parameter with what its adapter adds to it: what a model without adapters would need. No gradients pass.
+  // The parameter with its adapter, if any, merged into it. Not differentiable.
   at::Tensor merged(const std::string& name) const;
 
-  // Whether weight decay is for this parameter, or this matrix of an adapter: for all but norms and biases, as the
-  // Trainer of transformers has it.
+  // Whether weight decay applies to a parameter or adapter matrix: to all except norms and biases, as in the Trainer of
+  // transformers.
   bool decays(std::string_view name) const;
 
  private:
@@ -48,11 +48,11 @@ class Parameters {
   NamedTensors all_, adapters_;
   std::vector<hf::ParameterKind> kinds_;  // of all_
   std::map<std::string, size_t, std::less<>> place_;
-  std::map<std::string, Adapter, std::less<>> adapter_of_;  // by the weight's name
+  std::map<std::string, Adapter, std::less<>> adapter_of_;  // by name of the weight
 };
 
-// Copies the values of the folder's tensors into the parameters that they were matched with; those that are missing
-// stay as they are. `changed` may make other values of a tensor's, (name, values) -> values.
+// Copies tensors of a folder into the matched parameters; missing parameters keep their values. `changed`, if given,
+// transforms values: (name, values) -> values.
 void take_values(const Parameters& parameters, const hf::Matched& matched,
                  const std::function<at::Tensor(const std::string&, at::Tensor)>& changed = nullptr);
 

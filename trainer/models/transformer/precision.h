@@ -1,4 +1,4 @@
-// In what a model's products are computed.
+// Number formats of a model's matrix products.
 #pragma once
 
 #include <array>
@@ -10,7 +10,7 @@ namespace sartor::transformer {
 enum class Precision {
   fp32,
   bf16,
-  int8  // for scoring alone
+  int8  // inference only
 };
 constexpr auto choices(Precision) {
   return std::to_array<Choice<Precision>>(

@@ -21,9 +21,10 @@ namespace {
 
 using namespace cuda;  // the inner loops
 
-constexpr int64_t block_rows = 120;  // of a product's input that stay in the second cache while all outputs go by
+constexpr int64_t block_rows = 120;  // rows of inputs that stay in the L2 cache during the loop over outputs
 
-// Of a call of oneDNN, which takes other kernels for other numbers of rows, with sums rounded in another order.
+// Rows per call of oneDNN. Fixed, because oneDNN selects kernels by the number of rows, and their sums are rounded in
+// different orders.
 constexpr int64_t onednn_rows = 64;
 
 bool has_amx() {
@@ -31,7 +32,7 @@ bool has_amx() {
   return __builtin_cpu_supports("amx-bf16");
 }
 
-// Rows of a weight (out, in) side by side: [padded outputs / panel][groups][panel], groups of 4 bytes.
+// Packs the rows of a weight (out, in) into panels: [padded outputs / panel][groups][panel], with groups of 4 bytes.
 at::Tensor panels_of(const at::Tensor& weight, int64_t panel) {
   const int64_t group = 4 / weight.element_size(), outputs = weight.size(0), wide = panel_outputs(outputs);
   const int64_t missing = (group - weight.size(1) % group) % group;
@@ -39,8 +40,8 @@ at::Tensor panels_of(const at::Tensor& weight, int64_t panel) {
   return groups.view({wide / panel, panel, groups.size(1)}).transpose(1, 2).contiguous();
 }
 
-// Calls prepare(begin, end) for rows and, after it, multiply(begin, end, first output, their number), shared by
-// threads.
+// Calls prepare(begin, end) for ranges of rows and then multiply(begin, end, first output, number of outputs), in
+// parallel.
 template <class Prepare, class Multiply>
 void each_block(int64_t rows, int64_t outputs, const Prepare& prepare, const Multiply& multiply) {
   const int threads = at::get_num_threads();
@@ -51,7 +52,7 @@ void each_block(int64_t rows, int64_t outputs, const Prepare& prepare, const Mul
     });
     return;
   }
-  prepare(0, rows);  // few rows: threads share the outputs
+  prepare(0, rows);  // few rows: threads divide the outputs
   cuda::parallel_for(threads, panel_outputs(outputs) / product_panel, 1, [&](int64_t begin, int64_t end, int) {
     multiply(0, rows, begin * product_panel, std::min(end * product_panel, outputs) - begin * product_panel);
   });
@@ -68,7 +69,7 @@ Product::Product(const at::Tensor& weight, const at::Tensor& bias, Precision pre
     : precision_(precision), by_(by), inputs_(weight.size(1)), outputs_(weight.size(0)) {
   const auto dense = weight.detach().contiguous();
   require(precision != Precision::bf16 || cuda::best_isa() == cuda::Isa::v4,
-          "precision is bf16, which needs a CPU with AVX-512; this one has int8 and fp32");
+          "precision is bf16, which requires a CPU with AVX-512; this CPU supports int8 and fp32");
   if (by == By::onednn) {
     weight_ = onednn_weight(dense.to(at::kBFloat16));
     bias_ = bias.detach().to(at::kBFloat16, false, true);
@@ -116,12 +117,12 @@ void Product::lay_out_int8(const at::Tensor& dense) {
 at::Tensor Product::by_onednn(const at::Tensor& x, const char* activation, const char* algorithm) const {
   const int64_t rows = x.size(0);
   auto y = at::empty({rows, outputs_}, x.options());
-  // Two ranges at least, or oneDNN would start threads for the only one, and share sums by their number.
+  // At least two ranges: for a single one oneDNN would start threads itself and divide sums by their number.
   cuda::parallel_for(
       at::get_num_threads(), std::max(rows, 2 * onednn_rows), onednn_rows, [&](int64_t begin, int64_t end, int) {
         const int64_t some = std::min(end, rows) - begin;
         if (some <= 0) return;
-        const c10::InferenceMode inference;  // of this thread
+        const c10::InferenceMode inference;  // inference mode is per thread
         const auto block = at::constant_pad_nd(x.narrow(0, begin, some), {0, 0, 0, onednn_rows - some});
         y.narrow(0, begin, some).copy_(onednn_linear(block, weight_, bias_, activation, algorithm).narrow(0, 0, some));
       });

@@ -1,4 +1,4 @@
-// One linear layer of a model that scores on the CPU: its weight laid out once as the product likes it.
+// A linear layer for inference on the CPU, with its weight packed once.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,18 +14,18 @@ namespace sartor::transformer {
 class Product {
  public:
   enum class By : uint8_t { kernels, onednn };  // onednn: bf16 only
-  // Kernels of our own, except for bf16 on a CPU with AMX, which they do not use.
+  // Our own kernels, except for bf16 on CPUs with AMX, which they do not use.
   static By fastest(Precision precision);
 
-  // weight (out, in), bias (out), fp32; neither is kept. Throws std::invalid_argument for bf16 without AVX-512.
+  // weight (out, in) and bias (out) of fp32 are copied. Throws std::invalid_argument for bf16 without AVX-512.
   Product(const at::Tensor& weight, const at::Tensor& bias, Precision precision)
       : Product(weight, bias, precision, fastest(precision)) {}
   Product(const at::Tensor& weight, const at::Tensor& bias, Precision precision, By by);
 
-  // x w^T + bias for x (T, in), contiguous; fp32 for fp32 and int8, bf16 for bf16, and so is the result (T, out). A
-  // row's result is the same whatever other rows are there.
+  // x w^T + bias for contiguous x (T, in), (T, out). x and result are bf16 if the precision is bf16, otherwise fp32.
+  // The result of a row does not depend on other rows.
   at::Tensor operator()(const at::Tensor& x) const;
-  at::Tensor activated(const at::Tensor& x, Activation kind) const;  // the same, through an activation
+  at::Tensor activated(const at::Tensor& x, Activation kind) const;  // the same, followed by an activation
 
  private:
   void lay_out_int8(const at::Tensor& dense);

@@ -17,7 +17,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// The state of the generators that a computation on `device` may draw from.
+// State of the random generators that a computation on `device` may use.
 class RandomState {
  public:
   explicit RandomState(at::Device device) : generators_{at::detail::getDefaultCPUGenerator()} {

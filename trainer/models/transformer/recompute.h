@@ -1,5 +1,5 @@
-// Gradient checkpointing (Chen et al. 2016): what a part of a model computes is forgotten, and computed once more when
-// its gradient is wanted.
+// Gradient checkpointing (Chen et al. 2016): activations of a part of a model are not stored but recomputed in the
+// backward pass.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,10 +8,9 @@
 
 namespace sartor::transformer {
 
-// part(x), of which only x is kept for the backward pass. There the part runs again, with the random numbers that it
-// drew the first time from libtorch's default generators of the CPU and of x's device; they are left as they were
-// found. `parameters`: all tensors besides x through which gradients pass. What the part refers to must live,
-// unchanged, until then.
+// Returns part(x) and stores only x for the backward pass, which runs `part` again with the same random numbers from
+// libtorch's default generators of the CPU and of x's device, and then restores the generators. `parameters` lists all
+// other tensors that may receive gradients. Everything that `part` refers to must exist, unchanged, until then.
 at::Tensor recomputed(std::function<at::Tensor(const at::Tensor&)> part, const at::Tensor& x,
                       at::TensorList parameters);
 

@@ -29,7 +29,7 @@ using cuda::AttentionHeads;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// ---- by our kernels ----
+// ---- CPU kernels ----
 
 struct AlignedDelete {
   void operator()(float* p) const { ::operator delete[](p, std::align_val_t(64)); }
@@ -38,7 +38,7 @@ std::unique_ptr<float[], AlignedDelete> scratch(int64_t floats) {
   return std::unique_ptr<float[], AlignedDelete>(new (std::align_val_t(64)) float[floats]);
 }
 
-// What all heads have in common.
+// Properties shared by all heads.
 struct Shape {
   AttentionRows rows;
   int64_t d, heads, key_heads;
@@ -56,11 +56,11 @@ void* write(const at::Tensor& all, int64_t row, int64_t column) {
   return static_cast<char*>(all.data_ptr()) + bytes_to(all, row, column);
 }
 
-// The key head `key_head` of sequence b and the heads that read it.
+// Key head `key_head` of sequence b with the query heads that share it.
 struct Part {
-  int64_t q_row, k_row;        // the sequence's first
-  int64_t q_column, k_column;  // the heads' first
-  uint64_t first_head;         // among those of the batch
+  int64_t q_row, k_row;        // first row of the sequence
+  int64_t q_column, k_column;  // first column of the heads
+  uint64_t first_head;         // index of the first query head in the batch
 
   Part(const Shape& shape, int64_t b, int64_t key_head) {
     const int64_t group = shape.heads / shape.key_heads, head = key_head * group;
@@ -72,7 +72,7 @@ struct Part {
   }
 };
 
-// Calls use(heads, part) for every key head of every sequence, threads apart.
+// Calls use(heads, part) for every key head of every sequence, in parallel.
 template <class Use> void each_key_head(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                         const Shape& shape, const cuda::Dropout& dropout, bool gradient,
                                         const Use& use) {
@@ -164,9 +164,9 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
   }
 };
 
-// ---- over a padded batch ----
+// ---- padded batch ----
 
-// Rows of all sequences in a padded batch of `longest`, as an index.
+// Index of each token in the flattened padded batch (batch, longest).
 struct Padding {
   at::Tensor places_T;
   int64_t batch, longest;
@@ -183,7 +183,7 @@ Padding padding_of(const std::vector<int64_t>& offsets, at::Device device) {
   return {at::from_blob(places.data(), {std::ssize(places)}, at::kLong).clone().to(device), batch, longest};
 }
 
-// (T, heads d) to (B, heads, L, d), each head `copies` times.
+// Converts (T, heads d) to (B, heads, L, d), repeating each head `copies` times.
 at::Tensor pad_heads(const at::Tensor& x, const Padding& padding, int64_t d, int64_t copies = 1) {
   const auto heads = at::zeros({padding.batch * padding.longest, x.size(1)}, x.options())
                          .index_copy(0, padding.places_T, x)
@@ -192,18 +192,18 @@ at::Tensor pad_heads(const at::Tensor& x, const Padding& padding, int64_t d, int
   return copies == 1 ? heads : heads.repeat_interleave(copies, 1);
 }
 
-// (B, L) of where a token stands.
+// Mask (B, L) of tokens that are not padding.
 at::Tensor tokens_of(const Padding& padding) {
   auto tokens = at::zeros({padding.batch * padding.longest}, padding.places_T.options().dtype(at::kBool));
   tokens.index_fill_(0, padding.places_T, true);
   return tokens.view({padding.batch, padding.longest});
 }
 
-// (B, 1, 1, Lk), of causal attention (B, 1, Lq, Lk): the keys that a query sees.
+// Mask of visible keys: (B, 1, 1, Lk), or (B, 1, Lq, Lk) for causal attention.
 at::Tensor seen_keys(const AttentionRows& rows, const Padding& q_padding, const Padding& k_padding, bool causal) {
   const auto keys = tokens_of(k_padding).view({k_padding.batch, 1, 1, k_padding.longest});
   if (!causal) return keys;
-  std::vector<int64_t> before(q_padding.batch);  // keys before those of the queries
+  std::vector<int64_t> before(q_padding.batch);  // number of keys before the first query
   for (size_t b = 0; b < before.size(); b++) {
     before[b] = (rows.k_offsets[b + 1] - rows.k_offsets[b]) - (rows.q_offsets[b + 1] - rows.q_offsets[b]);
   }
@@ -238,16 +238,18 @@ Attended attend_padded(const AttentionRequest& request) {
 void check(const AttentionRequest& request) {
   const int64_t d = request.head_size, q = request.q.size(1), k = request.k.size(1), v = request.v.size(1);
   require(d > 0 && q % d == 0 && k % d == 0 && k == v && k > 0 && q % k == 0,
-          "attention: widths {}, {} and {} of q, k and v are not heads of {} with key heads that divide them", q, k, v,
-          d);
+          "attention: q, k and v have {}, {} and {} columns, expected multiples of {} with v equal to k and q a "
+          "multiple of k",
+          q, k, v, d);
   require(!request.scale || *request.scale > 0, "attention: the scale is {}, expected above 0",
           request.scale.value_or(0));
   if (!request.causal) return;
   const auto& [q_offsets, k_offsets] = request.rows;
   for (size_t b = 0; b + 1 < q_offsets.size(); b++) {
     const int64_t queries = q_offsets[b + 1] - q_offsets[b], keys = k_offsets[b + 1] - k_offsets[b];
-    require(queries <= keys, "attention: sequence {} has {} queries and {} keys, causal attention needs a key for each",
-            b, queries, keys);
+    require(queries <= keys,
+            "attention: sequence {} has {} queries and {} keys, causal attention requires at least as many keys", b,
+            queries, keys);
   }
 }
 

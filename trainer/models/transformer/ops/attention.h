@@ -9,44 +9,44 @@
 
 namespace sartor::transformer {
 
-// How a model computes attention. All give the same numbers to rounding, dropout aside.
+// Implementations of attention. Their results are equal up to rounding and dropout.
 enum class AttentionKind {
-  packed,  // without padding, on the CPU by our kernel; elsewhere as sdpa
-  sdpa,    // libtorch's scaled_dot_product_attention over the padded batch
-  eager    // products and softmax one by one: gives the weights, too
+  packed,  // CPU kernel without padding; on other devices the same as sdpa
+  sdpa,    // libtorch's scaled_dot_product_attention on a padded batch
+  eager    // separate products and softmax; also returns the attention weights
 };
 
-// Which rows of q, and of k and v, belong to each sequence.
+// Offsets of each sequence in the rows of q and of k and v.
 struct AttentionRows {
   std::vector<int64_t> q_offsets, k_offsets;  // (B + 1)
 };
 
-// Each query attends to the keys of its sequence, of which there may be another number than queries: keys of tokens
-// that were computed before, or one query that is wanted alone.
+// Arguments of attend(). Queries attend to the keys of their sequence. The number of keys may differ from the number of
+// queries: with a key-value cache, or if only one query is needed.
 struct AttentionRequest {
   at::Tensor q;     // (Tq, heads * d)
   at::Tensor k, v;  // (T, key_heads * d); heads are a multiple of key_heads: query head h reads key head
                     // h / (heads / key_heads)
   AttentionRows rows;
   int64_t head_size;            // d
-  std::optional<double> scale;  // of the scores, above 0; 1 / sqrt(d) where there is none
-  // The last query of a sequence sees all its keys, each one before it a key less. No sequence has more queries than
-  // keys then.
+  std::optional<double> scale;  // scale of the scores, above 0; default 1 / sqrt(d)
+  // Causal mask: the last query of a sequence attends to all its keys, each earlier query to one key less. Requires at
+  // least as many keys as queries per sequence.
   bool causal = false;
-  // Weights are dropped with this probability, by a seed that libtorch's default CPU generator gives: who saves that
-  // generator's state repeats them.
+  // Dropout probability of the attention weights. The seed is drawn from libtorch's default CPU generator, so that
+  // saving its state makes dropout reproducible.
   double dropout = 0;
   AttentionKind kind = AttentionKind::packed;
 };
 
 struct Attended {
   at::Tensor out;      // (Tq, heads * d)
-  at::Tensor weights;  // (B, heads, longest q, longest k) before dropout, 0 where there is no token; eager only
+  at::Tensor weights;  // (B, heads, longest q, longest k) before dropout, 0 for padding; eager only
 };
 
-// out = dropout(softmax(scale q k^T)) v within each sequence. Throws std::invalid_argument on widths that are not whole
-// heads, on heads that key heads do not divide, on a scale that is not above 0, and where a causal sequence has more
-// queries than keys.
+// out = dropout(softmax(scale q k^T)) v within each sequence. Throws std::invalid_argument if widths are not multiples
+// of the head size, the number of heads is not a multiple of the number of key heads, the scale is not above 0, or a
+// causal sequence has more queries than keys.
 Attended attend(const AttentionRequest& request);
 
 }  // namespace sartor::transformer

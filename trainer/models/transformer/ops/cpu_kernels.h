@@ -1,4 +1,4 @@
-// What operations share that have loops of our own on the CPU.
+// Helpers of operations with CPU kernels of our own.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -9,13 +9,13 @@
 
 namespace sartor::transformer {
 
-bool has_kernels(const at::Tensor& x);  // on the CPU, of fp32 or bf16
+bool has_kernels(const at::Tensor& x);  // whether x is on the CPU and of fp32 or bf16
 cuda::Store store_of(const at::Tensor& x);
 
-// A seed for one use of dropout. The only state is that of libtorch's default CPU generator.
+// Draws a seed from libtorch's default CPU generator; there is no other random state.
 cuda::Dropout draw_dropout(double probability);
 
-// Keep a dropout from the forward pass for the backward pass.
+// Save dropout parameters in the forward pass and restore them in the backward pass.
 void save_dropout(torch::autograd::AutogradContext* ctx, const cuda::Dropout& dropout);
 cuda::Dropout saved_dropout(torch::autograd::AutogradContext* ctx);
 

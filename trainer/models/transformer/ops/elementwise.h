@@ -1,4 +1,4 @@
-// Dropout and activations, element by element.
+// Elementwise operations: dropout and activations.
 #pragma once
 
 #include <ATen/core/Tensor.h>

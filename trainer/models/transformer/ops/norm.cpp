@@ -81,7 +81,7 @@ struct AddNorm : torch::autograd::Function<AddNorm> {
     const int64_t rows = sum.size(0), columns = sum.size(1), bytes = sum.element_size();
     auto by_sum = at::empty_like(sum);
     const auto by_x = dropout.keep < 1 ? at::empty_like(sum) : at::Tensor();
-    // Partial sums by ranges, not by threads: the same bits whichever thread takes a range.
+    // Partial sums per range, not per thread, so that results do not depend on the assignment of ranges to threads.
     const int64_t range = std::max<int64_t>(norm_grain, (rows + 31) / 32), ranges = (rows + range - 1) / range;
     auto partial = at::zeros({ranges, 2, columns}, weight.options());
     const auto& kernels = cuda::norm_kernels();
@@ -119,7 +119,7 @@ struct AddNorm : torch::autograd::Function<AddNorm> {
 
 bool requires_grad(const at::Tensor& x) { return x.defined() && x.requires_grad(); }
 
-// The norm and, where it is wanted, the sum.
+// Returns the norm and, if with_sum, the sum.
 variable_list by_kernels(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight,
                          const at::Tensor& bias, double eps, double probability, bool with_sum) {
   const bool trains = c10::GradMode::is_enabled() &&
