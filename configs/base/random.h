@@ -7,8 +7,8 @@
 
 namespace sartor {
 
-// 64 random bits (finalizer of SplitMix64, Steele et al. 2014, applied twice, so that neighboring seeds are independent).
-// For everything except splits.
+// 64 random bits (finalizer of SplitMix64, Steele et al. 2014, applied twice, so that neighboring seeds are
+// independent). For everything except splits.
 constexpr uint64_t random_bits(uint64_t seed, uint64_t index) {
   uint64_t x = seed * 0x9e3779b97f4a7c15u + index * 0xbf58476d1ce4e5b9u + 0x94d049bb133111ebu;
   for (int round = 0; round < 2; round++) {
@@ -19,9 +19,9 @@ constexpr uint64_t random_bits(uint64_t seed, uint64_t index) {
   return x;
 }
 
-// Number `index` of the generator SplitMix64 (Steele et al. 2014). Seeds that differ by a multiple of its increment share
-// numbers. Only splits use it, and must continue to: with other numbers, a seed would split the same ratings differently,
-// and test sets would contain ratings that earlier models were trained on.
+// Number `index` of the generator SplitMix64 (Steele et al. 2014). Seeds that differ by a multiple of its increment
+// share numbers. Only splits use it, and must continue to: with other numbers, a seed would split the same ratings
+// differently, and test sets would contain ratings that earlier models were trained on.
 constexpr uint64_t splitmix64(uint64_t seed, uint64_t index) {
   uint64_t x = seed + (index + 1) * 0x9e3779b97f4a7c15u;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;

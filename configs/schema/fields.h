@@ -13,9 +13,9 @@
 //
 // A field is a bool, int64_t, float, double, std::string, an enum with choices(), a struct with describe(), or an
 // optional or a vector of these; the limit of an optional or a vector applies to its elements. A field may depend on
-// earlier ones (if (algorithm == ...) field(...), or field.choice(...)); member.describe(field) adds the fields of a member
-// without a prefix.
-// Reading a config, writing run.yaml, --help-config and docs/config.md are all implemented with for_each_field.
+// earlier ones (if (algorithm == ...) field(...), or field.choice(...)); member.describe(field) adds the fields of a
+// member without a prefix. Reading a config, writing run.yaml, --help-config and docs/config.md are all implemented
+// with for_each_field.
 #pragma once
 
 #include <algorithm>

@@ -92,7 +92,8 @@ std::string replace_broken(std::string_view text) {
     while (broken < bytes && broken < std::ssize(text)) {
       const auto byte = static_cast<uint8_t>(text[broken]);
       if (byte < least || byte > most) break;
-      least = 0x80, most = 0xBF;
+      least = 0x80;
+      most = 0xBF;
       broken++;
     }
     text.remove_prefix(broken);

@@ -30,24 +30,47 @@ Codes lowercase(char32_t code);      // the code point itself if it has none
 inline char32_t next_character(const char*& at) {
   const auto byte = [&](int i) { return static_cast<char32_t>(static_cast<uint8_t>(at[i])); };
   const char32_t first = byte(0);
-  if (first < 0x80) return at += 1, first;
-  // `at` is now past the character: its last byte is byte(-1)
-  if (first < 0xE0) return at += 2, (first & 0x1F) << 6 | (byte(-1) & 0x3F);
-  if (first < 0xF0) return at += 3, (first & 0x0F) << 12 | (byte(-2) & 0x3F) << 6 | (byte(-1) & 0x3F);
-  return at += 4, (first & 0x07) << 18 | (byte(-3) & 0x3F) << 12 | (byte(-2) & 0x3F) << 6 | (byte(-1) & 0x3F);
+  if (first < 0x80) {
+    at += 1;
+    return first;
+  }
+  if (first < 0xE0) {
+    const char32_t code = (first & 0x1F) << 6 | (byte(1) & 0x3F);
+    at += 2;
+    return code;
+  }
+  if (first < 0xF0) {
+    const char32_t code = (first & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
+    at += 3;
+    return code;
+  }
+  const char32_t code = (first & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F);
+  at += 4;
+  return code;
 }
 
 // Writes the UTF-8 encoding and returns its length, 1 to 4 bytes.
 inline int write_character(char32_t code, char* bytes) {
-  if (code < 0x80) return bytes[0] = static_cast<char>(code), 1;
-  if (code < 0x800) return bytes[0] = char(0xC0 | code >> 6), bytes[1] = char(0x80 | (code & 0x3F)), 2;
+  const auto continuation = [&](int shift) { return static_cast<char>(0x80 | (code >> shift & 0x3F)); };
+  if (code < 0x80) {
+    bytes[0] = static_cast<char>(code);
+    return 1;
+  }
+  if (code < 0x800) {
+    bytes[0] = static_cast<char>(0xC0 | code >> 6);
+    bytes[1] = continuation(0);
+    return 2;
+  }
   if (code < 0x10000) {
-    bytes[0] = char(0xE0 | code >> 12), bytes[1] = char(0x80 | (code >> 6 & 0x3F)),
-    bytes[2] = char(0x80 | (code & 0x3F));
+    bytes[0] = static_cast<char>(0xE0 | code >> 12);
+    bytes[1] = continuation(6);
+    bytes[2] = continuation(0);
     return 3;
   }
-  bytes[0] = char(0xF0 | code >> 18), bytes[1] = char(0x80 | (code >> 12 & 0x3F));
-  bytes[2] = char(0x80 | (code >> 6 & 0x3F)), bytes[3] = char(0x80 | (code & 0x3F));
+  bytes[0] = static_cast<char>(0xF0 | code >> 18);
+  bytes[1] = continuation(12);
+  bytes[2] = continuation(6);
+  bytes[3] = continuation(0);
   return 4;
 }
 

@@ -114,7 +114,10 @@ Reason parse_time(const Cell& cell, TimeUnit unit, DecimalMark mark, int64_t& se
       break;
     default: {
       const std::string_view text = cell.text();
-      if (parse_integer(text, seconds)) return seconds = floor_divided(seconds, divisor), nullptr;
+      if (parse_integer(text, seconds)) {
+        seconds = floor_divided(seconds, divisor);
+        return nullptr;
+      }
       double number;
       if (parse_decimal(text, mark, number) && seconds_of(number, divisor, seconds)) return nullptr;
       if (parse_date(text, seconds)) return nullptr;

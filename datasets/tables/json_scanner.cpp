@@ -42,19 +42,26 @@ class JsonScanner {
     text = {};
     switch (rest_.empty() ? '\0' : rest_.front()) {
       case '{':
-        return kind = JsonKind::object, object(depth + 1, nullptr);
+        kind = JsonKind::object;
+        return object(depth + 1, nullptr);
       case '[':
-        return kind = JsonKind::array, array(depth + 1);
+        kind = JsonKind::array;
+        return array(depth + 1);
       case '"':
-        return kind = JsonKind::string, string(unescaped, text);
+        kind = JsonKind::string;
+        return string(unescaped, text);
       case 'n':
-        return kind = JsonKind::null, word("null");
+        kind = JsonKind::null;
+        return word("null");
       case 't':
-        return kind = JsonKind::boolean, word(text = "true");
+        kind = JsonKind::boolean;
+        return word(text = "true");
       case 'f':
-        return kind = JsonKind::boolean, word(text = "false");
+        kind = JsonKind::boolean;
+        return word(text = "false");
       default:
-        return kind = JsonKind::number, number(text);
+        kind = JsonKind::number;
+        return number(text);
     }
   }
 

@@ -17,7 +17,7 @@ class Learner {
  public:
   virtual ~Learner() = default;
 
-  virtual std::vector<TrainedParameter> parameters() = 0;          // trainable parameters
+  virtual std::vector<TrainedParameter> parameters() = 0;   // trainable parameters
   virtual const std::vector<int32_t>& lengths() const = 0;  // tokens of each training row
 
   // Called at the start of each step, from 0. Random numbers of a row may depend only on the step and the row, not on

@@ -128,18 +128,17 @@ class Training {
     for (size_t i = 0; i < micro_batches.size(); i++) {
       // A rank without rows contributes zero gradients to the all-reduce.
       const auto rows = micro_batches[i].empty() ? all.first(1) : micro_batches[i];
-      auto loss = learner_.loss(rows) * (micro_batches[i].empty() ? 0 : 1);
+      auto loss = forward(rows) * (micro_batches[i].empty() ? 0 : 1);
       const auto share = loss * (ranks_.size() / std::max(labels, 1.0));  // the reducer takes the mean over ranks
       if (i + 1 == micro_batches.size()) reducer_->before_last_backward(share);
-      share.backward();
+      backward(share);
       loss_sum = loss_sum.defined() ? loss_sum + loss.detach() : loss.detach();
     }
     const double norm = clip_gradients(parameters_, config_.max_grad_norm);
     const double loss = ranks_.sum({loss_sum.item<double>()})[0] / std::max(labels, 1.0);
     require_finite(step, loss, norm);
     const double rate = config_.learning_rate * rate_at(config_, step, steps_);
-    optimizer_.step(rate);
-    for (const auto& parameter : parameters_) parameter.tensor.mutable_grad().reset();
+    update(rate);
 
     auto figures = figures_of(step);
     figures.loss = loss;
@@ -148,6 +147,20 @@ class Training {
     figures.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     interval_.add(figures);
     watch(step + 1, loss);
+  }
+
+  at::Tensor forward(std::span<const int64_t> rows) {
+    const cuda::ProfilerRange range("forward");
+    return learner_.loss(rows);
+  }
+  static void backward(const at::Tensor& loss) {
+    const cuda::ProfilerRange range("backward");
+    loss.backward();
+  }
+  void update(double learning_rate) {
+    const cuda::ProfilerRange range("optimizer");
+    optimizer_.step(learning_rate);
+    for (const auto& parameter : parameters_) parameter.tensor.mutable_grad().reset();
   }
 
   void require_finite(int64_t step, double loss, double norm) const {

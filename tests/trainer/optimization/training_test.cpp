@@ -325,7 +325,9 @@ TEST_F(TrainingTest, EachStepIsARangeOfTheProfiler) {
   GTEST_SKIP() << "this build has no NVTX";
 #endif
   const auto ranges = testing::recorded_ranges(command("run", "seed: 1, max_steps: 3"), path("ranges.txt"));
-  EXPECT_THAT(ranges, ElementsAre("step", "step", "step"));
+  const std::string step = "step", forward = "  forward", backward = "  backward", optimizer = "  optimizer";
+  EXPECT_THAT(ranges, ElementsAre(step, forward, backward, optimizer, step, forward, backward, optimizer, step, forward,
+                                  backward, optimizer));
 }
 
 TEST_F(TrainingTest, RanksNeedAnAddress) {

@@ -12,6 +12,7 @@
 #include "base/require.h"
 #include "core/isa.h"
 #include "core/parallel_for.h"
+#include "core/profiler_range.h"
 #include "models/tensors/onednn.h"
 #include "models/transformer/ops.h"
 #include "transformer/product_kernels.h"
@@ -115,6 +116,7 @@ void Product::lay_out_int8(const at::Tensor& dense) {
 }
 
 at::Tensor Product::by_onednn(const at::Tensor& x, const char* activation, const char* algorithm) const {
+  const ProfilerRange range("linear");
   const int64_t rows = x.size(0);
   auto y = at::empty({rows, outputs_}, x.options());
   // At least two ranges: for a single one oneDNN would start threads itself and divide sums by their number.
@@ -185,6 +187,7 @@ at::Tensor Product::by_int8(const at::Tensor& x, bool with_gelu) const {
 }
 
 at::Tensor Product::by_kernels(const at::Tensor& x, bool with_gelu) const {
+  const ProfilerRange range("linear");
   switch (precision_) {
     case Precision::bf16:
       return by_bf16(x, with_gelu);

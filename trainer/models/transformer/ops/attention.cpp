@@ -19,6 +19,7 @@
 
 #include "base/require.h"
 #include "core/parallel_for.h"
+#include "core/profiler_range.h"
 #include "models/transformer/ops/cpu_kernels.h"
 #include "transformer/attention_kernels.h"
 
@@ -257,6 +258,7 @@ void check(const AttentionRequest& request) {
 
 Attended attend(const AttentionRequest& request) {
   check(request);
+  const cuda::ProfilerRange range("attention");
   if (request.kind != AttentionKind::packed || !has_kernels(request.q)) return attend_padded(request);
   const int64_t d = request.head_size;
   const float scale = request.scale ? static_cast<float>(*request.scale) : 1 / std::sqrt(static_cast<float>(d));

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/isa.h"
+#include "core/profiler_range.h"
 #include "models/tensors/onednn.h"
 
 namespace sartor::transformer {
@@ -42,6 +43,7 @@ struct OneDnnLinear : torch::autograd::Function<OneDnnLinear> {
 }  // namespace
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::ScalarType compute) {
+  const cuda::ProfilerRange range("linear");
   if (compute == at::kFloat && x.is_cpu() && x.size(0) > 0 && faster_by_onednn())
     return OneDnnLinear::apply(x, weight, bias);
   return at::linear(x.to(compute), weight.to(compute), bias.to(compute));

@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "core/parallel_for.h"
+#include "core/profiler_range.h"
 #include "models/transformer/ops/cpu_kernels.h"
 #include "transformer/norm_kernels.h"
 
@@ -140,12 +141,14 @@ SumAndNorm by_libtorch(const at::Tensor& x, const at::Tensor& residual, const at
 
 at::Tensor add_norm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight, const at::Tensor& bias,
                     double eps, double dropout) {
+  const cuda::ProfilerRange range("norm");
   if (has_kernels(x)) return by_kernels(x, residual, weight, bias, eps, dropout, false)[0];
   return by_libtorch(x, residual, weight, bias, eps, dropout).normalised;
 }
 
 SumAndNorm add_and_norm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight,
                         const at::Tensor& bias, double eps, double dropout) {
+  const cuda::ProfilerRange range("norm");
   if (!has_kernels(x)) return by_libtorch(x, residual, weight, bias, eps, dropout);
   auto found = by_kernels(x, residual, weight, bias, eps, dropout, true);
   return {std::move(found[1]), std::move(found[0])};
