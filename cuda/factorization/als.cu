@@ -26,8 +26,7 @@ struct Row {
 
 // Workspace of one block, in device memory.
 struct Workspace {
-  float* triangle;  // tile (i, j), i <= j, at j (j + 1) / 2 + i: U, and where i = j the transposed inverse of U's
-                    // diagonal block
+  float* triangle;  // U in tiles (i, j), i <= j; the diagonal ones are transposed inverses of the blocks of U
   float* z;         // tiles * T
   float* l;         // tiles * T
 

@@ -25,7 +25,7 @@ struct TopkTask {
 
 // Finds for each query the k items with the highest scores, best first.
 //
-//   cosine  score(q, j) = <query_q, item_j> / (|query_q| |item_j|),  0 where a norm is 0
+//   cosine  score(q, j) = <query_q, item_j> / (|query_q| |item_j|),  0 if a norm is 0
 //   dot     score(q, j) = <query_q, item_j> + item_bias_j
 //
 // Ties are broken by the lower id; items with score NaN or -inf are not found. If fewer than k items are found, the

@@ -1,4 +1,4 @@
-// Contexts, memory, threads.
+// Tests of contexts, device memory and threads.
 #include <gmock/gmock.h>
 
 #include <atomic>
@@ -34,7 +34,7 @@ TEST(ParallelFor, CoversEveryIndexOnce) {
 }
 
 TEST(ParallelFor, AThreadHoldsOneRangeAtATime) {
-  std::vector<int64_t> sums(4);  // not atomic: a race here is one of parallel_for
+  std::vector<int64_t> sums(4);  // not atomic, so that races in parallel_for are detected
   parallel_for(4, 10000, 7, [&](int64_t begin, int64_t end, int thread) { sums[thread] += end - begin; });
   EXPECT_EQ(sums[0] + sums[1] + sums[2] + sums[3], 10000);
 }
@@ -103,7 +103,7 @@ TEST(ContextGpu, SaysWhyThereIsNone) {
   EXPECT_THAT([&] { Context::gpu(devices); }, ThrowsMessage<std::runtime_error>(HasSubstr("no GPU")));
 }
 
-// The same on the CPU and, where there is one, on a GPU.
+// Called with a CPU context and, if available, a GPU context.
 void check_buffers(Context context) {
   DeviceBuffer<int32_t> buffer(context, std::vector<int32_t>{1, 2, 3, 4});
   buffer.write(std::vector<int32_t>{7, 8}, 1);
@@ -146,9 +146,9 @@ TEST(DeviceBuffer, gpuMemoryThatIsMissingIsSaidAndForgotten) {
   EXPECT_THAT(score.to_host(), ElementsAre(4));
 }
 
-// The memory that was used last is the second device's when the first one works, and the other way round.
+// Interleaves two contexts, so that each must select its own GPU: the device used last is the other one.
 TEST(ContextGpu, EachGpuDoesItsOwnWork) {
-  if (const int devices = gpu_count(); devices < 2) GTEST_SKIP() << "two GPUs are needed, there are " << devices;
+  if (const int devices = gpu_count(); devices < 2) GTEST_SKIP() << "requires two GPUs, found " << devices;
   Context first = Context::gpu(0), second = Context::gpu(1);
   const std::vector<float> rows = {1, 0, 0, 1, 1, 1};
   struct Work {
@@ -158,7 +158,7 @@ TEST(ContextGpu, EachGpuDoesItsOwnWork) {
 
     Work(Context& context, const std::vector<float>& values)
         : context(context), rows(context, std::span(values)), scores(context, 3), found(context, 3) {
-      context.scratch(64 << 20);  // now, so that no later allocation chooses the device
+      context.scratch(64 << 20);  // allocated now, so that no later allocation selects the device
     }
     void search() {
       topk(context, {.queries = {rows.data(), 3, 2},

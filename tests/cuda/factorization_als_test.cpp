@@ -1,4 +1,4 @@
-// als_update on every backend against the normal equations in double.
+// Compares als_update on every backend with the normal equations in double precision.
 #include "factorization/als.h"
 
 #include <gmock/gmock.h>
@@ -13,10 +13,10 @@ using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-// Little enough that a fault in the equations shows.
+// Regularization small enough to reveal errors in the equations.
 constexpr AlsParams little = {.regularization = 0.05f, .bias_regularization = 0.05f, .regularization_power = 1};
 
-// A row's factors, then its bias where there is one.
+// Factors of a row, followed by its bias if there is one.
 using Solution = std::vector<std::vector<double>>;
 
 Solution run(Context& context, const AlsProblem& problem, const AlsParams& params) {
@@ -44,7 +44,7 @@ Solution run(Context& context, const AlsProblem& problem, const AlsParams& param
   return solution;
 }
 
-// A row of each size: normal ratings around the mean 3.5, of other columns each, features of length 1.
+// One row per size, with normal ratings around the mean 3.5 of random columns and features of length 1.
 AlsProblem problem_with(const std::vector<int64_t>& sizes, int64_t factors, bool biased, uint64_t seed) {
   const int64_t columns = std::max<int64_t>(1, *std::max_element(sizes.begin(), sizes.end()) * 5 / 4);
   AlsProblem problem;
@@ -69,7 +69,8 @@ double largest(const std::vector<double>& values) {
   return most;
 }
 
-// Relative to the row's largest unknown: rounding of 6e-8 times the conditioning, which regularisation bounds.
+// Relative to the largest unknown of the row: rounding errors of 6e-8 times the condition number, which regularization
+// bounds.
 void expect_near(const Solution& found, const Solution& expected, double relative) {
   ASSERT_EQ(found.size(), expected.size());
   for (size_t row = 0; row < found.size(); row++) {
@@ -97,7 +98,7 @@ std::string name(const Shape& shape) {
 
 class AlsShape : public BackendTest<Shape> {};
 
-// Vectors have 8 or 16 lanes, the GPU's tiles 64 columns; a panel of the CPU has 128 ratings.
+// Sizes around the vectors of 8 or 16 lanes, the GPU tiles of 64 columns, and the CPU panels of 128 ratings.
 INSTANTIATE_BACKENDS(AlsShape, Shape{1, true, 1}, Shape{7, false, 1}, Shape{8, true, 0}, Shape{15, true, 1},
                      Shape{16, false, 0.5}, Shape{17, true, 0.5}, Shape{33, true, 1}, Shape{64, true, 1},
                      Shape{65, false, 0}, Shape{100, true, 1}, Shape{129, true, 1});
@@ -105,7 +106,7 @@ INSTANTIATE_BACKENDS(AlsShape, Shape{1, true, 1}, Shape{7, false, 1}, Shape{8, t
 TEST_P(AlsShape, SolvesTheNormalEquations) {
   const auto& [factors, biased, power] = shape();
   std::vector<int64_t> sizes = {0, 1, 2, 5, 16, 17, 31, 64, 65, 127, 129, 260};
-  for (int64_t near = -17; near <= 17; near++) {  // around the switch from the dual to the primal
+  for (int64_t near = -17; near <= 17; near++) {  // around the switch from the dual to the primal system
     if (near * near <= 1 || near % 8 == 0) sizes.push_back(std::max<int64_t>(factors + near, 0));
   }
   const auto problem = problem_with(sizes, factors, biased, factors);
@@ -144,7 +145,8 @@ TEST_P(Als, GradientIsZeroAtTheSolution) {
   }
 }
 
-// Columns of zeros whose ratings are the mean change nothing without a bias, but make a row long enough for the primal.
+// Ratings equal to the mean for columns of zeros do not change the solution without a bias, but make the row long
+// enough for the primal system.
 TEST_P(Als, DualEqualsPrimal) {
   constexpr int64_t factors = 48, zeros = 60;
   auto problem = problem_with({1, 7, 20, 31, 32}, factors, false, 4), padded = problem;
@@ -166,10 +168,10 @@ TEST_P(Als, DualEqualsPrimal) {
 }
 
 struct Sides {
-  AlsProblem users, items;  // the factors that each solves are the other's fixed ones
+  AlsProblem users, items;  // the solved factors of each are the fixed factors of the other
 };
 
-// Both halves of an epoch.
+// One epoch.
 void train(Context& context, Sides& sides, const AlsParams& params) {
   const auto update = [&](const AlsProblem& from, AlsProblem& to) {
     const auto solution = run(context, from, params);
@@ -182,7 +184,7 @@ void train(Context& context, Sides& sides, const AlsParams& params) {
   update(sides.items, sides.users);
 }
 
-// Ratings (users, items), where `rated` says so.
+// Ratings (users, items) of the pairs for which `rated` is true.
 template <class Rated> Sides sides_of(const Matrix& ratings, int64_t factors, bool biased, float mean, Rated rated) {
   Sides sides;
   sides.users.mean = sides.items.mean = mean;
@@ -217,7 +219,7 @@ TEST_P(Als, LossNeverRises) {
   auto sides =
       sides_of(ratings, factors, true, 0, [](int64_t user, int64_t item) { return (user * 7 + item * 3) % 4 != 0; });
   const AlsParams params = {.regularization = 0.3, .bias_regularization = 0.2, .regularization_power = 1};
-  // The joint loss of both sides: the users' rows, and what the items' factors and biases cost.
+  // Joint loss of both sides: the loss of the users plus the regularization of the items.
   const auto loss = [&] {
     double total = 0;
     for (int64_t user = 0; user < users; user++) {
@@ -242,7 +244,7 @@ TEST_P(Als, LossNeverRises) {
   }
 }
 
-// Zeros count as ratings: the best rank 2 leaves what the singular values 4 and 2 leave, sqrt(20).
+// Ratings of 0 are observations: the best rank-2 approximation has the error of the singular values 4 and 2, sqrt(20).
 TEST_P(Als, RankTwoOfAFullMatrix) {
   const Matrix ratings(4, 4, {5, 4, 3, 0, 4, 5, 0, 3, 3, 0, 5, 4, 0, 3, 4, 5});
   auto sides = sides_of(ratings, 2, false, 0, [](int64_t, int64_t) { return true; });
@@ -259,7 +261,7 @@ TEST_P(Als, RankTwoOfAFullMatrix) {
   EXPECT_NEAR(std::sqrt(squares), 4.472136, 1e-5);
 }
 
-// Fewer ratings than factors: of all that fit the ratings, the shortest.
+// With fewer ratings than factors, the result is the minimum-norm solution.
 TEST_P(Als, WithoutRegularizationTheShortestFit) {
   for (const bool biased : {false, true}) {
     const auto problem = problem_with({1, 5, 20}, 32, biased, 6);
@@ -268,7 +270,7 @@ TEST_P(Als, WithoutRegularizationTheShortestFit) {
   }
 }
 
-// More ratings than factors, of which one is the sum of two others and one is zero everywhere.
+// More ratings than factors, but one factor is the sum of two others and one is always zero.
 TEST_P(Als, DependentFactorsGetAShift) {
   auto problem = problem_with({40, 300}, 12, false, 7);
   for (int64_t column = 0; column < problem.fixed.rows; column++) {

@@ -1,4 +1,4 @@
-// Quotas of control groups, in folders laid out as those of Linux.
+// CPU quotas of control groups, read from folders with the layout of Linux.
 #include "core/processors.h"
 
 #include <gtest/gtest.h>

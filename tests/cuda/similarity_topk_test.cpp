@@ -1,4 +1,4 @@
-// topk on every backend against a double loop.
+// Compares topk on every backend with a double loop.
 #include "similarity/topk.h"
 
 #include <gmock/gmock.h>
@@ -49,8 +49,8 @@ FoundRows<float> run(Context& context, const Inputs& inputs, const TopkParams& p
   return {params.k, scores.to_host(), found.to_host()};
 }
 
-// `expected` has a rank more, if there are as many items: scores closer than the tolerance may change places, the last
-// with the next.
+// `expected` has one more rank if there are enough items: results whose scores differ by less than the tolerance may be
+// swapped, the last one with the next.
 void expect_near(const FoundRows<float>& found, const FoundRows<double>& expected, double tolerance) {
   for (int64_t i = 0; i < std::ssize(found.ids); i++) {
     const int64_t query = i / found.k, rank = i % found.k;
@@ -70,8 +70,8 @@ void expect_near(const FoundRows<float>& found, const FoundRows<double>& expecte
   }
 }
 
-// fp32 sums of d products of standard normal numbers: a rounding error of 2^-24 of the partial sum, about sqrt(d), a
-// step.
+// fp32 sums of d products of standard normal numbers: each step has a rounding error of 2^-24 of the partial sum, which
+// is about sqrt(d).
 double tolerance(Similarity similarity, int64_t d) { return similarity == Similarity::cosine ? 1e-6 : 1e-6 * (1 + d); }
 
 struct Shape {
@@ -92,9 +92,9 @@ class TopkShape : public BackendTest<Shape> {
   }
 };
 
-// Around the tiles of 6 and 14 queries, the blocks and panels of 16 and 32 items, the GPU's 64 x 64 x 16; primes; a
-// single query with short and long rows; k = N; items for more than one selection and queries for more than one
-// workspace of the GPU.
+// Sizes around the tiles of 6 and 14 queries, the blocks and panels of 16 and 32 items, and the GPU's 64 x 64 x 16;
+// primes; a single query with short and long rows; k = N; enough items for several selections and enough queries for
+// several GPU workspaces.
 INSTANTIATE_BACKENDS(TopkShape, Shape{1, 1, 1, 1}, Shape{1, 17, 400, 3}, Shape{1, 9001, 20, 10}, Shape{6, 16, 16, 16},
                      Shape{7, 33, 17, 4}, Shape{14, 32, 3, 1}, Shape{15, 31, 401, 7}, Shape{29, 64, 4, 64},
                      Shape{129, 65, 129, 65}, Shape{3, 1009, 31, 1009}, Shape{3, 20011, 5, 100},
@@ -127,7 +127,8 @@ TEST_P(Topk, CosinesOfFourUsers) {
 
 TEST_P(Topk, TiesGoToTheLowerId) {
   Matrix items(10000, 3);
-  for (int64_t j = 0; j < items.rows; j++) items.row(j)[0] = j % 3 == 1 ? 2 : 1;  // same direction: equal cosines
+  for (int64_t j = 0; j < items.rows; j++)
+    items.row(j)[0] = j % 3 == 1 ? 2 : 1;  // same direction, so cosines are equal
   const auto cosine = run(context(), {rows_of(items, {0, 1, 2}), items, {}, nullptr}, {.k = 50});
   for (int64_t i = 0; i < 3 * 50; i++) EXPECT_EQ(cosine.ids[i], i % 50);
 
@@ -250,7 +251,7 @@ TEST_P(Topk, NamesTheFault) {
       ThrowsMessage<std::invalid_argument>(HasSubstr("2147483648 items, expected fewer than 2^31")));
 }
 
-// Groups of queries, ranges of items, and both.
+// Plans with groups of queries, ranges of items, and both.
 TEST(TopkCpu, TheSameBitsWhateverTheThreads) {
   for (const Isa isa : {Isa::v3, Isa::v4}) {
     if (!supported(isa)) continue;
@@ -270,7 +271,7 @@ TEST(TopkCpu, TheSameBitsWhateverTheThreads) {
 }
 
 TEST(TopkCpu, MoreThan2To31Pairs) {
-  constexpr int64_t rows = 46'400;  // by themselves 2'152'960'000 pairs
+  constexpr int64_t rows = 46'400;  // 2'152'960'000 pairs, more than 2^31
   static_assert(rows * rows > std::numeric_limits<int32_t>::max());
   Context context = Context::cpu();
   std::vector<float> items(rows), queries(rows);

@@ -1,5 +1,5 @@
-"""ask_transformers.py FOLDER TEXTS ANSWER: opens a Hugging Face folder with AutoTokenizer and AutoModelForSequenceClassification
-alone and writes what they make of the texts (bytes, with a zero byte behind each) as JSON: ids and logits of each, labels by id."""
+"""ask_transformers.py FOLDER TEXTS ANSWER: loads a Hugging Face folder with AutoTokenizer and AutoModelForSequenceClassification
+and writes the token ids and logits of each text, and the labels by id, as JSON. Texts are bytes, each terminated by a zero byte."""
 
 import json
 import sys

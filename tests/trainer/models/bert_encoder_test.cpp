@@ -1,4 +1,4 @@
-// The encoder for scoring against the model it was made from.
+// Compares the inference encoder with the model it was created from.
 #include "models/bert/cpu_encoder.h"
 
 #include <ATen/ATen.h>
@@ -98,8 +98,8 @@ TEST_P(Encoder, OutlivesItsModelAndItsThreads) {
   EXPECT_TRUE(one.equal(two));
 }
 
-// The shapes of a published small model: oneDNN's choice among its kernels depends on sizes, and the sizes of tests
-// hide it. Windows of a few tokens and of hundreds, sorted and not.
+// Shapes of a published small model, because oneDNN selects kernels by size, with batches of a few and of hundreds of
+// tokens, sorted and unsorted.
 TEST_P(Encoder, GivesATextTheSameBitsInAnyWindow) {
   auto config = small_config();
   config.hidden_size = 384;
@@ -125,7 +125,7 @@ TEST_P(Encoder, GivesATextTheSameBitsInAnyWindow) {
   }
 }
 
-// A product with outputs on all sides of the rows that one call takes, and on both roads that bf16 has.
+// Products with numbers of rows around those of one call, with both implementations of bf16.
 TEST(Products, GiveARowTheSameBitsInAnyBatchAndOnAnyThreads) {
   const int threads = at::get_num_threads();
   for (const auto precision : precisions()) {
@@ -173,7 +173,7 @@ TEST_F(EncoderFolder, IsReadWithoutAModelBetween) {
 
 TEST_F(EncoderFolder, EmbedsWithoutAPooler) {
   const auto config = small_config();
-  const auto model = made_model(config, Head::masked_lm);  // has none
+  const auto model = made_model(config, Head::masked_lm);  // no classifier
   save_bert(model, folder_);
   const auto encoder = CpuEncoder::open(folder_, Head::none, transformer::Precision::fp32);
   const auto base = load_bert(folder_, Head::none);

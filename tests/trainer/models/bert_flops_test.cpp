@@ -1,4 +1,4 @@
-// Against a list of all products, one by one.
+// Compares training_flops() with a list of all products.
 #include "models/bert/flops.h"
 
 #include <gmock/gmock.h>
@@ -19,7 +19,7 @@ BertConfig small() {
 
 double product(double m, double k, double n) { return 2 * m * k * n; }
 
-// Forward, of the layer's linears and of its attention, head by head.
+// Forward pass: linear layers and, for each head, attention.
 double linears(double tokens, double queries) {
   return product(queries, 12, 12) + 2 * product(tokens, 12, 12) + product(queries, 12, 12) + product(queries, 12, 40) +
          product(queries, 40, 12);

@@ -1,4 +1,4 @@
-// Models to folders and back: every name, old names, other heads, and what does not fit.
+// Saving and loading of models: all names, old names, other heads, and invalid folders.
 #include "models/bert/folder.h"
 
 #include <ATen/ATen.h>
@@ -19,7 +19,7 @@ using ::testing::ThrowsMessage;
 
 class BertFolder : public sartor::testing::FolderTest {
  protected:
-  // Writes the model's tensors under other names, or not at all where the new name is empty.
+  // Writes the model's tensors under other names; omits those with an empty new name.
   template <class Rename>
   void write_renamed(const Bert& model, const Rename& rename, hf::Dtype dtype = hf::Dtype::f32) {
     std::vector<hf::TensorView> views;
@@ -164,7 +164,7 @@ TEST_F(BertFolder, NamesWhatDoesNotFit) {
       [&] { load_bert(folder_, config, Head::none); },
       ThrowsMessage<std::invalid_argument>(HasSubstr(
           "tensor encoder.layer.0.intermediate.dense.weight has shape (40, 24), config.json requires (41, 24)")));
-  // a config that asks for more than the weights have takes no memory first
+  // If the config requires more than the weights contain, no memory is allocated.
   config = small_config();
   config.vocab_size = 1 << 24;
   config.hidden_size = 24 << 10;

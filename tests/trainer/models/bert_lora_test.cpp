@@ -1,4 +1,4 @@
-// Adapters against peft's numbers and against the plain model that they add up to.
+// Compares models with adapters with results of peft and with the merged model.
 #include "models/bert/lora_config.h"
 
 #include <ATen/ATen.h>
@@ -20,7 +20,7 @@ using ::testing::ThrowsMessage;
 
 const transformer::LoraConfig everywhere = {.rank = 4, .alpha = 6, .modules = {"query", "key", "value", "dense"}};
 
-// The model with adapters on all linears, whose values are not those of a new one.
+// Model with adapters on all linear layers, with values that are not the initial ones.
 Bert adapted_model(const BertConfig& config = small_config(), const transformer::LoraConfig& lora = everywhere,
                    int64_t first_layer = 0) {
   auto model = made_model(config, Head::classification);
@@ -29,7 +29,7 @@ Bert adapted_model(const BertConfig& config = small_config(), const transformer:
   return model;
 }
 
-// The same without adapters.
+// The same model without adapters.
 Bert merged_model(const Bert& model) {
   Bert plain(model.config(), Head::classification);
   const c10::NoGradGuard no_gradients;
@@ -119,7 +119,7 @@ TEST(Lora, DropoutIsOfAdaptersAloneAndOfTraining) {
   EXPECT_FALSE(second.equal(first));
   EXPECT_FALSE(first.equal(calm));
 
-  auto fresh = made_model(config, Head::classification);  // zero B: what is dropped does not matter
+  auto fresh = made_model(config, Head::classification);  // B is zero, so dropout has no effect
   const auto plain = fresh.classify(batch);
   fresh.add_adapters(lora);
   fresh.train();

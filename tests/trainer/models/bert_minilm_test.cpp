@@ -1,4 +1,4 @@
-// The real MiniLM folder on 200 reviews, English and Chinese, against transformers.
+// Compares the real MiniLM folder with transformers on 200 English and Chinese reviews.
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
@@ -20,7 +20,7 @@ class MiniLm : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!std::filesystem::exists(minilm / "model.safetensors")) {
-      GTEST_SKIP() << minilm << " is not there: run scripts/fetch_data.py minilm";
+      GTEST_SKIP() << minilm << " is missing: run scripts/fetch_data.py minilm";
     }
     for (const auto& row : golden("minilm.json")) {
       rows_.push_back(row["ids"]);

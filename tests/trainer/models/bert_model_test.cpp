@@ -1,5 +1,5 @@
-// Small models of every kind against what transformers computes: hidden states, logits, losses, gradients, weights of
-// attention; and properties that need no number.
+// Compares small models of every kind with transformers: hidden states, logits, losses, gradients and attention
+// weights. Also tests properties that need no reference values.
 #include "models/bert/model.h"
 
 #include <ATen/ATen.h>
@@ -37,7 +37,7 @@ std::string name_of(transformer::AttentionKind kind) {
   return names[static_cast<int>(kind)];
 }
 
-// Every kind of model by every kind of attention.
+// Every kind of model with every kind of attention.
 class GoldenBert : public ::testing::TestWithParam<std::tuple<Case, transformer::AttentionKind>> {
  protected:
   GoldenBert()
@@ -52,7 +52,7 @@ class GoldenBert : public ::testing::TestWithParam<std::tuple<Case, transformer:
   }
 
   at::Tensor all_rows() const { return at::arange(batch_.tokens(), at::kLong); }
-  // What the golden file has of a value for each token.
+  // Values of the golden file for each token.
   at::Tensor seventh_rows(const at::Tensor& all) const {
     return all.index_select(0, at::arange(0, batch_.tokens(), 7, at::kLong));
   }
@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, GoldenBert, ::testing::Combine(::testing::Values
 INSTANTIATE_TEST_SUITE_P(Kinds, GoldenLoss, ::testing::Combine(::testing::ValuesIn(cases("bert.json", true)), kinds),
                          test_name);
 
-// fp32 sums of up to 66 products in another order: 2e-6 of values around 1.
+// fp32 sums of up to 66 products in different orders: 2e-6 for values around 1.
 constexpr double tolerance = 1e-5;
 
 TEST_P(GoldenBert, GivesTheSameNumbers) {
@@ -128,7 +128,7 @@ TEST_P(GoldenLoss, AndGradientsAreTheSame) {
   mean.backward();
   for (const auto& [name, parameter] : model_.parameters()) {
     ASSERT_TRUE(parameter.grad().defined()) << name;
-    // transformers keeps a decoder's own bias under another name
+    // transformers stores the bias of an untied decoder under another name
     const bool own_bias = !config_.tie_word_embeddings && name == "cls.predictions.bias";
     const std::string key = own_bias ? "cls.predictions.decoder.bias" : name;
     if (!golden_["gradients"].contains(key)) {
@@ -161,7 +161,7 @@ TEST(Bert, PaddingAndNeighboursChangeNothing) {
   const auto rows = random_rows({3, 1, 40, 16, 7});
   const auto together = model.classify(transformer::pack(input_spec(config), rows));
   for (const int64_t more : {0, 1, 30}) {
-    const auto batch = pad(rows, {}, 5, more);  // the padding's id does not matter
+    const auto batch = pad(rows, {}, 5, more);  // the id of padding is arbitrary
     EXPECT_LT(
         largest_difference(model.classify(transformer::pack(input_spec(config), batch.ids, batch.mask)), together),
         1e-5);
@@ -195,8 +195,8 @@ TEST(Bert, AMaskMayHideTokensAnywhere) {
   EXPECT_EQ(restored[0][2].abs().max().item<double>(), 0);
 }
 
-// Where dropout stands, and how much of it: the golden file has mean and deviation of a row's logits over 200,000 draws
-// of transformers'. One dropout forgotten, or one too many, moves them by more than the tolerance.
+// Position and probability of dropout: the golden file contains mean and standard deviation of a row's logits over
+// 200,000 forward passes of transformers. A missing or extra dropout changes them by more than the tolerance.
 class GoldenDropout : public ::testing::TestWithParam<std::tuple<Case, transformer::AttentionKind>> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, GoldenDropout, ::testing::Combine(::testing::ValuesIn(cases("dropout.json")), kinds),
                          test_name);
@@ -215,7 +215,7 @@ TEST_P(GoldenDropout, SpreadsTheLogitsAsMuch) {
   const auto logits = at::cat(all);
   const auto mean = logits.mean(0), deviation = logits.std(0);
   const auto theirs = tensor(golden["deviation"], {3});
-  // Five standard errors of the difference; that of the deviation allows for tails heavier than the normal's.
+  // Five standard errors of the difference; for the standard deviation, with a margin for heavier tails than normal.
   const double error = std::sqrt(1.0 / draws + 1.0 / golden["draws"].get<double>());
   EXPECT_LT(((mean - tensor(golden["mean"], {3})) / theirs).abs().max().item<double>(), 5 * error);
   EXPECT_LT((deviation / theirs - 1).abs().max().item<double>(), 5 * error);
@@ -279,7 +279,7 @@ TEST(Bert, RefusesWhatItsHeadDoesNotGive) {
   refuses([&] { classifier.pooler_output(batch); }, "the model has no pooler");
 }
 
-// The rule of transformers' Trainer, by names: get_decay_parameter_names of version 5.
+// The rule of the Trainer of transformers, by name: get_decay_parameter_names of version 5.
 TEST(Bert, DecaysWhatTheTrainerDecays) {
   const std::regex forbidden(R"(bias|layernorm|rmsnorm|(^|\.)norm($|\.)|_norm($|\.))");
   for (const auto& each : testing::golden("bert.json")) {
@@ -292,7 +292,7 @@ TEST(Bert, DecaysWhatTheTrainerDecays) {
       for (auto& [name, tensor] : all) {
         std::string lower = name;
         std::ranges::transform(lower, lower.begin(), [](unsigned char letter) { return std::tolower(letter); });
-        const bool norm = lower.find("layer_norm") != std::string::npos;  // an nn.LayerNorm, whatever its name
+        const bool norm = lower.find("layer_norm") != std::string::npos;  // an nn.LayerNorm
         EXPECT_EQ(model.registry().decays(name), !norm && !std::regex_search(lower, forbidden)) << name;
       }
     }

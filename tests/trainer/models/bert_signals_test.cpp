@@ -17,7 +17,7 @@
 namespace sartor::bert {
 namespace {
 
-// The products of a process that is asked to stop, again and again, are those of one that is left alone. 0: they are.
+// Checks that frequent signals do not change the results of products. Returns 0 if they are equal.
 int products_among_signals() {
   catch_stop_signals(/*launched=*/true);
   const c10::InferenceMode inference;
@@ -36,7 +36,7 @@ int products_among_signals() {
     for (const auto& [inputs, outputs] : {std::pair{256, 1024}, {1024, 256}, {384, 384}}) {
       const auto x = at::randn({rows, inputs}), weight = at::randn({outputs, inputs});
       cases.push_back({x, weight, products(x, weight)});
-      const auto by_weight = at::randn({inputs, rows});  // as in a backward pass, where rows are what is summed over
+      const auto by_weight = at::randn({inputs, rows});  // as in a backward pass, which sums over rows
       cases.push_back({by_weight, at::randn({outputs, rows}), {}});
       cases.back().alone = products(by_weight, cases.back().weight);
     }
@@ -59,7 +59,7 @@ int products_among_signals() {
 }
 
 TEST(StopSignals, LeaveProductsAlone) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");  // libgomp's threads are not in a fork
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // threads of libgomp do not exist in a forked process
   EXPECT_EXIT(_exit(products_among_signals()), testing::ExitedWithCode(0), "");
 }
 

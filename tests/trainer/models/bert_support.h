@@ -1,4 +1,4 @@
-// Models whose weights follow from their names, as scripts/golden/bert.py makes them.
+// Models with weights derived from parameter names, as in scripts/golden/bert.py.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -19,13 +19,13 @@
 
 namespace sartor::bert::testing {
 
-// Weights and inputs that tests draw are the same in every run.
+// Seeds the generator, so that tests are reproducible.
 class Seeded : public ::testing::Environment {
   void SetUp() override { at::manual_seed(1); }
 };
 inline const auto* const seeded = ::testing::AddGlobalTestEnvironment(new Seeded);
 
-// Without AVX-512 there is none of bf16.
+// bf16 is omitted on CPUs without AVX-512.
 inline std::vector<transformer::Precision> precisions() {
   if (cuda::best_isa() == cuda::Isa::v4) {
     return {transformer::Precision::fp32, transformer::Precision::bf16, transformer::Precision::int8};
@@ -69,7 +69,7 @@ inline at::Tensor tensor(const nlohmann::json& values, at::IntArrayRef shape) {
   return at::tensor(values.get<std::vector<double>>(), at::kDouble).view(shape);
 }
 
-// (B, L) ids and mask, filled up with `padding`.
+// Padded ids and mask (B, L).
 struct PaddedBatch {
   at::Tensor ids, mask, types;
 };
@@ -92,7 +92,7 @@ inline double largest_difference(const at::Tensor& a, const at::Tensor& b) {
   return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
 }
 
-// A small model and rows of random ids for it.
+// A small model with rows of random ids.
 inline BertConfig small_config() {
   BertConfig config;
   config.vocab_size = 61;

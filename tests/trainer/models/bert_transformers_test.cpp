@@ -1,5 +1,5 @@
-// What is written here opens in transformers and is the same model there, its tokenizer included. Needs the
-// transformers that scripts/test.sh installs. By hand also for folders of runs:
+// Saved models and tokenizers can be opened by transformers and give the same results. Requires the transformers
+// installation of scripts/test.sh. Can also be run for folders of runs:
 //   SARTOR_MODEL_FOLDERS=runs/reviews-en/model:runs/other/model ctest --preset release -R Transformers
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -25,7 +25,7 @@ using namespace testing;
 class Transformers : public sartor::testing::FolderTest {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(library)) GTEST_SKIP() << library << " is not there: scripts/setup.sh tests makes it";
+    if (!std::filesystem::exists(library)) GTEST_SKIP() << library << " is missing: run scripts/setup.sh tests";
     for (const char* text :
          {"good", "Not good, VERY bad!", "", " ", "很好。不坏！", "good的很bad", "a\tb\nc", "[SEP] good [MASK]",
           "ǺÉ naïve ﬁ", "😀", "👩‍👩‍👧‍👦 very 👍🏽 好", "好\xff坏", "\xe5\xa5",
@@ -37,7 +37,7 @@ class Transformers : public sartor::testing::FolderTest {
     for (int i = 0; i < 300; i++) longer += i % 3 ? "good 很 " : "not";
     texts_.push_back(longer);
   }
-  // Some of the published corpora, if they are there.
+  // Texts of published corpora, if available.
   void add_reviews() {
     for (const auto* file : {"reviews-en/amazonReviewSnippets_GroundTruth.txt", "reviews-zh/neg.txt"}) {
       std::ifstream lines(sartor::testing::source_path(std::string("data/") + file));
@@ -114,7 +114,7 @@ TEST_F(Transformers, OpensMergedAdapters) {
 
 TEST_F(Transformers, OpensTheFoldersOfRuns) {
   const char* folders = std::getenv("SARTOR_MODEL_FOLDERS");
-  if (!folders) GTEST_SKIP() << "SARTOR_MODEL_FOLDERS names none";
+  if (!folders) GTEST_SKIP() << "SARTOR_MODEL_FOLDERS is not set";
   add_reviews();
   std::istringstream names(folders);
   for (std::string name; std::getline(names, name, ':');) {

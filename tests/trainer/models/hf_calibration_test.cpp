@@ -1,4 +1,4 @@
-// calibration.json there and back, and broken.
+// Writing and reading of calibration.json, and invalid files.
 #include "models/hf/calibration_file.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// Tensors of a folder and the parameters of a model that is none of ours.
+// Matches tensors of a folder with parameters of a model that is not built in.
 #include "models/hf/match.h"
 
 #include <gmock/gmock.h>

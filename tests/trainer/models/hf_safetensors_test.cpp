@@ -19,7 +19,7 @@ using ::testing::Pair;
 using ::testing::StartsWith;
 using ::testing::ThrowsMessage;
 
-// A header of tensor a and whatever else, over `bytes` of data.
+// Parses the header of a file with `bytes` bytes of data.
 SafetensorsHeader parse(const std::string& json, uint64_t bytes) {
   return parse_safetensors_header(json, bytes, "模型.safetensors");
 }
@@ -177,7 +177,8 @@ TEST_F(SafetensorsFileTest, HostileFilesAreRefused) {
   EXPECT_THAT([&] { SafetensorsFile{folder_}; }, ThrowsMessage<std::invalid_argument>(HasSubstr("is not a file")));
 }
 
-// Each byte of a good file set to each of a few values, and each shorter file: refused or read, never anything else.
+// A valid file with each byte replaced by several values, and each truncated file, is either read or rejected with
+// std::invalid_argument.
 TEST_F(SafetensorsFileTest, DamagedFilesAreRefusedOrRead) {
   std::vector<float> floats(4);
   const std::vector<TensorView> tensors = {{"ab", Dtype::f32, {2, 2}, std::as_bytes(std::span(floats))}};

@@ -1,4 +1,4 @@
-// input.json there and back, and broken.
+// Writing and reading of input.json, and invalid files.
 #include "models/hf/text_input.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// Attention of each kind against the others, values and gradients, and what dropout drops.
+// Compares values and gradients of all kinds of attention, and tests dropout.
 #include "models/transformer/ops/attention.h"
 
 #include <ATen/ATen.h>
@@ -68,8 +68,8 @@ TEST(Attend, TakesViewsAsTheyLie) {
   EXPECT_TRUE(as_they_lie.out.equal(copied.out));
 }
 
-// With v = identity an output row is the row of weights, so that what was dropped can be read off and the gradients
-// checked against a product with the same mask.
+// With v = identity, rows of the output are rows of attention weights. They show which weights were dropped, and
+// gradients can be compared with a product with the same mask.
 TEST(Attend, DropsTheSameWeightsForwardAndBackward) {
   at::manual_seed(5);
   constexpr int64_t n = 48;
@@ -92,7 +92,8 @@ TEST(Attend, DropsTheSameWeightsForwardAndBackward) {
   EXPECT_LT(largest_difference(by_packed[2], v.grad()), 1e-5);
 }
 
-// With q = 0 and v = identity every weight is 1/n or dropped. (calls, sequences, heads, n, n) of 1 where it was kept.
+// With q = 0 and v = identity, every weight is 1/n or dropped. Returns (calls, sequences, heads, n, n), 1 for weights
+// that were kept.
 at::Tensor kept_weights(int64_t calls, int64_t sequences, int64_t heads, int64_t n, double probability) {
   const auto zeros = at::zeros({sequences * n, heads * n}), v = at::eye(n).repeat({sequences, heads});
   AttentionRows rows;

@@ -51,7 +51,7 @@ TEST(Pack, TakesRowsOutOfManyAsTokenizersGiveThem) {
 TEST(Pack, PositionsMayCountFromBehindThePadding) {
   auto model = small;
   model.padding = 1;
-  const Rows rows = {{5, 1, 7}, {8}};  // a padding token inside a text, as transformers takes it
+  const Rows rows = {{5, 1, 7}, {8}};  // with a padding token inside a text, as in transformers
   EXPECT_THAT(values(pack(model, rows).position_ids_T), ElementsAre(2, 1, 3, 2));
   model.longest_sequence = 2;
   EXPECT_NO_THROW(pack(model, rows));

@@ -1,5 +1,5 @@
-// Attention as decoders need it, against a double loop: causal, with cached keys, with key heads that several heads
-// read, with a head size and a scale of its own. Values and gradients of each kind, in fp32 and bf16.
+// Compares attention for decoders with a double loop: causal, with cached keys, grouped key heads, and other head sizes
+// and scales. Values and gradients of each kind, in fp32 and bf16.
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
@@ -33,15 +33,15 @@ struct Case {
 };
 
 const Case cases[] = {
-    {{1}, {1}, 1, 1, 1, {}},                       // one token
-    {{1, 1}, {9, 70}, 6, 2, 16, {}},               // the next token over cached keys
-    {{3, 1, 17}, {3, 1, 17}, 4, 2, 5, 0.3},        // odd sizes
-    {{7, 65, 130}, {7, 65, 130}, 3, 1, 20, {}},    // one key head; several blocks of queries
-    {{5, 64, 66}, {12, 131, 66}, 4, 4, 33, 0.25},  // some keys cached, some none
+    {{1}, {1}, 1, 1, 1, {}},                      // one token
+    {{1, 1}, {9, 70}, 6, 2, 16, {}},              // the next token over cached keys
+    {{3, 1, 17}, {3, 1, 17}, 4, 2, 5, 0.3},       // odd sizes
+    {{7, 65, 130}, {7, 65, 130}, 3, 1, 20, {}},   // one key head; several blocks of queries
+    {{5, 64, 66}, {12, 131, 66}, 4, 4, 33, 0.25},  // with and without cached keys
     {{2, 100}, {90, 100}, 8, 2, 8, 0.1},
 };
 
-// Gradients are those of sum(by * out).
+// Gradients of sum(by * out).
 struct Plain {
   at::Tensor out, dq, dk, dv, weights;
 
@@ -119,7 +119,7 @@ INSTANTIATE_TEST_SUITE_P(, DecoderAttention,
 
 TEST_P(DecoderAttention, EqualsADoubleLoop) {
   const auto [kind, type, causal] = GetParam();
-  // bf16 rounds results to 8 bits, libtorch's also the weights and what flows back into them
+  // bf16 rounds results to 8 bits; libtorch also rounds weights and their gradients
   const double tolerance = type == at::kFloat ? 2e-5 : 3e-2;
   at::manual_seed(21);
   for (const auto& of : cases) {
@@ -149,7 +149,7 @@ TEST_P(DecoderAttention, EqualsADoubleLoop) {
   }
 }
 
-// A token's result is the same whether the tokens before it are computed with it or cached.
+// The result of a token is the same whether earlier tokens are computed with it or cached.
 TEST(Attend, ATokenOverCachedKeysIsTheLastOfItsSequence) {
   at::manual_seed(22);
   constexpr int64_t n = 70, d = 16;
@@ -170,7 +170,8 @@ TEST(Attend, ATokenOverCachedKeysIsTheLastOfItsSequence) {
   }
 }
 
-// With q = 0 and v = identity a row of out is a row of weights: 1 / seen where it was kept, else 0.
+// With q = 0 and v = identity, rows of `out` are rows of attention weights: 1 / number of visible keys, or 0 if
+// dropped.
 TEST(Attend, CausalHeadsOfAGroupDropWeightsEachByItself) {
   at::manual_seed(23);
   constexpr int64_t n = 40, heads = 6;

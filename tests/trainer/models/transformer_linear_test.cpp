@@ -1,4 +1,4 @@
-// Linear layers against libtorch's, values and gradients.
+// Compares values and gradients of linear layers with libtorch's.
 #include "models/transformer/ops/linear.h"
 
 #include <ATen/ATen.h>
@@ -20,7 +20,7 @@ TEST(Linear, HasLibtorchsValuesAndGradients) {
         {x, weight, bias}, [&] { return linear(x, weight, bias, at::kFloat); },
         [&] { return at::linear(x, weight, bias); }, 1e-5);
   }
-  const auto x = at::randn({5, 4});  // without a gradient of its own, and a frozen weight
+  const auto x = at::randn({5, 4});  // x needs no gradient, and the weight is frozen
   const auto weight = at::randn({3, 4}), bias = random({3});
   expect_alike(
       {bias}, [&] { return linear(x, weight, bias, at::kFloat); }, [&] { return at::linear(x, weight, bias); }, 1e-5);

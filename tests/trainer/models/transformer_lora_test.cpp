@@ -27,7 +27,7 @@ TEST(Lora, ANewAdapterIsDrawnAsPeftDoes) {
   EXPECT_EQ(adapter.b.sizes(), at::IntArrayRef({50, 16}));
   EXPECT_EQ(adapter.scale, 0.5);
   EXPECT_EQ(adapter.b.abs().max().item<double>(), 0);
-  // uniform within 1 / sqrt(in): 6,400 draws reach its ends and have its variance
+  // Uniform in +-1 / sqrt(in): checks range and variance of 6,400 values.
   const double bound = 1 / std::sqrt(400.0), most = adapter.a.abs().max().item<double>();
   EXPECT_LE(most, bound);
   EXPECT_GT(most, 0.99 * bound);
@@ -36,7 +36,7 @@ TEST(Lora, ANewAdapterIsDrawnAsPeftDoes) {
   EXPECT_TRUE(new_adapter({.rank = 16}, weight).a.equal(adapter.a));
 }
 
-// y + s (x A^T) B^T and its gradients, element by element.
+// Computes y + s (x A^T) B^T and its gradients element by element.
 TEST(Lora, EqualsTheFormula) {
   const int64_t rows = 5, in = 7, out = 3, rank = 2;
   const double scale = 1.5;

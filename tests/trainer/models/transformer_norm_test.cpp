@@ -1,4 +1,5 @@
-// Layer normalisation against libtorch's and a plain loop, values and gradients, on every instruction set of this CPU.
+// Compares values and gradients of layer normalization with libtorch's and with plain loops, on every instruction set
+// of this CPU.
 #include "models/transformer/ops/norm.h"
 
 #include <ATen/ATen.h>
@@ -22,7 +23,7 @@ TEST(AddNorm, HasLibtorchsValuesAndGradients) {
   for (const auto& [rows, columns] : {std::pair{1, 1}, {5, 3}, {17, 16}, {33, 37}, {100, 128}}) {
     const auto x = random({rows, columns}), residual = random({rows, columns});
     const auto weight = random({columns}), bias = random({columns});
-    const double eps = 1e-3;  // a row of one column has no variance
+    const double eps = 1e-3;  // a row with one column has variance 0
     expect_alike(
         {x, residual, weight, bias}, [&] { return add_norm(x, residual, weight, bias, eps, 0); },
         [&] { return at::layer_norm(x + residual, {columns}, weight, bias, eps); }, 2e-5);
@@ -32,7 +33,7 @@ TEST(AddNorm, HasLibtorchsValuesAndGradients) {
   }
 }
 
-// What was dropped shows where the norm of a zero residual is taken away: the gradient by x is 0 there.
+// Dropped elements are those with a gradient of 0 with respect to x.
 TEST(AddNorm, DropsTheSameElementsForwardAndBackward) {
   at::manual_seed(3);
   const auto x = random({200, 64}), weight = at::ones({64}), bias = at::zeros({64});
@@ -49,15 +50,15 @@ TEST(AddNorm, DropsTheSameElementsForwardAndBackward) {
 
 TEST(AddNorm, DropsEachElementByItself) {
   at::manual_seed(9);
-  std::vector<at::Tensor> kept;  // of a row of ones and zeros, those above its mean
+  std::vector<at::Tensor> kept;  // elements above the mean of a row of ones and zeros
   for (int call = 0; call < 10; call++) {
     kept.push_back(add_norm(at::ones({600, 96}), {}, at::ones({96}), at::zeros({96}), 1e-5, 0.3).gt(0));
   }
   expect_independent(at::stack(kept).to(at::kDouble), 0.3);
 }
 
-// What a double loop gives for sums s of x (without dropout) and residual: the norm n, and the gradients of
-// <by_sum, s> + <by_norm, n>.
+// Double loop for sums s of x (without dropout) and residual: the norm n and the gradients of <by_sum, s> + <by_norm,
+// n>.
 struct PlainNorm {
   at::Tensor sum, normalised, by_input, by_weight, by_bias;
 
@@ -97,8 +98,8 @@ void expect_near(const at::Tensor& found, const at::Tensor& expected, double tol
   EXPECT_LT(largest_difference(found, expected), tolerance * (expected.abs().max().item<double>() + 0.1)) << what;
 }
 
-// fp32 and bf16 by our kernels; double as on other devices, by libtorch. bf16 rounds each result once to 8 bits, and
-// the sum before its norm is taken.
+// fp32 and bf16 use our kernels; double uses libtorch, like other devices. bf16 rounds each result once to 8 bits, and
+// the sum before it is normalized.
 class AddAndNorm : public ::testing::TestWithParam<std::pair<at::ScalarType, double>> {};
 INSTANTIATE_TEST_SUITE_P(, AddAndNorm,
                          ::testing::Values(std::pair{at::kFloat, 2e-5}, std::pair{at::kBFloat16, 2e-2},
@@ -192,7 +193,7 @@ TEST(NormKernels, Bf16RoundsToTheNearest) {
                         .eps = 1e-5f,
                         .store = cuda::Store::bf16,
                         .normalised = out.data_ptr()});
-    // at most one rounding boundary apart from rounding libtorch's result
+    // differs from the rounded result of libtorch by at most one rounding step
     EXPECT_LT(((out.to(at::kFloat) - expected).abs() / (expected.abs() + 1e-2)).max().item<double>(), 1.0 / 256 + 1e-3);
   }
 }

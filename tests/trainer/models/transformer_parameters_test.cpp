@@ -15,7 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-// Names as GPT-2 and Llama have them: nothing in them says what is a norm.
+// Names as in GPT-2 and Llama, which do not show which parameters are norms.
 std::vector<hf::ParameterSpec> decoder() {
   hf::ParameterList list;
   list.weight("wte.weight", {11, 64});

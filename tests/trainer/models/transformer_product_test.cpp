@@ -1,4 +1,4 @@
-// Products of scoring on every instruction set of this CPU against libtorch's and plain loops.
+// Compares products for inference with libtorch's and with plain loops, on every instruction set of this CPU.
 #include "transformer/product_kernels.h"
 
 #include <ATen/ATen.h>
@@ -51,7 +51,7 @@ struct Int8Case {
   int64_t rows, inputs, outputs;
 };
 
-// Random operands with weights of at most `largest`; the first row and output meet the largest sums.
+// Random operands with weights of at most `largest`; the first row and output have the largest possible sum.
 struct Int8Operands {
   Int8Case of;
   std::vector<uint8_t> a;
@@ -118,7 +118,7 @@ TEST(ProductKernels, Int8EqualsADoubleLoop) {
   }
 }
 
-// Sums of 32 bits are exact: how an instruction set comes to them does not show.
+// 32-bit sums are exact, so that results do not depend on the instruction set.
 TEST(ProductKernels, Int8HasTheSameBitsOnEachInstructionSet) {
   const auto tables = product_tables();
   for (const auto& of : int8_cases) {
@@ -155,7 +155,7 @@ TEST(ProductKernels, Bf16EqualsLibtorchsAndARowDependsOnItselfAlone) {
           return y;
         };
         const auto y = product(x);
-        // half a unit in the last place of bf16's 8 bits, and the rounding of fp32 sums
+        // half a unit in the last place of bf16 (8 bits), plus the rounding of fp32 sums
         EXPECT_TRUE(at::allclose(y.to(at::kDouble), with_gelu ? at::gelu(expected) : expected, 1.0 / 256, 1e-4));
         for (int64_t i = 0; i < rows; i++) EXPECT_TRUE(at::equal(product(x.narrow(0, i, 1)), y.narrow(0, i, 1)));
       }
@@ -168,7 +168,7 @@ TEST(ProductKernels, RowsComeBackWithinHalfAStep) {
   for (const int64_t columns : {1, 7, 8, 33, 384}) {
     auto x = at::randn({6, columns});
     x[1].zero_();
-    x[2] = x[2].abs() + 1;  // 0 stays in the range
+    x[2] = x[2].abs() + 1;  // the range must include 0
     x[3] = -x[3].abs();
     x[4] *= 1e-30;
     x[5] *= 1e30;
@@ -181,7 +181,7 @@ TEST(ProductKernels, RowsComeBackWithinHalfAStep) {
       for (int64_t i = 0; i < 6; i++) {
         for (int64_t k = 0; k < columns; k++) {
           const float back = static_cast<float>(values[i * wide + k] - zeros[i]) * inverse[i];
-          // half a step from the value's rounding, half from that of the zero at the ends of the range
+          // half a step by rounding of the value, and half a step by rounding of the zero at the ends of the range
           ASSERT_NEAR(back, x[i][k].item<float>(), 1.01f * inverse[i]) << i << ", " << k;
         }
       }

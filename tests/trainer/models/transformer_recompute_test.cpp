@@ -1,4 +1,4 @@
-// Gradient checkpointing changes when activations are computed, and nothing else.
+// Gradient checkpointing reduces memory and does not change results.
 #include "models/transformer/recompute.h"
 
 #include <ATen/ATen.h>
@@ -18,7 +18,7 @@ namespace {
 
 using namespace testing;
 
-// Bytes of tensors on the CPU while it is alive: the most at any time above those before.
+// Records the peak of CPU tensor memory, in bytes, during its lifetime, relative to its start.
 class TensorMemory {
  public:
   TensorMemory() : guard_(c10::DebugInfoKind::PROFILER_STATE, meter_) {}
@@ -59,7 +59,7 @@ std::vector<Case> cases() {
           {"Sdpa", drops, false, false, at::kFloat, transformer::AttentionKind::sdpa}};
 }
 
-// Loss and gradients of two batches whose gradients add up.
+// Loss and accumulated gradients of two batches.
 std::map<std::string, at::Tensor> trained(const Case& each, bool recomputes) {
   auto model = made_model(each.config, Head::classification);
   if (each.adapters) {
@@ -117,8 +117,8 @@ TEST(Recomputing, TakesLessMemory) {
     model.classify(batch).sum().backward();
     return memory.most();
   };
-  most(false);  // what is made once
-  // Of the 12 layers' activations one layer's and 12 inputs are left.
+  most(false);  // one-time allocations
+  // Activations of one of the 12 layers and 12 layer inputs remain.
   EXPECT_LT(most(true), 0.3 * static_cast<double>(most(false)));
 }
 

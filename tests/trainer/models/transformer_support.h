@@ -1,4 +1,4 @@
-// What tests of the operations of transformers share.
+// Helpers of the tests of transformer operations.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -15,12 +15,12 @@ using bert::testing::largest_difference;
 
 inline at::Tensor random(at::IntArrayRef shape) { return at::randn(shape).requires_grad_(); }
 
-// Weights of a sum that differ everywhere, of the size of `like`.
+// Weights of a weighted sum, all different, with the shape of `like`.
 inline at::Tensor probe(const at::Tensor& like) {
   return bert::testing::wave("probe", like.numel(), 0.9).view_as(like).to(like.scalar_type());
 }
 
-// The gradients of sum(weights * f()) by each input, with weights that differ everywhere.
+// Gradients of sum(weights * f()) with respect to each input; the weights are all different.
 template <class F> std::vector<at::Tensor> gradients(const std::vector<at::Tensor>& inputs, const F& f) {
   for (const auto& input : inputs) input.mutable_grad().reset();
   const auto out = f();
@@ -39,7 +39,7 @@ void expect_alike(const std::vector<at::Tensor>& inputs, const F& f, const G& g,
   }
 }
 
-// Elements a step apart along any one dimension are dropped independently of each other.
+// Neighbors along each dimension are dropped independently of each other.
 inline void expect_independent(const at::Tensor& kept, double probability) {
   const auto centred = (kept - (1 - probability)) / std::sqrt(probability * (1 - probability));
   EXPECT_LT(std::abs(centred.mean().item<double>()), 5 / std::sqrt(centred.numel()));
@@ -54,7 +54,7 @@ inline void expect_independent(const at::Tensor& kept, double probability) {
   }
 }
 
-// Builds of a table for the levels of Isa, from v3 on, that this CPU can run.
+// Builds of a kernel table, from v3 on, that this CPU can execute.
 template <class Table> std::vector<const Table*> runnable(const std::vector<const Table*>& builds) {
   std::vector<const Table*> found;
   for (size_t level = 0; level < builds.size(); level++) {

@@ -102,7 +102,7 @@ class Bert {
   transformer::Norm embedding_norm_;
   std::optional<transformer::Linear> projection_;  // if embeddings are narrower than the layers
   std::vector<Layer> layers_;
-  // Dense layer of the pooler or head, and output layer and norm of the head, as far as it has them.
+  // Dense layer of the pooler or head; output layer and norm of the head. Undefined if the model has none.
   transformer::Linear head_dense_, head_output_;
   transformer::Norm head_norm_;
   bool training_ = false, recomputes_ = false;
