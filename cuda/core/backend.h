@@ -17,7 +17,7 @@ class Backend {
   virtual std::string description() const = 0;  // for logs: model, architecture, driver, or instruction set
   virtual const Operations& operations() const = 0;
 
-  virtual void* allocate(size_t bytes) = 0;  // aligned to 256 bytes; contents undefined
+  virtual void* allocate(size_t bytes) = 0;  // aligned to 256 bytes, not initialized
   virtual void release(void* memory) noexcept = 0;
   virtual size_t free_bytes() const = 0;                                            // memory still available
   virtual void copy_in(void* to_device, const void* from_host, size_t bytes) = 0;   // blocking

@@ -37,12 +37,12 @@ template <class T> class DeviceBuffer {
   T* data() const { return data_; }
   int64_t size() const { return size_; }
 
-  // Copies host values to offset .. offset + values.size() - 1. Throws std::invalid_argument outside the buffer.
+  // Copies host values to elements offset to offset + values.size() - 1. Throws std::invalid_argument if out of range.
   void write(std::span<const T> values, int64_t offset = 0) {
     check(offset, std::ssize(values));
     if (!values.empty()) backend_->copy_in(data_ + offset, values.data(), values.size_bytes());
   }
-  // Copies elements offset .. offset + values.size() - 1 to the host.
+  // Copies elements offset to offset + values.size() - 1 to the host.
   void read(std::span<T> values, int64_t offset = 0) const {
     check(offset, std::ssize(values));
     if (!values.empty()) backend_->copy_out(values.data(), data_ + offset, values.size_bytes());

@@ -32,7 +32,7 @@ inline Vector load(const float* p) { return *reinterpret_cast<const AnyVector*>(
 inline Integers load(const int32_t* p) { return *reinterpret_cast<const AnyIntegers*>(p); }
 inline void store(float* p, Vector x) { *reinterpret_cast<AnyVector*>(p) = x; }
 
-inline Integers indices() {  // 0, 1, 2 ..
+inline Integers indices() {  // 0, 1, 2, ...
   Integers lanes = {};
 #pragma GCC unroll 16
   for (int i = 0; i < width; i++) lanes[i] = i;

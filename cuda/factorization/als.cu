@@ -13,7 +13,7 @@ constexpr int T = 64;                 // tile size
 constexpr int threads = 256;          // 16 x 16; thread (tx, ty) computes the entries (ty + 16 a, tx + 16 b) of a tile
 constexpr int slice = 32;             // rows per step of a product
 constexpr float rounding = 2e-7f;     // lower bound of a pivot, relative to its diagonal entry
-constexpr float first_shift = 1e-6f;  // relative to the mean diagonal entry
+constexpr float first_shift = 1e-6f;  // initial shift, relative to the mean diagonal entry
 
 struct Row {
   int64_t count;

@@ -20,7 +20,7 @@ namespace {
 
 constexpr int64_t chunk = 128;        // rows of the panel, accumulated in registers before sums are stored
 constexpr float rounding = 2e-7f;     // lower bound of a pivot, relative to its diagonal entry
-constexpr float first_shift = 1e-6f;  // relative to the mean diagonal entry
+constexpr float first_shift = 1e-6f;  // initial shift, relative to the mean diagonal entry
 
 // Scratch memory of one thread.
 struct Scratch {
@@ -28,7 +28,7 @@ struct Scratch {
   Vector* bounds;     // lower bounds of the pivots, one vector per slab
   Vector* residuals;  // residuals of a chunk
   Vector* panel;      // a chunk of rows of Y (primal) or Y^T (dual); slab j starts at j * chunk
-  Vector* triangle;   // G, then U
+  Vector* triangle;   // G, overwritten by U
 };
 
 int64_t scratch_bytes(int64_t factors) {

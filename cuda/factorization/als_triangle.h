@@ -100,7 +100,7 @@ template <Update update, class Slab> void update_block_row(Vector* triangle, int
     }
     for (int64_t columns; j < slabs; j += columns) {
       const int64_t left = slabs - j;
-      columns = left == 4 ? 2 : smaller(left, 3);  // 2 + 2 reads less than 3 + 1
+      columns = left == 4 ? 2 : smaller(left, 3);  // 2 + 2 needs fewer loads than 3 + 1
       float* target[3];
       const float* b[3];
       for (int64_t c = 0; c < columns; c++) {

@@ -19,8 +19,8 @@ int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // The work is divided into tasks, each a group of queries times a range of items. Splitting only by queries needs no
 // merging and is preferred if there are enough queries per group to amortize packing all items.
 struct Plan {
-  int64_t groups, group_tiles;   // of TopkKernels::tile_queries queries
-  int64_t ranges, range_panels;  // of TopkKernels::panel_items items
+  int64_t groups, group_tiles;   // number of groups, and tiles of TopkKernels::tile_queries queries per group
+  int64_t ranges, range_panels;  // number of ranges, and panels of TopkKernels::panel_items items per range
   int64_t capacity;              // candidates per query: the number that triggers a selection plus a panel
 };
 

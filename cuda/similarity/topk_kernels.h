@@ -17,7 +17,7 @@ struct TopkItems {
   int32_t first;  // id of the first item
 };
 
-// The candidates of some queries.
+// Candidates of several queries.
 struct TopkCandidates {
   const float* thresholds;  // (queries) exclusive lower bounds of the scores
   TopkKey* keys;            // (queries, capacity); appended keys ascend by id

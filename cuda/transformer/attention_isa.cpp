@@ -8,9 +8,9 @@ namespace sartor::cuda::SARTOR_ISA {
 namespace {
 
 #ifdef __AVX512F__
-constexpr int tile_rows = 8;  // 16 sums of 32 registers
+constexpr int tile_rows = 8;  // 16 of 32 registers contain sums
 #else
-constexpr int tile_rows = 4;  // 8 sums of 16 registers
+constexpr int tile_rows = 4;  // 8 of 16 registers contain sums
 #endif
 constexpr int query_block = 64;  // queries per block; their scores are in memory at a time
 

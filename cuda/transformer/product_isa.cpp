@@ -8,9 +8,9 @@ namespace sartor::cuda::SARTOR_ISA {
 namespace {
 
 #ifdef __AVX512F__
-constexpr int64_t fp32_rows = 12, group_rows = 12;  // 24 sums of 32 registers
+constexpr int64_t fp32_rows = 12, group_rows = 12;  // 24 of 32 registers contain sums
 #else
-constexpr int64_t fp32_rows = 6, group_rows = 3;  // 12 sums of 16 registers
+constexpr int64_t fp32_rows = 6, group_rows = 3;  // 12 of 16 registers contain sums
 #endif
 constexpr int64_t fp32_columns = 2 * width;
 constexpr int64_t panel_vectors = product_panel / width;

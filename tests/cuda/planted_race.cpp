@@ -1,4 +1,4 @@
-// A program with a data race, so that a test can see ThreadSanitizer find it in loops of parallel_for.
+// Program with a data race in a parallel_for loop, to test that ThreadSanitizer reports it.
 #include "core/parallel_for.h"
 
 int main() {

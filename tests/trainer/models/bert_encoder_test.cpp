@@ -41,7 +41,8 @@ INSTANTIATE_TEST_SUITE_P(Precisions, Encoder, ::testing::ValuesIn(precisions()),
                          [](const auto& test) { return name(test.param); });
 
 TEST_P(Encoder, GivesTheModelsNumbers) {
-  // of the result's size: rounding of sums; of 8 bits through two layers, bf16's coarser; of 8 bits by output and token
+  // Relative to the size of the result: rounding of sums; rounding to 8 bits in two layers, coarser for bf16;
+  // quantization to 8 bits per output and token.
   const double tolerance = std::array{1e-5, 0.05, 0.05}[int(GetParam())];
   const auto rows = random_rows({5, 1, 17, 130, 9});
   for (const auto* family : {"bert", "roberta", "distilbert", "electra"}) {

@@ -14,7 +14,7 @@ namespace sartor::transformer {
 namespace {
 
 using namespace testing;
-using namespace cuda;  // the inner loops
+using namespace cuda;
 
 std::vector<const ProductKernels*> product_tables() {
   return runnable<ProductKernels>(

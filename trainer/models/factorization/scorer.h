@@ -20,7 +20,7 @@ struct RankedItems {
 
 // Ratings of users, laid out as in cuda::Csr.
 struct UserRatings {
-  std::vector<int64_t> offsets = {0};  // (users + 1), from 0
+  std::vector<int64_t> offsets = {0};  // (users + 1), starting with 0
   std::vector<int32_t> items;          // ascending within a user
   std::vector<float> values;
 

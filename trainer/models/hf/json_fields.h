@@ -20,8 +20,8 @@ namespace sartor::hf {
 // Joins names: "bert, distilbert or electra".
 std::string either(std::span<const std::string_view> names);
 
-// Absent and null fields are returned as std::nullopt. An empty name stands for a field that does not exist in this
-// file and is treated as absent. All functions throw std::invalid_argument.
+// A null field is treated as absent, and so is an empty name, which stands for a field that this file cannot have. All
+// functions throw std::invalid_argument.
 class JsonFields {
  public:
   // `json` must be an object and outlive this. `source` is the file name for messages.

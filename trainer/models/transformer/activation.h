@@ -1,4 +1,4 @@
-// Activation functions between linear layers.
+// Activation functions.
 #pragma once
 
 #include <array>

@@ -29,7 +29,7 @@ class Parameters {
   // Throw std::out_of_range with the name if the model has no such parameter.
   const at::Tensor& get(std::string_view name) const;
   Linear linear(std::string_view module) const;  // MODULE.weight, and MODULE.bias if there is one
-  Norm norm(std::string_view module) const;      // the same
+  Norm norm(std::string_view module) const;      // the same for a norm
 
   // Adds an adapter to a layer that was returned by linear(module). Its weight is not changed.
   void adapt(Linear& linear, const std::string& module, const LoraConfig& config);
@@ -46,7 +46,7 @@ class Parameters {
   size_t place(std::string_view name) const;
 
   NamedTensors all_, adapters_;
-  std::vector<hf::ParameterKind> kinds_;  // of all_
+  std::vector<hf::ParameterKind> kinds_;  // kinds of all_
   std::map<std::string, size_t, std::less<>> place_;
   std::map<std::string, Adapter, std::less<>> adapter_of_;  // by name of the weight
 };

@@ -20,7 +20,7 @@
 namespace sartor::transformer {
 namespace {
 
-using namespace cuda;  // the inner loops
+using namespace cuda;  // kernels
 
 constexpr int64_t block_rows = 120;  // rows of inputs that stay in the L2 cache during the loop over outputs
 

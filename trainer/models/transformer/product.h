@@ -39,7 +39,7 @@ class Product {
   By by_;
   int64_t inputs_, outputs_;
   at::Tensor weight_, bias_;   // in oneDNN's layout, or panels with bias and scales (2, padded outputs)
-  std::vector<int32_t> sums_;  // int8
+  std::vector<int32_t> sums_;  // int8: sums of the weights per output
 };
 
 }  // namespace sartor::transformer

@@ -25,7 +25,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t norm_grain = 16;  // rows: 50 kB of work at H = 768
+constexpr int64_t norm_grain = 16;  // rows per range: 50 kB at H = 768
 
 struct Wanted {
   bool gradients, sum;
