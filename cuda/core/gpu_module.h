@@ -24,7 +24,7 @@ struct GpuSearch {
 // Loads the module. Does not throw, because programs also call it to find out whether there is a GPU.
 GpuSearch find_gpu_module();
 
-// Number of usable GPUs. If 0, `why_not` is set to the reason.
+// Number of usable GPUs. If 0, stores the reason in `why_not` unless it is null.
 int gpu_count(std::string* why_not = nullptr);
 
 }  // namespace sartor::cuda

@@ -1,4 +1,4 @@
-// Non-owning views of arrays in host or device memory.
+// Non-owning views of arrays in host memory or in the memory of a context's device.
 #pragma once
 
 #include <cstdint>

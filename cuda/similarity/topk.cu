@@ -15,7 +15,7 @@ constexpr int tile_columns = 16;  // columns in shared memory at a time
 constexpr int item_tile = 8192;   // items between selections
 constexpr int64_t workspace_bytes = 32 << 20;
 
-// 1 / |row|, 0 for a zero row. One warp per row.
+// 1 / |row|, 0 for a zero row. One warp per row, any grid. rows_nd (n, d); inverse_n (n).
 __global__ void inverse_norms_kernel(const float* rows_nd, int64_t n, int64_t d, float* inverse_n) {
   const int lane = threadIdx.x % 32;
   const int64_t warps = int64_t{gridDim.x} * threads / 32;

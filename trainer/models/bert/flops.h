@@ -22,7 +22,7 @@ struct TrainedWork {
 //
 //   2 n (4 H^2 + 2 H I)  for products with weights and  4 n^2 H  for the two products of attention;
 //
-// in the last layer of a classifier, which computes only keys and values for all tokens,
+// in the last layer of a classifier, which computes keys and values for all tokens and the rest only for the first one,
 //
 //   2 n 2 H^2 + 2 (2 H^2 + 2 H I)  and  4 n H;
 //
