@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Shows how far reading has come, stops it at a signal, and refuses a source without any rating.
+// Shows progress, stops reading on a signal, and rejects a source without ratings.
 class WatchedSource final : public datasets::RatingSource {
  public:
   WatchedSource(std::unique_ptr<datasets::RatingSource> source, datasets::Rejects& rejects)
@@ -39,7 +39,7 @@ class WatchedSource final : public datasets::RatingSource {
   int64_t rows_ = 0;
 };
 
-// What is done with the sources, wherever they lie.
+// The part of the config that determines the result, without paths. Hashed with the sources.
 std::string treatment(const PrepareConfig& config) {
   auto source = config.source;
   source.table.path.clear();
@@ -81,7 +81,7 @@ void prepare(const PrepareConfig& config, Runtime&) {
            rejects.total(), repeated);
   log_info("train {}, validation {}, test {}; {} test users and {} test items have no training ratings", report.train,
            report.validation, report.test, report.cold_users, report.cold_items);
-  if (rejects.total() > 0) log_warning("{} says why rows were rejected", config.rejects_path());
+  if (rejects.total() > 0) log_warning("rejected rows and reasons are in {}", config.rejects_path());
 }
 
 }  // namespace sartor

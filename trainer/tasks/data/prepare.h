@@ -1,4 +1,4 @@
-// task: prepare — a raw table of ratings in, one prepared HDF5 file out.
+// task: prepare. Converts a table of ratings to a prepared HDF5 file.
 #pragma once
 
 #include <filesystem>
@@ -22,12 +22,12 @@ struct PrepareConfig : RuntimeConfig {
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
-    field("source", source, "Table of ratings.");
-    field("cleaning", cleaning, "What is mended.");
-    field("split", split, "Which ratings are held out.");
+    field("source", source, "Table of ratings to read.");
+    field("cleaning", cleaning, "How to clean the ratings.");
+    field("split", split, "How to split the ratings into training, validation and test.");
     field.required("output", output, file_path(), "Prepared HDF5 file to write.");
     field("rejects", rejects, file_path(),
-          "TSV file for rows that are unfit, with the reason; beside the output, as OUTPUT.rejects.tsv, if absent.");
+          "TSV file to write rejected rows to, with the reason for each; OUTPUT.rejects.tsv if absent.");
   }
   std::string rejects_path() const { return rejects.value_or(output + ".rejects.tsv"); }
   std::vector<std::filesystem::path> reads() const { return datasets::files_to_read(source.table); }

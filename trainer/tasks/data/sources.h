@@ -1,4 +1,4 @@
-// What data was made of, for its provenance.
+// Provenance of prepared and tokenized data.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -7,10 +7,10 @@
 
 namespace sartor {
 
-// [{"path": ..., "bytes": ..., "sha256": ...}, ...]; takes as long as reading the files does.
+// [{"path": ..., "bytes": ..., "sha256": ...}, ...]. Reads each file once.
 nlohmann::ordered_json describe_files(const std::vector<std::string>& files);
 
-// The SHA-256 of what the files hold and of what is done with it: equal for equal contents, wherever they lie.
+// SHA-256 of the files' contents and of `treatment`, the config that is applied to them. Independent of the paths.
 std::string data_hash(const nlohmann::ordered_json& files, const std::string& treatment);
 
 }  // namespace sartor

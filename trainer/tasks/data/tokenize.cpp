@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// What is done with the sources, wherever they and the tokenizer lie.
+// The part of the config that determines the result, without paths. Hashed with the sources.
 std::string treatment(const TokenizeConfig& config, const std::string& tokenizer_hash) {
   auto data = config.data;
   for (auto& source : data.sources) source.table.path.clear();
@@ -61,17 +61,17 @@ void tokenize(const TokenizeConfig& config, Runtime& runtime) {
                                    .run = cuda::tasks_on(runtime.threads)});
   rejects.finish();
 
-  log_info("{}: {} rows; {} rejected, {} repeated, {} whose labels contradict another's of the same text",
-           config.output, report.read + rejects.total(), rejects.total(), report.repeated, report.contradicting);
+  log_info("{}: {} rows; {} rejected, {} repeated, {} dropped because equal texts have different labels", config.output,
+           report.read + rejects.total(), rejects.total(), report.repeated, report.contradicting);
   const auto ratio = [](int64_t part, int64_t whole) {
     return static_cast<double>(part) / static_cast<double>(std::max<int64_t>(whole, 1));
   };
-  log_info("train {}, validation {}, test {}; {:.1f} tokens a row, {:.2f}% unknown, {} rows of max_length {}",
+  log_info("train {}, validation {}, test {}; {:.1f} tokens per row, {:.2f}% unknown, {} rows of max_length {}",
            report.train, report.validation, report.test,
            ratio(report.tokens, report.train + report.validation + report.test),
            100 * ratio(report.unknown, report.tokens), report.full, config.max_length);
-  if (report.empty > 0) log_warning("{} texts have no token and no row", report.empty);
-  if (rejects.total() > 0) log_warning("{} says why rows were rejected", config.rejects_path());
+  if (report.empty > 0) log_warning("{} texts have no tokens and were skipped", report.empty);
+  if (rejects.total() > 0) log_warning("rejected rows and reasons are in {}", config.rejects_path());
 }
 
 }  // namespace sartor

@@ -1,4 +1,4 @@
-// task: tokenize — tables of texts in, one tokenized HDF5 file out.
+// task: tokenize. Converts tables of texts to a tokenized HDF5 file.
 #pragma once
 
 #include <filesystem>
@@ -24,18 +24,19 @@ struct TokenizeConfig : RuntimeConfig {
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
-    field("data", data, "Texts and their labels.");
-    field.required("tokenizer", tokenizer, file_path(), "Hugging Face folder, or a tokenizer.json.");
-    field("max_length", max_length, between(1, 1 << 20), "Tokens of a row, special ones included.");
-    field(
-        "longer", longer,
-        "Texts of more tokens are cut, or divided into rows of about equal length: a language model learns from all.");
+    field("data", data, "Tables of texts and labels to read.");
+    field.required("tokenizer", tokenizer, file_path(),
+                   "Tokenizer: a Hugging Face model folder or a tokenizer.json file.");
+    field("max_length", max_length, between(1, 1 << 20), "Maximum number of tokens per row, including special tokens.");
+    field("longer", longer,
+          "How to handle texts longer than max_length. cut: truncate them; divide: split them into rows of about equal "
+          "length, so that pretraining uses the whole text.");
     field("duplicates", duplicates,
-          "once: of equal texts the first stays, and none where their labels differ; keep: all stay.");
-    field("split", split, "Which rows are held out.");
+          "How to handle repeated texts. once: keep the first, or none if their labels differ; keep: keep all.");
+    field("split", split, "How to split the rows into training, validation and test.");
     field.required("output", output, file_path(), "Tokenized HDF5 file to write.");
     field("rejects", rejects, file_path(),
-          "TSV file for rows that are unfit, with the reason; beside the output, as OUTPUT.rejects.tsv, if absent.");
+          "TSV file to write rejected rows to, with the reason for each; OUTPUT.rejects.tsv if absent.");
   }
   std::string rejects_path() const { return rejects.value_or(output + ".rejects.tsv"); }
   std::vector<std::filesystem::path> reads() const {

@@ -18,7 +18,7 @@ void vocabulary(const VocabularyConfig& config, Runtime&) {
                                   .normalizer = {.handle_chinese_chars = chosen.handle_chinese_chars,
                                                  .strip_accents = chosen.strip_accents,
                                                  .lowercase = chosen.lowercase}});
-  // Read twice: which rows are for training is known only when all were seen.
+  // The tables are read twice: which rows are for training is known only after all have been read.
   for (const auto& source : config.data.sources) require_readable_twice(source.table, "for its words");
   const datasets::WatchedFiles watched(config.reads());
   datasets::Rejects rejects(config.rejects_path(), config.data.unfit), again;
@@ -36,7 +36,7 @@ void vocabulary(const VocabularyConfig& config, Runtime&) {
   rejects.finish();
   log_info("{}: {} tokens from {} training rows of {}; {} rejected", folder.string(), spec.vocabulary.size(),
            counts.train, counts.read + rejects.total(), rejects.total());
-  if (rejects.total() > 0) log_warning("{} says why rows were rejected", config.rejects_path());
+  if (rejects.total() > 0) log_warning("rejected rows and reasons are in {}", config.rejects_path());
 }
 
 }  // namespace sartor

@@ -1,4 +1,4 @@
-// task: vocabulary — tables of texts in, a tokenizer of their words out.
+// task: vocabulary. Trains a WordPiece tokenizer on tables of texts.
 #pragma once
 
 #include <filesystem>
@@ -17,10 +17,11 @@ struct NormalizerConfig {
   bool handle_chinese_chars = true;
 
   template <class Fields> void describe(Fields& field) {
-    field("lowercase", lowercase, "Whether capital letters become small ones.");
-    field("strip_accents", strip_accents, "Whether accents are dropped; as lowercase if absent.");
+    field("lowercase", lowercase, "Whether to lowercase texts.");
+    field("strip_accents", strip_accents, "Whether to remove accents; same as lowercase if absent.");
     field("handle_chinese_chars", handle_chinese_chars,
-          "Whether each Chinese character is a token; if not, frequent words of several become one.");
+          "Whether to make each Chinese character a token of its own. If false, frequent sequences of characters may "
+          "become one token.");
   }
 };
 
@@ -38,24 +39,26 @@ struct VocabularyConfig : RuntimeConfig {
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
-    field("data", data, "Texts, as for tokenize.");
-    field("duplicates", duplicates, "As for tokenize.");
+    field("data", data, "Tables of texts to read, as for tokenize.");
+    field("duplicates", duplicates, "How to handle repeated texts, as for tokenize.");
     field("split", split,
-          "As for tokenize. Only training rows are learnt from: with the same data, duplicates and split they are the "
-          "rows that tokenize puts into training.");
+          "How to split the rows, as for tokenize. Only training rows are used: the same rows that tokenize assigns to "
+          "training if data, duplicates and split are the same.");
     field("vocab_size", vocab_size, between(1, 1 << 24),
-          "Tokens at most; special tokens and the alphabet are there in any case.");
-    field("min_frequency", min_frequency, at_least(1), "Of two neighbouring pieces that become one.");
+          "Maximum number of tokens. Special tokens and the alphabet are always included, even if they exceed it.");
+    field("min_frequency", min_frequency, at_least(1),
+          "Minimum number of occurrences of a pair of adjacent tokens for it to be merged into one.");
     field("limit_alphabet", limit_alphabet, at_least(0),
-          "Characters that are kept, the most frequent ones; others are [UNK]. 0: all.");
-    field("normalizer", normalizer, "What texts are before they are cut.");
-    field("model_max_length", model_max_length, between(1, 1 << 20), "Tokens that the models take it is for.");
+          "Number of distinct characters to keep, the most frequent first; others become [UNK]. 0: keep all.");
+    field("normalizer", normalizer, "How to normalize texts before they are split into words.");
+    field("model_max_length", model_max_length, between(1, 1 << 20),
+          "Maximum sequence length in tokens, written to tokenizer_config.json.");
     field.required("output", output, file_path(),
-                   "Tokenizer's folder to write: vocab.txt, tokenizer.json, tokenizer_config.json.");
+                   "Tokenizer folder to write: vocab.txt, tokenizer.json, tokenizer_config.json.");
     field("rejects", rejects, file_path(),
-          "TSV file for rows that are unfit, with the reason; beside the output, as OUTPUT.rejects.tsv, if absent.");
+          "TSV file to write rejected rows to, with the reason for each; OUTPUT.rejects.tsv if absent.");
   }
-  std::string folder() const {  // without a slash at its end
+  std::string folder() const {  // the output without a trailing slash
     const std::filesystem::path path = output;
     return (path.has_filename() ? path : path.parent_path()).string();
   }

@@ -11,7 +11,7 @@
 namespace sartor {
 namespace {
 
-constexpr int64_t block = 1024;  // users whose lists are in memory
+constexpr int64_t block = 1024;  // users ranked at a time, which bounds memory
 
 }  // namespace
 
@@ -54,7 +54,7 @@ std::vector<Metric> evaluate(cuda::Context& context, const TrainedModel& model, 
 
 namespace {
 
-// A model without factors and with zero biases, and the sums of the training values by user.
+// A model without factors, with zero biases, and the number and sum of training ratings per user.
 struct Counted {
   FactorModel model;
   std::vector<double> user_sum;

@@ -1,4 +1,4 @@
-// How good a trained model is on a part of the prepared data.
+// Evaluates a trained factorization on a split of the prepared data.
 #pragma once
 
 #include <vector>
@@ -15,22 +15,26 @@ struct EvaluationConfig {
   double relevant_from = 0;
 
   template <class Fields> void describe(Fields& field) {
-    field("at", at, between(1, 10000), "Lengths of the recommendation lists that are judged.");
-    field("relevant_from", relevant_from, "Held-out ratings from this value on count as relevant; 0 takes all.");
+    field("at", at, between(1, 10000),
+          "Cutoffs k of the ranking metrics: the lengths of the evaluated recommendation lists.");
+    field("relevant_from", relevant_from, "Smallest held-out rating that counts as relevant. 0: all of them.");
   }
 };
 
 enum class HeldOut { validation, test };
 
-// Rating metrics over a split, predictions clipped to the range of the data (none for a model that predicts no
-// ratings), and ranking metrics over its users: all items are ranked but those that the user has in the splits before
-// it (train; for test, validation too). Empty for a split without ratings.
+// Rating metrics over a split, with predictions clipped to the range of the ratings (omitted if the model does not
+// predict ratings), and ranking metrics averaged over its users. Ranks all items except those that the user rated in
+// earlier splits (train; for test also validation). Returns no metrics for an empty split.
 std::vector<Metric> evaluate(cuda::Context& context, const TrainedModel& model, const datasets::Prepared& data,
                              HeldOut split, const EvaluationConfig& config);
 
-// Baselines as models without factors, so that the same code scores them. They have no ids.
-FactorModel popularity_baseline(const datasets::Prepared& data);  // ranks by training count, predicts the global mean
-FactorModel user_mean_baseline(
-    const datasets::Prepared& data);  // predicts the user's mean, the global one where there is none
+// Baselines are models without factors and ids, so that the same code evaluates them.
+
+// Ranks items by their number of training ratings; predicts the global mean.
+FactorModel popularity_baseline(const datasets::Prepared& data);
+
+// Predicts the user's mean training rating, or the global mean for users without training ratings.
+FactorModel user_mean_baseline(const datasets::Prepared& data);
 
 }  // namespace sartor

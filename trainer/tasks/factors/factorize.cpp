@@ -11,9 +11,9 @@
 namespace sartor {
 namespace {
 
-constexpr int64_t block = 4096;  // users whose ratings are in memory, beside the model's
+constexpr int64_t block = 4096;  // users read at a time, which bounds memory
 
-// What inference needs beside what was learnt: ids, and what each user has rated.
+// Adds what inference needs in addition to the factors: ids and the items that each user has rated.
 void add_ids(TrainedModel& model, const datasets::Prepared& data) {
   model.users = data.read_user_ids();
   model.items = data.read_item_ids();
@@ -33,7 +33,7 @@ void add_ids(TrainedModel& model, const datasets::Prepared& data) {
   }
 }
 
-// Seconds that an epoch took.
+// Trains one epoch and returns its duration in seconds.
 double train_epoch(Factorizer& factorizer) {
   const cuda::ProfilerRange range("epoch");
   const auto start = std::chrono::steady_clock::now();
@@ -62,7 +62,7 @@ void factorize(const PreparedConfig& config, const EvaluationConfig& evaluation,
   }
 
   const std::unique_ptr<TrainedModel> model = factorizer->model();
-  factorizer.reset();  // its ratings: what comes now needs memory too
+  factorizer.reset();  // frees its copy of the ratings before the test evaluation
   const auto test = judged(*model, HeldOut::test);
   Scores scores = {{"test", test}}, baselines;
   if (data.validation.size() > 0) scores.emplace_back("validation", judged(*model, HeldOut::validation));

@@ -1,4 +1,4 @@
-// task: factorize — prepared ratings in, factors.h5 out.
+// task: factorize. Trains a factorization of prepared ratings and writes factors.h5.
 #pragma once
 
 #include <functional>
@@ -15,7 +15,7 @@ struct PreparedConfig {
   std::string path;
 
   template <class Fields> void describe(Fields& field) {
-    field.required("path", path, file_path(), "Prepared HDF5 file (task: prepare).");
+    field.required("path", path, file_path(), "Prepared HDF5 file to train on, written by task prepare.");
   }
 };
 
@@ -26,10 +26,10 @@ template <class Algorithms> struct FactorizeConfigOf : RunConfig {
 
   template <class Fields> void describe(Fields& field) {
     RunConfig::describe(field);
-    field("data", data, "What to learn from.");
-    field("model", model, "What to learn.");
+    field("data", data, "Training data.");
+    field("model", model, "Algorithm and its hyperparameters.");
     field("evaluation", evaluation,
-          "How the model is judged, on the validation split after each epoch and on the test split at the end.");
+          "How to evaluate the model: on the validation split after each epoch and on the test split at the end.");
   }
   std::vector<std::filesystem::path> reads() const { return {data.path}; }
   std::vector<Output> writes() const { return {{.path = output, .folder = true}}; }
@@ -40,7 +40,7 @@ using MakeFactorizer = std::function<std::unique_ptr<Factorizer>(const datasets:
 void factorize(const PreparedConfig& config, const EvaluationConfig& evaluation, const MakeFactorizer& make,
                Runtime& runtime, Run& run);
 
-// The task with the algorithms of a table.
+// Runs the task with the algorithm that config.model selects from `Algorithms`.
 template <class Algorithms> void factorize_by(const FactorizeConfigOf<Algorithms>& config, Runtime& runtime, Run& run) {
   const auto make = [&](const auto& data, auto& context) { return config.model.make(data, context); };
   factorize(config.data, config.evaluation, make, runtime, run);

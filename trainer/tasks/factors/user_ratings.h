@@ -1,4 +1,4 @@
-// Ratings of some users, read from a prepared file a block of users at a time.
+// Reads the ratings of a block of users from a prepared file.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,10 @@
 
 namespace sartor {
 
-// Users first, first + 1, …
+// Ratings of users first, ..., first + users - 1.
 UserRatings read_users(const datasets::StoredRatings& ratings, int64_t first, int64_t users);
 
-// The ratings of those users in any of these parts, which have none in common.
+// Ratings of those users in all of the parts, which must be disjoint.
 UserRatings read_users(const std::vector<const datasets::StoredRatings*>& parts, int64_t first, int64_t users);
 
 }  // namespace sartor
