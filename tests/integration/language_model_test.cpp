@@ -136,7 +136,8 @@ TEST_F(LanguageModel, ATemperatureOfFewRowsIsWarnedOf) {
   const auto few = train(classify);
   expect_done(few);
   EXPECT_THAT(few.err, ContainsRegex("temperature [0-9.]+ by 18 validation rows"));
-  EXPECT_THAT(few.err, HasSubstr("18 validation rows are few to fit a temperature on, 50 or more are better"));
+  EXPECT_THAT(few.err,
+              HasSubstr("18 validation rows are too few to fit a temperature reliably, 50 or more are recommended"));
   expect_done(train(tokenize_config(), {"--overwrite", "--set", "split.test=0", "--set", "split.validation=0.6"}));
   const auto enough = train(classify, {"--overwrite"});
   expect_done(enough);
@@ -161,7 +162,8 @@ TEST_F(LanguageModel, LearnsAndIsFineTuned) {
       "task: classify\ndevice: cpu\nthreads: 1\ndata: {path: FOLDER/texts.h5}\nmodel: {path: FOLDER/run/model}\n"
       "training: {num_train_epochs: 15, learning_rate: 0.003, per_device_batch_size: 8}\noutput: FOLDER/classifier\n");
   expect_done(classified);
-  EXPECT_THAT(classified.err, ContainsRegex("new weights, not those of .*: .*classifier.weight"));
+  EXPECT_THAT(classified.err,
+              ContainsRegex("weights not loaded from .* but initialized randomly: .*classifier.weight"));
   EXPECT_THAT(classified.err, Not(HasSubstr("encoder")));
   for (const char* model : {"run/model", "classifier/model"}) {
     const auto input = hf::read_text_input(path(model));

@@ -139,7 +139,7 @@ TEST_F(ClassifierHead, OtherClassesStartAnew) {
     const auto weight = begun(labels, BaseHead::automatic);
     EXPECT_THAT(::testing::internal::GetCapturedStderr(),
                 HasSubstr(fmt::format(
-                    "base has {} classes: {}, texts.h5 has 2 classes: 正面, 负面: the output layer starts anew",
+                    "base has {} classes: {}, texts.h5 has 2 classes: 正面, 负面: the output layer is reinitialized",
                     labels.size(), fmt::join(labels, ", "))));
     EXPECT_EQ(weight.size(0), 2);
     EXPECT_LT(weight.abs().max().item<float>(), 0.15) << "drawn with a deviation of 0.02, the base's reach 0.3";
@@ -166,7 +166,7 @@ TEST_F(ClassifierLearning, RDropIsForASingleLabel) {
   several.data.path = "several.h5";
   EXPECT_THAT(
       [&] { ClassifierLearner(several, data, alone_, -1); },
-      ThrowsMessage<std::invalid_argument>(HasSubstr("model.r_drop are for single_label, several.h5 is multi")));
+      ThrowsMessage<std::invalid_argument>(HasSubstr("model.r_drop require single_label data, several.h5 is multi")));
 }
 
 }  // namespace

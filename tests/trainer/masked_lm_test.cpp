@@ -243,7 +243,7 @@ TEST_F(MaskedLm, RefusesWhatDoesNotFit) {
   text::write_tokenizer("other", text::parse_bert_tokenizer(vocabulary + "差\n", "vocab.txt", "", ""), 16);
   auto other = config();
   other.model.tokenizer = "other";
-  refused(other, "texts.h5 was made with another tokenizer than that of other");
+  refused(other, "texts.h5 was made with a different tokenizer than the one in other");
 
   auto spec = text::read_tokenizer("tokenizer");
   std::erase_if(spec.added_tokens, [](const auto& token) { return token.content == "[MASK]"; });

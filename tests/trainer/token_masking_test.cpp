@@ -108,7 +108,7 @@ TEST(TokenMasking, RefusesTokenizersAndIdsThatDoNotFit) {
     EXPECT_THAT([&] { TokenMasking masking(tokenizer, 0.15); },
                 ThrowsMessage<std::invalid_argument>(HasSubstr(message)));
   };
-  refused(spec("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"), "nothing but special tokens");
+  refused(spec("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"), "only special tokens");
   auto without = spec();
   std::erase_if(without.added_tokens, [](const auto& token) { return token.content == "[MASK]"; });
   refused(without, "no special token [MASK]");

@@ -19,13 +19,15 @@ at::Device device_of(int gpu) {
 text::TokenizerSpec tokenizer_of(const std::string& folder, const datasets::TokenizedTexts& data,
                                  const std::string& path) {
   auto spec = text::read_tokenizer(folder);
-  require(hash_of(spec) == data.tokenizer_hash, "{} was made with another tokenizer than that of {}", path, folder);
+  require(hash_of(spec) == data.tokenizer_hash, "{} was made with a different tokenizer than the one in {}", path,
+          folder);
   return spec;
 }
 
 void log_taken(const std::string& folder, bert::Head head, const std::vector<std::string>& drawn) {
   for (const auto& line : bert::ignored(folder, head)) log_info("{}", line);
-  if (!drawn.empty()) log_info("new weights, not those of {}: {}", folder, fmt::join(drawn, ", "));
+  if (!drawn.empty())
+    log_info("weights not loaded from {} but initialized randomly: {}", folder, fmt::join(drawn, ", "));
 }
 
 std::vector<std::vector<int32_t>> ids_of(const datasets::StoredTexts& part, std::span<const int64_t> rows) {

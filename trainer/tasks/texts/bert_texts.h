@@ -1,4 +1,4 @@
-// What learners of BERT on tokenized texts have in common.
+// Functions shared by the learners that train BERT on tokenized texts.
 #pragma once
 
 #include <filesystem>
@@ -12,27 +12,29 @@
 
 namespace sartor {
 
-// gpu: its number, -1 for the CPU.
+// gpu: device index, -1 for the CPU.
 at::Device device_of(int gpu);
 
-// The tokenizer of a folder. Throws std::invalid_argument where it is not the one that `data`, read from `path`, was
-// made with.
+// Loads the tokenizer of a folder. Throws std::invalid_argument if `data`, read from `path`, was made with a different
+// one.
 text::TokenizerSpec tokenizer_of(const std::string& folder, const datasets::TokenizedTexts& data,
                                  const std::string& path);
 
-// Says what of a folder's weights and config a model with `head` did not take, and what it had to draw anew.
+// Logs which weights and config values of a folder a model with `head` ignores, and which weights (`drawn`) were not
+// loaded but initialized randomly.
 void log_taken(const std::string& folder, bert::Head head, const std::vector<std::string>& drawn);
 
-// The ids of rows, as stored.
+// Token ids of the rows, as stored.
 std::vector<std::vector<int32_t>> ids_of(const datasets::StoredTexts& part, std::span<const int64_t> rows);
 
-// Those rows with the ids given for them; token types are 1 from a row's second text on.
+// Packs the rows into a batch, with `ids` instead of the stored token ids. Token types are 0 for a row's first text, 1
+// for the rest.
 transformer::Packed packed(const bert::BertConfig& config, const datasets::StoredTexts& part,
                            std::span<const int64_t> rows, const std::vector<std::vector<int32_t>>& ids,
                            at::Device device);
 
-// A folder of Hugging Face with config.json, model.safetensors and the tokenizer's files, and with an input.json of how
-// the texts of `data` were made.
+// Writes a Hugging Face folder: config.json, model.safetensors, the tokenizer files, and input.json, which records how
+// the texts of `data` were prepared.
 void save_model(const bert::Bert& model, const text::TokenizerSpec& tokenizer, const datasets::TokenizedTexts& data,
                 const std::filesystem::path& folder);
 

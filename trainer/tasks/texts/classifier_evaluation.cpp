@@ -20,7 +20,7 @@ using Json = nlohmann::ordered_json;
 
 int64_t width(const Predictions& of) { return std::ssize(of.classes); }
 
-// The class of each row of values (rows, C): the greatest, the first of equals.
+// Argmax of each row of values (rows, C); the first class on ties.
 std::vector<int32_t> greatest(std::span<const float> values, int64_t classes) {
   std::vector<int32_t> found;
   for (int64_t first = 0; first < std::ssize(values); first += classes) {
@@ -32,7 +32,7 @@ std::vector<int32_t> greatest(std::span<const float> values, int64_t classes) {
 
 std::vector<int32_t> true_classes(const Predictions& of) { return greatest(of.labels, width(of)); }
 
-// Values (rows, C) of one class.
+// Column k of values (rows, C).
 template <class Value> std::vector<Value> column(std::span<const float> values, int64_t classes, int64_t k) {
   std::vector<Value> found;
   for (int64_t i = k; i < std::ssize(values); i += classes) found.push_back(static_cast<Value>(values[i]));
@@ -47,7 +47,7 @@ std::vector<Metric> regression_metrics(const Predictions& of, std::span<const in
   return errors.finish();
 }
 
-// The metrics but the loss.
+// All metrics except the loss.
 std::vector<MetricInterval> intervals_of(const Predictions& of, const BootstrapOptions& options) {
   if (of.problem == Problem::single_label) {
     const auto labels = true_classes(of);
@@ -106,7 +106,7 @@ Json confusion_of(const Predictions& of) {
   return rows;
 }
 
-// Of each class by itself: [[rightly not said, wrongly said], [wrongly not said, rightly said]].
+// A matrix for each class: [[true negatives, false positives], [false negatives, true positives]].
 Json confusions_of(const Predictions& of) {
   auto all = Json::array();
   for (int64_t k = 0; k < width(of); k++) {

@@ -47,7 +47,7 @@ std::string in_words(const std::vector<std::string>& labels) {
   return fmt::format("{} classes: {}{}", labels.size(), fmt::join(shown, ", "), labels.size() > most ? ", ..." : "");
 }
 
-// Whether the classes of a folder are LABEL_0, LABEL_1, ...: those of a model that was never told their names.
+// Whether the classes are LABEL_0, LABEL_1, ..., the defaults of transformers for a model without class names.
 bool is_nameless(const bert::BertConfig& base) {
   for (size_t i = 0; i < base.labels.size(); i++) {
     if (base.labels[i] != "LABEL_" + std::to_string(i)) return false;
@@ -55,7 +55,7 @@ bool is_nameless(const bert::BertConfig& base) {
   return true;
 }
 
-// The output layer of the base for the classes of the data.
+// How to get the output layer for the classes of the data from the base model.
 bert::OutputLayer output_of_base(const ClassifierTrainingConfig& config, const bert::BertConfig& wanted, bool speaks) {
   const auto& path = config.model.path;
   const auto head = config.model.head;
@@ -72,16 +72,16 @@ bert::OutputLayer output_of_base(const ClassifierTrainingConfig& config, const b
     return {};
   }
   if (speaks) {
-    log_warning("{} has {}, {} has {}: the output layer starts anew", path, in_words(base.labels), config.data.path,
-                in_words(wanted.labels));
+    log_warning("{} has {}, {} has {}: the output layer is reinitialized", path, in_words(base.labels),
+                config.data.path, in_words(wanted.labels));
   }
   return {.anew = true};
 }
 
-// speaks: whether this process says what becomes of the folder's weights.
+// speaks: whether this process logs which weights are loaded.
 bert::Bert load_model(const ClassifierTrainingConfig& config, const datasets::TokenizedTexts& data, bool speaks,
                       at::Device device) {
-  at::manual_seed(static_cast<uint64_t>(config.training.seed));  // of a new head
+  at::manual_seed(static_cast<uint64_t>(config.training.seed));  // for a new head
   const auto wanted = config_for(config, data);
   const auto output = output_of_base(config, wanted, speaks);
   auto loaded = bert::load_bert(config.model.path, wanted, bert::Head::classification, device, output);
@@ -112,7 +112,7 @@ ClassifierLearner::ClassifierLearner(const ClassifierTrainingConfig& config, con
   const auto& weights = config.model.class_weights;
   require(problem_ == transformer::Problem::single_label ||
               (weights.empty() && loss_.label_smoothing == 0 && config.model.r_drop == 0),
-          "model.class_weights, model.label_smoothing_factor and model.r_drop are for single_label, {} is {}",
+          "model.class_weights, model.label_smoothing_factor and model.r_drop require single_label data, {} is {}",
           config.data.path, data.label_kind);
   if (weights.empty()) return;
   require(weights.size() == data.labels.size(), "model.class_weights has {} values for {} classes", weights.size(),

@@ -1,4 +1,4 @@
-// A classifier of tokenized texts, as the training loop sees it.
+// A classifier of tokenized texts, as a Learner for the training loop.
 #pragma once
 
 #include <filesystem>
@@ -18,9 +18,9 @@ namespace sartor {
 
 class ClassifierLearner : public Learner {
  public:
-  // Loads config.model.path, its head new where it has none for the data's labels. What it is given must outlive it.
-  // Throws std::invalid_argument where data and model do not fit: no labels, rows too long, ids of another tokenizer.
-  // gpu: its number, -1 for the CPU.
+  // Loads the model of config.model.path, with a new head if it has none for the labels of the data. gpu: device index,
+  // -1 for the CPU. The other arguments must outlive the learner. Throws std::invalid_argument if data and model do not
+  // match: no labels, rows longer than the model's maximum, or data tokenized with a different tokenizer.
   ClassifierLearner(const ClassifierTrainingConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks,
                     int gpu);
 
@@ -32,18 +32,19 @@ class ClassifierLearner : public Learner {
   at::ScalarType compute_type() const override;
   std::vector<Metric> evaluate() override { return metrics_of(predict(data_.validation)); }
 
-  // What the model says of held-out rows. Each rank takes its share of the batches, all get the same.
+  // Predictions for held-out rows. The ranks share the batches; all return the same predictions.
   Predictions predict(const datasets::StoredTexts& part);
 
-  // The whole model: config.json, model.safetensors and the tokenizer's files; adapters are merged into the weights.
+  // Writes the complete model: config.json, model.safetensors and the tokenizer files. Adapters are merged into the
+  // weights.
   void write_model(const std::filesystem::path& folder) const;
 
-  // The same; with adapters only what is trained, bit for bit.
+  // Writes the same files; with adapters only the trained parameters, unmerged, so that load() restores the exact bits.
   void save(const std::filesystem::path& folder) const override;
   void load(const std::filesystem::path& folder) override;
 
  private:
-  std::vector<int64_t> draws(std::span<const int64_t> rows) const;  // of dropout: R-Drop takes two for each row
+  std::vector<int64_t> draws(std::span<const int64_t> rows) const;  // the rows to process; R-Drop repeats each
   int32_t class_of(const datasets::StoredTexts& part, int64_t row) const;
   transformer::Packed packed(const datasets::StoredTexts& part, std::span<const int64_t> rows) const;
   at::Tensor targets(const datasets::StoredTexts& part, std::span<const int64_t> rows) const;

@@ -15,7 +15,7 @@
 namespace sartor {
 namespace {
 
-// Of the weights in a Hugging Face folder: checkpoints of adapters do not hold them.
+// Hash of the weights in a Hugging Face folder. Recorded because checkpoints of adapters do not contain the weights.
 std::string weights_hash(const std::filesystem::path& folder) {
   std::vector<std::string> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
@@ -25,24 +25,27 @@ std::string weights_hash(const std::filesystem::path& folder) {
   return data_hash(describe_files(files), "");
 }
 
-// Below so many rows a fitted temperature says more about them than about the model.
+// With fewer rows the temperature overfits them.
 constexpr int64_t few_rows = 50;
 
-// What the temperature does to the rows that it was fitted on.
+// Logs the effect of the temperature on the rows that it was fitted on.
 void log_calibration(const Predictions& validation) {
   if (validation.rows() == 0 || validation.problem == transformer::Problem::regression) return;
   if (!validation.temperature) {
-    log_warning("no temperature is best for the {} validation rows: probabilities stay as they are", validation.rows());
+    log_warning("no temperature minimizes the log loss of the {} validation rows: probabilities are not calibrated",
+                validation.rows());
     return;
   }
   const auto metrics = metrics_of(validation);
   const auto value = [&](std::string_view name) { return std::ranges::find(metrics, name, &Metric::name)->value; };
-  log_info("temperature {:.3f} by {} validation rows: calibration error {:.4f} to {:.4f}, log loss {:.4f} to {:.4f}",
-           *validation.temperature, validation.rows(), value("calibration_error"),
-           value("calibration_error_calibrated"), value("log_loss"), value("log_loss_calibrated"));
+  log_info(
+      "temperature {:.3f} fitted on {} validation rows: calibration error {:.4f} to {:.4f}, log loss {:.4f} to {:.4f}",
+      *validation.temperature, validation.rows(), value("calibration_error"), value("calibration_error_calibrated"),
+      value("log_loss"), value("log_loss_calibrated"));
   if (validation.rows() < few_rows) {
     log_warning(
-        "{} validation rows are few to fit a temperature on, {} or more are better: do not rely on the probabilities",
+        "{} validation rows are too few to fit a temperature reliably, {} or more are recommended: do not rely on the "
+        "probabilities",
         validation.rows(), few_rows);
   }
 }

@@ -1,4 +1,4 @@
-// task: classify — tokenized texts and a Hugging Face folder in, a fine-tuned classifier out.
+// task: classify. Fine-tunes the model of a Hugging Face folder as a classifier of tokenized texts.
 #pragma once
 
 #include <array>
@@ -11,7 +11,7 @@
 
 namespace sartor {
 
-// What becomes of the output layer that the folder of a classifier has.
+// How to use the output layer of a folder that already contains a classifier.
 enum class BaseHead { automatic, keep, anew };
 constexpr auto choices(BaseHead) {
   return std::to_array<Choice<BaseHead>>(
@@ -30,28 +30,34 @@ struct ClassifierModelConfig {
   std::optional<bert::LoraConfig> lora;
 
   template <class Fields> void describe(Fields& field) {
-    field.required("path", path, file_path(),
-                   "Hugging Face folder: config.json, model.safetensors, the tokenizer's files.");
+    field.required(
+        "path", path, file_path(),
+        "Hugging Face folder of the model to fine-tune: config.json, model.safetensors and tokenizer files.");
     field("head", head,
-          "Output layer of a folder that is a classifier already. Its rows are matched with the classes of the data by "
-          "name. auto: it is kept if the names are the same, else it starts anew; keep: other names are an error, but "
-          "for LABEL_0, LABEL_1, ... which are taken by number; new: it starts anew.");
-    field("dropout", dropout, between(0, 1), "Of hidden states and attention, in place of the folder's.");
-    field("classifier_dropout", classifier_dropout, between(0, 1), "Before the head, in place of the folder's.");
-    field("frozen_layers", frozen_layers, at_least(0), "Lowest layers that are not trained; the embeddings neither.");
-    field("freeze_embeddings", freeze_embeddings, "Whether the embeddings are not trained.");
+          "Whether to keep the output layer of a folder that already contains a classifier. Class names are matched "
+          "with those of the data. auto: keep it if the names are the same, otherwise initialize a new one; keep: "
+          "different names are an error, except LABEL_0, LABEL_1, ..., which are matched by index; new: always "
+          "initialize a new one.");
+    field("dropout", dropout, between(0, 1),
+          "Dropout probability of hidden states and attention weights; from config.json if absent.");
+    field("classifier_dropout", classifier_dropout, between(0, 1),
+          "Dropout probability before the output layer; from config.json if absent.");
+    field("frozen_layers", frozen_layers, at_least(0),
+          "Number of layers to freeze, from the lowest. If above 0, the embeddings are frozen, too.");
+    field("freeze_embeddings", freeze_embeddings, "Whether to freeze the embeddings.");
     field("layer_decay", layer_decay, above(0),
-          "Each layer learns at this times the rate of the one above it; the head at the full rate.");
+          "Layer-wise learning rate decay: ratio of a layer's learning rate to that of the layer above it. The head "
+          "has the full rate.");
     field("label_smoothing_factor", label_smoothing_factor, between(0, 1),
-          "Share of a label that all classes get; single_label only.");
-    field(
-        "r_drop", r_drop, at_least(0),
-        "R-Drop: each row is learnt under two draws of dropout at once, and this times what their answers differ by is "
-        "added to the loss; 0: one draw. single_label only.");
-    field("class_weights", class_weights, "What a row of each class counts; all 1 by default. single_label only.");
-    field(
-        "lora", lora,
-        "Low-rank adapters, trained with the head and the pooler instead of all weights, and merged into the result.");
+          "Label smoothing: share of each target that is spread evenly over all classes. single_label only.");
+    field("r_drop", r_drop, at_least(0),
+          "Weight of the R-Drop loss: each row is processed with two dropout masks, and the divergence of the two "
+          "predictions is added to the loss. 0: off. single_label only.");
+    field("class_weights", class_weights,
+          "Weight of each class in the loss, in the order of the classes; all 1 if empty. single_label only.");
+    field("lora", lora,
+          "Train low-rank adapters, the pooler and the head instead of all weights. The adapters are merged into the "
+          "saved model.");
   }
 };
 
@@ -62,11 +68,11 @@ struct ClassifierTrainingConfig : RuntimeConfig, TextTrainingConfig {
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
-    field("data", data, "What to learn from.");
-    field("model", model, "What to fine-tune.");
+    field("data", data, "Training data.");
+    field("model", model, "Model to fine-tune.");
     TextTrainingConfig::describe(field);
     field("bootstrap_draws", bootstrap_draws, at_least(0),
-          "How often the held-out rows are drawn anew for the 95% intervals of evaluation.json; 0: no intervals.");
+          "Number of bootstrap samples for the 95% confidence intervals in evaluation.json. 0: no intervals.");
   }
   std::vector<std::filesystem::path> reads() const { return {data.path, model.path}; }
 };

@@ -49,7 +49,7 @@ bert::Bert make_model(const PretrainConfig& config, const datasets::TokenizedTex
           config.data.path, data.max_length, model.longest_sequence());
   if (chosen.hidden_dropout_prob) model.hidden_dropout_prob = *chosen.hidden_dropout_prob;
   if (chosen.attention_probs_dropout_prob) model.attention_probs_dropout_prob = *chosen.attention_probs_dropout_prob;
-  at::manual_seed(static_cast<uint64_t>(config.training.seed));  // of new weights
+  at::manual_seed(static_cast<uint64_t>(config.training.seed));  // for new weights
   if (!chosen.path) return bert::Bert(std::move(model), bert::Head::masked_lm, device);
   auto loaded = bert::load_bert(*chosen.path, std::move(model), bert::Head::masked_lm, device);
   if (speaks) log_taken(*chosen.path, bert::Head::masked_lm, loaded.missing);

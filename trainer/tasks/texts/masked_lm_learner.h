@@ -1,4 +1,4 @@
-// A masked language model of tokenized texts, as the training loop sees it.
+// A masked language model on tokenized texts, as a Learner for the training loop.
 #pragma once
 
 #include <filesystem>
@@ -16,9 +16,9 @@ namespace sartor {
 
 class MaskedLmLearner : public Learner {
  public:
-  // Makes or loads the model. What it is given must outlive it. Throws std::invalid_argument where data and model do
-  // not fit: rows too long, ids of another tokenizer, one without [MASK].
-  // gpu: its number, -1 for the CPU.
+  // Creates or loads the model. gpu: device index, -1 for the CPU. The other arguments must outlive the learner. Throws
+  // std::invalid_argument if data and model do not match: rows longer than the model's maximum, data tokenized with a
+  // different tokenizer, or a tokenizer without [MASK].
   MaskedLmLearner(const PretrainConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks, int gpu);
 
   std::vector<TrainedParameter> parameters() override;
@@ -26,21 +26,21 @@ class MaskedLmLearner : public Learner {
   void begin_step(int64_t step) override;
   double labels(std::span<const int64_t> rows) override;
   at::Tensor loss(std::span<const int64_t> rows) override;
-  double flops(std::span<const int64_t> rows) override;  // as if rows had two special tokens
+  double flops(std::span<const int64_t> rows) override;  // assumes two special tokens per row
   at::ScalarType compute_type() const override;
 
-  // Of the validation rows, whose masks are the same for any step and seed: loss, perplexity, accuracy of the predicted
-  // tokens. Each rank takes its share, all get the same; none without rows.
+  // Loss, perplexity and accuracy on the masked tokens of the validation rows; no metrics if there are no rows. The
+  // masks do not depend on step or seed. The ranks share the rows; all return the same metrics.
   std::vector<Metric> evaluate() override;
 
-  // config.json, model.safetensors and the tokenizer's files.
+  // Writes config.json, model.safetensors and the tokenizer files.
   void save(const std::filesystem::path& folder) const override;
   void load(const std::filesystem::path& folder) override;
 
  private:
   struct Masked {
     transformer::Packed batch;
-    at::Tensor places_R, tokens_R;  // what is predicted, among the packed tokens; int64
+    at::Tensor places_R, tokens_R;  // positions in the packed batch and original ids of the tokens to predict; int64
   };
   Masked masked(const datasets::StoredTexts& part, std::span<const int64_t> rows, uint64_t seed) const;
 

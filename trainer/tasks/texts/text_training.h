@@ -1,4 +1,4 @@
-// What the tasks that train a BERT on tokenized texts have in common.
+// Config and setup shared by the tasks that train a BERT on tokenized texts.
 #pragma once
 
 #include <filesystem>
@@ -17,7 +17,7 @@ struct TokenizedConfig {
   std::string path;
 
   template <class Fields> void describe(Fields& field) {
-    field.required("path", path, file_path(), "Tokenized HDF5 file (task: tokenize).");
+    field.required("path", path, file_path(), "Tokenized HDF5 file to train on, written by task tokenize.");
   }
 };
 
@@ -31,22 +31,24 @@ struct TextTrainingConfig {
 
   template <class Fields> void describe(Fields& field) {
     field("precision", precision, among({transformer::Precision::fp32, transformer::Precision::bf16}),
-          "Of activations and products; weights, gradients and losses stay fp32.");
-    field("training", training, "How.");
-    field("per_device_eval_tokens", per_device_eval_tokens, at_least(1), "Tokens of a batch when the model is judged.");
+          "Data type of activations and matrix products. Weights, gradients and losses are always fp32.");
+    field("training", training, "Optimizer, learning rate schedule, batches and evaluation during training.");
+    field("per_device_eval_tokens", per_device_eval_tokens, at_least(1),
+          "Maximum number of tokens per batch and process in evaluation.");
     field.required("output", output, file_path(),
-                   "Folder of the run; it must not exist yet, unless --resume or --overwrite is given.");
-    field("checkpoint", checkpoint, "What --resume continues from.");
-    field("ddp_timeout", ddp_timeout, at_least(1), "Seconds that ranks wait for each other.");
+                   "Run folder to write. It must not exist unless --resume or --overwrite is given.");
+    field("checkpoint", checkpoint, "Checkpoints, from which --resume continues.");
+    field("ddp_timeout", ddp_timeout, at_least(1),
+          "Timeout of collective operations between processes, in seconds; the run fails after it.");
   }
   std::vector<Output> writes() const { return {{.path = output, .folder = true}}; }
 };
 
-// The processes that train together; throws as ProcessGroup does.
+// Joins the processes of the run. Throws what the constructor of ProcessGroup throws.
 ProcessGroup join_ranks(const TextTrainingConfig& config, const Runtime& runtime);
 
-// The run of a task whose whole config is `yaml`. Fields in `may_change` may differ under --resume, beside those that
-// never matter to the model.
+// yaml: the complete config of the task. may_change: fields that may differ under --resume, in addition to those that
+// never affect the model (device, threads, ...).
 RunRequest run_request(const TextTrainingConfig& config, std::string yaml, const Runtime& runtime, ProcessGroup& ranks,
                        const Invocation& invocation, std::vector<std::string> may_change = {});
 

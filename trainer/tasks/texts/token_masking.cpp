@@ -21,11 +21,11 @@ TokenMasking::TokenMasking(const text::TokenizerSpec& tokenizer, double probabil
     is_special_[token.id] = true;
     if (token.content == "[MASK]" || token.content == "<mask>") mask_ = token.id;
   }
-  require(mask_ >= 0, "the tokenizer has no special token [MASK] or <mask>, which is what hides tokens");
+  require(mask_ >= 0, "the tokenizer has no special token [MASK] or <mask>, which masked language modeling requires");
   for (const auto& token : tokenizer.vocabulary) {
     if (!is_special_[token.id]) ordinary_.push_back(token.id);
   }
-  require(!ordinary_.empty(), "the tokenizer has nothing but special tokens");
+  require(!ordinary_.empty(), "the tokenizer has only special tokens");
   std::ranges::sort(ordinary_);
 }
 
@@ -36,8 +36,8 @@ int64_t TokenMasking::predicted_of(int64_t candidates) const {
 std::vector<int64_t> TokenMasking::candidates(std::span<const int32_t> ids) const {
   std::vector<int64_t> places;
   for (int64_t i = 0; i < std::ssize(ids); i++) {
-    require(0 <= ids[i] && ids[i] < std::ssize(is_special_), "token id {}, the tokenizer has {}", ids[i],
-            is_special_.size());
+    require(0 <= ids[i] && ids[i] < std::ssize(is_special_), "token id {} is out of range, the tokenizer has {} tokens",
+            ids[i], is_special_.size());
     if (!is_special_[ids[i]]) places.push_back(i);
   }
   return places;
