@@ -1,4 +1,4 @@
-// What a YAML file may say about any run.
+// Config fields that every training task has.
 #pragma once
 
 #include <array>
@@ -8,7 +8,7 @@
 
 namespace sartor {
 
-// When something is done that takes time, in a run that counts steps. Names are the Trainer's.
+// When to save or evaluate in a run that counts steps. Names as in the Trainer of transformers.
 enum class IntervalStrategy { no, steps, epoch };
 constexpr auto choices(IntervalStrategy) {
   return std::to_array<Choice<IntervalStrategy>>(
@@ -21,24 +21,25 @@ struct CheckpointConfig {
   int64_t keep = 2;
 
   template <class Fields> void describe(Fields& field) {
-    field("every", every, at_least(1), "Epochs from one checkpoint to the next; the last epoch always has one.");
-    field("keep", keep, at_least(1), "Newest checkpoints that stay on disk.");
+    field("every", every, at_least(1), "Epochs between checkpoints. The last epoch is always saved.");
+    field("keep", keep, at_least(1), "Number of checkpoints to keep on disk; older ones are deleted.");
   }
 };
 
-// The same for runs that count steps.
+// CheckpointConfig for runs that count steps.
 struct StepCheckpointConfig : CheckpointConfig {
   StepCheckpointConfig() { every = 500; }
 
   template <class Fields> void describe(Fields& field) {
     field("save_strategy", save_strategy,
-          "steps: by `every`, epoch: after each. In any case where a signal stops the run, and after the last step.");
-    field("every", every, at_least(1), "steps: from one checkpoint to the next.");
-    field("keep", keep, at_least(1), "Newest checkpoints that stay on disk.");
+          "When to save a checkpoint. steps: every `every` steps; epoch: after each epoch. The last step is always "
+          "saved, and the current one when a signal stops the run.");
+    field("every", every, at_least(1), "Steps between checkpoints, with save_strategy steps.");
+    field("keep", keep, at_least(1), "Number of checkpoints to keep on disk; older ones are deleted.");
   }
 };
 
-// The base of the config of each task that trains.
+// Base of the configs of tasks that count epochs.
 struct RunConfig : RuntimeConfig {
   std::string output;
   CheckpointConfig checkpoint;
@@ -46,8 +47,8 @@ struct RunConfig : RuntimeConfig {
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
     field.required("output", output, file_path(),
-                   "Folder of the run; it must not exist yet, unless --resume or --overwrite is given.");
-    field("checkpoint", checkpoint, "What --resume continues from.");
+                   "Run folder to write. It must not exist unless --resume or --overwrite is given.");
+    field("checkpoint", checkpoint, "Checkpoints, from which --resume continues.");
   }
 };
 

@@ -1,4 +1,4 @@
-// What a YAML file may say about any task: which one it is, and what it runs on.
+// Config fields that every task has: its name, device and threads.
 #pragma once
 
 #include <array>
@@ -14,25 +14,24 @@ constexpr auto choices(Device) {
   return std::to_array<Choice<Device>>({{"auto", Device::automatic}, {"cpu", Device::cpu}, {"cuda", Device::cuda}});
 }
 
-// A file, or a folder, that a task makes.
+// A file or folder that a task writes.
 struct Output {
   std::filesystem::path path;
   bool folder = false;
 };
 
-// The base of the config of each task.
+// Base of every task's config.
 struct RuntimeConfig {
   std::string task;
   Device device = Device::automatic;
   int64_t threads = 0;
 
   template <class Fields> void describe(Fields& field) {
-    field.required("task", task, "What to do; --help lists the tasks.");
-    field("device", device, "auto takes a GPU where there is one.");
-    field(
-        "threads", threads, between(0, 4096),
-        "CPU threads; 0: the processors that affinity and the quota of the container allow, shared among the processes "
-        "of this machine.");
+    field.required("task", task, "Task to run; --help lists them.");
+    field("device", device, "Device to compute on. auto: a GPU if one is available, otherwise the CPU.");
+    field("threads", threads, between(0, 4096),
+          "Number of CPU threads. 0: as many processors as CPU affinity and the container's CPU quota allow, divided "
+          "among the processes of this run on the machine.");
   }
 };
 
