@@ -22,7 +22,7 @@ fs::path partial(const fs::path& target) { return target.string() + ".partial"; 
 
 void save_folder(const fs::path& target, const Save& save) {
   const auto aside = partial(target);
-  fs::remove_all(aside);  // of a process that was killed
+  fs::remove_all(aside);  // left by a killed process
   fs::create_directory(aside);
   try {
     save(aside);
@@ -34,7 +34,7 @@ void save_folder(const fs::path& target, const Save& save) {
   }
 }
 
-// A name says that the checkpoint is whole: what is being written or removed ends in .partial.
+// Folders that are being written or removed end in .partial, so every other checkpoint is complete.
 std::map<int64_t, fs::path> Checkpoints::whole() const {
   std::map<int64_t, fs::path> found;
   if (!fs::exists(folder_)) return found;

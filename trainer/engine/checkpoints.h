@@ -1,4 +1,4 @@
-// The checkpoints of a run: folders of which each is there whole or not at all.
+// The checkpoints of a run: folders that are written atomically.
 #pragma once
 
 #include <cstdint>
@@ -10,42 +10,43 @@
 
 namespace sartor {
 
-// What a run was when its checkpoint was made, beside the model: state.json.
+// State of a run at a checkpoint, in addition to the model: state.json.
 struct RunState {
-  int64_t done = 0;           // epochs or steps
-  int64_t metrics_lines = 0;  // of metrics.jsonl
+  int64_t done = 0;           // completed epochs or steps
+  int64_t metrics_lines = 0;  // lines in metrics.jsonl
 };
 
-// Fills a folder that exists and is empty.
+// Writes files into an existing empty folder.
 using Save = std::function<void(const std::filesystem::path& folder)>;
 
-// Makes `target` out of what `save` writes: aside in TARGET.partial, synced, renamed. An exception leaves nothing, and
-// a crash at most TARGET.partial; `target` must not exist.
+// Creates the folder `target` atomically: `save` writes to TARGET.partial, which is synced and renamed. An exception
+// leaves nothing behind, a crash at most TARGET.partial. `target` must not exist.
 void save_folder(const std::filesystem::path& target, const Save& save);
 
-// FOLDER/epoch-000012/, or step-000500/: what the model saved, and state.json.
+// Checkpoint folders FOLDER/epoch-000012/ or FOLDER/step-000500/, each with the files of the model and state.json.
 class Checkpoints {
  public:
-  // unit: "epoch" or "step".
+  // unit: "epoch" or "step". keep: number of checkpoints that tidy() keeps.
   Checkpoints(std::filesystem::path folder, std::string unit, int64_t keep)
       : folder_(std::move(folder)), unit_(std::move(unit)), keep_(keep) {}
 
-  // Saves a checkpoint, in place of one that has done as much, then tidies up. Throws what `save` throws, and
-  // std::system_error; other checkpoints are then still there.
+  // Saves a checkpoint, replacing one with the same state.done, then calls tidy(). Throws what `save` throws, and
+  // std::system_error; the other checkpoints are kept in that case.
   void save(const RunState& state, const Save& save);
 
   std::filesystem::path path_of(int64_t done) const;
 
-  // What each checkpoint has done, the newest first.
+  // The completed epochs or steps of each checkpoint, newest first.
   std::vector<int64_t> newest_first() const;
 
-  // Renames those that have done more than `done` to NAME.damaged. Only for the run's one writer.
+  // Renames checkpoints after `done` to NAME.damaged. Only the process that writes the run may call it.
   void put_aside_after(int64_t done) const;
 
-  // Removes what a killed process left half-done, and all but the `keep` newest. Only for the run's one writer.
+  // Removes incomplete checkpoints of a killed process, and all but the `keep` newest. Only the process that writes the
+  // run may call it.
   void tidy() const;
 
-  // Reads CHECKPOINT/state.json. Throws std::invalid_argument if it is broken.
+  // Reads CHECKPOINT/state.json. Throws std::invalid_argument if it is invalid.
   RunState state_of(const std::filesystem::path& checkpoint) const;
 
  private:

@@ -1,4 +1,4 @@
-// The results of a run for people: on stdout, the model above the baselines.
+// Prints the results of a run as a table on stdout.
 #pragma once
 
 #include <string>

@@ -26,7 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What a killed process left in a run folder, beside its checkpoints.
+// Removes partial outputs of a killed process from a run folder, except checkpoints.
 void remove_partial(const fs::path& folder) {
   for (const char* name : {"model.partial", "evaluation.partial"}) fs::remove_all(folder / name);
   for (const auto& entry : fs::directory_iterator(folder)) {
@@ -35,7 +35,7 @@ void remove_partial(const fs::path& folder) {
   }
 }
 
-// A signal that any rank was sent, so that all of them stop after the same step; 0 if none was.
+// A stop signal that any rank received, or 0. All ranks get the same result, so that they stop after the same step.
 int stop_signal_of_any(Collective& ranks) {
   const int noted = stop_signal();
   std::vector<double> signalled;
@@ -58,7 +58,8 @@ Run::Run(RunRequest request)
   use_newest([](const auto&) {});
 }
 
-// Of the first rank, for all: whether the run is complete, then what each checkpoint to resume from has done.
+// Locks the folder on rank 0. Returns, for all ranks, whether the run is complete and the completed steps of each
+// checkpoint to resume from.
 std::string Run::claim() {
   const auto& name = request_.folder;
   claim_ = claim_of(request_.start, name / "provenance.json", name);
@@ -71,7 +72,7 @@ std::string Run::claim() {
   return fmt::format("{} {}", int{complete}, fmt::join(checkpoints_.newest_first(), " "));
 }
 
-// With the state of the newest checkpoint that all ranks can use, forgets those after it.
+// Sets state_ from the newest checkpoint that all ranks can use and drops the later ones from resumable_.
 void Run::use_newest(const std::function<void(const fs::path& folder)>& use) {
   while (!resumable_.empty()) {
     const auto path = checkpoints_.path_of(resumable_.front());
@@ -116,7 +117,7 @@ void Run::start_writing() {
     checkpoints_.put_aside_after(state_.done);
     checkpoints_.tidy();
     fs::remove(folder / "results.json");
-  } else {  // here, so that publish() makes their names last
+  } else {  // before publish(), which syncs the new names to disk
     fs::create_directory(folder / "checkpoints");
     datasets::write_file(folder / "metrics.jsonl", "");
   }
@@ -126,7 +127,7 @@ void Run::start_writing() {
   metrics_.emplace(folder_->path() / "metrics.jsonl", state_.metrics_lines);
 }
 
-// provenance.json with this start.
+// The contents of provenance.json, with this start appended.
 Record Run::next_record() const {
   auto record = claim_ == Claim::resume ? read_record(folder_->path() / "provenance.json") : Record::object();
   for (const auto& [name, value] : facts_) record[name] = value;
@@ -142,7 +143,7 @@ Record Run::next_record() const {
 }
 
 Steps Run::steps(int64_t count, int64_t per_epoch) {
-  require(state_.done <= count, "{} has trained {} {}s already, the config asks for {}", request_.folder.string(),
+  require(state_.done <= count, "{} has already trained {} {}s, the config asks for {}", request_.folder.string(),
           state_.done, request_.unit, count);
   steps_ = count;
   per_epoch_ = per_epoch;

@@ -1,13 +1,13 @@
 // A training run and its folder.
 //
-//   runs/NAME/  run.yaml         the config, every value, defaults filled
-//               provenance.json  versions, data, processes, and each start with its time and command
-//               metrics.jsonl    a line an epoch, or every some steps
+//   runs/NAME/  run.yaml         the complete config, including defaults
+//               provenance.json  versions, data, number of processes, and time and command of each start
+//               metrics.jsonl    one line per epoch or logging interval
 //               checkpoints/     epoch-000012/ ... or step-000500/ ...
-//               best/            step-000300/, where evaluations choose the model
-//               model/           the trained model,
-//               evaluation/      what it says of the held-out rows, where the task keeps that, and
-//               results.json     its final metrics, once the run is complete
+//               best/            step-000300/, if the best model is selected by evaluation
+//               model/           the trained model
+//               evaluation/      predictions for the held-out rows, if the task saves them
+//               results.json     final metrics; exists once the run is complete
 #pragma once
 
 #include <chrono>
@@ -31,20 +31,20 @@
 
 namespace sartor {
 
-// What is to be run, and where.
+// Settings of a run.
 struct RunRequest {
   std::filesystem::path folder;
   std::string config;  // becomes run.yaml
   CheckpointConfig checkpoint = {};
-  std::vector<std::string> may_change = {};  // under --resume; fields or sections: "threads", "model.epochs"
-  std::vector<std::string> command = {};     // for provenance.json, as the next two
+  std::vector<std::string> may_change = {};  // fields or sections that --resume may change: "threads", "model.epochs"
+  std::vector<std::string> command = {};     // recorded in provenance.json, like device
   std::string device = {};
-  std::string unit = "epoch";   // what the run counts: that, or "step"
-  Collective* ranks = nullptr;  // that train together; null: this process alone
+  std::string unit = "epoch";   // what the run counts: "epoch" or "step"
+  Collective* ranks = nullptr;  // the processes that train together; null: only this process
   Start start = {};
 };
 
-// A model whose whole state, optimizer and all, goes into a folder that exists, and comes back bit for bit.
+// A model that saves its complete state, including the optimizer, to an existing folder and restores it bit for bit.
 template <class Model>
 concept Checkpointable = requires(Model& model, const Model& trained, const std::filesystem::path& folder) {
   trained.save(folder);
@@ -53,7 +53,7 @@ concept Checkpointable = requires(Model& model, const Model& trained, const std:
 
 class Steps;
 
-// The one writer of a run folder, from the start of training to its results. What it counts are epochs or steps:
+// Writes a run folder, from the start of training to the results. A run counts epochs or steps:
 //
 //   run.restore(model);
 //   for (auto epoch : run.steps(config.epochs)) {
@@ -63,62 +63,63 @@ class Steps;
 //   }
 //   run.finish(model, {{"test", metrics}});
 //
-// A process that is killed at any moment leaves a folder that --resume continues as if nothing had happened, from its
-// newest checkpoint. Failures of the disk are std::system_error with the path; what was saved before them stays.
+// If the process is killed at any time, --resume continues from the newest checkpoint with the same results as an
+// uninterrupted run. I/O errors are std::system_error with the path; earlier checkpoints are kept.
 //
-// Several ranks each have a Run and make the same calls; the first alone writes, and tells the others what it found or
-// why it stops.
+// With several ranks, each has a Run and makes the same calls. Only rank 0 writes; it sends its state and errors to the
+// others.
 //
-// Under `torchrun --max-restarts` all processes are started again, with the same words, when one of them dies. The run
-// is continued then if it is this launch's own: its folder says which launch wrote to it last. If there is none yet, or
-// it is another's, the words mean what they always do.
+// `torchrun --max-restarts` restarts all processes with the same command line when one of them dies. If the run folder
+// was last written by the same launch, the run is resumed; otherwise the command line applies as usual.
 class Run {
  public:
-  // Claims the folder. A new one is made aside and takes its name with the first epoch, so that a mistake found before
-  // leaves nothing. Throws std::invalid_argument where
-  // - the folder exists, and neither resume nor overwrite is asked for (overwrite makes it NAME.1, or .2, ...);
-  // - there is no run to resume, or its config differs in a field outside may_change;
+  // Locks the folder. A new folder has a temporary name until the first epoch begins, so that earlier errors leave
+  // nothing behind. Throws std::invalid_argument if
+  // - the folder exists and neither resume nor overwrite is set (overwrite renames it to NAME.1, or .2, ...);
+  // - there is no run to resume, or its config differs in a field that is not in may_change;
   // - another process is writing to it.
   explicit Run(RunRequest request);
 
-  // The results are there: nothing is left to do. A resumed run whose config was changed is not complete.
+  // Whether the run already has results. A resumed run with a changed config is not complete.
   bool complete() const { return complete_; }
 
-  // Notes a fact about the run's origin ("data_hash") in provenance.json. Throws std::invalid_argument if a resumed run
-  // began with another value.
+  // Records a property of the run's inputs ("data_hash") in provenance.json. Throws std::invalid_argument if a resumed
+  // run began with a different value.
   void record(const std::string& name, const std::string& value);
 
-  // Loads the newest checkpoint of a resumed run, or, with a warning, the newest one that is not damaged; otherwise
-  // leaves the model as it is. Throws what loading the last of them throws.
+  // Loads the newest checkpoint of a resumed run that is not damaged, with a warning for each damaged one. Does nothing
+  // for a new run. If all are damaged, throws what loading the oldest one throws.
   void restore(Checkpointable auto& model) {
     use_newest([&](const auto& folder) { model.load(folder); });
   }
 
-  // The epochs or steps still to be done, of 1 .. count, with progress on stderr. When a stop signal (signals.h)
-  // reaches any rank, the step under way is finished and saved, then Stopped is thrown. A loop that ends early by
-  // `break` is done. Throws std::invalid_argument if the run has done more than `count`. per_epoch: steps, for
-  // checkpoints by epochs.
+  // The remaining epochs or steps of 1 .. count, with progress on stderr. When any rank receives a stop signal
+  // (signals.h), the current step is finished and saved, then Stopped is thrown. The loop may be left early by `break`.
+  // Throws std::invalid_argument if the run has already done more than `count`. per_epoch: steps per epoch, for
+  // checkpoints after each epoch.
   Steps steps(int64_t count, int64_t per_epoch = 1);
-  int64_t done() const { return state_.done; }  // when this process began
+  int64_t done() const { return state_.done; }  // epochs or steps completed before this process began
 
-  // Appends {"epoch": 3, "seconds": 0.41, "validation": {...}} to metrics.jsonl, seconds since the line before.
+  // Appends {"epoch": 3, "seconds": 0.41, "validation": {...}} to metrics.jsonl; seconds since the previous line.
   void log(int64_t step, const Scores& scores);
 
-  // Saves the state after `step` if it is due and `good`, the last, or a signal asked to stop.
+  // Saves the state after `step` if a checkpoint is due and `good` is true, and always after the last step and after a
+  // stop signal.
   void checkpoint(int64_t step, const Checkpointable auto& model, bool good = true) {
     if (checkpoint_due(step, good)) save_checkpoint(step, [&](const auto& folder) { model.save(folder); });
   }
 
-  // Keeps what `save` makes as the best model so far, of `step`, instead of the one before: best/step-000500/.
+  // Saves the best model so far as best/step-000500/, replacing the previous one.
   void keep_best(int64_t step, const Save& save) {
     if (folder_) best_.save({.done = step}, save);
   }
   std::filesystem::path best(int64_t step) const { return best_.path_of(step); }
 
-  // Writes what `save` puts into evaluation/, instead of what was there.
+  // Replaces evaluation/ by the files that `save` writes.
   void keep_evaluation(const Save& save);
 
-  // Writes what `save_model` puts into model/, then results.json: {"test": {...}, "baselines": {"popularity": {...}}}.
+  // Replaces model/ by the files that `save_model` writes, then writes results.json:
+  // {"test": {...}, "baselines": {"popularity": {...}}}.
   void finish(const Save& save_model, const Scores& scores, const Scores& baselines = {});
   void finish(const Checkpointable auto& model, const Scores& scores, const Scores& baselines = {}) {
     finish([&](const auto& folder) { model.save(folder); }, scores, baselines);
@@ -138,22 +139,22 @@ class Run {
   RunRequest request_;
   Alone alone_;
   Collective& ranks_;
-  Claim claim_ = Claim::fresh;  // the first rank's, as the next
+  Claim claim_ = Claim::fresh;  // set on rank 0 only, like folder_
   std::optional<ClaimedFolder> folder_;
   Checkpoints checkpoints_, best_;
-  std::vector<int64_t> resumable_;     // what the checkpoints to resume from have done, the newest first
-  RunState state_;                     // of the first of them
-  int64_t steps_ = 0, per_epoch_ = 1;  // in all, of an epoch
+  std::vector<int64_t> resumable_;     // completed steps of the checkpoints to resume from, newest first
+  RunState state_;                     // state at the first of them
+  int64_t steps_ = 0, per_epoch_ = 1;  // steps in total and per epoch
   bool complete_ = false;
-  std::vector<std::pair<std::string, std::string>> facts_;  // recorded
-  int stopping_ = 0;                                        // signal that checkpoint() saw
+  std::vector<std::pair<std::string, std::string>> facts_;  // passed to record()
+  int stopping_ = 0;                                        // the stop signal that checkpoint() saw, or 0
   std::optional<MetricsLog> metrics_;
   std::optional<Progress> progress_;
-  std::string latest_;  // metrics, as progress shows them
+  std::string latest_;  // latest metrics, as shown by progress_
   std::chrono::steady_clock::time_point logged_;
 };
 
-// What a for loop walks over: the numbers of the steps.
+// Range of step numbers for a range-based for loop.
 class Steps {
  public:
   class Iterator {

@@ -31,9 +31,10 @@ struct StepCheckpointConfig : CheckpointConfig {
   StepCheckpointConfig() { every = 500; }
 
   template <class Fields> void describe(Fields& field) {
-    field("save_strategy", save_strategy,
-          "When to save a checkpoint. steps: every `every` steps; epoch: after each epoch. The last step is always "
-          "saved, and the current one when a signal stops the run.");
+    field(
+        "save_strategy", save_strategy,
+        "When to save checkpoints. no: only at the end; steps: every `every` steps; epoch: after each epoch. The last "
+        "step is always saved, and the current step if a signal stops the run.");
     field("every", every, at_least(1), "Steps between checkpoints, with save_strategy steps.");
     field("keep", keep, at_least(1), "Number of checkpoints to keep on disk; older ones are deleted.");
   }

@@ -26,7 +26,7 @@ void require_claimable(const fs::path& folder, Claim claim) {
   const bool exists = fs::exists(name);
   require(exists || claim != Claim::resume, "there is no run {} to resume", shown);
   require(!exists || claim != Claim::fresh, "{} exists: --resume continues it, --overwrite puts it aside", shown);
-  require(!exists || fs::exists(name / "run.yaml"), "{} is no run: it has no run.yaml", shown);
+  require(!exists || fs::exists(name / "run.yaml"), "{} is not a run folder: it has no run.yaml", shown);
 }
 
 void put_aside(const fs::path& folder) {

@@ -1,4 +1,4 @@
-// What a run folder needs beside checkpoints: its name, and the log of metrics in it.
+// The name of a run folder and its log of metrics.
 #pragma once
 
 #include <cstdint>
@@ -10,21 +10,23 @@
 
 namespace sartor {
 
-// Throws std::invalid_argument if the folder exists, when fresh; does not, when resumed; or has no run.yaml, when
-// overwritten or resumed.
+// Throws std::invalid_argument if the folder
+// - exists, for Claim::fresh;
+// - does not exist, for Claim::resume;
+// - exists without run.yaml, for Claim::overwrite and Claim::resume.
 void require_claimable(const std::filesystem::path& folder, Claim claim);
 
 // Renames a folder to NAME.1, or .2, ... if that is taken.
 void put_aside(const std::filesystem::path& folder);
 
-// metrics.jsonl: whole lines, appended. A line that did not fit on the disk is taken back.
+// Appends lines to metrics.jsonl. A line that could be written only in part, e.g. on a full disk, is removed again.
 class MetricsLog {
  public:
-  // Opens or makes the file and cuts it behind its first `lines` lines. Throws std::invalid_argument if it has fewer.
+  // Opens or creates the file and truncates it to `lines` lines. Throws std::invalid_argument if it has fewer.
   MetricsLog(std::filesystem::path path, int64_t lines);
 
-  void append(std::string_view line);  // with its newline
-  void sync();                         // what was appended survives a crash of the machine
+  void append(std::string_view line);  // `line` includes the newline
+  void sync();                         // fsync
   int64_t lines() const { return lines_; }
 
  private:

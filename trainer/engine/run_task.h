@@ -1,4 +1,4 @@
-// A task that trains, as a line in a program's table.
+// Makes a training task for a program's table of tasks.
 #pragma once
 
 #include <concepts>
@@ -14,7 +14,8 @@ namespace sartor {
 template <class Config>
 concept RunTaskConfig = TaskConfig<Config> && std::derived_from<Config, RunConfig>;
 
-// `may_change`: what --resume lets differ, beside where and on what the run goes on. A complete run is left alone.
+// may_change: config fields that --resume may change, in addition to device, threads, checkpoint and output. A complete
+// run is not trained again.
 template <RunTaskConfig Config> Task task(std::string name, Processes processes, std::string summary,
                                           void (*train)(const Config&, Runtime&, Run&),
                                           std::vector<std::string> may_change = {}) {

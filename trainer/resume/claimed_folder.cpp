@@ -15,7 +15,7 @@ fs::path without_final_slash(const fs::path& name) { return name.has_filename() 
 ClaimedFolder::ClaimedFolder(const fs::path& name)
     : name_(without_final_slash(name)), parents_({name_}), path_(name_) {}
 
-// The other constructor is done before this body begins, so that the destructor cleans up after an exception in it.
+// Delegates to the other constructor, so that the destructor runs if this body throws.
 ClaimedFolder::ClaimedFolder(const fs::path& name, Claim claim, fs::path shown) : ClaimedFolder(name) {
   if (fs::exists(name_)) locks_.emplace_back(name_, shown);
   if (claim == Claim::resume) return;
@@ -24,7 +24,7 @@ ClaimedFolder::ClaimedFolder(const fs::path& name, Claim claim, fs::path shown) 
   fs::create_directories(aside);
   locks_.emplace_back(aside, shown);
   path_ = aside;
-  for (const auto& entry : fs::directory_iterator(path_)) {  // of a start that was killed
+  for (const auto& entry : fs::directory_iterator(path_)) {  // left by a killed process
     if (entry.path().filename() != ".lock") fs::remove_all(entry.path());
   }
 }

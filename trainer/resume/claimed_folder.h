@@ -1,4 +1,4 @@
-// The folder of a run or a job, with its one writer.
+// The folder of a run or job, locked by the one process that writes to it.
 #pragma once
 
 #include <filesystem>
@@ -11,26 +11,26 @@
 
 namespace sartor {
 
-// A locked folder: to resume, the one that has the name; else a new one, which lies aside as .NAME.partial until
+// A locked folder: the existing folder with Claim::resume, otherwise a new one, which is called .NAME.partial until
 // publish().
 class ClaimedFolder {
  public:
-  // Throws std::invalid_argument if another process has locked the folder or the one aside; the message calls it
-  // `shown`. Whether there may be a folder of that name already is for the caller to say.
+  // Throws std::invalid_argument if another process has locked the folder or .NAME.partial; the message calls it
+  // `shown`. Does not check whether a folder of that name exists: callers do.
   ClaimedFolder(const std::filesystem::path& name, Claim claim, std::filesystem::path shown);
-  ~ClaimedFolder();  // removes a folder that does not have its name
+  ~ClaimedFolder();  // removes a folder that was not published
   ClaimedFolder(const ClaimedFolder&) = delete;
   ClaimedFolder& operator=(const ClaimedFolder&) = delete;
 
-  // Where a folder of that name is made and removed.
+  // The path of .NAME.partial, where a folder of that name is created and removed.
   static std::filesystem::path aside_of(const std::filesystem::path& name);
 
-  const std::filesystem::path& path() const { return path_; }  // where it is now
+  const std::filesystem::path& path() const { return path_; }  // the current path
 
-  // Gives the folder its name. `make_room` is called first with the folder that has it, if there is one.
+  // Renames the folder to its final name. If a folder of that name exists, `make_room` is called first to move it.
   void publish(const std::function<void(const std::filesystem::path& old)>& make_room);
 
-  // Takes the name away in one step: from here on no process resumes the folder, and it goes with this object.
+  // Renames the folder to .NAME.partial, so that no process can resume it. The destructor removes it.
   void retire();
 
  private:
@@ -39,7 +39,7 @@ class ClaimedFolder {
   const std::filesystem::path name_;
   const datasets::OutputFolders parents_;
   std::filesystem::path path_;
-  std::vector<datasets::FolderLock> locks_;  // of the folder to be replaced, if any, and of this
+  std::vector<datasets::FolderLock> locks_;  // locks of the folder to replace, if any, and of this one
 };
 
 }  // namespace sartor

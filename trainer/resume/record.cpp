@@ -44,7 +44,7 @@ std::string last_launch(const Record& record) {
   const auto starts = record.find("starts");
   const bool listed = starts != record.end() && starts->is_array() && !starts->empty();
   const Record& last = listed ? starts->back() : record;
-  const auto launch = last.find("launch");  // the end of what is not an object
+  const auto launch = last.find("launch");  // end() if `last` is not an object
   return launch != last.end() && launch->is_string() ? launch->get<std::string>() : "";
 }
 

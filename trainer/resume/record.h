@@ -1,4 +1,4 @@
-// The record of a run or a job: a JSON file that says what it is made of, so that --resume continues the same only.
+// The record of a run or job: a JSON file with its inputs, which --resume compares with the current ones.
 #pragma once
 
 #include <filesystem>
@@ -14,24 +14,25 @@ namespace sartor {
 
 using Record = nlohmann::ordered_json;
 
-// One line, or several with an indentation. Ends with a newline; broken UTF-8 is replaced by U+FFFD.
+// JSON on one line, or on several if indent >= 0, with a final newline. Invalid UTF-8 is replaced by U+FFFD.
 std::string to_text(const Record& json, int indent = -1);
 
 // Throws std::invalid_argument that names the file if it is not a JSON object.
 Record read_record(const std::filesystem::path& path);
 
-// Gives the record to `take`, whose failures (a field is missing or of another type) are said of the file, too.
+// Calls `take` with the record. If `take` fails because a field is missing or has another type, throws
+// std::invalid_argument that names the file.
 void read_record(const std::filesystem::path& path, const std::function<void(const Record&)>& take);
 
 // Writes the file atomically.
 void write_record(const std::filesystem::path& path, const Record& record);
 
-// The id of the launch that wrote the record last: that of its newest start, where it lists its starts, else its own.
-// Empty if it names none.
+// Id of the launch that last wrote the record: "launch" of the last of its "starts", or of the record itself if it has
+// no starts. Empty if it has no id.
 std::string last_launch(const Record& record);
 
-// Whether the config of a `work` ("run", "job") has changed since it began. Throws std::invalid_argument if a field has
-// that is neither in `may_change` nor in a section that is.
+// Whether the config of a run or job (`work`: "run" or "job", for messages) has changed since it began. Throws
+// std::invalid_argument if a changed field is neither in `may_change` nor in a section in `may_change`.
 bool config_changed(std::string_view work, const YamlNode& before, const YamlNode& now,
                     const std::vector<std::string>& may_change);
 

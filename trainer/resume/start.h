@@ -1,4 +1,4 @@
-// How a run or a job starts: anew, in place of what is there, or from where it stopped.
+// How a run or job starts: as a new one, replacing an existing one, or resuming it.
 #pragma once
 
 #include <filesystem>
@@ -7,19 +7,19 @@
 
 namespace sartor {
 
-// What to do with a folder or file of the same name: fail, replace it, or continue it.
+// What to do with an existing folder or file of the same name: fail, replace it, or resume it.
 enum class Claim { fresh, overwrite, resume };
 
-// What the command line asks for, and the launch that this process belongs to.
+// Command line options, and the launch that this process belongs to.
 struct Start {
   Launch launch = {};
   bool resume = false;
   bool overwrite = false;
 };
 
-// What `start` means for the work called `name` that has this record (resume/record.h), if it exists. Under torchrun a
-// restarted launch resumes the work that it began itself, whatever its command line says: all its processes are started
-// with the same words each time. Throws std::invalid_argument if a record that has to be read is broken.
+// How to start the run or job `name`, whose record (resume/record.h) may exist at `record`. A launch that torchrun has
+// restarted resumes its own work, whatever the command line says, because torchrun repeats the original command line.
+// Throws std::invalid_argument if the record has to be read and is invalid.
 Claim claim_of(const Start& start, const std::filesystem::path& record, const std::filesystem::path& name);
 
 }  // namespace sartor

@@ -107,7 +107,7 @@ TEST_F(RunTest, CompleteRunIsLeftAloneUnlessMoreIsAsked) {
   EXPECT_TRUE(sartor::Run(resumed()).complete());
   EXPECT_THAT(
       [] { sartor::Run(resumed()).steps(2); },
-      ThrowsMessage<std::invalid_argument>(StrEq("runs/a has trained 3 epochs already, the config asks for 2")));
+      ThrowsMessage<std::invalid_argument>(StrEq("runs/a has already trained 3 epochs, the config asks for 2")));
 
   auto longer = resumed();
   longer.config = "epochs: 6\nmodel: {factors: 8}\n";

@@ -85,7 +85,7 @@ TEST_F(RunTest, OnlyRunsAreResumedAndOverwritten) {
   std::ofstream("runs/a/thesis.tex") << "years";
   for (const auto& wrong : {resumed(), overwriting()}) {
     EXPECT_THAT([&] { sartor::Run run(wrong); },
-                ThrowsMessage<std::invalid_argument>(StrEq("runs/a is no run: it has no run.yaml")));
+                ThrowsMessage<std::invalid_argument>(StrEq("runs/a is not a run folder: it has no run.yaml")));
   }
   EXPECT_THAT(names_in("runs/a"), ElementsAre("thesis.tex"));
 }

@@ -241,7 +241,7 @@ TEST_F(TrainingTest, TorchrunGoesOnAfterARankWasKilled) {
   const std::vector<std::string> dying = {"--set", "die_in=8", "--set", "die_rank=1"};
   const auto outcome = start(killed, dying);
   expect_done(outcome);
-  EXPECT_THAT(outcome.err, HasSubstr("restarted by torchrun: killed goes on"));
+  EXPECT_THAT(outcome.err, HasSubstr("restarted by torchrun: resuming killed"));
   EXPECT_EQ(weights("killed"), weights("whole"));
   EXPECT_EQ(logged("killed", "train", "loss"), logged("whole", "train", "loss"));
   EXPECT_EQ(json::parse(read("killed/provenance.json"))["starts"].size(), 2);

@@ -76,7 +76,7 @@ TEST_F(RecordTest, ClaimIsWhatIsAskedUnlessTheLaunchBeganIt) {
   EXPECT_EQ(claim({.launch = {"two", 1}, .overwrite = true}), Claim::overwrite);
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(claim({.launch = {"one", 1}, .overwrite = true}), Claim::resume);
-  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("restarted by torchrun: runs/夏季 goes on\n"));
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("restarted by torchrun: resuming runs/夏季\n"));
   write("record.json", "{");
   EXPECT_EQ(claim({.launch = {"one", 0}}), Claim::fresh) << "nobody has to read it";
   EXPECT_THAT(
