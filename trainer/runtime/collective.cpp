@@ -6,7 +6,7 @@
 namespace sartor {
 namespace {
 
-constexpr char done = '+', refused = '2', failed = '1';  // what the first rank tells begins with one of them
+constexpr char done = '+', refused = '2', failed = '1';  // first character of the message from rank 0
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// What the processes of a run tell each other and add up together.
+// Communication between the processes of a run.
 #pragma once
 
 #include <functional>
@@ -7,7 +7,7 @@
 
 namespace sartor {
 
-// Every rank makes the same calls in the same order.
+// All ranks must make the same calls in the same order.
 class Collective {
  public:
   virtual ~Collective() = default;
@@ -16,11 +16,11 @@ class Collective {
   virtual int size() const = 0;
   bool first() const { return rank() == 0; }
 
-  virtual std::string from_first(const std::string& text) = 0;      // what the first rank gives
-  virtual std::vector<double> sum(std::vector<double> values) = 0;  // over the ranks; on all of them
+  virtual std::string from_first(const std::string& text) = 0;      // returns the text of rank 0 on all ranks
+  virtual std::vector<double> sum(std::vector<double> values) = 0;  // elementwise all-reduce
 };
 
-// A process by itself.
+// A single process.
 class Alone : public Collective {
  public:
   int rank() const override { return 0; }
@@ -29,8 +29,8 @@ class Alone : public Collective {
   std::vector<double> sum(std::vector<double> values) override { return values; }
 };
 
-// Calls `work` on the first rank and returns its result on all of them. What it throws ends the others too, at once:
-// std::invalid_argument if it is that, else std::runtime_error, with "rank 0: " before the message.
+// Calls `work` on rank 0 and returns its result on all ranks. If `work` throws, the other ranks throw, too:
+// std::invalid_argument if it threw that, otherwise std::runtime_error, with "rank 0: " before the message.
 std::string on_first(Collective& ranks, const std::function<std::string()>& work);
 
 }  // namespace sartor

@@ -12,7 +12,7 @@
 namespace sartor {
 namespace {
 
-// Aligns within what malloc() gives, whose address stands before the tensor's.
+// Frees an aligned tensor. The address of its malloc() block is stored just before the data.
 void free_tensor(void* data) {
   if (data) std::free(static_cast<void**>(data)[-1]);
 }
@@ -37,11 +37,11 @@ class AlignedTensors : public c10::Allocator {
 void keep_freed_memory() {
   static AlignedTensors tensors;
   c10::SetCPUAllocator(&tensors, /*priority=*/1);
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc allows
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the maximum of glibc
   mallopt(M_TRIM_THRESHOLD, -1);
 }
 
-// Not getrusage(): its figure begins with that of the process that started this one.
+// Not getrusage(), whose peak is inherited from the parent process.
 double peak_resident_mib() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {

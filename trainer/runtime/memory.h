@@ -1,18 +1,18 @@
-// How this process takes memory, and how much it has taken at most.
+// Memory allocation settings and peak memory of this process.
 #pragma once
 
 namespace sartor {
 
-// Memory that is freed stays with the process, and libtorch's CPU tensors find it again. They are freed and taken at
-// every step; by default the system gets each back and clears it before it gives it again: a sixth of a step of MiniLM.
-// And posix_memalign(), which libtorch calls, fits no block into the gap that the same block left (measured of glibc
-// 2.36): a training's memory grew from 1.2 to 5.3 GiB in 1,200 steps.
+// Keeps freed memory in the process, so that libtorch's CPU tensors, which are allocated and freed at every step, reuse
+// it. By default it goes back to the system, which clears it before each reuse: a sixth of the time of a MiniLM step.
+// Tensors are allocated by malloc(), because posix_memalign(), libtorch's default, does not reuse the gap left by a
+// block of the same size (measured with glibc 2.36): memory of a training grew from 1.2 to 5.3 GiB in 1,200 steps.
 void keep_freed_memory();
 
-// Resident pages, in MiB, since the program began; 0 where the system doesn't say.
+// Peak resident memory of the process, in MiB. 0 if the system does not report it.
 double peak_resident_mib();
 
-// Of libtorch's allocator on a GPU, in MiB; 0 for the CPU (-1).
+// Peak GPU memory of libtorch's allocator, in MiB. 0 if gpu is -1 (the CPU).
 double peak_gpu_mib(int gpu);
 
 }  // namespace sartor

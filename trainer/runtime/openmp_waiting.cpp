@@ -1,10 +1,10 @@
-// How long OpenMP's threads spin before they sleep. Linked into a program, this file does its work before main().
+// Limits how long OpenMP threads spin before they sleep. Runs before main() in programs that link this file.
 //
-// By default libgomp's threads spin at every barrier for milliseconds. Where processes share processors, a thread that
-// spins keeps the one that it waits for from running: two trainings on one machine took 3 to 13 times as long as one.
-// libgomp reads GOMP_SPINCOUNT when it is loaded, so the program replaces itself by itself with that variable set. This
-// happens before the libraries initialise themselves (libtorch takes 0.2 s), and not at all where GOMP_SPINCOUNT or
-// OMP_WAIT_POLICY is set already or the program cannot be started again.
+// By default libgomp's threads spin for milliseconds at every barrier. If processes share processors, a spinning thread
+// can block the thread that it waits for: two trainings on one machine took 3 to 13 times as long as one. libgomp reads
+// GOMP_SPINCOUNT when it is loaded, so the program sets the variable and executes itself again. This happens before
+// libraries are initialized (libtorch takes 0.2 s), and is skipped if GOMP_SPINCOUNT or OMP_WAIT_POLICY is already set
+// or the program cannot be executed again.
 #include <alloca.h>
 #include <unistd.h>
 
@@ -14,10 +14,10 @@
 namespace sartor {
 namespace {
 
-// Some microseconds: as fast as spinning for a program alone (docs/benchmarks.md, speed/two-trainings).
+// A few microseconds: as fast as the default if the program runs alone (docs/benchmarks.md, speed/two-trainings).
 char spin_count[] = "GOMP_SPINCOUNT=2000";
 
-// The C library is not initialised yet: system calls alone, and no sanitizer.
+// The C library is not initialized yet, so this uses only system calls and no sanitizer.
 __attribute__((no_sanitize("address", "undefined", "thread"))) void limit_spinning(int, char** argv,
                                                                                    char** environment) {
   int size = 0;
@@ -30,7 +30,7 @@ __attribute__((no_sanitize("address", "undefined", "thread"))) void limit_spinni
   extended[size] = spin_count;
   extended[size + 1] = nullptr;
 
-  char program[PATH_MAX];  // by its own name: ps shows what exec() is given
+  char program[PATH_MAX];  // the real path, because ps shows the path that is passed to execve()
   const auto length = readlink("/proc/self/exe", program, sizeof program - 1);
   if (length <= 0) return;
   program[length] = 0;

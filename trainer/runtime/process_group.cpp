@@ -27,11 +27,11 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// How long a rank that was asked to stop goes on waiting for the first one, which may be about to tell it to; and how
-// long the first one, where it serves the store, waits at its end for the others to read what it told.
+// How long a rank that received a stop signal waits for a message of rank 0; and how long rank 0, if it hosts the
+// store, waits before it exits for the others to read its messages.
 constexpr seconds patience{5};
 
-constexpr const char* heard_key = "texts-heard";  // counts every text that a rank has read
+constexpr const char* heard_key = "texts-heard";  // store key: number of texts that ranks have read
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -49,7 +49,7 @@ bool serves_store(const Ranks& ranks) {
   return ranks.rank == 0 && environment("TORCHELASTIC_USE_AGENT_STORE") != "True";
 }
 
-// Keys of a start that failed stay in an agent's store: each start looks below a name of its own.
+// torchrun's store keeps the keys of failed starts, so each restart uses its own prefix.
 c10::intrusive_ptr<c10d::Store> open_store(const Ranks& ranks, seconds timeout) {
   const auto host = environment("MASTER_ADDR");
   require(!host.empty(), "WORLD_SIZE is {} but MASTER_ADDR is not set; start the processes with torchrun",
@@ -63,7 +63,7 @@ c10::intrusive_ptr<c10d::Store> open_store(const Ranks& ranks, seconds timeout) 
   return c10::make_intrusive<c10d::PrefixStore>("sartor-" + environment("TORCHELASTIC_RESTART_COUNT"), store);
 }
 
-// Unlike Store::wait(), this ends when the process is asked to stop, as torchrun does once the first rank has died.
+// Unlike Store::wait(), this returns on a stop signal, which torchrun sends when rank 0 has died.
 void wait_for(c10d::Store& store, const std::string& key, seconds timeout) {
   const auto begin = Clock::now();
   std::optional<Clock::time_point> asked_to_stop;
@@ -75,7 +75,7 @@ void wait_for(c10d::Store& store, const std::string& key, seconds timeout) {
       throw Stopped(signal, fmt::format("stopped by {} while waiting for rank 0", signal_name(signal)));
     }
     if (now - begin > timeout) {
-      throw std::runtime_error(fmt::format("rank 0 did not come within {} seconds", timeout.count()));
+      throw std::runtime_error(fmt::format("rank 0 did not respond within {} seconds", timeout.count()));
     }
     std::this_thread::sleep_for(pause);
   }
@@ -86,7 +86,7 @@ void wait_for(c10d::Store& store, const std::string& key, seconds timeout) {
 struct ProcessGroup::Joined {
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::ProcessGroup> group;
-  c10::intrusive_ptr<c10d::Backend> nccl;  // null for CPUs
+  c10::intrusive_ptr<c10d::Backend> nccl;  // null on the CPU
   bool serves_store = false;
   seconds timeout{};
 };
@@ -117,11 +117,11 @@ ProcessGroup::~ProcessGroup() {
   try {
     close_nccl();
     if (joined_->serves_store) wait_until_heard();
-  } catch (const std::exception&) {  // of the network, which nobody needs any more
+  } catch (const std::exception&) {  // network errors no longer matter
   }
 }
 
-// In order or, when an exception ends this rank, without waiting for the others.
+// Shuts NCCL down, or aborts it without waiting for the other ranks if an exception is being handled.
 void ProcessGroup::close_nccl() {
   if (!joined_->nccl) return;
   if (std::uncaught_exceptions() > exceptions_) {
@@ -131,7 +131,7 @@ void ProcessGroup::close_nccl() {
   }
 }
 
-// A store that this process serves ends with it.
+// Waits until the other ranks have read all texts, because the store ends with this process.
 void ProcessGroup::wait_until_heard() {
   const auto end = Clock::now() + patience;
   while (joined_->store->add(heard_key, 0) < told_ * (size_ - 1) && Clock::now() < end) {

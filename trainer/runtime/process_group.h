@@ -1,4 +1,4 @@
-// The processes of a run, joined through the network.
+// The processes of a run, connected through the network.
 #pragma once
 
 #include <chrono>
@@ -19,14 +19,14 @@ class Tensor;
 
 namespace sartor {
 
-// A rank alone needs no network: its calls return at once. Failures of the network, and ranks that do not come in time,
-// are std::runtime_error. from_first() throws Stopped where a signal has asked this rank to stop and the first one does
-// not come within 5 seconds: torchrun signals those that are left when one has died, and kills them 30 seconds later.
+// A single rank uses no network. Network errors and timeouts are std::runtime_error. from_first() throws Stopped if
+// this rank has received a stop signal and rank 0 does not respond within 5 seconds: when a rank dies, torchrun signals
+// the others and kills them 30 seconds later.
 class ProcessGroup : public Collective {
  public:
-  // Joins the ranks through MASTER_ADDR and MASTER_PORT, which torchrun sets; tensors on GPUs go through NCCL, others
-  // through Gloo. A collective that takes longer than `timeout` fails. Throws std::invalid_argument if there are
-  // several ranks and one of the two is missing.
+  // Connects the ranks through MASTER_ADDR and MASTER_PORT, which torchrun sets; NCCL transfers GPU tensors, Gloo CPU
+  // tensors. A collective that takes longer than `timeout` fails. Throws std::invalid_argument if there are several
+  // ranks and MASTER_ADDR or MASTER_PORT is missing.
   ProcessGroup(const Ranks& ranks, bool gpu, std::chrono::seconds timeout);
   ~ProcessGroup() override;
   ProcessGroup(const ProcessGroup&) = delete;
@@ -40,7 +40,7 @@ class ProcessGroup : public Collective {
   void sum(const at::Tensor& tensor);                      // in place
   void copy_from_first(std::vector<at::Tensor>& tensors);  // in place
 
-  c10d::ProcessGroup* group();  // null for a rank alone
+  c10d::ProcessGroup* group();  // null for a single rank
 
  private:
   struct Joined;
@@ -49,8 +49,8 @@ class ProcessGroup : public Collective {
   void wait_until_heard();
 
   int rank_, size_;
-  int exceptions_ = std::uncaught_exceptions();  // under way when the ranks joined
-  int64_t told_ = 0;                             // texts
+  int exceptions_ = std::uncaught_exceptions();  // uncaught exceptions at construction
+  int64_t told_ = 0;                             // number of texts that from_first() has sent
   std::unique_ptr<Joined> joined_;
 };
 

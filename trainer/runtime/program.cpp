@@ -53,20 +53,21 @@ void require_processes(const Task& task, const Ranks& ranks) {
           "task {} runs in one process, WORLD_SIZE is {}: start it without torchrun", task.name, ranks.world_size);
 }
 
-// Parses the command line and does it. Throws what tasks throw, and CLI::ParseError.
+// Parses the command line and runs the task. Throws what tasks throw, and CLI::ParseError.
 void run(const Program& program, int argc, const char* const* argv, CLI::App& app) {
   Invocation invocation{.command = {argv, argv + argc}};
   std::vector<std::string> changes;
   bool help_config = false, help_markdown = false;
-  app.add_option("--config", invocation.config, "YAML file that says what to do")->type_name("FILE");
-  app.add_option("--set", changes, "Change a value of the config; may be repeated")->type_name("a.b=c");
+  app.add_option("--config", invocation.config, "YAML config file of the task")->type_name("FILE");
+  app.add_option("--set", changes, "Override a config value; may be repeated")->type_name("a.b=c");
   app.add_flag("--dry-run", invocation.dry_run,
-               "Print the whole config and what would be read and written; touch nothing");
-  auto* resume = app.add_flag("--resume", invocation.resume, "Continue a run that was stopped");
-  app.add_flag("--overwrite", invocation.overwrite,
-               "Start anew: a run folder is put aside as NAME.1, a file replaced when the new one is whole")
+               "Print the complete config and the files that would be read and written, then exit");
+  auto* resume = app.add_flag("--resume", invocation.resume, "Resume a run or job that was stopped");
+  app.add_flag(
+         "--overwrite", invocation.overwrite,
+         "Replace existing output: a run folder is renamed to NAME.1, a file is replaced once the new one is complete")
       ->excludes(resume);
-  app.add_flag("--help-config", help_config, "Every field of the config, task by task");
+  app.add_flag("--help-config", help_config, "Print all config fields of each task");
   app.add_flag("--help-config-markdown", help_markdown)->group("");  // for docs/config.md
   app.set_version_flag("--version", fmt::format("{} {}", program.name, version));
   app.parse(argc, argv);
@@ -75,7 +76,7 @@ void run(const Program& program, int argc, const char* const* argv, CLI::App& ap
     fmt::print("{}", config_help(program, help_markdown));
     return;
   }
-  require(!invocation.config.empty(), "what to do? Name a config with --config FILE; --help shows examples");
+  require(!invocation.config.empty(), "no config file given: use --config FILE; --help shows examples");
   invocation.document = load_document(invocation.config, changes);
   if (const auto* task = invocation.document.find("task")) refuse_tasks_of_the_other(program, *task);
   const auto chosen = read_choice(invocation.document, "task", names_of(program.tasks));
@@ -87,7 +88,7 @@ void run(const Program& program, int argc, const char* const* argv, CLI::App& ap
   task.run(invocation);
 }
 
-// Whether the disk or the rights are in the way, which is for the user to mend.
+// Whether the error is one that the user can fix: permissions, missing files, a full disk.
 bool for_the_user(const std::error_code& error) {
   constexpr std::errc known[] = {std::errc::permission_denied,
                                  std::errc::operation_not_permitted,
@@ -102,7 +103,7 @@ bool for_the_user(const std::error_code& error) {
   return error.value() == EDQUOT || std::ranges::any_of(known, [&](auto code) { return error == code; });
 }
 
-// Some libraries explain themselves in many lines, and some append a stack trace.
+// Reduces messages of libraries that have several lines or a stack trace to one line.
 std::string one_line(std::string text) {
   text.resize(std::min(text.size(), text.find("\nException raised from")));
   std::ranges::replace_if(

@@ -1,10 +1,10 @@
-// What sartor-train and sartor-infer have in common: the command line, the table of tasks, how a program ends.
+// The main function of sartor-train and sartor-infer: command line, table of tasks, error handling, exit status.
 //
 //   int main(int argc, char** argv) {
 //     using namespace sartor;
 //     return run_program(
 //         {.name = "sartor-train",
-//          .tasks = {task("prepare", Processes::one, "Raw tables in, one prepared file out.", prepare),
+//          .tasks = {task("prepare", Processes::one, "Converts a table of ratings to a prepared HDF5 file.", prepare),
 //                    task(...)}},
 //         argc, argv);
 //   }
@@ -25,18 +25,18 @@
 
 namespace sartor {
 
-// What the command line said.
+// The parsed command line.
 struct Invocation {
-  std::vector<std::string> command;  // as typed
-  std::string config = {};           // its file
-  YamlNode document = {};            // --config with each --set
+  std::vector<std::string> command;  // all arguments
+  std::string config = {};           // path of the config file
+  YamlNode document = {};            // the config with each --set applied
   bool dry_run = false;
   bool resume = false;
   bool overwrite = false;
 };
 
-// What several processes that are started together (torchrun) mean to a task: each would do the whole job, which is
-// refused, or they share its work.
+// Whether a task supports several processes that are started together (torchrun). `one` rejects them, because each
+// would do the whole job; with `sharing` they divide the work.
 enum class Processes { one, sharing };
 
 struct Task {
@@ -52,20 +52,20 @@ struct Program {
   std::string summary;
   std::string examples;  // for --help
   std::vector<Task> tasks;
-  std::string other = {};  // the other program, and its tasks: for messages
+  std::string other = {};  // the other program and its tasks, for error messages
   std::vector<std::string_view> tasks_of_other = {};
 };
 
-// Does what the command line says. Every failure is one line on stderr, "sartor-train: ...". Returns the exit status:
+// Runs the task of the command line. Errors are one line on stderr, "sartor-train: ...". Returns the exit status:
 //
-//   0    done
-//   1    a failure
-//   2    a user error: config, data, what the disk or the rights refuse
+//   0    success
+//   1    internal or environment error
+//   2    user error: config, data, missing files, permissions, full disk
 //   129  stopped by SIGHUP; 130 by SIGINT; 143 by SIGTERM
 int run_program(const Program& program, int argc, const char* const* argv);
 
-// The config of a task. reads() are the files and folders that it opens, patterns expanded; writes() are all that it
-// makes. --dry-run names them, and none may be in the way of another (task_files.h).
+// The config of a task. reads() returns the files and folders that it opens, with patterns expanded; writes() returns
+// all that it creates. --dry-run prints them; they must not overlap (task_files.h).
 template <class Config>
 concept TaskConfig = Section<Config> && std::derived_from<Config, RuntimeConfig> && requires(const Config& config) {
   { config.reads() } -> std::convertible_to<std::vector<std::filesystem::path>>;
@@ -76,11 +76,11 @@ namespace detail {
 void print_dry_run(const std::string& resolved, const std::vector<std::filesystem::path>& reads,
                    const std::vector<Output>& writes);
 
-// The outputs' paths. Throws std::invalid_argument where one exists and is not to be replaced.
+// Paths of the outputs. Throws std::invalid_argument if one exists and --overwrite is not set, or if --resume is set.
 std::vector<std::filesystem::path> paths_to_write(const std::vector<Output>& outputs, const Invocation& invocation);
 }  // namespace detail
 
-// A task by what it does with its config and the command line.
+// Makes a task from a function of its config and the command line.
 template <TaskConfig Config> Task make_task(std::string name, Processes processes, std::string summary,
                                             std::function<void(const Config&, const Invocation&)> body) {
   return {.name = std::move(name),
@@ -99,7 +99,7 @@ template <TaskConfig Config> Task make_task(std::string name, Processes processe
               }};
 }
 
-// A task that makes its outputs in one go. Existing ones are refused without --overwrite; there is nothing to --resume.
+// Makes a task that cannot be resumed. Existing outputs are an error without --overwrite.
 template <TaskConfig Config>
 Task task(std::string name, Processes processes, std::string summary, void (*run)(const Config&, Runtime&)) {
   return make_task<Config>(std::move(name), processes, std::move(summary),

@@ -1,4 +1,4 @@
-// Where a long loop stands: how far, how fast, how long still.
+// Shows the progress of a long loop: steps done, speed, time left.
 #pragma once
 
 #include <cstdint>
@@ -8,28 +8,28 @@
 
 namespace sartor {
 
-// Where progress is shown.
+// Output for progress.
 struct Display {
   std::function<void(std::string_view)> write;
-  std::function<double()> seconds;  // a clock
-  int columns = 0;                  // of a terminal, where one line is drawn over and over; 0 elsewhere
+  std::function<double()> seconds;  // monotonic clock
+  int columns = 0;                  // width of the terminal; 0 if the output is not a terminal
 
   static Display standard_error();
 };
 
-// On a terminal one line with a bar, rewritten; elsewhere plain lines: one every 5 seconds, and where the end is
-// known the first and the last.
+// On a terminal, redraws one line with a progress bar. Otherwise prints a line every 5 seconds and, if the total is
+// known, for the first and last step.
 //
 //   epoch 3/15 [====>               ]  1.2 s/epoch  0:14 left  rmse 0.9312
 class Progress {
  public:
-  // Of `total` steps, each a `unit`, `done` were done before. total 0: the end is unknown, no bar and no time left.
+  // unit: name of a step. total: number of steps, 0 if unknown (no bar and no time left). done: steps completed before.
   Progress(std::string unit, int64_t total, int64_t done = 0, Display display = Display::standard_error());
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // `done` steps are done in all, never fewer than before; `note` is shown behind.
+  // done: steps completed in total; must not decrease. note: text shown at the end of the line.
   void update(int64_t done, std::string_view note = "");
 
  private:
@@ -39,8 +39,8 @@ class Progress {
   const int64_t total_, before_;
   const Display display_;
   const double start_;
-  double shown_;      // when
-  bool any_ = false;  // shown at all
+  double shown_;      // time of the last output
+  bool any_ = false;  // whether anything was shown
 };
 
 }  // namespace sartor

@@ -27,15 +27,15 @@ int environment_number(const char* name, int otherwise) {
   return *number;
 }
 
-// Process ids come again, but not with the same start.
+// Identity of the parent process: host, process id and start time, because process ids are reused.
 std::string parent_process() {
   const auto parent = getppid();
   std::ifstream file(fmt::format("/proc/{}/stat", parent));
   std::string stat{std::istreambuf_iterator<char>(file), {}};
-  stat.erase(0, stat.rfind(')') + 1);  // a program's name may hold anything
+  stat.erase(0, stat.rfind(')') + 1);  // the program name before it may contain any character
   std::istringstream fields(stat);
   std::string field;
-  for (int number = 3; number <= 22; number++) fields >> field;  // proc(5): starttime is the 22nd
+  for (int number = 3; number <= 22; number++) fields >> field;  // starttime is field 22 (proc(5))
   char host[256] = {};
   gethostname(host, sizeof host - 1);
   return fmt::format("{}:{}:{}", host, parent, field);
@@ -46,7 +46,7 @@ int choose_none(Device device, const std::string& why_not) {
   return -1;
 }
 
-// The GPU of this process, -1 for the CPU; then `why_not` is why it is none where there might have been one.
+// The GPU of this process, or -1 for the CPU. why_not: reason why an available GPU is not used.
 int choose_gpu(Device device, const Ranks& ranks, Compute compute, std::string& why_not) {
   if (device == Device::cpu) return -1;
   const int devices = cuda::gpu_count(&why_not);
@@ -56,7 +56,7 @@ int choose_gpu(Device device, const Ranks& ranks, Compute compute, std::string& 
     if (!found.module) return choose_none(device, why_not = found.why_not);
     if (found.module->device_count(why_not) == 0) return choose_none(device, why_not);
   }
-  require(ranks.local_rank < devices, "device is {}: process {} of this machine finds {} GPUs", name_of(device),
+  require(ranks.local_rank < devices, "device is {}: process {} on this machine found {} GPUs", name_of(device),
           ranks.local_rank, devices);
   return ranks.local_rank;
 }

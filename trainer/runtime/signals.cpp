@@ -13,7 +13,7 @@ bool is_ignored(int signal) {
   return sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
 }
 
-// Blocked signals reach sigwait() even where they are ignored: such a SIGHUP is left out.
+// Without an ignored SIGHUP, because sigwait() also receives blocked signals that are ignored.
 sigset_t signals_to_catch() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -34,8 +34,8 @@ void end_by(int signal) {
 
 void catch_stop_signals(bool launched) {
   noted = 0;
-  // A thread waits for them and all others block them, as no handler may interrupt a product: oneDNN's for AVX2 keep
-  // values below the end of the stack, where a handler would write.
+  // A dedicated thread waits for the signals and all others block them. A signal handler would corrupt oneDNN's AVX2
+  // matrix products, which keep values below the stack pointer, where the handler's frame is written.
   const auto signals = signals_to_catch();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::thread([signals, launched] {

@@ -1,4 +1,4 @@
-// SIGINT, SIGTERM and SIGHUP as a wish to stop that loops look at when they can.
+// Handles SIGINT, SIGTERM and SIGHUP as stop requests that loops poll.
 #pragma once
 
 #include <array>
@@ -10,17 +10,17 @@ namespace sartor {
 
 inline constexpr std::array stop_signals = {SIGINT, SIGTERM, SIGHUP};
 
-const char* signal_name(int signal);  // of a stop signal: "SIGINT"
+const char* signal_name(int signal);  // "SIGINT"
 
-// From here on the first of them is only noted; the next one ends the process at once. Not so if it was
-// `launched`: torchrun passes signals on that a batch system sends to all processes anyway, and ends itself those that
-// take too long. A SIGHUP that is ignored, as under nohup, stays so. To be called before there are other threads:
-// theirs block the signals only if they start later.
+// From now on the first stop signal is only recorded; a second one kills the process. If `launched` by torchrun, later
+// ones are recorded, too: torchrun forwards signals that a batch system has already sent to all processes, and kills
+// slow processes itself. SIGHUP remains ignored if it is ignored now, as under nohup. Call this before other threads
+// start: only later threads inherit the signal mask.
 void catch_stop_signals(bool launched = false);
 
-int stop_signal();  // the signal that asked this process to stop; 0 if none did
+int stop_signal();  // the last stop signal that this process received; 0 if none
 
-// Thrown by a loop that has put its work in order and ends because of `signal`. The exit status is 128 + signal.
+// Thrown by a loop that ends because of `signal`, after it has saved its work. The exit status is 128 + signal.
 struct Stopped : std::runtime_error {
   Stopped(int signal, const std::string& text) : std::runtime_error(text), signal(signal) {}
   int signal;

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Absolute, links followed as far as they lead, without a slash at its end.
+// Absolute path with existing symbolic links resolved, without a trailing slash.
 fs::path resolved(const fs::path& path) {
   std::error_code error;
   const auto absolute = fs::absolute(path);
@@ -26,7 +26,7 @@ fs::path resolved(const fs::path& path) {
 
 bool is_root(const fs::path& path) { return path == path.parent_path(); }
 
-// What an atomic file or folder is called before it is whole.
+// Whether `name` is the temporary name of an atomically written file or folder `target`.
 bool is_temporary_of(std::string_view name, std::string_view target) {
   if (name.starts_with('.')) name.remove_prefix(1);
   if (!name.starts_with(target)) return false;
@@ -34,7 +34,7 @@ bool is_temporary_of(std::string_view name, std::string_view target) {
   return name == ".partial" || name.starts_with(".partial-") || name == ".parts.partial";
 }
 
-// Tells which resolved paths are the same place. Asks the system once a path.
+// Compares resolved paths. Calls stat() once per path.
 class Places {
  public:
   bool same(const fs::path& a, const fs::path& b) { return a == b || identity(a) == identity(b); }
@@ -43,7 +43,7 @@ class Places {
     return same(folder, path) || (!is_root(path) && within(folder, path.parent_path()));
   }
 
-  // Whether writing `output`, a temporary of it included, could take the place of what is at `path`.
+  // Whether writing `output` or its temporary files could overwrite `path`.
   bool takes(const fs::path& output, const fs::path& path) {
     if (same(output, path)) return true;
     const bool temporary = is_temporary_of(path.filename().string(), output.filename().string()) &&
@@ -117,7 +117,7 @@ void refuse_other_kinds(const std::vector<Output>& writes) {
     std::error_code error;
     auto type = fs::status(path, error).type();
     if (type == fs::file_type::not_found) type = fs::symlink_status(path, error).type();
-    if (type == fs::file_type::not_found || type == fs::file_type::none) continue;  // none: what writes it says why
+    if (type == fs::file_type::not_found || type == fs::file_type::none) continue;  // none: writing will fail
     require(type == (folder ? fs::file_type::directory : fs::file_type::regular), "{} is {}, expected a {} to write",
             path.string(), kind_of(type), folder ? "folder" : "file");
   }

@@ -1,4 +1,4 @@
-// What a task reads and writes, checked before it begins.
+// Checks the inputs and outputs of a task before it starts.
 #pragma once
 
 #include <filesystem>
@@ -8,14 +8,14 @@
 
 namespace sartor {
 
-// Throws std::invalid_argument, naming both paths, where a task would write what it reads, or the same place twice:
-// the same file by any name, a file in a folder that is read or written, a folder that holds one of them, and the
-// temporary neighbours of an output (.NAME.partial-PID). Files are compared by device and inode where they exist, else
-// by their resolved paths. The config's own file may lie in a folder that is written, as RUN/run.yaml does.
+// Throws std::invalid_argument with both paths if a task would overwrite its inputs or write the same path twice: the
+// same file under any name, a file in a folder that is read or written, a folder that contains one of them, and the
+// temporary files of an output (.NAME.partial-PID). Existing files are compared by device and inode, others by resolved
+// path. The config file may be in a folder that is written, like RUN/run.yaml.
 void refuse_overlap(const std::filesystem::path& config_file, const std::vector<std::filesystem::path>& reads,
                     const std::vector<Output>& writes);
 
-// Throws std::invalid_argument where an output exists and is not of its kind: a folder, or a regular file.
+// Throws std::invalid_argument if an output exists with a different type: a folder or a regular file is expected.
 void refuse_other_kinds(const std::vector<Output>& writes);
 
 }  // namespace sartor

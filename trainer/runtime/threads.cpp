@@ -1,4 +1,4 @@
-// Apart from runtime.cpp because of the headers of libtorch and Arrow.
+// Separate from runtime.cpp because it includes the headers of libtorch and Arrow.
 #include <ATen/Parallel.h>
 #include <arrow/io/type_fwd.h>
 #include <arrow/status.h>

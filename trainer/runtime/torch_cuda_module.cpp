@@ -1,4 +1,4 @@
-// The module itself: compiled into libsartor_torch_cuda.so alone.
+// The module libsartor_torch_cuda.so (torch_module.h).
 #include <c10/cuda/CUDAFunctions.h>
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 

@@ -17,7 +17,7 @@ TorchModuleSearch find_torch_module() {
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
   const auto path = program.parent_path().parent_path() / "lib" / "libsartor_torch_cuda.so";
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);  // global: its registrations must meet torch_cpu's
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);  // global: it registers with torch_cpu
   if (!library) return {nullptr, fmt::format("the GPU module of libtorch cannot be loaded: {}", dlerror())};
   const auto* module = static_cast<const TorchModule*>(dlsym(library, "sartor_torch_module"));
   if (!module) return {nullptr, fmt::format("{} is not a module of this program", path.string())};

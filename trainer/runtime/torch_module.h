@@ -1,6 +1,6 @@
-// libsartor_torch_cuda.so, the module that brings libtorch_cuda in: tensors on GPUs, and NCCL between them.
-// Load it before the process's first ATen call: whichever call first asks ATen for CUDA (at::manual_seed is enough)
-// fixes the answer for the life of the process, and before the load that answer is "no CUDA".
+// Loads libsartor_torch_cuda.so, the module that links libtorch_cuda: GPU tensors and NCCL.
+// It must be loaded before the process's first ATen call. The first call that asks ATen for CUDA (at::manual_seed is
+// enough) determines for the life of the process whether CUDA is available.
 #pragma once
 
 #include <chrono>
@@ -16,18 +16,18 @@ namespace sartor {
 // What the module exports as `sartor_torch_module`. `version` guards against a module of another build.
 struct TorchModule {
   const char* version;
-  int (*device_count)(std::string& why_not);  // 0 with the reason where there is none
-  // A process group of `size` ranks, whose collectives fail after `timeout`; the caller owns it
+  int (*device_count)(std::string& why_not);  // 0 and the reason if there is no GPU
+  // Creates an NCCL backend for `size` ranks with the given timeout of collectives. The caller owns it
   // (c10::intrusive_ptr::reclaim). Throws c10::Error.
   c10d::Backend* (*make_nccl)(c10d::Store* store, int rank, int size, std::chrono::milliseconds timeout);
 };
 
 struct TorchModuleSearch {
-  const TorchModule* module = nullptr;  // null where there is none
-  std::string why_not;                  // then the reason, one line
+  const TorchModule* module = nullptr;  // null if there is no module
+  std::string why_not;                  // the reason in that case, one line
 };
 
-// Finds it beside the program (../lib), loads it on first use and keeps it. Never throws.
+// Finds the module in ../lib relative to the program and loads it on the first call. Never throws.
 TorchModuleSearch find_torch_module();
 
 }  // namespace sartor
