@@ -1,4 +1,4 @@
-// What a classifier said, judged and written, against values worked out by hand.
+// Evaluation of a classifier's predictions, and the files written, against values calculated by hand.
 #include "tasks/texts/classifier_evaluation.h"
 
 #include <gmock/gmock.h>
@@ -25,7 +25,7 @@ class ClassifierEvaluation : public testing::FolderTest {
     return json::parse(read("evaluation.json"));
   }
 
-  // The first and the last are 好; the last is taken for 坏, and so is the one in the middle, by equal probabilities.
+  // The first and last rows are 好. The last is predicted as 坏, as is the middle one, whose probabilities are equal.
   const Predictions single_ = {.problem = Problem::single_label,
                                .classes = {"<坏>", "好"},
                                .sources = {4, 9, 2},

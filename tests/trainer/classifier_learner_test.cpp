@@ -1,4 +1,4 @@
-// R-Drop as a classifier learns by it, and the head that it begins with.
+// R-Drop, and the initialization of a classifier's head.
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
 #include <gmock/gmock.h>
@@ -95,7 +95,7 @@ TEST_F(ClassifierLearning, RDropChangesNothingWithoutDropout) {
 
 class ClassifierHead : public ClassifierLearning {
  protected:
-  // The output layer's weights as a learner begins with them, (2, 24), and as the folder of the base has them.
+  // Weights (2, 24) of the output layer, as initialized by a learner and as stored in the folder of the base model.
   static at::Tensor begun(const std::vector<std::string>& labels, BaseHead head,
                           bert::Head saved = bert::Head::classification) {
     testing::write_bert_folder("base", testing::small_bert(labels), saved);

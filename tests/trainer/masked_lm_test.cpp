@@ -1,4 +1,4 @@
-// Masked language modelling against one row at a time and a softmax in double.
+// Masked language modeling against a reference with one row per batch and a softmax in double.
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
@@ -67,7 +67,7 @@ class MaskedLm : public testing::WorkingFolderTest {
     return config;
   }
 
-  // Sum of the losses of a row's predicted tokens, how many those are, and how many are the model's first choice.
+  // Sum of the losses of a row's masked tokens, their number, and how many the model predicts correctly.
   struct Judged {
     double loss = 0;
     int64_t tokens = 0, right = 0;
@@ -129,7 +129,7 @@ TEST_F(MaskedLm, JudgesAsOneRowAtATimeDoes) {
   EXPECT_NEAR(value(found, "perplexity"), std::exp(mean), 1e-4);
   EXPECT_EQ(value(found, "accuracy"), static_cast<double>(all.right) / static_cast<double>(all.tokens));
   learner.begin_step(5);
-  EXPECT_EQ(value(learner.evaluate(), "loss"), value(found, "loss"));  // the masks stay
+  EXPECT_EQ(value(learner.evaluate(), "loss"), value(found, "loss"));  // the masks do not change
 }
 
 TEST_F(MaskedLm, LossIsASumOverRowsWhateverTheyShareABatchWith) {
@@ -182,7 +182,7 @@ TEST_F(MaskedLm, RowsWithoutWordsCostNothing) {
   EXPECT_THAT(learner.evaluate(), IsEmpty());
 }
 
-// A row of 200 words, hidden 400 times: how long the runs are that neighbours make, and who takes part in them.
+// Masks a row of 200 words 400 times and measures the lengths of spans and how often each position is masked.
 TEST_F(MaskedLm, SpansHaveTheirMeanLengthAndStayBetweenSpecialTokens) {
   const auto spec = text::read_tokenizer("tokenizer");
   const int32_t cls = 2, sep = 3, first = 5;
@@ -208,7 +208,8 @@ TEST_F(MaskedLm, SpansHaveTheirMeanLengthAndStayBetweenSpecialTokens) {
     return tokens / runs;
   };
   EXPECT_NEAR(mean_run(TokenMasking(spec, 0.02)), 1, 0.05);
-  // Four tokens in spans of probability 1/2 to end: 1, 2, 3 and 4 spans with 1/8, 3/8, 3/8 and 1/8.
+  // Four tokens in spans that end after each token with probability 1/2: 1, 2, 3, 4 spans with probability 1/8, 3/8,
+  // 3/8, 1/8.
   EXPECT_NEAR(mean_run(TokenMasking(spec, 0.02, 2)), 4 / 2.5, 0.1);
   EXPECT_GT(mean_run(TokenMasking(spec, 0.02, 10)), 3);
   std::vector<int32_t> short_row = {cls, first, first, sep};

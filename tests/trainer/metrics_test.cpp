@@ -1,4 +1,4 @@
-// Rating metrics against values worked out by hand, ranking metrics against tests/golden/ranking.json
+// Rating metrics against values calculated by hand, ranking metrics against tests/golden/ranking.json
 // (scripts/golden/metrics_optimization.py).
 #include <gmock/gmock.h>
 

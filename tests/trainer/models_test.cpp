@@ -1,4 +1,4 @@
-// Factor models: their file, and the ranking that they give.
+// Factor models: file format and ranking.
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ AlsModel load(const std::filesystem::path& path) {
 
 class FactorModelFile : public testing::FolderTest {
  protected:
-  // Copies the saved model's datasets but for what `change` writes instead.
+  // Copies the datasets of the saved model, except those that `change` writes.
   template <class Change> void expect_fault(const AlsModel& model, Change change, const std::string& text) {
     auto broken = model;
     change(broken);
@@ -60,7 +60,7 @@ TEST_F(FactorModelFile, IsFoundInARunFolder) {
   EXPECT_EQ(load(folder_ / "run").users.size(), 2);
 }
 
-// Version 0.1 knew no other algorithm and did not name it.
+// Version 0.1 had only one algorithm and did not store its name.
 TEST_F(FactorModelFile, WithoutAnAlgorithmIsOfAls) {
   const auto run = testing::source_path("tests/golden/earlier/factors");
   EXPECT_FALSE(Hdf5File::open(run + "/model/factors.h5").has_attribute("algorithm"));
@@ -117,7 +117,7 @@ TEST(FactorModelRating, AddsUpAndIsClipped) {
   EXPECT_DOUBLE_EQ(model.rating(0, 1), 5);
 }
 
-// Score by score in double, then sorted.
+// Reference: all scores in double, then sorted.
 std::vector<int32_t> naive_ranking(const FactorModel& model, int64_t user, const std::vector<int32_t>& offered) {
   std::vector<std::pair<double, int32_t>> scored;
   for (const int32_t item : offered) {

@@ -1,4 +1,4 @@
-// Learning and judging on a prepared file: ALS against ridge regressions in double, metrics against double loops.
+// Training and evaluation on a prepared file: ALS against ridge regressions in double, metrics against double loops.
 #include <gmock/gmock.h>
 #include <unistd.h>
 
@@ -22,7 +22,7 @@ using datasets::Prepared;
 
 constexpr int64_t users = 23, items = 17;
 
-// A bit more than half of the cells, ratings 1 to 5.
+// Ratings from 1 to 5 for slightly more than half of the user-item pairs.
 class MadeRatings : public datasets::RatingSource {
  public:
   bool next(datasets::RatingBatch& batch) override {
@@ -96,7 +96,7 @@ TEST_F(OnPreparedData, AlsSolvesRidgeRegressionsInTurn) {
   model.train_epoch();
   const FactorModel after = model.factors();
 
-  for (int64_t user = 0; user < data.users; user++) {  // solved for the items as they were before the epoch
+  for (int64_t user = 0; user < data.users; user++) {  // with the item factors from before the epoch
     std::vector<Entry> mine;
     std::ranges::copy_if(train, std::back_inserter(mine), [&](const Entry& each) { return each.user == user; });
     const auto count = static_cast<Eigen::Index>(mine.size());
@@ -116,7 +116,7 @@ TEST_F(OnPreparedData, AlsSolvesRidgeRegressionsInTurn) {
   }
 }
 
-// A device that says whether operations are still under way.
+// A backend that knows whether operations are still running.
 class BusyBackend : public cuda::CpuBackend {
  public:
   BusyBackend() : CpuBackend(1, cuda::best_isa()) {}

@@ -1,4 +1,4 @@
-// Masks of language modelling: what may be hidden, how much of it, and how evenly.
+// Masks for language modeling: which tokens are masked, how many, and with which frequencies.
 #include "tasks/texts/token_masking.h"
 
 #include <gmock/gmock.h>
@@ -49,7 +49,7 @@ TEST(TokenMasking, LeavesWhatIsSpecialAlone) {
   EXPECT_EQ(masking.predicted(std::vector<int32_t>()), 0);
 
   const text::Tokenizer tokenizer(spec());
-  const auto encoded = tokenizer.encode("好😀龘 goods\xff 坏");  // 龘 is no token, nor is a broken byte
+  const auto encoded = tokenizer.encode("好😀龘 goods\xff 坏");  // neither 龘 nor the invalid byte is a token
   for (uint64_t seed = 0; seed < 100; seed++) {
     auto ids = encoded.ids;
     for (const auto place : masking.mask(ids, seed)) EXPECT_GE(encoded.ids[place], 5);
@@ -57,7 +57,7 @@ TEST(TokenMasking, LeavesWhatIsSpecialAlone) {
       if (encoded.ids[i] < 5) {
         EXPECT_EQ(ids[i], encoded.ids[i]);
       } else {
-        EXPECT_GE(ids[i], 4);  // what replaces a token is [MASK] or not special
+        EXPECT_GE(ids[i], 4);  // replacements are [MASK] or not special
       }
     }
   }

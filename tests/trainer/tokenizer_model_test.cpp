@@ -1,5 +1,5 @@
-// The seam of tokenizer models: a model that the library does not have, in this file and one line of a table, goes
-// wherever WordPiece goes.
+// Extensibility of tokenizer models: a new model, defined in this file and registered by one line of a table, works
+// everywhere WordPiece works.
 #include <gmock/gmock.h>
 
 #include <fstream>
@@ -26,8 +26,8 @@ using ::testing::IsEmpty;
 using ::testing::Lt;
 using ::testing::ThrowsMessage;
 
-// Each character is a token, but for spaces. Characters without one are left out, or become the unknown token if the
-// model has one.
+// Each character except spaces is a token. Characters that are not in the vocabulary become the unknown token, or are
+// dropped if there is none.
 class CharacterCutter final : public TokenizerModel {
  public:
   explicit CharacterCutter(const TokenizerSpec& spec)
@@ -82,7 +82,7 @@ class Characters final : public ModelSpec {
   std::optional<std::string> unknown_;
 };
 
-// The one line.
+// The table with the registered model.
 std::vector<ModelReader> readers() {
   std::vector<ModelReader> readers(model_readers().begin(), model_readers().end());
   readers.push_back({"Characters", Characters::read});
@@ -156,11 +156,11 @@ TEST_F(ToyModel, EncodesWithOffsetsPairsAndAddedTokens) {
   const Tokenizer tokenizer(toy());
   const EncodeOptions offsets = {.offsets = true};
   const auto single = tokenizer.encode("好 B龘\xff<mask>é A", offsets);
-  EXPECT_THAT(single.ids, ElementsAre(3, 6, 1, 5, 0));  // 龘, the broken byte and e have no token
+  EXPECT_THAT(single.ids, ElementsAre(3, 6, 1, 5, 0));  // 龘, the invalid byte and e have no token
   EXPECT_THAT(single.offsets, ElementsAre(Span{0, 1}, Span{2, 3}, Span{5, 11}, Span{13, 14}, Span{0, 0}));
   EXPECT_THAT(single.special_mask, ElementsAre(0, 0, 0, 0, 1));
 
-  const auto looked_up = tokenizer.encode("坏tV😀", offsets);  // TV is looked for in lower case
+  const auto looked_up = tokenizer.encode("坏tV😀", offsets);  // TV is lowercased for the lookup
   EXPECT_THAT(looked_up.ids, ElementsAre(4, 8, 7, 0));
   EXPECT_THAT(looked_up.offsets, ElementsAre(Span{0, 1}, Span{1, 3}, Span{3, 4}, Span{0, 0}));
 
@@ -247,7 +247,7 @@ TEST_F(ToyModel, TextsWithoutTokensHaveNoRow) {
 
 TEST_F(ToyModel, IsMasked) {
   const TokenMasking masking(toy(), 0.5), with_unknown(toy("?"), 0.5);
-  EXPECT_EQ(masking.predicted(std::vector<int32_t>{2, 2, 2, 2, 0}), 2);  // ? is a character as any
+  EXPECT_EQ(masking.predicted(std::vector<int32_t>{2, 2, 2, 2, 0}), 2);  // ? is an ordinary character
   EXPECT_EQ(with_unknown.predicted(std::vector<int32_t>{2, 2, 2, 2, 0}), 0);
   const std::vector<int32_t> row = {3, 4, 8, 7, 5, 6, 0};
   bool hidden = false;

@@ -1,4 +1,4 @@
-// The loop against transformers' Trainer: golden/trainer_*.json of scripts/golden/trainer.py.
+// The training loop against the Trainer of transformers: golden/trainer_*.json, made by scripts/golden/trainer.py.
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ const std::filesystem::path source = sartor::testing::source_path(""), minilm = 
 
 json golden(const std::filesystem::path& file) { return json::parse(std::ifstream(source / file)); }
 
-// Gives a learner its rows in a fixed order, whatever the order in which the loop asks for rows.
+// Wraps a learner to train on rows in a fixed order, regardless of the rows that the loop requests.
 class InOrder : public Learner {
  public:
   InOrder(Learner& learner, const TrainingConfig& config, std::vector<int64_t> order)
@@ -62,9 +62,9 @@ class InOrder : public Learner {
 
 class TrainerGolden : public testing::WorkingFolderTest {
  protected:
-  TrainerGolden() { set_threads(1); }  // small products: more would wait for each other
+  TrainerGolden() { set_threads(1); }  // the products are too small for more threads
 
-  // Trains in the given order; the log's value of each step, by name.
+  // Trains in the given order. Returns the logged value of each step, by name.
   std::map<std::string, std::vector<double>> train_in_order(TrainingConfig config, Learner& learner,
                                                             std::vector<int64_t> order) {
     config.group_by_length = false;
@@ -95,7 +95,7 @@ class TrainerGolden : public testing::WorkingFolderTest {
   }
 };
 
-// A classifier that stops after 20 steps: by early stopping, because it never gets better.
+// A classifier that early stopping ends after 20 steps, because it never improves.
 class TwentySteps : public ClassifierLearner {
  public:
   using ClassifierLearner::ClassifierLearner;
@@ -129,7 +129,7 @@ TEST_F(TrainerGolden, TwentyStepsOfMiniLm) {
     tensor.detach().copy_(at::tensor(start).view_as(tensor));
   }
 
-  std::map<int64_t, int64_t> row_of;  // by the row's place in the table, from 0
+  std::map<int64_t, int64_t> row_of;  // by index in the table
   for (const auto row : data.train.sources()) row_of.emplace(row - 1, std::ssize(row_of));
   std::vector<int64_t> order;
   for (const int64_t place : expected["rows"]) order.push_back(row_of.at(place));
@@ -159,7 +159,7 @@ bert::Bert start_of(const json& golden, const std::string& kind) {
   return model;
 }
 
-// Guesses the masked tokens of the golden rows, and notes how far its parameters have moved when it is evaluated.
+// Predicts the masked tokens of the golden rows and, at each evaluation, records how far its parameters have moved.
 class MaskedTokens : public Learner {
  public:
   MaskedTokens(const json& golden, const std::string& kind) : model_(start_of(golden, kind)) {
@@ -217,7 +217,7 @@ class MaskedTokens : public Learner {
   bert::Bert model_;
   std::vector<at::Tensor> start_;
   std::vector<std::vector<int32_t>> ids_;
-  std::vector<std::vector<std::pair<int64_t, int64_t>>> labels_;  // of each row: place and token
+  std::vector<std::vector<std::pair<int64_t, int64_t>>> labels_;  // for each row: position and token
   std::vector<int32_t> lengths_;
   std::map<std::string, std::vector<double>> moved_;  // by parameter, after 50, 100, ... steps
 };
@@ -239,8 +239,8 @@ class TwoHundredSteps : public TrainerGolden {
     return config;
   }
 
-  // How far each parameter's way is from the golden one after 50, 100 and 200 steps, the greatest of the three, in
-  // tolerances.
+  // Largest difference between a parameter's displacement and the golden one after 50, 100 and 200 steps, in units of
+  // the tolerance.
   static std::map<std::string, double> differences(const MaskedTokens& learner, const json& golden) {
     std::map<std::string, double> found;
     for (const auto& [name, expected] : golden["moved"].items()) {
@@ -261,7 +261,7 @@ class TwoHundredSteps : public TrainerGolden {
     for (const auto& [name, difference] : differences(learner, golden)) EXPECT_LE(difference, 1) << name;
   }
 
-  // That a faulty training moves these parameters otherwise: ten tolerances, so that no rounding explains it.
+  // Expects that a faulty training moves these parameters differently: by ten tolerances, more than rounding explains.
   template <class Concerns> void expect_others(const TrainingConfig& config, MaskedTokens& learner, Concerns concerns) {
     train_in_order(config, learner, small_["order"]);
     for (const auto& [name, difference] : differences(learner, small_)) {
@@ -311,7 +311,7 @@ TEST_F(TwoHundredSteps, WithTheMeanOfMicroBatchesAreOthers) {
       return MaskedTokens::loss(rows) / MaskedTokens::labels(rows);
     }
   } learner(small_, "small");
-  // The gradients of the keys' biases are zero but for rounding.
+  // The gradients of the key biases are zero except for rounding.
   expect_others(configured(), learner, [](const std::string& name) { return !name.ends_with("key.bias"); });
 }
 

@@ -1,4 +1,4 @@
-// A run that is killed, or whose disk fills up, at any write, sync, rename, truncation or removal.
+// Kills a run, or fills up the disk, at each write, sync, rename, truncation and removal.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
@@ -24,7 +24,7 @@ std::string text_of(const fs::path& path) {
   return std::move(text).str();
 }
 
-// Every file and folder below `folder` by its path there, the times taken out that differ between runs.
+// Contents of all files and folders below `folder` by relative path, without the times, which differ between runs.
 std::map<std::string, std::string> tree(const fs::path& folder) {
   std::map<std::string, std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
@@ -43,7 +43,7 @@ std::map<std::string, std::string> tree(const fs::path& folder) {
   return files;
 }
 
-// The N of the last line "WORD N" in `text`; `otherwise` without one.
+// N of the last line "WORD N" in `text`; `otherwise` if there is none.
 int64_t number_after(const std::string& word, const std::string& text, int64_t otherwise) {
   const auto at = text.rfind(word + " ");
   return at == text.npos ? otherwise : std::stoll(text.substr(at + word.size()));
@@ -68,7 +68,7 @@ class Crash : public testing::WorkingFolderTest {
   }
 
   int64_t calls_;
-  std::map<std::string, std::string> finished_, finished_toy_;  // what an undisturbed run leaves in runs/, in runs/toy/
+  std::map<std::string, std::string> finished_, finished_toy_;  // files of an uninterrupted run in runs/ and runs/toy/
 };
 
 TEST_F(Crash, KilledAnywhereResumesFromTheLastCheckpointOrTheOneBefore) {
@@ -118,7 +118,7 @@ TEST_F(Crash, OverwriteKilledAnywhereKeepsTheOldRun) {
     run_command(command());
     ASSERT_EQ(run_with_fault(overwrite, folder_, at, Fault::kill_after).status, 137);
     ASSERT_EQ(tree(fs::exists("runs/toy.1") ? "runs/toy.1" : "runs/toy"), finished_toy_);
-    if (fs::exists("runs/toy.1") && fs::exists("runs/toy")) return;  // from here on it is a run like any other
+    if (fs::exists("runs/toy.1") && fs::exists("runs/toy")) return;  // the new run has replaced the old one
   }
   FAIL() << "the new run never took its name";
 }
@@ -128,7 +128,7 @@ TEST_F(Crash, FullDiskIsSaidInOneLineAndLeavesNothingHalfWritten) {
     SCOPED_TRACE(at);
     fs::remove_all("runs");
     const auto full = run_with_fault(command(), folder_, at, Fault::disk_full);
-    if (full.status == 0) continue;  // what remained to be done was optional, or removal
+    if (full.status == 0) continue;  // the remaining operations were optional or removals
     ASSERT_EQ(full.status, 2);
     const auto last_line = full.err.substr(full.err.rfind('\n', full.err.size() - 2) + 1);
     ASSERT_THAT(last_line,

@@ -1,4 +1,4 @@
-// Runs of a toy model, in a folder of the test's own.
+// Runs of a toy model in a temporary folder.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -31,7 +31,7 @@ inline std::vector<std::string> names_in(const std::filesystem::path& folder) {
   return names;
 }
 
-struct Crashed {};  // stands for what ends a program between two epochs
+struct Crashed {};  // simulates a crash between two epochs
 
 class RunTest : public testing::WorkingFolderTest {
  protected:
@@ -47,7 +47,7 @@ class RunTest : public testing::WorkingFolderTest {
     return request;
   }
 
-  // A run to the end, or up to a crash after `crash_after` epochs are logged and before that is saved.
+  // Trains to the end, or until a crash after epoch `crash_after` is logged and before it is saved.
   static ToyModel train(RunRequest request, int64_t epochs = 5, int64_t crash_after = 0) {
     sartor::Run run(std::move(request));
     ToyModel model;

@@ -1,4 +1,4 @@
-// What --resume and restarted launches continue, and what they refuse.
+// --resume and restarted launches: what they continue and what they reject.
 #include <fmt/format.h>
 
 #include "run_fixture.h"
@@ -22,7 +22,7 @@ TEST_F(RunTest, ResumedRunEqualsAnUninterruptedOne) {
   EXPECT_THROW(train(sparse, 5, 4), Crashed);
   EXPECT_THAT(logged_epochs("runs/a"), ElementsAre(1, 2, 3, 4));
   EXPECT_THAT(names_in("runs/a/checkpoints"), ElementsAre("epoch-000002"));
-  std::ofstream("runs/a/metrics.jsonl", std::ios::app) << "{\"epoch\": 5, \"secon";  // the machine went down
+  std::ofstream("runs/a/metrics.jsonl", std::ios::app) << "{\"epoch\": 5, \"secon";  // cut off by a crash
   EXPECT_THROW(train(resumed(sparse), 5, 5), Crashed);
   EXPECT_THAT(names_in("runs/a/checkpoints"), ElementsAre("epoch-000004"));
   const auto model = train(resumed(sparse));
@@ -53,7 +53,7 @@ TEST_F(RunTest, ARestartedLaunchGoesOnWithItsOwnRunAlone) {
   EXPECT_EQ(starts[2]["done_before"], 3);
   EXPECT_TRUE(sartor::Run(of("one", 3)).complete());
 
-  EXPECT_THROW(train(of("two", 0, overwriting()), 5, 2), Crashed);  // puts the run aside, once
+  EXPECT_THROW(train(of("two", 0, overwriting()), 5, 2), Crashed);  // renames the existing run once
   train(of("two", 1, overwriting()));
   EXPECT_THAT(names_in("runs"), ElementsAre("a", "a.1", "whole"));
   EXPECT_EQ(json_of("runs/a/provenance.json")["starts"].size(), 2);
@@ -64,7 +64,7 @@ TEST_F(RunTest, ALaunchThatDiedBeforeItsRunBeganBeginsIt) {
   asked.start.launch = {"one", 1};
   train(asked, 2);
   EXPECT_THAT(logged_epochs("runs/a"), ElementsAre(1, 2));
-  train(request("runs/b"), 1);  // nobody's
+  train(request("runs/b"), 1);  // a run without a launch
   asked.folder = "runs/b";
   EXPECT_THAT([&] { sartor::Run run(asked); }, ThrowsMessage<std::invalid_argument>(HasSubstr("runs/b exists")));
 }
@@ -181,7 +181,7 @@ TEST_F(RunTest, ABrokenRecordIsFoundBeforeAnythingIsTouched) {
   EXPECT_EQ(text_of("runs/a/run.yaml"), request().config);
 }
 
-// A run that the release before records were shared with jobs stopped after two epochs.
+// A run of an earlier release, stopped after two epochs.
 class RunOfBefore : public RunTest {
  protected:
   RunOfBefore() {
@@ -212,7 +212,7 @@ TEST_F(RunOfBefore, IsRecordedInTheSameForm) {
     auto record = nlohmann::ordered_json::parse(text_of(run / "provenance.json"));
     auto& start = record["starts"][0];
     for (const char* name : {"time", "command", "versions"}) start[name] = nullptr;
-    start.erase("launch");  // torchrun's, and the last
+    start.erase("launch");  // the field that torchrun adds
     return record.dump();
   };
   EXPECT_EQ(without_circumstances("run"), without_circumstances("whole"));

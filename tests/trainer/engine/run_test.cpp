@@ -1,4 +1,4 @@
-// A run folder: what is in it, and who may write to it.
+// Contents and locking of run folders.
 #include "engine/run.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// A model that is trained in no time and whose every bit depends on all epochs before.
+// A model that trains instantly and in which every bit depends on all previous epochs.
 #pragma once
 
 #include <cerrno>
@@ -23,7 +23,7 @@ struct ToyModel {
   }
   std::vector<Metric> metrics() const { return {{"loss", static_cast<double>(weights % 1000) / 1000}}; }
 
-  // Two files, one in a folder of its own, so that half a checkpoint can be told from a whole one.
+  // Writes two files, one in a subfolder, so that an incomplete checkpoint can be detected.
   void save(const std::filesystem::path& folder) const {
     std::filesystem::create_directory(folder / "optimizer");
     write(folder / "weights", weights);

@@ -1,4 +1,4 @@
-// A program that trains the toy model: what the tests kill, starve of disk space and signal.
+// A program that trains the toy model, for tests that kill it, fill up its disk, or send it signals.
 #include <fmt/format.h>
 
 #include "engine/run.h"

@@ -1,4 +1,4 @@
-// What the first rank finds, or why it stops, reaches the others.
+// Results and errors of rank 0 reach the other ranks.
 #include "runtime/collective.h"
 
 #include <gmock/gmock.h>

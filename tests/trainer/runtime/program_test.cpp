@@ -1,4 +1,4 @@
-// The command line and the ways a program ends.
+// Command line, error messages and exit status of programs.
 #include "runtime/program.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Progress on a terminal and elsewhere, by a clock that the test sets.
+// Progress on a terminal and in a file, with a fake clock.
 #include "runtime/progress.h"
 
 #include <gmock/gmock.h>
@@ -29,7 +29,7 @@ TEST(Progress, TerminalLineIsRedrawnAndCut) {
     screen.now += 1.5;
     progress.update(3, "rmse 0.9312");
     screen.now += 0.05;
-    progress.update(4);  // too soon to be seen
+    progress.update(4);  // too soon after the last output to be shown
     screen.now += 598.45;
     progress.update(15, "rmse 0.9");
   }

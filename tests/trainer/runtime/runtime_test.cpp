@@ -1,4 +1,5 @@
-// Devices, thread pools, ranks, signals and libtorch's module. What a process can do only once is done in a child.
+// Devices, thread pools, ranks, signals and libtorch's CUDA module. Things that work only once per process are tested
+// in child processes.
 #include "runtime/runtime.h"
 
 #include <ATen/Parallel.h>
@@ -51,7 +52,7 @@ RuntimeConfig on(Device device, int64_t threads = 0) {
 
 class RuntimeTest : public ::testing::Test {
  protected:
-  RuntimeTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }  // the child begins anew
+  RuntimeTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }  // the child is a new process
   ~RuntimeTest() override {
     for (const auto name :
          {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT"})
@@ -85,7 +86,7 @@ TEST_F(RuntimeTest, LaunchIsThatOfTorchrun) {
   setenv("TORCHELASTIC_RESTART_COUNT", "2", 1);
   EXPECT_EQ(Launch::from_environment().id, "夏季-7");
   EXPECT_EQ(Launch::from_environment().restarts, 2);
-  setenv("TORCHELASTIC_RUN_ID", "none", 1);  // given no id, torchrun says so
+  setenv("TORCHELASTIC_RUN_ID", "none", 1);  // torchrun's value if it is given no id
   const auto unnamed = Launch::from_environment().id;
   EXPECT_THAT(unnamed, HasSubstr(fmt::format(":{}:", getppid())));
   EXPECT_EQ(Launch::from_environment().id, unnamed);
@@ -103,7 +104,7 @@ TEST_F(RuntimeTest, PeakMemoryGrowsWithWhatIsTouched) {
   EXPECT_EQ(peak_gpu_mib(-1), 0);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // whose malloc() keeps what is freed apart
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their malloc() delays reuse
 TEST_F(RuntimeTest, AFreedTensorsPlaceServesTheNextOfItsSize) {
   keep_freed_memory();
   const size_t before = mallinfo2().arena;
@@ -194,13 +195,13 @@ TEST_F(RuntimeTest, HangupIsAStopSignalUnlessItIsIgnored) {
     std::signal(SIGHUP, SIG_IGN);
     catch_stop_signals();
     kill(getpid(), SIGHUP);
-    send_stop_signal(SIGTERM);  // would end the process were it the second
+    send_stop_signal(SIGTERM);  // a second signal would end the process
     _exit(0);
   };
   EXPECT_EXIT(under_nohup(), ExitedWithCode(0), "");
 }
 
-// The store outlives the first rank, as torchrun's does.
+// The store outlives rank 0, like that of torchrun.
 TEST_F(RuntimeTest, ARankThatIsAskedToStopDoesNotWaitForADeadOne) {
   setenv("MASTER_ADDR", "127.0.0.1", 1);
   setenv("MASTER_PORT", std::to_string(testing::free_port()).c_str(), 1);
@@ -243,7 +244,7 @@ TEST_F(RuntimeTest, TorchModuleCountsTheDevices) {
 }
 
 #ifndef SARTOR_WITHOUT_CUDA
-// Files of a library that are mapped into this process.
+// The files of a library that are mapped into this process.
 std::set<std::string> mapped(const std::string& library) {
   std::set<std::string> files;
   std::ifstream maps("/proc/self/maps");
@@ -272,7 +273,7 @@ TEST_F(RuntimeTest, GpuProcessGroupsEndTheirCollectivesInTime) {
   EXPECT_NO_THROW(group->shutdown());
 }
 
-// Whether ATen, asked now, answers through libtorch_cuda. It will give the same answer from then on.
+// Whether ATen uses libtorch_cuda. The first call fixes the answer for the life of the process.
 bool aten_knows_cuda() {
   try {
     at::detail::getCUDAHooks().versionCUDART();

@@ -1,4 +1,4 @@
-// Outputs that are in the way of inputs, or of each other.
+// Outputs that overlap with inputs or with each other.
 #include "runtime/task_files.h"
 
 #include <gmock/gmock.h>
