@@ -1,5 +1,6 @@
-// Seconds an epoch (both sides solved once) of explicit ALS on the CPU, as one line of JSON. gflops counts 2 nnz f^2 +
-// (users + items) f^3 / 3 an epoch; data_mib is the factors and both CSR, which peak_mib contains.
+// Prints the seconds per epoch (one solve of both sides) of explicit ALS on the CPU as one line of JSON. gflops is
+// based on 2 nnz f^2 + (users + items) f^3 / 3 operations per epoch; data_mib is the size of the factors and both CSR
+// matrices, which peak_mib includes.
 //
 //   als_bench FILE FACTORS THREADS ISA EPOCHS                     ISA: v3, v4
 //   als_bench made USERS ITEMS RATINGS FACTORS THREADS ISA EPOCHS     popularity falls as 1 / sqrt(rank)
@@ -45,8 +46,8 @@ Matrix read(const std::string& path) {
   return matrix;
 }
 
-// Users and items drawn with a density that falls as 1 / sqrt(rank); an item twice for a user counts once, so that
-// slightly fewer ratings than asked may remain.
+// Draws users and items with a density proportional to 1 / sqrt(rank). Repeated items of a user are dropped, so there
+// may be slightly fewer ratings than requested.
 Matrix make(int64_t users, int64_t items, int64_t ratings) {
   std::mt19937_64 random(1);
   std::uniform_real_distribution<double> uniform(0, 1);
@@ -98,7 +99,7 @@ struct Side {  // users or items: their ratings, factors, biases
   Rows<float> rows;
 };
 
-// Peak resident memory since the last call of forget_peak().
+// Peak resident memory since the last call to forget_peak().
 void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
 double peak_mib() {
   std::ifstream status("/proc/self/status");

@@ -1,8 +1,8 @@
-// bert_classify_bench FOLDER TEXTS fp32|bf16|int8 THREADS TOKENS PASSES: classifies the texts of TEXTS.ids (a line of
-// token ids each), unsorted as they stand there, in batches of at most TOKENS tokens. Sorting and packing are inside
-// the time, loading is not. Then the same from TEXTS.txt, tokenizing inside the time too. Prints one line of JSON with
-// the medians of PASSES after one for warming; writes the logits, a line a text, to TEXTS-ours-fp32.logits or so. With
-// PASSES 0 it stops before the model is loaded, for its memory.
+// bert_classify_bench FOLDER TEXTS fp32|bf16|int8 THREADS TOKENS PASSES: classifies the texts of TEXTS.ids (token ids,
+// one text per line, in any order) in batches of at most TOKENS tokens. The time includes sorting and packing but not
+// loading. Then the same for TEXTS.txt, where the time also includes tokenization. Prints the medians of PASSES passes,
+// after a warm-up pass, as one line of JSON, and writes the logits, one text per line, to TEXTS-ours-PRECISION.logits.
+// With PASSES 0 it stops before loading the model, to measure the memory used without it.
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <fmt/format.h>

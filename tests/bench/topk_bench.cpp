@@ -1,6 +1,6 @@
-// topk_bench QUERIES ITEMS COLUMNS K THREADS REPEATS [v3|v4]: cosine top-k of standard normal rows on the CPU, one line
-// of JSON. Without an instruction set it takes this CPU's best. The first call is not timed. The norms are computed
-// within each call.
+// topk_bench QUERIES ITEMS COLUMNS K THREADS REPEATS [v3|v4]: cosine top-k of standard normal rows on the CPU. Prints
+// one line of JSON. The default instruction set is the best that the CPU supports. The first call is not timed. Each
+// call computes the norms.
 #include <fmt/format.h>
 
 #include <algorithm>

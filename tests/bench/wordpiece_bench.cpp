@@ -1,6 +1,6 @@
-// wordpiece_bench TOKENIZER LINES THREADS ids|offsets REPEATS: a tokenizer.json or its folder over the lines of a file,
-// one line of JSON. The first call is not timed. Each line is a text; ids, types and masks are made, and offsets if
-// asked for.
+// wordpiece_bench TOKENIZER LINES THREADS ids|offsets REPEATS: tokenizes the lines of the file LINES with TOKENIZER, a
+// tokenizer.json or its folder, to ids, types and masks, and offsets if requested. Prints one line of JSON. The first
+// call is not timed.
 #include <fmt/format.h>
 
 #include <algorithm>

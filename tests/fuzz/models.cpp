@@ -8,7 +8,7 @@
 
 namespace sartor::fuzz {
 
-// Tensors that are read fill the data exactly.
+// The tensors of a valid file cover the data exactly.
 void safetensors(std::string_view input, bool) {
   if (input.size() < 2) return;
   const uint64_t data_bytes = static_cast<uint8_t>(input[0]) + 256 * static_cast<uint8_t>(input[1]);
@@ -26,7 +26,7 @@ void safetensors(std::string_view input, bool) {
   }
 }
 
-// A config comes back from what it writes.
+// A config is unchanged by writing and reading it.
 void bert_config(std::string_view input, bool) {
   try {
     hf::parse_weights_index(input, "fuzz");

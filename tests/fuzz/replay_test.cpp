@@ -1,4 +1,4 @@
-// The kept inputs of the fuzzers, run once each.
+// Runs each fuzz target on its corpus.
 #include <gtest/gtest.h>
 
 #include <filesystem>

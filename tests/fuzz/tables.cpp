@@ -10,7 +10,7 @@
 
 namespace sartor::fuzz {
 
-// What is taken is an object to another parser too, which wants valid UTF-8.
+// Lines that are accepted are objects to nlohmann::json, too, which requires valid UTF-8.
 void json_object(std::string_view input, bool) {
   size_t bytes = 0;
   const bool taken = datasets::scan_json_object(
@@ -24,7 +24,7 @@ void json_object(std::string_view input, bool) {
   }
 }
 
-// Text is the same however it is cut.
+// The decoded text does not depend on where the input is cut.
 void encoded_text(std::string_view input, bool) {
   using enum datasets::TextEncoding;
   if (input.empty()) return;

@@ -1,5 +1,5 @@
-// What the fuzzers run and the tests replay: reads the input and, if asked to, uses what came of it. An input may be
-// refused with std::invalid_argument and nothing else.
+// Fuzz targets. Each reads the input and, if `use` is set, uses the result. The only exception that an input may cause
+// is std::invalid_argument.
 #pragma once
 
 #include <string_view>
@@ -11,10 +11,10 @@ void bert_tokenizer(std::string_view input, bool use);  // vocab.txt, a byte 0, 
 void safetensors(std::string_view input, bool use);     // two bytes of the data's size, the header's JSON
 void bert_config(std::string_view input, bool use);     // config.json, and model.safetensors.index.json
 void json_object(std::string_view input, bool use);     // a line of JSON Lines
-void encoded_text(std::string_view input, bool use);    // a byte that says where to cut, text of any encoding
+void encoded_text(std::string_view input, bool use);    // a byte with the position to cut at, text in any encoding
 
 struct Target {
-  std::string_view name;  // of its folder in corpus/
+  std::string_view name;  // name of its folder in corpus/
   void (*run)(std::string_view input, bool use);
 };
 constexpr Target targets[] = {{"tokenizer_json", tokenizer_json}, {"bert_tokenizer", bert_tokenizer},

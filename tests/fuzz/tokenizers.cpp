@@ -12,7 +12,7 @@ void expect(bool holds) {
   if (!holds) std::abort();
 }
 
-// Whatever the tokenizer is, its rows must hang together.
+// Checks that the rows of any tokenizer are consistent.
 void encode(text::TokenizerSpec spec) {
   const text::Tokenizer tokenizer(std::move(spec));
   const std::string_view texts[] = {"Hello, world! a[MASK]b", "我喜欢\xff é\u0301\U0001d165\u0316 <x> xx", "",
