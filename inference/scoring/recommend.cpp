@@ -150,13 +150,13 @@ void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime
   if (!new_users.empty()) recommender.fold_in(new_users, config.new_users->replace);
 
   Progress progress("user", 0);
-  int64_t users = 0, strangers = 0;
+  int64_t users = 0, without_factors = 0;
   std::vector<std::string> ids;
   const auto flush = [&] {
     const Recommendations found = recommender.recommend(ids);
     table.append(ids, found);
     users += std::ssize(ids);
-    strangers += std::ranges::count(found.basis, Basis::popularity);
+    without_factors += std::ranges::count(found.basis, Basis::popularity);
     progress.update(users);
     ids.clear();
     if (const int signal = stop_signal()) throw Stopped(signal, "stopped, nothing written");
@@ -180,7 +180,7 @@ void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime
   log_info(
       "{}: {} recommendations for {} users; {} of the users are unknown or have no training ratings ({:.1f}%) and get "
       "the most popular items",
-      config.output, table.rows(), users, strangers, users > 0 ? 100.0 * strangers / users : 0);
+      config.output, table.rows(), users, without_factors, users > 0 ? 100.0 * without_factors / users : 0);
   if (table.shorter() > 0)
     log_warning("{} users have fewer than {} items left to recommend", table.shorter(), config.k);
   if (rejected > 0) log_warning("{} rows of new_users are invalid, {} says why", rejected, config.rejects_path());

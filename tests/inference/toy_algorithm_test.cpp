@@ -50,8 +50,8 @@ struct TogetherModel : TrainedModel {
   }
 
  protected:
-  void write_learnt(datasets::Hdf5File& file) const override { write_list(file, "together", together); }
-  void read_learnt(const datasets::Hdf5File& file) override {
+  void write_learned(datasets::Hdf5File& file) const override { write_list(file, "together", together); }
+  void read_learned(const datasets::Hdf5File& file) override {
     together = read_finite(file, "together", size() * size());
   }
 };

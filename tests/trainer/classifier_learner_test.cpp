@@ -83,13 +83,13 @@ TEST_F(ClassifierLearning, RDropChangesNothingWithoutDropout) {
   const auto data = datasets::open_texts("texts.h5");
   const auto with = config(0, 2), without = config(0, 0);
   ClassifierLearner learner(with, data, alone_, -1), plain(without, data, alone_, -1);
-  const auto learnt = learner.parameters(), expected = plain.parameters();
+  const auto learned = learner.parameters(), expected = plain.parameters();
   const auto found = learner.loss(rows_), loss = plain.loss(rows_);
   EXPECT_NEAR(found.item<double>(), loss.item<double>(), 1e-5);
   found.backward();
   loss.backward();
-  for (size_t i = 0; i < learnt.size(); i++) {
-    EXPECT_TRUE(at::allclose(learnt[i].tensor.grad(), expected[i].tensor.grad(), 1e-4, 1e-6)) << learnt[i].name;
+  for (size_t i = 0; i < learned.size(); i++) {
+    EXPECT_TRUE(at::allclose(learned[i].tensor.grad(), expected[i].tensor.grad(), 1e-4, 1e-6)) << learned[i].name;
   }
 }
 

@@ -120,7 +120,9 @@ TEST_F(MaskedLm, JudgesAsOneRowAtATimeDoes) {
   Judged all;
   for (int64_t row = 0; row < data.validation.rows(); row++) {
     const auto judged = judge(model, masking, data.validation, row, random_bits(0, row));
-    all.loss += judged.loss, all.tokens += judged.tokens, all.right += judged.right;
+    all.loss += judged.loss;
+    all.tokens += judged.tokens;
+    all.right += judged.right;
   }
   ASSERT_EQ(all.tokens, 20);
   const double mean = all.loss / static_cast<double>(all.tokens);
@@ -147,7 +149,8 @@ TEST_F(MaskedLm, LossIsASumOverRowsWhateverTheyShareABatchWith) {
     Judged all;
     for (const auto row : rows) {
       const auto judged = judge(model, masking, data.train, row, random_bits(random_bits(42, step), row));
-      all.loss += judged.loss, all.tokens += judged.tokens;
+      all.loss += judged.loss;
+      all.tokens += judged.tokens;
       EXPECT_NEAR(learner.loss(std::span(&row, 1)).item<double>(), judged.loss, 1e-4);
     }
     EXPECT_EQ(learner.labels(rows), all.tokens);

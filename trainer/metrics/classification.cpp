@@ -90,7 +90,8 @@ class Judge {
           (rows_.labels[order[end]] == k ? in : out) += weights[order[end]];
         }
         pairs += in * (outside + out / 2);
-        inside += in, outside += out;
+        inside += in;
+        outside += out;
       }
       if (inside == 0 || outside == 0) return;
       sum += pairs / (inside * outside);

@@ -33,10 +33,10 @@ struct Case {
 };
 
 const Case cases[] = {
-    {{1}, {1}, 1, 1, 1, {}},                      // one token
-    {{1, 1}, {9, 70}, 6, 2, 16, {}},              // the next token over cached keys
-    {{3, 1, 17}, {3, 1, 17}, 4, 2, 5, 0.3},       // odd sizes
-    {{7, 65, 130}, {7, 65, 130}, 3, 1, 20, {}},   // one key head; several blocks of queries
+    {{1}, {1}, 1, 1, 1, {}},                       // one token
+    {{1, 1}, {9, 70}, 6, 2, 16, {}},               // the next token over cached keys
+    {{3, 1, 17}, {3, 1, 17}, 4, 2, 5, 0.3},        // odd sizes
+    {{7, 65, 130}, {7, 65, 130}, 3, 1, 20, {}},    // one key head; several blocks of queries
     {{5, 64, 66}, {12, 131, 66}, 4, 4, 33, 0.25},  // with and without cached keys
     {{2, 100}, {90, 100}, 8, 2, 8, 0.1},
 };

@@ -31,7 +31,7 @@ struct PourConfig : RuntimeConfig {
     field.required("input", input, "Jug.");
     field.required("output", output, "Glass.");
     field("fault", fault, "What goes wrong.");
-    field("cups", cups, at_least(1), "How many.");
+    field("cups", cups, at_least(1), "Number of cups.");
   }
   std::vector<fs::path> reads() const { return {input}; }
   std::vector<Output> writes() const { return {{output}}; }

@@ -21,16 +21,16 @@ std::vector<float> AlsModel::fold_in(cuda::Context& context, const UserRatings& 
   return solved.to_host();
 }
 
-void AlsModel::write_learnt(datasets::Hdf5File& file) const {
-  FactorModel::write_learnt(file);
+void AlsModel::write_learned(datasets::Hdf5File& file) const {
+  FactorModel::write_learned(file);
   file.set_attribute("biases", int64_t{biases});
   file.set_attribute("regularization", static_cast<double>(solver.regularization));
   file.set_attribute("bias_regularization", static_cast<double>(solver.bias_regularization));
   file.set_attribute("regularization_power", static_cast<double>(solver.regularization_power));
 }
 
-void AlsModel::read_learnt(const datasets::Hdf5File& file) {
-  FactorModel::read_learnt(file);
+void AlsModel::read_learned(const datasets::Hdf5File& file) {
+  FactorModel::read_learned(file);
   biases = file.int_attribute("biases") != 0;
   solver = {.regularization = static_cast<float>(file.double_attribute("regularization")),
             .bias_regularization = static_cast<float>(file.double_attribute("bias_regularization")),

@@ -17,8 +17,8 @@ struct AlsModel : FactorModel {
   std::string cannot_fold_in() const override { return factors == 0 ? FactorModel::cannot_fold_in() : ""; }
 
  protected:
-  void write_learnt(datasets::Hdf5File& file) const override;
-  void read_learnt(const datasets::Hdf5File& file) override;
+  void write_learned(datasets::Hdf5File& file) const override;
+  void read_learned(const datasets::Hdf5File& file) override;
 };
 
 }  // namespace sartor

@@ -73,14 +73,14 @@ std::unique_ptr<Scorer> FactorModel::scorer(cuda::Context& context, std::vector<
   return std::make_unique<FactorRanker>(context, *this, std::move(offered));
 }
 
-void FactorModel::write_learnt(Hdf5File& file) const {
+void FactorModel::write_learned(Hdf5File& file) const {
   file.set_attribute("mean", mean);
   file.set_attribute("popularity_weight", popularity_weight);
   write_side(file, "users", user_rows(), user_bias);
   write_side(file, "items", item_rows(), item_bias);
 }
 
-void FactorModel::read_learnt(const Hdf5File& file) {
+void FactorModel::read_learned(const Hdf5File& file) {
   mean = file.double_attribute("mean");
   popularity_weight = file.double_attribute("popularity_weight");
   Side of_users = read_side(file, "users", users.size()), of_items = read_side(file, "items", items.size());

@@ -29,8 +29,8 @@ struct FactorModel : TrainedModel {
   Vectors take_user_vectors() override { return {std::move(user_factors), factors}; }
 
  protected:
-  void write_learnt(datasets::Hdf5File& file) const override;
-  void read_learnt(const datasets::Hdf5File& file) override;
+  void write_learned(datasets::Hdf5File& file) const override;
+  void read_learned(const datasets::Hdf5File& file) override;
 };
 
 }  // namespace sartor

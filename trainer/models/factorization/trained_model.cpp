@@ -49,7 +49,7 @@ void TrainedModel::save(const std::filesystem::path& folder) const {
   write_list(file, "seen/offsets", seen_offsets);
   write_list(file, "seen/items", seen_items);
   if (!seen_ratings.empty()) write_list(file, "seen/ratings", seen_ratings);
-  write_learnt(file);
+  write_learned(file);
   file.close();
   aside.commit();
 }
@@ -63,7 +63,7 @@ void TrainedModel::read(const Hdf5File& file) {
   items = datasets::read_ids(file, "items/ids", "items");
   item_count = read_list<int64_t>(file, "items/count", items.size());
   read_seen(file, *this);
-  read_learnt(file);
+  read_learned(file);
 }
 
 Hdf5File open_model_file(const std::filesystem::path& path_or_run) {

@@ -69,8 +69,8 @@ struct TrainedModel {
 
  protected:
   // Parameters of the derived class in the file.
-  virtual void write_learnt(datasets::Hdf5File& file) const = 0;
-  virtual void read_learnt(const datasets::Hdf5File& file) = 0;
+  virtual void write_learned(datasets::Hdf5File& file) const = 0;
+  virtual void read_learned(const datasets::Hdf5File& file) = 0;
 };
 
 // Opens a factors.h5 file or that of a run folder. Throws std::invalid_argument if the schema differs.

@@ -50,25 +50,25 @@ void factorize(const PreparedConfig& config, const EvaluationConfig& evaluation,
   std::unique_ptr<Factorizer> factorizer = make(data, runtime.context);
   run.restore(*factorizer);
 
-  const auto judged = [&](const TrainedModel& model, HeldOut split) {
+  const auto evaluated = [&](const TrainedModel& model, HeldOut split) {
     return evaluate(runtime.context, model, data, split, evaluation);
   };
   for (const auto epoch : run.steps(factorizer->epochs())) {
     Scores scores = {{"train", {{"seconds", train_epoch(*factorizer)}}}};
     if (data.validation.size() > 0)
-      scores.emplace_back("validation", judged(*factorizer->model(), HeldOut::validation));
+      scores.emplace_back("validation", evaluated(*factorizer->model(), HeldOut::validation));
     run.log(epoch, scores);
     run.checkpoint(epoch, *factorizer);
   }
 
   const std::unique_ptr<TrainedModel> model = factorizer->model();
   factorizer.reset();  // frees its copy of the ratings before the test evaluation
-  const auto test = judged(*model, HeldOut::test);
+  const auto test = evaluated(*model, HeldOut::test);
   Scores scores = {{"test", test}}, baselines;
-  if (data.validation.size() > 0) scores.emplace_back("validation", judged(*model, HeldOut::validation));
+  if (data.validation.size() > 0) scores.emplace_back("validation", evaluated(*model, HeldOut::validation));
   for (const auto& [name, baseline] :
        {std::pair("popularity", popularity_baseline(data)), {"user_mean", user_mean_baseline(data)}}) {
-    baselines.emplace_back(name, judged(baseline, HeldOut::test));
+    baselines.emplace_back(name, evaluated(baseline, HeldOut::test));
   }
   add_ids(*model, data);
   run.finish([&](const auto& folder) { model->save(folder); }, scores, baselines);
