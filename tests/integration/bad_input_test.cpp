@@ -274,7 +274,7 @@ TEST_F(BadInput, LanguageModels) {
   train_refused(with(model, "tokenizer: FOLDER/tokenizer", ""), ":4: model: give either path");
   train_refused(with(model, "tokenizer:", "path: FOLDER/run, tokenizer:"), ":4: model: give either path");
   train_refused(with(model, "tokenizer: FOLDER/tokenizer", "path: FOLDER/run, shape: {}"), ":4: model: shape is for");
-  train_refused(model, "model.shape: hidden_size 768 is no multiple of num_attention_heads 7",
+  train_refused(model, "model.shape: hidden_size 768 is not a multiple of num_attention_heads 7",
                 {"--set", "model.shape.num_attention_heads=7"});
   train_refused(model, "mlm_probability: found 0", {"--set", "mlm_probability=0"});
   train_refused(model, "texts.h5 has rows of up to 128 tokens, the model takes 20",

@@ -139,7 +139,7 @@ TEST_F(OnPreparedData, AnEpochOfAlsIsDoneWhenItReturns) {
   Als model({.factors = 3}, data, context);
   BusyBackend::busy = true;
   model.train_epoch();
-  EXPECT_FALSE(BusyBackend::busy) << "what times it would time the launches alone";
+  EXPECT_FALSE(BusyBackend::busy) << "a timer around it would time only the launches";
 }
 
 TEST_F(OnPreparedData, AlsComesBackFromItsCheckpointBitForBit) {

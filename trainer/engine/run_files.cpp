@@ -25,7 +25,7 @@ void require_claimable(const fs::path& folder, Claim claim) {
   const auto shown = name.string();
   const bool exists = fs::exists(name);
   require(exists || claim != Claim::resume, "there is no run {} to resume", shown);
-  require(!exists || claim != Claim::fresh, "{} exists: --resume continues it, --overwrite puts it aside", shown);
+  require(!exists || claim != Claim::fresh, "{} exists: --resume continues it, --overwrite moves it aside", shown);
   require(!exists || fs::exists(name / "run.yaml"), "{} is not a run folder: it has no run.yaml", shown);
 }
 

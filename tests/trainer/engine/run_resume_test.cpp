@@ -113,7 +113,7 @@ TEST_F(RunTest, CompleteRunIsLeftAloneUnlessMoreIsAsked) {
   longer.config = "epochs: 6\nmodel: {factors: 8}\n";
   EXPECT_FALSE(sartor::Run(longer).complete());
   EXPECT_THROW(train(longer, 6, 5), Crashed);
-  EXPECT_FALSE(fs::exists("runs/a/results.json")) << "they are not those of this run any more";
+  EXPECT_FALSE(fs::exists("runs/a/results.json")) << "the results of the earlier run must be removed";
   const auto model = train(longer, 6);
   EXPECT_EQ(model.weights, train(request("runs/whole"), 6).weights);
   EXPECT_EQ(text_of("runs/a/model/weights"), std::to_string(model.weights));
@@ -196,7 +196,7 @@ class RunOfBefore : public RunTest {
 };
 
 TEST_F(RunOfBefore, GoesOn) {
-  EXPECT_EQ(toy({}).err, "toy: run exists: --resume continues it, --overwrite puts it aside\n");
+  EXPECT_EQ(toy({}).err, "toy: run exists: --resume continues it, --overwrite moves it aside\n");
   EXPECT_EQ(toy({"--resume", "--set", "learning_rate=2.5"}).err,
             "toy: learning_rate: the run began with 0.5, --resume cannot continue with 2.5\n");
   const auto resumed = toy({"--resume"});

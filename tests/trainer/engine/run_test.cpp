@@ -69,7 +69,7 @@ TEST_F(RunTest, ExistingFolderIsRefusedOrPutAside) {
   train(request(), 1);
   EXPECT_THAT(
       [] { sartor::Run run(request("runs/a/")); },
-      ThrowsMessage<std::invalid_argument>(StrEq("runs/a exists: --resume continues it, --overwrite puts it aside")));
+      ThrowsMessage<std::invalid_argument>(StrEq("runs/a exists: --resume continues it, --overwrite moves it aside")));
   train(overwriting(), 2);
   train(overwriting(), 3);
   EXPECT_THAT(names_in("runs"), ElementsAre("a", "a.1", "a.2"));

@@ -217,7 +217,7 @@ TEST_F(TrainingTest, AllRanksEndWithTheRefusalOfTheFirst) {
     }
   };
   refused(command("taken", "per_device_batch_size: 8"),
-          "taken exists: --resume continues it, --overwrite puts it aside");
+          "taken exists: --resume continues it, --overwrite moves it aside");
   auto resumed = command("none", "per_device_batch_size: 8");
   resumed.push_back("--resume");
   refused(resumed, "there is no run none to resume");

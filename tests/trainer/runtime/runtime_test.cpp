@@ -77,7 +77,7 @@ TEST_F(RuntimeTest, ThreadsAreSharedAmongTheProcessesOfAMachine) {
   EXPECT_EQ(make_runtime(on(Device::cpu)).threads, cuda::available_threads());
   setenv("LOCAL_WORLD_SIZE", "1000000", 1);
   EXPECT_EQ(make_runtime(on(Device::cpu)).threads, 1);
-  EXPECT_EQ(make_runtime(on(Device::cpu, 2)).threads, 2) << "what the config says is for each process";
+  EXPECT_EQ(make_runtime(on(Device::cpu, 2)).threads, 2) << "the config sets the threads of each process";
 }
 
 TEST_F(RuntimeTest, LaunchIsThatOfTorchrun) {
@@ -287,7 +287,8 @@ TEST_F(RuntimeTest, TorchModuleIsKnownToAtenIfLoadedBeforeItIsAsked) {
   const auto loaded_first = [] { return find_torch_module().module && aten_knows_cuda(); };
   EXPECT_EXIT(_exit(loaded_first() ? 0 : 1), ExitedWithCode(0), "");
   const auto asked_first = [] { return !aten_knows_cuda() && find_torch_module().module && !aten_knows_cuda(); };
-  EXPECT_EXIT(_exit(asked_first() ? 0 : 1), ExitedWithCode(0), "") << "the rule of torch_module.h is needed no more";
+  EXPECT_EXIT(_exit(asked_first() ? 0 : 1), ExitedWithCode(0), "")
+      << "the load order required by torch_module.h is no longer needed";
 }
 
 TEST_F(RuntimeTest, MakingTheRuntimeDoesNotAskAtenForCuda) {

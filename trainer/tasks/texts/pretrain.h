@@ -28,7 +28,7 @@ struct BertShapeConfig {
           "Maximum sequence length in tokens.");
   }
   void check() const {
-    require(hidden_size % num_attention_heads == 0, "hidden_size {} is no multiple of num_attention_heads {}",
+    require(hidden_size % num_attention_heads == 0, "hidden_size {} is not a multiple of num_attention_heads {}",
             hidden_size, num_attention_heads);
   }
 };
