@@ -17,7 +17,7 @@ struct ToyConfig : RunConfig {
   template <class Fields> void describe(Fields& field) {
     RunConfig::describe(field);
     field("epochs", epochs, at_least(1), "Passes.");
-    field("learning_rate", learning_rate, "Has no effect.");
+    field("learning_rate", learning_rate, "Learning rate; has no effect.");
     field("signal_in", signal_in, "Epoch in which the program signals itself; 0 for none.");
     field("signal", signal, "Which.");
   }

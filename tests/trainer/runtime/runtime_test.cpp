@@ -113,7 +113,7 @@ TEST_F(RuntimeTest, AFreedTensorsPlaceServesTheNextOfItsSize) {
     const auto tensor = at::empty({1 << 20});
     for (int i = 0; i < 3; i++) others.push_back(std::make_unique<char[]>(24));
   }
-  EXPECT_LT(mallinfo2().arena - before, 12 << 20) << "bytes, of 4 MiB at once";
+  EXPECT_LT(mallinfo2().arena - before, 12 << 20) << "bytes, although only 4 MiB are in use";
 }
 #endif
 
