@@ -135,14 +135,14 @@ TEST_F(LanguageModel, ATemperatureOfFewRowsIsWarnedOf) {
   expect_done(train(pretrain_config("run")));
   const auto few = train(classify);
   expect_done(few);
-  EXPECT_THAT(few.err, ContainsRegex("temperature [0-9.]+ by 18 validation rows"));
+  EXPECT_THAT(few.err, ContainsRegex("temperature [0-9.]+ fitted on 18 validation rows"));
   EXPECT_THAT(few.err,
               HasSubstr("18 validation rows are too few to fit a temperature reliably, 50 or more are recommended"));
   expect_done(train(tokenize_config(), {"--overwrite", "--set", "split.test=0", "--set", "split.validation=0.6"}));
   const auto enough = train(classify, {"--overwrite"});
   expect_done(enough);
-  EXPECT_THAT(enough.err, ContainsRegex("temperature [0-9.]+ by 54 validation rows"));
-  EXPECT_THAT(enough.err, Not(HasSubstr("are few")));
+  EXPECT_THAT(enough.err, ContainsRegex("temperature [0-9.]+ fitted on 54 validation rows"));
+  EXPECT_THAT(enough.err, Not(HasSubstr("are too few")));
 }
 
 TEST_F(LanguageModel, LearnsAndIsFineTuned) {
