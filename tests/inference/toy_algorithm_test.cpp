@@ -28,7 +28,7 @@ struct TogetherConfig {
 
   template <class Fields> void describe(Fields& field) {
     field("epochs", epochs, between(1, 2), "Parts in which users are counted, one per epoch.");
-    field("minimum", minimum, at_least(1), "Users who must have rated both items for a pair to count.");
+    field("minimum", minimum, at_least(1), "Minimum number of users who rated both items of a pair.");
   }
 };
 
@@ -257,7 +257,7 @@ TEST_F(ToyAlgorithm, HasFieldsOfItsOwn) {
 
   const std::string help = terminal_help(field_help<FactorizeConfigOf<Algorithms>>());
   EXPECT_THAT(help, HasSubstr("als: Latent dimensions"));
-  EXPECT_THAT(help, HasSubstr("model.minimum = 1  (integer at least 1)\n    together: Items that"));
+  EXPECT_THAT(help, HasSubstr("model.minimum = 1  (integer at least 1)\n    together: Minimum number of users"));
 }
 
 }  // namespace
