@@ -158,7 +158,7 @@ TEST_F(RuntimeTest, GpuIsTakenByLocalRank) {
   setenv("LOCAL_WORLD_SIZE", "1000", 1);
   setenv("LOCAL_RANK", "999", 1);
   EXPECT_THAT([] { make_runtime(on(Device::cuda)); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("process 999 of this machine")));
+              ThrowsMessage<std::invalid_argument>(HasSubstr("process 999 on this machine")));
 }
 
 TEST_F(RuntimeTest, VersionsNameTheProgramAndItsLibraries) {
