@@ -21,7 +21,7 @@ struct SplitReport {
 };
 
 // Splits the ratings and writes them atomically to one HDF5 file (format: storage/prepared.h). Memory: one byte per
-// rating beside `data`; then, after `data` has been freed, 8 bytes per training rating.
+// rating in addition to `data`; then, after `data` has been freed, 8 bytes per training rating.
 SplitReport write_prepared(const std::filesystem::path& path, Interactions data, const SplitConfig& split,
                            const Provenance& provenance);
 

@@ -45,8 +45,8 @@ struct KeptTokens {
   size_t first, second;
 };
 
-// Numbers of tokens that remain of texts with `all` tokens in a row with room for `room` tokens beside special tokens.
-// Throws std::invalid_argument if only_first or only_second would remove a whole text or there is no second text.
+// Numbers of tokens that remain if texts with `all` tokens share a row with room for `room` tokens besides special
+// ones. Throws std::invalid_argument if only_first or only_second would remove a whole text or there is no second text.
 KeptTokens kept_tokens(KeptTokens all, bool pair, TruncationStrategy strategy, size_t room);
 
 }  // namespace sartor::text
