@@ -1,4 +1,4 @@
-// Numbers in texts.
+// Parsing of numbers.
 #pragma once
 
 #include <charconv>
@@ -8,7 +8,7 @@
 
 namespace sartor {
 
-// The number that `text` is, from its first character to its last; nothing if it is none or too large.
+// Parses all of `text`. Empty if it is not a number of this type or out of range.
 template <class Number> std::optional<Number> parse_number(std::string_view text) {
   Number number{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);

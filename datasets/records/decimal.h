@@ -2,10 +2,10 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
 #include <string>
 #include <string_view>
 
+#include "base/numbers.h"
 #include "tables/table_config.h"
 
 namespace sartor::datasets {
@@ -20,8 +20,9 @@ inline bool parse_decimal(std::string_view text, DecimalMark mark, double& numbe
     std::ranges::replace(with_point, ',', '.');
     text = with_point;
   }
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc() && end == text.data() + text.size();
+  const auto parsed = parse_number<double>(text);
+  number = parsed.value_or(number);
+  return parsed.has_value();
 }
 
 }  // namespace sartor::datasets

@@ -5,10 +5,10 @@
 #include <arrow/scalar.h>
 #include <arrow/util/value_parsing.h>
 
-#include <charconv>
 #include <cmath>
 #include <optional>
 
+#include "base/numbers.h"
 #include "records/decimal.h"
 #include "tables/presets.h"
 #include "tables/table_reader.h"
@@ -24,11 +24,6 @@ template <class Array> const Array& as(const arrow::Array& array) { return stati
 std::string_view trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(' ');
   return begin == text.npos ? "" : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
-}
-
-bool parse_integer(std::string_view text, int64_t& number) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc() && end == text.data() + text.size();
 }
 
 // Row `i` of a column of type utf8, int64, float64 or timestamp in seconds.
@@ -114,8 +109,8 @@ Reason parse_time(const Cell& cell, TimeUnit unit, DecimalMark mark, int64_t& se
       break;
     default: {
       const std::string_view text = cell.text();
-      if (parse_integer(text, seconds)) {
-        seconds = floor_divided(seconds, divisor);
+      if (const auto number = parse_number<int64_t>(text)) {
+        seconds = floor_divided(*number, divisor);
         return nullptr;
       }
       double number;

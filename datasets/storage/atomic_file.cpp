@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <fstream>
@@ -13,6 +12,7 @@
 #include <string>
 #include <system_error>
 
+#include "base/numbers.h"
 #include "base/require.h"
 #include "storage/descriptor.h"
 
@@ -92,10 +92,8 @@ void remove_partial(const fs::path& target) {
 
 void remove_abandoned(const fs::path& target) {
   for_each_partial(target, [](const fs::path& path, std::string_view digits) {
-    pid_t process = 0;
-    const auto [end, error] = std::from_chars(digits.begin(), digits.end(), process);
-    const bool known = error == std::errc() && end == digits.end() && process > 0;
-    if (known && kill(process, 0) != 0 && errno == ESRCH) fs::remove(path);
+    const pid_t process = parse_number<pid_t>(digits).value_or(0);
+    if (process > 0 && kill(process, 0) != 0 && errno == ESRCH) fs::remove(path);
   });
 }
 

@@ -1,9 +1,9 @@
 #include "text/text_division.h"
 
 #include <algorithm>
-#include <charconv>
 #include <numeric>
 
+#include "base/numbers.h"
 #include "storage/sha256.h"
 
 namespace sartor::text {
@@ -19,16 +19,9 @@ std::array<char, 32> text_hash(int64_t seed, const std::string& text, const std:
 
 // Sorts numerically if all names are integers, otherwise as text.
 std::vector<std::string> sorted_names(std::vector<std::string> names) {
-  const auto number = [](const std::string& name, int64_t& value) {
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), value);
-    return error == std::errc() && end == name.data() + name.size();
-  };
-  int64_t value = 0;
-  const bool numbers = std::ranges::all_of(names, [&](const auto& name) { return number(name, value); });
-  std::ranges::sort(names, [&](const auto& a, const auto& b) {
-    int64_t x = 0, y = 0;
-    return numbers && number(a, x) && number(b, y) ? x < y : a < b;
-  });
+  const auto number = [](const std::string& name) { return parse_number<int64_t>(name); };
+  const bool numbers = std::ranges::all_of(names, [&](const auto& name) { return number(name).has_value(); });
+  std::ranges::sort(names, [&](const auto& a, const auto& b) { return numbers ? number(a) < number(b) : a < b; });
   return names;
 }
 

@@ -1,10 +1,10 @@
 #include "text/tokenizers/bert_files.h"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <string>
 
+#include "base/numbers.h"
 #include "base/require.h"
 #include "base/utf8.h"
 #include "encodings/unicode.h"
@@ -84,10 +84,9 @@ void add_decoded(const JsonField& decoder, std::string_view file, AddedTokens& a
   if (decoder.is_null()) return;
   std::map<int32_t, AddedToken> sorted;
   decoder.each_key([&](const std::string& key, const JsonField& token) {
-    int32_t id = 0;
-    const auto [end, failed] = std::from_chars(key.data(), key.data() + key.size(), id);
-    token.check(failed == std::errc() && end == key.data() + key.size() && id >= 0, "below a key that is an id");
-    sorted[id] = read_added_token(token, id);
+    const auto id = parse_number<int32_t>(key);
+    token.check(id && *id >= 0, "below a key that is an id");
+    sorted[*id] = read_added_token(token, *id);
   });
   for (const auto& [id, token] : sorted) {
     const int32_t given = added.add(token);

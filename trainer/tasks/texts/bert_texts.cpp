@@ -30,10 +30,6 @@ void log_taken(const std::string& folder, bert::Head head, const std::vector<std
     log_info("weights not loaded from {} but initialized randomly: {}", folder, fmt::join(drawn, ", "));
 }
 
-std::vector<std::vector<int32_t>> ids_of(const datasets::StoredTexts& part, std::span<const int64_t> rows) {
-  return part.ids(rows);
-}
-
 transformer::Packed packed(const bert::BertConfig& config, const datasets::StoredTexts& part,
                            std::span<const int64_t> rows, const std::vector<std::vector<int32_t>>& ids,
                            at::Device device) {

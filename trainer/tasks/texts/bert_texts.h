@@ -24,9 +24,6 @@ text::TokenizerSpec tokenizer_of(const std::string& folder, const datasets::Toke
 // loaded but initialized randomly.
 void log_taken(const std::string& folder, bert::Head head, const std::vector<std::string>& drawn);
 
-// Token ids of the rows, as stored.
-std::vector<std::vector<int32_t>> ids_of(const datasets::StoredTexts& part, std::span<const int64_t> rows);
-
 // Packs the rows into a batch, with `ids` instead of the stored token ids. Token types are 0 for a row's first text, 1
 // for the rest.
 transformer::Packed packed(const bert::BertConfig& config, const datasets::StoredTexts& part,

@@ -225,7 +225,7 @@ int32_t ClassifierLearner::class_of(const StoredTexts& part, int64_t row) const 
 }
 
 transformer::Packed ClassifierLearner::packed(const StoredTexts& part, std::span<const int64_t> rows) const {
-  return sartor::packed(model_.config(), part, rows, ids_of(part, rows), device_);
+  return sartor::packed(model_.config(), part, rows, part.ids(rows), device_);
 }
 
 at::Tensor ClassifierLearner::targets(const StoredTexts& part, std::span<const int64_t> rows) const {

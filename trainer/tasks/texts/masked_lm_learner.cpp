@@ -89,7 +89,7 @@ void MaskedLmLearner::begin_step(int64_t step) {
 
 double MaskedLmLearner::labels(std::span<const int64_t> rows) {
   int64_t count = 0;
-  for (const auto& ids : sartor::ids_of(data_.train, rows)) count += masking_.predicted(ids);
+  for (const auto& ids : data_.train.ids(rows)) count += masking_.predicted(ids);
   return static_cast<double>(count);
 }
 
@@ -140,7 +140,7 @@ void MaskedLmLearner::load(const std::filesystem::path& folder) { bert::load_wei
 
 MaskedLmLearner::Masked MaskedLmLearner::masked(const datasets::StoredTexts& part, std::span<const int64_t> rows,
                                                 uint64_t seed) const {
-  auto ids = sartor::ids_of(part, rows);
+  auto ids = part.ids(rows);
   std::vector<int64_t> places, tokens;
   int64_t begin = 0;
   for (size_t i = 0; i < rows.size(); i++) {
