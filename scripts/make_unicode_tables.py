@@ -6,16 +6,18 @@
 
 The tables are measured, not taken from a Unicode database, because the reference's components use different Unicode
 versions: every code point except surrogates goes through each step of BertNormalizer and through BertPreTokenizer. The
-script ends by checking the assumptions that the C++ code makes about the combined steps.
+script ends by checking the assumptions that the C++ code makes about the combined steps. The classes of byte-level
+pre-tokenizers are those of Oniguruma, which executes the regular expressions of tokenizers, and of Digits.
 """
 
 from pathlib import Path
 
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 OUTPUT = Path(__file__).resolve().parent.parent / "datasets" / "encodings" / "unicode_tables.cpp"
 CODES = [code for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 CONTROL, WHITESPACE, PUNCTUATION, MARK, WORD, IDEOGRAPH = 1, 2, 4, 8, 16, 32
+LETTER, NUMBER, SPACE, DIGIT = 1, 2, 4, 8
 HANGUL = range(0xAC00, 0xD7A4)
 
 OFF = {"clean_text": False, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
@@ -24,6 +26,7 @@ separate = normalizers.BertNormalizer(**OFF | {"handle_chinese_chars": True}).no
 strip = normalizers.BertNormalizer(**OFF | {"strip_accents": True}).normalize_str
 lowercase = normalizers.BertNormalizer(**OFF | {"lowercase": True}).normalize_str
 decompose = normalizers.NFD().normalize_str
+compose = normalizers.NFC().normalize_str
 split = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
 tokenizer = Tokenizer(models.WordPiece({"[UNK]": 0}, unk_token="[UNK]"))
 tokenizer.add_tokens([AddedToken("[A]", single_word=True, normalized=False)])
@@ -58,6 +61,46 @@ def properties(code: int) -> int:
     if 1 not in tokenizer.encode(f"{text}[A]").ids:
         found |= WORD
     return found
+
+
+def removed_by(step: pre_tokenizers.PreTokenizer) -> set[int]:
+    """The code points that a pre-tokenizer removes. It must keep the letter a, which separates them."""
+    found = set()
+    for at in range(0, len(CODES), 4096):
+        block = CODES[at : at + 4096]
+        kept = {place for _, span in step.pre_tokenize_str("a".join(map(chr, block))) for place in range(*span)}
+        found |= {code for i, code in enumerate(block) if 2 * i not in kept}
+    return found
+
+
+def split_classes() -> dict[int, int]:
+    """Bits of the classes that byte-level pre-tokenizers distinguish."""
+    found = dict.fromkeys(CODES, 0)
+    # \P{L} instead of \p{L}, because the probe must keep letters.
+    for bit, pattern in ((LETTER, r"\P{L}"), (NUMBER, r"\p{N}"), (SPACE, r"\s")):
+        removed = removed_by(pre_tokenizers.Split(Regex(pattern), "removed"))
+        for code in CODES:
+            if (code in removed) != (bit == LETTER):
+                found[code] |= bit
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    for code in CODES:
+        if len(digits.pre_tokenize_str(f"a{chr(code)}b")) == 3:
+            found[code] |= DIGIT
+    assert all(bits & 7 in (0, LETTER, NUMBER, SPACE) for bits in found.values())
+    assert all(not bits & DIGIT or bits & 7 in (0, NUMBER) for bits in found.values())
+    return found
+
+
+def compositions(decomposed: dict[int, str]) -> list[int]:
+    """Triples of two code points and their composition by NFC, without Hangul syllables."""
+    found = {}
+    for code, text in decomposed.items():
+        assert (compose(chr(code)) == chr(code)) == (compose(text) == chr(code)), f"U+{code:04X}"
+        if len(text) > 1 and compose(text) == chr(code):
+            first = compose(text[:-1])
+            assert len(first) == 1, f"U+{code:04X} is not composed of two code points"
+            found[ord(first), ord(text[-1])] = code
+    return [value for pair, code in sorted(found.items()) for value in (*pair, code)]
 
 
 def combining_classes(decomposed: set[int]) -> dict[int, int]:
@@ -163,7 +206,11 @@ def main() -> None:
         + "\n"
         + array("classes", runs(classes))
         + "\n"
+        + array("splits", runs(split_classes()))
+        + "\n"
         + array("canonical", sequences(decomposed))
+        + "\n"
+        + array("composed", compositions(decomposed))
         + "\n"
         + array("lower_sequences", sequences(longer))
         + "\nconst LowercaseRun lower_runs[] = {\n    "
@@ -171,7 +218,9 @@ def main() -> None:
         + "\n};\n// clang-format on\n\n}  // namespace\n\n"
         "std::span<const uint32_t> property_runs() { return properties; }\n"
         "std::span<const uint32_t> combining_class_runs() { return classes; }\n"
+        "std::span<const uint32_t> split_class_runs() { return splits; }\n"
         "std::span<const uint32_t> decompositions() { return canonical; }\n"
+        "std::span<const uint32_t> compositions() { return composed; }\n"
         "std::span<const uint32_t> lowercase_sequences() { return lower_sequences; }\n"
         "std::span<const LowercaseRun> lowercase_runs() { return lower_runs; }\n\n"
         "}  // namespace sartor::text::unicode\n",

@@ -16,14 +16,27 @@ enum Property : uint8_t {
   ideograph = 32,   // surrounded by spaces with handle_chinese_chars
 };
 
+// Classes of byte-level pre-tokenizers, as Oniguruma and Digits(individual_digits) define them. At most one of the
+// first three.
+enum SplitClass : uint8_t {
+  letter = 1,  // \p{L}
+  number = 2,  // \p{N}
+  space = 4,   // \s
+  digit = 8,   // a piece of its own for Digits
+};
+
 // Ascending runs that cover 0 to U+10FFFF; each ends where the next begins.
 std::span<const uint32_t> property_runs();  // first code point << 8 | properties
 std::span<const uint32_t>
 combining_class_runs();  // first code point << 8 | canonical combining class; 0 for characters with a decomposition
+std::span<const uint32_t> split_class_runs();  // first code point << 8 | bits of SplitClass
 
 // Ascending sequences: length << 24 | code point, followed by `length` code points.
 std::span<const uint32_t> decompositions();  // NFD in canonical order, without Hangul syllables
 std::span<const uint32_t> lowercase_sequences();
+
+// Ascending triples: first code point, second code point, composition by NFC, without Hangul syllables.
+std::span<const uint32_t> compositions();
 
 // The code points first, first + step, ..., last have a lowercase mapping to code point + difference.
 struct LowercaseRun {

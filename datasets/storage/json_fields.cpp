@@ -36,6 +36,10 @@ bool JsonField::flag() const {
   return value_.get<bool>();
 }
 
+bool JsonField::flag_or(const std::string& key, bool otherwise) const {
+  return has(key) ? (*this)[key].flag() : otherwise;
+}
+
 int64_t JsonField::integer(int64_t least, int64_t most) const {
   const bool held =
       value_.is_number_unsigned() ? value_.get<uint64_t>() <= uint64_t{INT64_MAX} : value_.is_number_integer();

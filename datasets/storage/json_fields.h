@@ -23,6 +23,7 @@ class JsonField {
   JsonField(std::string_view file, const nlohmann::json& value, std::string path = "")
       : file_(file), value_(value), path_(std::move(path)) {}
 
+  std::string_view file() const { return file_; }
   const nlohmann::json& value() const { return value_; }
   bool is_null() const { return value_.is_null(); }
   bool has(const std::string& key) const { return value_.is_object() && value_.contains(key); }
@@ -30,10 +31,13 @@ class JsonField {
   // The field of an object; null if the key is absent.
   JsonField operator[](const std::string& key) const;
 
+  // The element of an array, which must have it.
+  JsonField at(size_t index) const { return {file_, value_.at(index), fmt::format("{}[{}]", path_, index)}; }
+
   // Calls use(JsonField) for each element of an array.
   template <class Use> void each(Use&& use) const {
     check(value_.is_array(), "a list");
-    for (size_t i = 0; i < value_.size(); i++) use(JsonField(file_, value_[i], fmt::format("{}[{}]", path_, i)));
+    for (size_t i = 0; i < value_.size(); i++) use(at(i));
   }
   // Calls use(key, JsonField) for each field of an object.
   template <class Use> void each_key(Use&& use) const {
@@ -44,6 +48,7 @@ class JsonField {
 
   std::string text() const;
   bool flag() const;
+  bool flag_or(const std::string& key, bool otherwise) const;  // the field of an object, which may lack it
   int64_t integer(int64_t least, int64_t most) const;
 
   // Maps this string to the choice of that name.

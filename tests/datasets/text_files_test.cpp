@@ -75,15 +75,17 @@ TEST(TokenizerJson, IsReadWhole) {
 
 TEST(TokenizerJson, RefusesByNameWhatItCannotDo) {
   expect_refused({{"version", "2.0"}}, {R"(version is "2.0", expected "1.0")"});
-  expect_refused({{"model", {{"type", "BPE"}}}}, {R"(model.type is "BPE", expected WordPiece)"});
-  expect_refused({{"normalizer", {{"type", "NFC"}}}}, {R"(normalizer.type is "NFC", expected BertNormalizer)"});
+  expect_refused({{"model", {{"type", "Unigram"}}}}, {R"(model.type is "Unigram", expected one of WordPiece, BPE)"});
+  expect_refused({{"normalizer", {{"type", "NFD"}}}},
+                 {R"(normalizer.type is "NFD", expected one of BertNormalizer, NFC)"});
   expect_refused({{"normalizer", {{"type", "Sequence"}}}}, {"normalizer.type"});
   expect_refused({{"pre_tokenizer", nullptr}}, {"pre_tokenizer"});
   expect_refused({{"pre_tokenizer", {{"type", "Whitespace"}}}},
-                 {R"(pre_tokenizer.type is "Whitespace", expected BertPreTokenizer)"});
+                 {R"(pre_tokenizer.type is "Whitespace", expected one of BertPreTokenizer, ByteLevel, Sequence)"});
   expect_refused({{"post_processor", {{"type", "RobertaProcessing"}}}},
-                 {"post_processor.type is \"RobertaProcessing\", expected one of TemplateProcessing, BertProcessing"});
-  expect_refused({{"decoder", {{"type", "ByteLevel"}}}}, {"decoder.type is \"ByteLevel\", expected WordPiece"});
+                 {"post_processor.type is \"RobertaProcessing\", expected one of TemplateProcessing, BertProcessing, "
+                  "ByteLevel, Sequence"});
+  expect_refused({{"decoder", {{"type", "Fuse"}}}}, {"decoder.type is \"Fuse\", expected one of WordPiece, ByteLevel"});
   expect_refused({{"truncation", {{"max_length", 3}, {"strategy", "Shortest"}, {"stride", 0}}}},
                  {"truncation.strategy is \"Shortest\", expected one of LongestFirst, OnlyFirst, OnlySecond"});
   expect_refused({{"padding", {{"strategy", "Fixed"}}}}, {"padding.strategy"});

@@ -147,9 +147,10 @@ TEST_F(ToyModel, IsReadByItsName) {
   other["model"]["type"] = "Unigram";
   EXPECT_THAT([&] { parse_tokenizer_json(other.dump(), "toy.json", readers()); },
               ThrowsMessage<std::invalid_argument>(
-                  "toy.json: model.type is \"Unigram\", expected one of WordPiece, Characters"));
-  EXPECT_THAT([&] { parse_tokenizer_json(toy_json(), "toy.json"); },
-              ThrowsMessage<std::invalid_argument>("toy.json: model.type is \"Characters\", expected WordPiece"));
+                  "toy.json: model.type is \"Unigram\", expected one of WordPiece, BPE, Characters"));
+  EXPECT_THAT(
+      [&] { parse_tokenizer_json(toy_json(), "toy.json"); },
+      ThrowsMessage<std::invalid_argument>("toy.json: model.type is \"Characters\", expected one of WordPiece, BPE"));
 }
 
 TEST_F(ToyModel, EncodesWithOffsetsPairsAndAddedTokens) {

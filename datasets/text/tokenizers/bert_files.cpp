@@ -4,7 +4,6 @@
 #include <map>
 #include <string>
 
-#include "base/numbers.h"
 #include "base/require.h"
 #include "base/utf8.h"
 #include "encodings/unicode.h"
@@ -15,33 +14,6 @@ namespace sartor::text {
 namespace {
 
 using datasets::JsonField;
-
-// Assigns ids to added tokens in the same way as transformers: the id in the vocabulary, or the next free id after it.
-class AddedTokens {
- public:
-  explicit AddedTokens(const std::vector<TokenizerSpec::Token>& vocabulary)
-      : next_(static_cast<int32_t>(vocabulary.size())) {
-    for (const auto& [text, id] : vocabulary) ids_[text] = id;
-  }
-
-  // Adds the token unless one with the same content exists. Returns its id.
-  int32_t add(AddedToken token) {
-    const auto [given, is_new] = given_.try_emplace(token.content);
-    if (!is_new) return given->second;
-    const auto found = ids_.find(token.content);
-    token.id = given->second = found != ids_.end() ? found->second : next_++;
-    tokens_.push_back(std::move(token));
-    return given->second;
-  }
-
-  std::vector<AddedToken> take() { return std::move(tokens_); }
-
- private:
-  std::map<std::string_view, int32_t> ids_;
-  int32_t next_;
-  std::map<std::string, int32_t> given_;
-  std::vector<AddedToken> tokens_;
-};
 
 void check_supported(const JsonField& config) {
   if (!config["tokenizer_class"].is_null()) {
@@ -57,48 +29,11 @@ void check_supported(const JsonField& config) {
   never_split.check(never_split.is_null() || never_split.value().empty(), "null or an empty list");
 }
 
-bool flag_of(const JsonField& object, const char* key, bool otherwise) {
-  return object.has(key) ? object[key].flag() : otherwise;
-}
-
 BertNormalizer normalizer_of(const JsonField& config) {
-  BertNormalizer normalizer = {.handle_chinese_chars = flag_of(config, "tokenize_chinese_chars", true),
-                               .lowercase = flag_of(config, "do_lower_case", true)};
+  BertNormalizer normalizer = {.handle_chinese_chars = config.flag_or("tokenize_chinese_chars", true),
+                               .lowercase = config.flag_or("do_lower_case", true)};
   if (!config["strip_accents"].is_null()) normalizer.strip_accents = config["strip_accents"].flag();
   return normalizer;
-}
-
-// The field is a string or an object as in added_tokens_decoder.
-AddedToken special_token(const JsonField& field) {
-  if (!field.value().is_object()) return {.content = field.text(), .special = true, .normalized = false};
-  return {.content = field["content"].text(),
-          .special = true,
-          .normalized = flag_of(field, "normalized", true),
-          .lstrip = flag_of(field, "lstrip", false),
-          .rstrip = flag_of(field, "rstrip", false),
-          .single_word = flag_of(field, "single_word", false)};
-}
-
-// Adds the tokens of added_tokens_decoder, a map from ids to objects.
-void add_decoded(const JsonField& decoder, std::string_view file, AddedTokens& added) {
-  if (decoder.is_null()) return;
-  std::map<int32_t, AddedToken> sorted;
-  decoder.each_key([&](const std::string& key, const JsonField& token) {
-    const auto id = parse_number<int32_t>(key);
-    token.check(id && *id >= 0, "below a key that is an id");
-    sorted[*id] = read_added_token(token, *id);
-  });
-  for (const auto& [id, token] : sorted) {
-    const int32_t given = added.add(token);
-    require(given == id, "{}: added_tokens_decoder.{} is {}, which would get the id {}", file, id, token.content,
-            given);
-  }
-}
-
-// The special token of a key; `otherwise` if the key is missing or null. Empty content means no token.
-AddedToken named_token(const JsonField& config, const char* key, const char* otherwise) {
-  if (!config[key].is_null()) return special_token(config[key]);
-  return {.content = otherwise, .special = true, .normalized = false};
 }
 
 }  // namespace
@@ -128,8 +63,8 @@ TokenizerSpec parse_bert_tokenizer(std::string_view vocab, std::string_view voca
   check_supported(root);
   spec.normalizer = normalizer_of(root);
 
-  AddedTokens added(spec.vocabulary);
-  add_decoded(root["added_tokens_decoder"], config_file, added);
+  AddedTokenIds added(spec.vocabulary);
+  add_decoded_tokens(root, added);
   std::map<std::string_view, int32_t> ids;
   WordPiece model;
   for (const auto& [key, otherwise] :
@@ -140,14 +75,11 @@ TokenizerSpec parse_bert_tokenizer(std::string_view vocab, std::string_view voca
                                                                   {"pad_token", "[PAD]"},
                                                                   {"cls_token", "[CLS]"},
                                                                   {"mask_token", "[MASK]"}}) {
-    const AddedToken token = named_token(root, key, otherwise);
+    const AddedToken token = read_special_token(root, key, otherwise);
     if (std::string_view(key) == "unk_token") model.unk_token = token.content;
     if (!token.content.empty()) ids[key] = added.add(token);
   }
-  for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
-    if (!root[key].is_null() && !root[key].value().empty())
-      root[key].each([&](const JsonField& token) { added.add(special_token(token)); });
-  }
+  add_further_tokens(root, added);
   for (const char* key : {"cls_token", "sep_token"}) root[key].check(ids.contains(key), "a token");
   spec.model = model;
   spec.added_tokens = added.take();

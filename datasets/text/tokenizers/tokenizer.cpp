@@ -53,7 +53,8 @@ class Tokenizer::Encoder {
       : tokenizer_(tokenizer),
         options_(options),
         pieces_(pieces_of(tokenizer.spec_.post_processor, pairs)),
-        special_(options.special_tokens ? special_tokens(pieces_) : 0) {
+        special_(options.special_tokens ? special_tokens(pieces_) : 0),
+        trims_(trims_offsets(tokenizer.spec_.post_processor)) {
     first_.wants_offsets = second_.wants_offsets = options.offsets;
   }
 
@@ -87,9 +88,15 @@ class Tokenizer::Encoder {
     encodings.ids.insert(encodings.ids.end(), tokens.ids.begin() + from, tokens.ids.begin() + from + size);
     encodings.special_mask.resize(encodings.ids.size(), 0);
     encodings.type_ids.resize(encodings.ids.size(), type_id);
-    if (options_.offsets)
-      encodings.offsets.insert(encodings.offsets.end(), tokens.offsets.begin() + from,
-                               tokens.offsets.begin() + from + size);
+    if (!options_.offsets) return;
+    encodings.offsets.insert(encodings.offsets.end(), tokens.offsets.begin() + from,
+                             tokens.offsets.begin() + from + size);
+    if (trims_) trim(std::span(encodings.offsets).last(kept), std::span(encodings.ids).last(kept));
+  }
+
+  void trim(std::span<Span> offsets, std::span<const int32_t> ids) const {
+    for (size_t i = 0; i < ids.size(); i++)
+      offsets[i] = trimmed(tokenizer_.spec_.post_processor, tokenizer_.token(ids[i]), offsets[i], i == 0);
   }
 
   void append_special(const TemplatePiece& piece, Encodings& encodings) const {
@@ -129,22 +136,27 @@ class Tokenizer::Encoder {
   void find_normalized(const Stretch& stretch, TokenList& tokens) const {
     const TokenizerModel& model = *tokenizer_.model_;
     if (tokenizer_.normalized_added_.empty()) return model.tokenize(stretch, tokens);
-
+    if (model.normalized(stretch.text)) return find_in_normalized(stretch, tokens);
     const NormalizedText normalized = model.normalize(stretch.text, stretch.first);
-    const std::string_view text = normalized.text;
-    size_t done = 0;         // bytes processed
-    uint32_t character = 0;  // index of the character at `done`
+    find_in_normalized({normalized.text, 0, normalized.origins.data()}, tokens);
+  }
+
+  void find_in_normalized(const Stretch& stretch, TokenList& tokens) const {
+    const TokenizerModel& model = *tokenizer_.model_;
+    const std::string_view text = stretch.text;
+    size_t done = 0;                     // bytes processed
+    uint32_t character = stretch.first;  // index of the character at `done`
     const auto tokenize_up_to = [&](size_t end) {
-      if (done < end) model.tokenize({text.substr(done, end - done), character, normalized.origins.data()}, tokens);
+      if (done < end) model.tokenize({text.substr(done, end - done), character, stretch.origins}, tokens);
     };
     tokenizer_.normalized_added_.find(text, [&](const AddedToken& token, size_t begin, size_t end) {
       tokenize_up_to(begin);
       if (tokens.full) return false;
-      const uint32_t at =
-          begin < done ? characters(text.substr(0, begin)) : character + characters(text.substr(done, begin - done));
+      const uint32_t at = begin < done ? stretch.first + characters(text.substr(0, begin))
+                                       : character + characters(text.substr(done, begin - done));
       character = at + characters(text.substr(begin, end - begin));
       done = end;
-      tokens.add(token.id, {normalized.origins[at], normalized.origins[character - 1] + 1});
+      tokens.add(token.id, stretch.span(at, character - 1));
       return true;
     });
     if (!tokens.full) tokenize_up_to(text.size());
@@ -154,6 +166,7 @@ class Tokenizer::Encoder {
   const EncodeOptions& options_;
   const TemplatePieces& pieces_;
   const int64_t special_;  // number of special tokens in the template
+  const bool trims_;       // whether offsets exclude whitespace
   TokenList first_, second_;
   std::string whole_;  // text with invalid UTF-8 replaced
 };

@@ -12,23 +12,15 @@ namespace {
 using datasets::JsonField;
 
 const ModelReader& reader_of(const JsonField& model, std::span<const ModelReader> readers) {
-  if (!model.has("type")) return readers.front();
-  const JsonField type = model["type"];
+  if (!model.has("type") && !model.has("merges")) return readers.front();
+  const nlohmann::json untyped = "BPE";  // early files have no type
+  const JsonField type = model.has("type") ? model["type"] : JsonField(model.file(), untyped, "model.type");
   std::string names;
   for (const auto& reader : readers) {
     if (type.value().is_string() && type.value() == reader.type) return reader;
     names += (names.empty() ? "" : ", ") + std::string(reader.type);
   }
   type.refuse(readers.size() > 1 ? "one of " + names : names);
-}
-
-std::vector<TokenizerSpec::Token> read_vocabulary(const JsonField& vocab) {
-  std::vector<TokenizerSpec::Token> vocabulary;
-  vocab.each_key([&](const std::string& token, const JsonField& id) {
-    vocabulary.push_back({token, static_cast<int32_t>(id.integer(0, INT32_MAX))});
-  });
-  std::ranges::sort(vocabulary, {}, &TokenizerSpec::Token::id);
-  return vocabulary;
 }
 
 // Reads a folder without tokenizer.json, whose kind follows from the name of its vocabulary file.
@@ -39,10 +31,22 @@ TokenizerSpec read_vocabulary_folder(const std::filesystem::path& folder, std::s
     if (std::filesystem::exists(folder / reader.vocabulary_file)) return reader.read_folder(folder);
     names += " nor " + std::string(reader.vocabulary_file);
   }
-  throw std::invalid_argument(fmt::format("{}: has neither tokenizer.json{}", folder.string(), names));
+  const bool sentence_piece = std::filesystem::exists(folder / "tokenizer.model");
+  throw std::invalid_argument(
+      fmt::format("{}: has neither tokenizer.json{}{}", folder.string(), names,
+                  sentence_piece ? ", only tokenizer.model; SentencePiece models are not supported" : ""));
 }
 
 }  // namespace
+
+std::vector<TokenizerSpec::Token> read_vocabulary(const JsonField& vocab) {
+  std::vector<TokenizerSpec::Token> vocabulary;
+  vocab.each_key([&](const std::string& token, const JsonField& id) {
+    vocabulary.push_back({token, static_cast<int32_t>(id.integer(0, INT32_MAX))});
+  });
+  std::ranges::sort(vocabulary, {}, &TokenizerSpec::Token::id);
+  return vocabulary;
+}
 
 std::span<const ModelReader> model_readers() {
   static constexpr ModelReader readers[] = {
@@ -50,6 +54,10 @@ std::span<const ModelReader> model_readers() {
        .read = [](const JsonField& model) -> Model { return WordPiece::read(model); },
        .vocabulary_file = "vocab.txt",
        .read_folder = read_bert_folder},
+      {.type = "BPE",
+       .read = [](const JsonField& model) -> Model { return ByteBpe::read(model); },
+       .vocabulary_file = "vocab.json",
+       .read_folder = read_byte_bpe_folder},
   };
   return readers;
 }
@@ -84,7 +92,9 @@ TokenizerSpec read_tokenizer(const std::filesystem::path& path, std::span<const 
   TokenizerSpec spec = parse_tokenizer_json(datasets::read_file(file), file.string(), readers);
   if (is_folder && std::filesystem::exists(config)) {
     const auto parsed = datasets::parse_json(datasets::read_file(config), config.string());
-    check_agreement(spec.normalizer, JsonField(config.native(), parsed));
+    const JsonField root(config.native(), parsed);
+    check_agreement(spec.normalizer, root);
+    check_agreement(spec.pre_tokenizer, root);
   }
   return spec;
 }

@@ -1,4 +1,5 @@
-// Hugging Face tokenizer files: tokenizer.json, or vocab.txt and tokenizer_config.json.
+// Hugging Face tokenizer files: tokenizer.json, or a vocabulary file (vocab.txt, or vocab.json and merges.txt) and
+// tokenizer_config.json.
 #pragma once
 
 #include <filesystem>
@@ -6,6 +7,7 @@
 #include <string_view>
 
 #include "text/tokenizers/bert_files.h"
+#include "text/tokenizers/byte_bpe_files.h"
 #include "text/tokenizers/tokenizer_spec.h"
 
 namespace sartor::text {
@@ -22,6 +24,9 @@ struct ModelReader {
 // The readers of this library. The first one reads files without a type.
 std::span<const ModelReader> model_readers();
 
+// A vocabulary in JSON: an object that maps tokens to ids. Returns it in the order of the ids.
+std::vector<TokenizerSpec::Token> read_vocabulary(const datasets::JsonField& vocab);
+
 // Functions that read throw std::invalid_argument with file and field if a file is invalid or requires unsupported
 // features, such as other kinds of models or normalizers. `file` is used in messages.
 
@@ -29,12 +34,12 @@ std::span<const ModelReader> model_readers();
 TokenizerSpec parse_tokenizer_json(std::string_view json, std::string_view file,
                                    std::span<const ModelReader> readers = model_readers());
 
-// Reads a tokenizer.json, or a folder with tokenizer.json or a vocabulary file (vocab.txt).
+// Reads a tokenizer.json, or a folder with tokenizer.json or a vocabulary file.
 TokenizerSpec read_tokenizer(const std::filesystem::path& path, std::span<const ModelReader> readers = model_readers());
 
-// Writes tokenizer.json, tokenizer_config.json and the model's own files (vocab.txt), each atomically, to an existing
+// Writes tokenizer.json, tokenizer_config.json and the model's own files, each atomically, to an existing
 // folder that AutoTokenizer and read_tokenizer can open. Throws std::invalid_argument if the model's files cannot
-// express the spec (see WordPiece::complete). `max_length` is that of the model. `tokenizer_class` is the class for
+// express the spec (see ModelSpec::complete). `max_length` is that of the model. `tokenizer_class` is the class for
 // transformers; default: the model's tokenizer_class().
 void write_tokenizer(const std::filesystem::path& folder, const TokenizerSpec& spec, int64_t max_length,
                      std::string_view tokenizer_class = "");

@@ -60,6 +60,9 @@ class TokenizerModel {
   // Appends the tokens of a stretch, which is normalized first unless it has origins.
   virtual void tokenize(const Stretch& stretch, TokenList& tokens) const = 0;
 
+  // Whether normalize() certainly leaves `text`, valid UTF-8, unchanged.
+  virtual bool normalized(std::string_view) const { return false; }
+
   // `text` is valid UTF-8; `first` is the index of its first character.
   virtual NormalizedText normalize(std::string_view text, uint32_t first) const = 0;
 };

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "text/tokenizers/byte_bpe.h"
 #include "text/tokenizers/model_spec.h"
 #include "text/tokenizers/parts/added_tokens.h"
 #include "text/tokenizers/parts/decoder.h"
@@ -20,7 +21,7 @@
 namespace sartor::text {
 
 // A model of this library or of the user (see ModelReader in tokenizer_files.h).
-using Model = std::variant<WordPiece, std::shared_ptr<const ModelSpec>>;
+using Model = std::variant<WordPiece, ByteBpe, std::shared_ptr<const ModelSpec>>;
 
 struct TokenizerSpec {
   // Ids are distinct and not negative, but may have gaps. Texts are distinct.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/numbers.h"
 #include "encodings/unicode.h"
 #include "storage/json_fields.h"
 
@@ -32,6 +33,17 @@ char32_t character_at(std::string_view text, size_t& begin) {
   return code;
 }
 
+// The field is a string or an object as in added_tokens_decoder.
+AddedToken special_token(const datasets::JsonField& field) {
+  if (!field.value().is_object()) return {.content = field.text(), .special = true, .normalized = false};
+  return {.content = field["content"].text(),
+          .special = true,
+          .normalized = field.flag_or("normalized", true),
+          .lstrip = field.flag_or("lstrip", false),
+          .rstrip = field.flag_or("rstrip", false),
+          .single_word = field.flag_or("single_word", false)};
+}
+
 }  // namespace
 
 AddedToken read_added_token(const datasets::JsonField& field, int32_t id) {
@@ -54,6 +66,43 @@ void append_hashed(std::vector<AddedToken> tokens, nlohmann::json& hashed) {
   std::ranges::sort(tokens, {}, &AddedToken::id);
   for (const auto& token : tokens)
     hashed.push_back({token.content, token.id, token.normalized, token.lstrip, token.rstrip, token.single_word});
+}
+
+int32_t AddedTokenIds::add(AddedToken token) {
+  const auto [given, is_new] = given_.try_emplace(token.content);
+  if (!is_new) return given->second;
+  const auto found = ids_.find(token.content);
+  token.id = given->second = found != ids_.end() ? found->second : next_++;
+  tokens_.push_back(std::move(token));
+  return given->second;
+}
+
+void add_decoded_tokens(const datasets::JsonField& config, AddedTokenIds& added) {
+  const auto decoder = config["added_tokens_decoder"];
+  if (decoder.is_null()) return;
+  std::map<int32_t, AddedToken> sorted;
+  decoder.each_key([&](const std::string& key, const datasets::JsonField& token) {
+    const auto id = parse_number<int32_t>(key);
+    token.check(id && *id >= 0, "below a key that is an id");
+    sorted[*id] = read_added_token(token, *id);
+  });
+  for (const auto& [id, token] : sorted) {
+    const int32_t given = added.add(token);
+    require(given == id, "{}: added_tokens_decoder.{} is {}, which would get the id {}", config.file(), id,
+            token.content, given);
+  }
+}
+
+AddedToken read_special_token(const datasets::JsonField& config, const char* key, const char* otherwise) {
+  if (!config[key].is_null()) return special_token(config[key]);
+  return {.content = otherwise, .special = true, .normalized = false};
+}
+
+void add_further_tokens(const datasets::JsonField& config, AddedTokenIds& added) {
+  for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
+    if (config[key].is_null() || config[key].value().empty()) continue;
+    config[key].each([&](const datasets::JsonField& token) { added.add(special_token(token)); });
+  }
 }
 
 AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> tokens, const std::vector<std::string>& patterns)

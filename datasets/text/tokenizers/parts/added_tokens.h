@@ -4,9 +4,11 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "text/tokenizers/parts/byte_trie.h"
@@ -35,6 +37,33 @@ nlohmann::ordered_json json_of(const AddedToken& token);
 
 // Appends everything that determines token ids, independent of the order of `tokens`.
 void append_hashed(std::vector<AddedToken> tokens, nlohmann::json& hashed);
+
+// Assigns ids to added tokens in the same way as transformers: the id in the vocabulary, or the next free id after it.
+class AddedTokenIds {
+ public:
+  // `vocabulary` is a range of tokens with `text` and `id`, which must outlive this object.
+  template <class Vocabulary> explicit AddedTokenIds(const Vocabulary& vocabulary)
+      : next_(static_cast<int32_t>(vocabulary.size())) {
+    for (const auto& [text, id] : vocabulary) ids_[text] = id;
+  }
+
+  // Adds the token unless one with the same content exists. Returns its id.
+  int32_t add(AddedToken token);
+  std::vector<AddedToken> take() { return std::move(tokens_); }
+
+ private:
+  std::map<std::string_view, int32_t> ids_;
+  int32_t next_;
+  std::map<std::string, int32_t> given_;
+  std::vector<AddedToken> tokens_;
+};
+
+// Tokens in a tokenizer_config.json: those of added_tokens_decoder, a map from ids to objects, which must have these
+// ids; the special token of a key, `otherwise` if it is missing or null (empty content means no token); and those of
+// additional_special_tokens and extra_special_tokens.
+void add_decoded_tokens(const datasets::JsonField& config, AddedTokenIds& added);
+AddedToken read_special_token(const datasets::JsonField& config, const char* key, const char* otherwise);
+void add_further_tokens(const datasets::JsonField& config, AddedTokenIds& added);
 
 // Finds non-overlapping tokens from left to right; the longest one at each position.
 class AddedTokenFinder {

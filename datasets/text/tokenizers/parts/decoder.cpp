@@ -1,6 +1,8 @@
 #include "text/tokenizers/parts/decoder.h"
 
+#include "encodings/unicode.h"
 #include "storage/json_fields.h"
+#include "text/tokenizers/parts/byte_alphabet.h"
 
 namespace sartor::text {
 namespace {
@@ -23,6 +25,10 @@ void clean_up(std::string& piece) {
 Json written(const NoDecoder&) { return nullptr; }
 Json written(const WordPieceDecoder& decoder) {
   return {{"type", "WordPiece"}, {"prefix", decoder.prefix}, {"cleanup", decoder.cleanup}};
+}
+
+Json written(const ByteLevelDecoder&) {
+  return {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}};
 }
 
 std::string joined(const NoDecoder&, Tokens tokens) {
@@ -49,11 +55,17 @@ std::string joined(const WordPieceDecoder& decoder, Tokens tokens) {
   return text;
 }
 
+std::string joined(const ByteLevelDecoder&, Tokens tokens) {
+  std::string bytes;
+  for (const auto token : tokens) bytes += bytes_of(token).value_or(std::string(token));
+  return unicode::replace_broken(bytes);
+}
+
 }  // namespace
 
 Decoder read_decoder(const datasets::JsonField& field) {
   if (field.is_null()) return NoDecoder();
-  field.check_type("WordPiece");
+  if (field["type"].one_of<bool>({{"WordPiece", false}, {"ByteLevel", true}})) return ByteLevelDecoder();
   return WordPieceDecoder{.prefix = field["prefix"].text(), .cleanup = field["cleanup"].flag()};
 }
 

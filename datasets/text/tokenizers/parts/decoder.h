@@ -25,7 +25,13 @@ struct WordPieceDecoder {
   bool operator==(const WordPieceDecoder&) const = default;
 };
 
-using Decoder = std::variant<NoDecoder, WordPieceDecoder>;
+// Joins the bytes of tokens in the byte-level alphabet, and the tokens with other characters as they are. Invalid UTF-8
+// becomes U+FFFD.
+struct ByteLevelDecoder {
+  bool operator==(const ByteLevelDecoder&) const = default;
+};
+
+using Decoder = std::variant<NoDecoder, WordPieceDecoder, ByteLevelDecoder>;
 
 // Throws std::invalid_argument if the decoder is not supported.
 Decoder read_decoder(const datasets::JsonField& field);

@@ -1,5 +1,7 @@
 #include "text/tokenizers/parts/normalizer.h"
 
+#include <stdexcept>
+
 #include "storage/json_fields.h"
 
 namespace sartor::text {
@@ -12,7 +14,11 @@ BertNormalizer flags_of(const BertNormalizer& normalizer) { return normalizer; }
 BertNormalizer flags_of(const NoNormalizer&) {
   return {.clean_text = false, .handle_chinese_chars = false, .strip_accents = false, .lowercase = false};
 }
+BertNormalizer flags_of(const Nfc&) {
+  throw std::invalid_argument("the normalizer is NFC, expected BertNormalizer or none");
+}
 
+Json written(const Nfc&) { return {{"type", "NFC"}}; }
 Json written(const NoNormalizer&) { return nullptr; }
 Json written(const BertNormalizer& normalizer) {
   return {{"type", "BertNormalizer"},
@@ -28,7 +34,7 @@ const char* name_of(std::optional<bool> value) { return value ? *value ? "true" 
 
 Normalizer read_normalizer(const JsonField& field) {
   if (field.is_null()) return NoNormalizer();
-  field.check_type("BertNormalizer");
+  if (field["type"].one_of<bool>({{"BertNormalizer", false}, {"NFC", true}})) return Nfc();
   BertNormalizer normalizer = {.clean_text = field["clean_text"].flag(),
                                .handle_chinese_chars = field["handle_chinese_chars"].flag(),
                                .lowercase = field["lowercase"].flag()};
@@ -45,6 +51,7 @@ BertNormalizer bert_flags(const Normalizer& normalizer) {
 }
 
 void check_agreement(const Normalizer& normalizer, const JsonField& config) {
+  if (std::holds_alternative<Nfc>(normalizer)) return;
   const auto flags = bert_flags(normalizer);
   const auto check = [&](const char* key, std::optional<bool> ours) {
     if (!config.has(key)) return;
@@ -57,6 +64,7 @@ void check_agreement(const Normalizer& normalizer, const JsonField& config) {
 }
 
 void append_hashed(const Normalizer& normalizer, nlohmann::json& hashed) {
+  if (std::holds_alternative<Nfc>(normalizer)) return hashed.push_back("NFC");
   const auto flags = bert_flags(normalizer);
   hashed.push_back(flags.clean_text);
   hashed.push_back(flags.handle_chinese_chars);

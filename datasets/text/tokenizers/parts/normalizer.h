@@ -25,13 +25,18 @@ struct BertNormalizer {
   bool operator==(const BertNormalizer&) const = default;
 };
 
-using Normalizer = std::variant<NoNormalizer, BertNormalizer>;
+// Unicode normalization form C.
+struct Nfc {
+  bool operator==(const Nfc&) const = default;
+};
+
+using Normalizer = std::variant<NoNormalizer, BertNormalizer, Nfc>;
 
 // Throws std::invalid_argument if the normalizer is not supported.
 Normalizer read_normalizer(const datasets::JsonField& field);
 nlohmann::ordered_json json_of(const Normalizer& normalizer);
 
-// Equivalent flags of BertNormalizer; all false for NoNormalizer.
+// Equivalent flags of BertNormalizer; all false for NoNormalizer. Throws std::invalid_argument for other normalizers.
 BertNormalizer bert_flags(const Normalizer& normalizer);
 
 // Throws std::invalid_argument if flags in a tokenizer_config.json, which transformers uses, contradict the normalizer.

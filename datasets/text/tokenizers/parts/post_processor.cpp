@@ -1,5 +1,8 @@
 #include "text/tokenizers/parts/post_processor.h"
 
+#include <algorithm>
+
+#include "encodings/unicode.h"
 #include "storage/json_fields.h"
 
 namespace sartor::text {
@@ -91,6 +94,51 @@ const TemplatePieces& pieces(const TemplateProcessing& processing, bool pair) {
   return pair ? processing.pair : processing.single;
 }
 
+Json written(const ByteLevelProcessing& processing, const TokenOf& token_of) {
+  const Json byte_level = {{"type", "ByteLevel"},
+                           {"add_prefix_space", processing.add_prefix_space},
+                           {"trim_offsets", processing.trim_offsets},
+                           {"use_regex", true}};
+  if (processing.then == TemplateProcessing()) return byte_level;
+  return {{"type", "Sequence"}, {"processors", {byte_level, written(processing.then, token_of)}}};
+}
+void check_parts(const ByteLevelProcessing& processing) { check_parts(processing.then); }
+void append(const ByteLevelProcessing& processing, nlohmann::json& hashed) { append(processing.then, hashed); }
+const TemplatePieces& pieces(const ByteLevelProcessing& processing, bool pair) { return pieces(processing.then, pair); }
+
+TemplateProcessing read_template(const JsonField& field) {
+  const JsonField special_tokens = field["special_tokens"];
+  return {read_pieces(field["single"], special_tokens), read_pieces(field["pair"], special_tokens)};
+}
+
+ByteLevelProcessing read_byte_level(const JsonField& field) {
+  return {.add_prefix_space = field["add_prefix_space"].flag(), .trim_offsets = field["trim_offsets"].flag()};
+}
+
+ByteLevelProcessing read_sequence(const JsonField& steps) {
+  steps.check(steps.value().is_array() && steps.value().size() == 2, "ByteLevel and TemplateProcessing");
+  steps.at(0).check_type("ByteLevel");
+  steps.at(1).check_type("TemplateProcessing");
+  auto made = read_byte_level(steps.at(0));
+  made.then = read_template(steps.at(1));
+  return made;
+}
+
+bool is_blank(char32_t code) { return code == U'\u0120' || unicode::properties(code) & unicode::whitespace; }
+
+// Numbers of whitespace characters, or spaces of the byte-level alphabet, at both ends of a token.
+std::pair<uint32_t, uint32_t> blanks(std::string_view token) {
+  uint32_t leading = 0, trailing = 0;
+  bool begins = true;
+  for (const char *at = token.data(), *end = at + token.size(); at < end;) {
+    const bool blank = is_blank(unicode::next_character(at));
+    begins &= blank;
+    leading += begins;
+    trailing = blank ? trailing + 1 : 0;
+  }
+  return {leading, trailing};
+}
+
 }  // namespace
 
 TemplateProcessing bert_processing(int32_t cls, int32_t sep) {
@@ -103,10 +151,20 @@ TemplateProcessing bert_processing(int32_t cls, int32_t sep) {
 
 PostProcessor read_post_processor(const JsonField& field) {
   if (field.is_null()) return TemplateProcessing();
-  const bool bert = field["type"].one_of<bool>({{"TemplateProcessing", false}, {"BertProcessing", true}});
-  if (bert) return bert_processing(read_named_id(field["cls"]), read_named_id(field["sep"]));
-  const JsonField special_tokens = field["special_tokens"];
-  return TemplateProcessing{read_pieces(field["single"], special_tokens), read_pieces(field["pair"], special_tokens)};
+  enum class Kind { pieces, bert, byte_level, sequence };
+  switch (field["type"].one_of<Kind>({{"TemplateProcessing", Kind::pieces},
+                                      {"BertProcessing", Kind::bert},
+                                      {"ByteLevel", Kind::byte_level},
+                                      {"Sequence", Kind::sequence}})) {
+    case Kind::bert:
+      return bert_processing(read_named_id(field["cls"]), read_named_id(field["sep"]));
+    case Kind::byte_level:
+      return read_byte_level(field);
+    case Kind::sequence:
+      return read_sequence(field["processors"]);
+    default:
+      return read_template(field);
+  }
 }
 
 Json json_of(const PostProcessor& post_processor, const TokenOf& token_of) {
@@ -125,6 +183,21 @@ int64_t special_tokens(const TemplatePieces& pieces) {
   int64_t count = 0;
   for (const auto& piece : pieces) count += std::ssize(piece.ids);
   return count;
+}
+
+bool trims_offsets(const PostProcessor& post_processor) {
+  const auto* byte_level = std::get_if<ByteLevelProcessing>(&post_processor);
+  return byte_level && byte_level->trim_offsets;
+}
+
+// As in Hugging Face's library, which counts the characters of the token even where a character of the text is several.
+Span trimmed(const PostProcessor& post_processor, std::string_view token, Span where, bool first) {
+  auto [leading, trailing] = blanks(token);
+  const bool keeps = std::get<ByteLevelProcessing>(post_processor).add_prefix_space && (first || where.begin == 0);
+  if (keeps && leading == 1) leading = 0;
+  const uint32_t begin = std::min(where.begin + leading, where.end);
+  const uint32_t end = where.end >= trailing ? std::max(where.end - trailing, begin) : where.end;
+  return {begin, end};
 }
 
 void append_hashed(const PostProcessor& post_processor, nlohmann::json& hashed) {

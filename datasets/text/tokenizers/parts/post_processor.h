@@ -5,8 +5,11 @@
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
+
+#include "text/tokenizers/tokenizer_model.h"
 
 namespace sartor::datasets {
 class JsonField;
@@ -34,7 +37,16 @@ struct TemplateProcessing {
 // [CLS] text [SEP], and [CLS] text [SEP] pair [SEP] with type 1 for the pair and the last [SEP].
 TemplateProcessing bert_processing(int32_t cls, int32_t sep);
 
-using PostProcessor = std::variant<TemplateProcessing>;
+// ByteLevel, which may exclude whitespace from offsets, alone or followed by a template.
+struct ByteLevelProcessing {
+  bool add_prefix_space = true;  // keeps a single space at the beginning of the text
+  bool trim_offsets = true;
+  TemplateProcessing then;  // default: as without it
+
+  bool operator==(const ByteLevelProcessing&) const = default;
+};
+
+using PostProcessor = std::variant<TemplateProcessing, ByteLevelProcessing>;
 
 // Throws std::invalid_argument if the post-processor is not supported.
 PostProcessor read_post_processor(const datasets::JsonField& field);
@@ -47,6 +59,10 @@ void check(const PostProcessor& post_processor);
 // The pieces of a row with one text or a pair, and their number of special tokens.
 const TemplatePieces& pieces_of(const PostProcessor& post_processor, bool pair);
 int64_t special_tokens(const TemplatePieces& pieces);
+
+// Whether offsets exclude whitespace, and the new position of a token; `first` for the first token of a text.
+bool trims_offsets(const PostProcessor& post_processor);
+Span trimmed(const PostProcessor& post_processor, std::string_view token, Span where, bool first);
 
 // Appends everything that determines token ids.
 void append_hashed(const PostProcessor& post_processor, nlohmann::json& hashed);

@@ -1,6 +1,6 @@
-// wordpiece_bench TOKENIZER LINES THREADS ids|offsets REPEATS: tokenizes the lines of the file LINES with TOKENIZER, a
-// tokenizer.json or its folder, to ids, types and masks, and offsets if requested. Prints one line of JSON. The first
-// call is not timed.
+// wordpiece_bench, byte_bpe_bench TOKENIZER LINES THREADS ids|offsets REPEATS: tokenizes the lines of the file LINES
+// with TOKENIZER, a tokenizer.json or its folder, to ids, types and masks, and offsets if requested. Prints one line of
+// JSON. The first call is not timed.
 #include <fmt/format.h>
 
 #include <algorithm>
