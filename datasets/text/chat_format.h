@@ -1,6 +1,7 @@
 // Chat formats: how a prompt and its answer become the text that a chat model was trained on.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -22,7 +23,9 @@ constexpr auto choices(ChatFormat) {
 // sources should be cleaned of them.
 struct Chat {
   ChatFormat format = ChatFormat::none;
-  std::optional<std::string> system;  // message before the prompt, which may be empty; nullopt: no such message
+  std::optional<std::string> system = std::nullopt;  // message before the prompt, may be empty; nullopt: no message
+
+  bool operator==(const Chat&) const = default;
 };
 
 struct ChatText {
@@ -43,12 +46,15 @@ std::string_view render_answer(const Chat& chat, std::string_view answer);
 // the beginning-of-text token of llama3.
 constexpr bool adds_special_tokens(ChatFormat format) { return format == ChatFormat::none; }
 
-// The format of the folder's own chat template: chat_template.jinja, otherwise the field chat_template of
-// tokenizer_config.json, a template or a list of named templates with one that is called default. `system` is the
-// template's default system message. nullopt if the folder has no template. Recognizes the templates of SmolLM2, Qwen2,
+// The format of a chat template (Jinja) with its default system message. Recognizes the templates of SmolLM2, Qwen2,
 // Qwen2.5, Qwen3-Instruct-2507, Llama 3.0, and plain ChatML, with any default system message. Throws
-// std::invalid_argument that names the file if the template is another one, e.g. Qwen3's, which adds thinking sections,
-// or Llama 3.1's and 3.2's, which add dates.
+// std::invalid_argument that names `file` and the formats to choose from if the template is another one, e.g. Qwen3's,
+// which adds thinking sections, or Llama 3.1's and 3.2's, which add dates to the system message.
+Chat parse_chat_template(std::string_view jinja, std::string_view file);
+
+// The format of the folder's own chat template: chat_template.jinja, otherwise the field chat_template of
+// tokenizer_config.json, a template or a list of named templates, one of them called default. nullopt if the folder has
+// no template. Throws std::invalid_argument as parse_chat_template, and if llama3 is not the format of the bos_token.
 std::optional<Chat> folder_chat(const std::filesystem::path& folder);
 
 }  // namespace sartor::text

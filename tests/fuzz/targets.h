@@ -8,10 +8,11 @@ namespace sartor::fuzz {
 
 void tokenizer_json(std::string_view input, bool use);
 void bert_tokenizer(std::string_view input, bool use);  // vocab.txt, a byte 0, tokenizer_config.json
-void safetensors(std::string_view input, bool use);     // two bytes of the data's size, the header's JSON
-void bert_config(std::string_view input, bool use);     // config.json, and model.safetensors.index.json
-void json_object(std::string_view input, bool use);     // a line of JSON Lines
-void encoded_text(std::string_view input, bool use);    // a byte with the position to cut at, text in any encoding
+void chat_template(std::string_view input, bool use);
+void safetensors(std::string_view input, bool use);   // two bytes of the data's size, the header's JSON
+void bert_config(std::string_view input, bool use);   // config.json, and model.safetensors.index.json
+void json_object(std::string_view input, bool use);   // a line of JSON Lines
+void encoded_text(std::string_view input, bool use);  // a byte with the position to cut at, text in any encoding
 
 struct Target {
   std::string_view name;  // name of its folder in corpus/
@@ -19,6 +20,7 @@ struct Target {
 };
 constexpr Target targets[] = {{"tokenizer_json", tokenizer_json}, {"bert_tokenizer", bert_tokenizer},
                               {"safetensors", safetensors},       {"bert_config", bert_config},
-                              {"json_object", json_object},       {"encoded_text", encoded_text}};
+                              {"json_object", json_object},       {"encoded_text", encoded_text},
+                              {"chat_template", chat_template}};
 
 }  // namespace sartor::fuzz

@@ -2,6 +2,7 @@
 #include <stdexcept>
 
 #include "fuzz/targets.h"
+#include "text/chat_format.h"
 #include "text/tokenizers/tokenizer.h"
 #include "text/tokenizers/tokenizer_files.h"
 
@@ -51,6 +52,14 @@ void bert_tokenizer(std::string_view input, bool use) {
   try {
     auto spec = text::parse_bert_tokenizer(input.substr(0, end), "vocab.txt", config, "tokenizer_config.json");
     if (use) encode(std::move(spec));
+  } catch (const std::invalid_argument&) {
+  }
+}
+
+void chat_template(std::string_view input, bool use) {
+  try {
+    const auto chat = text::parse_chat_template(input, "chat_template.jinja");
+    if (use) expect(!text::render(chat, input).end.empty());
   } catch (const std::invalid_argument&) {
   }
 }
