@@ -1,4 +1,4 @@
-#include "text/tokenizers/wordpiece_trainer.h"
+#include "text/tokenizers/trainers/wordpiece_trainer.h"
 
 #include "datasets/text_support.h"
 

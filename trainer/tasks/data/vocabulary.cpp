@@ -6,7 +6,7 @@
 #include "storage/watched_files.h"
 #include "tables/table_files.h"
 #include "text/tokenizers/tokenizer_files.h"
-#include "text/tokenizers/wordpiece_trainer.h"
+#include "text/tokenizers/trainers/wordpiece_trainer.h"
 
 namespace sartor {
 

@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "text/tokenizers/parts/character_map.h"
 #include "text/tokenizers/tokenizer_spec.h"
+#include "text/tokenizers/trainers/pair_merger.h"
 
 namespace sartor::text {
 
@@ -37,7 +37,7 @@ class WordPieceTrainer {
  private:
   WordPieceTrainerOptions options_;
   CharacterMap map_;
-  std::unordered_map<std::string, int64_t> words_;  // with their frequencies
+  WordCounts words_;
 };
 
 }  // namespace sartor::text
