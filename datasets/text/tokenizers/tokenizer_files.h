@@ -4,7 +4,10 @@
 
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "text/tokenizers/bert_files.h"
 #include "text/tokenizers/byte_bpe_files.h"
@@ -37,11 +40,15 @@ TokenizerSpec parse_tokenizer_json(std::string_view json, std::string_view file,
 // Reads a tokenizer.json, or a folder with tokenizer.json or a vocabulary file.
 TokenizerSpec read_tokenizer(const std::filesystem::path& path, std::span<const ModelReader> readers = model_readers());
 
+// Special tokens by their name in tokenizer_config.json, such as eos_token.
+using TokenRoles = std::vector<std::pair<std::string, std::string>>;
+
 // Writes tokenizer.json, tokenizer_config.json and the model's own files, each atomically, to an existing
 // folder that AutoTokenizer and read_tokenizer can open. Throws std::invalid_argument if the model's files cannot
 // express the spec (see ModelSpec::complete). `max_length` is that of the model. `tokenizer_class` is the class for
-// transformers; default: the model's tokenizer_class().
+// transformers; default: the model's tokenizer_class(). `roles` are the special tokens to name in
+// tokenizer_config.json.
 void write_tokenizer(const std::filesystem::path& folder, const TokenizerSpec& spec, int64_t max_length,
-                     std::string_view tokenizer_class = "");
+                     std::string_view tokenizer_class = "", const TokenRoles& roles = {});
 
 }  // namespace sartor::text

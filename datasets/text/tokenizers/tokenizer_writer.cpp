@@ -55,12 +55,13 @@ Json tokenizer_json(const TokenizerSpec& spec) {
 }  // namespace
 
 void write_tokenizer(const std::filesystem::path& folder, const TokenizerSpec& spec, int64_t max_length,
-                     std::string_view tokenizer_class) {
+                     std::string_view tokenizer_class, const TokenRoles& roles) {
   const auto& model = model_of(spec);
   TokenizerFolder files = {
       .tokenizer = tokenizer_json(spec),
       .config = {{"tokenizer_class", tokenizer_class.empty() ? model.tokenizer_class() : std::string(tokenizer_class)},
                  {"model_max_length", max_length}}};
+  for (const auto& [role, token] : roles) files.config[role] = token;
   model.complete(spec, files);
   for (const auto& [name, bytes] : files.more) datasets::write_file(folder / name, bytes);
   datasets::write_file(folder / "tokenizer.json", files.tokenizer.dump(1, '\t') + "\n");
