@@ -35,6 +35,31 @@ Codes copy(std::span<const uint32_t> codes) {
   return copied;
 }
 
+// The longest prefix of a text that is the beginning of a character of `whole` bytes; empty if there is none.
+struct BegunCharacter {
+  size_t bytes, whole;
+};
+BegunCharacter begun_character(std::string_view text) {
+  // Valid continuation bytes, from table 3-7 (well-formed UTF-8 byte sequences) of the Unicode Standard.
+  const auto first = static_cast<uint8_t>(text[0]);
+  const size_t whole = first < 0x80                    ? 1
+                       : first >= 0xC2 && first < 0xE0 ? 2
+                       : first >= 0xE0 && first < 0xF0 ? 3
+                       : first >= 0xF0 && first < 0xF5 ? 4
+                                                       : 0;
+  uint8_t least = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+  uint8_t most = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+  if (whole == 0) return {0, 0};
+  size_t bytes = 1;
+  for (; bytes < std::min(whole, text.size()); bytes++) {
+    const auto byte = static_cast<uint8_t>(text[bytes]);
+    if (byte < least || byte > most) break;
+    least = 0x80;
+    most = 0xBF;
+  }
+  return {bytes, whole};
+}
+
 }  // namespace
 
 uint8_t properties(char32_t code) { return value_at(property_runs(), code); }
@@ -80,25 +105,17 @@ std::string replace_broken(std::string_view text) {
     whole += text.substr(0, valid);
     text.remove_prefix(valid);
     if (text.empty()) return whole;
-    // Valid continuation bytes, from table 3-7 (well-formed UTF-8 byte sequences) of the Unicode Standard.
-    const auto first = static_cast<uint8_t>(text[0]);
-    const int bytes = first >= 0xC2 && first < 0xE0   ? 2
-                      : first >= 0xE0 && first < 0xF0 ? 3
-                      : first >= 0xF0 && first < 0xF5 ? 4
-                                                      : 1;
-    uint8_t least = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
-    uint8_t most = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
-    int broken = 1;
-    while (broken < bytes && broken < std::ssize(text)) {
-      const auto byte = static_cast<uint8_t>(text[broken]);
-      if (byte < least || byte > most) break;
-      least = 0x80;
-      most = 0xBF;
-      broken++;
-    }
-    text.remove_prefix(broken);
+    text.remove_prefix(std::max<size_t>(begun_character(text).bytes, 1));
     whole += "\xEF\xBF\xBD";
   }
+}
+
+size_t incomplete_at_end(std::string_view text) {
+  for (size_t size = 1; size <= std::min<size_t>(text.size(), 3); size++) {
+    const auto [bytes, whole] = begun_character(text.substr(text.size() - size));
+    if (bytes == size && bytes < whole) return size;
+  }
+  return 0;
 }
 
 }  // namespace sartor::text::unicode

@@ -93,4 +93,7 @@ inline int64_t count_characters(std::string_view text) {
 // longest prefix of a valid character, or for a single byte.
 std::string replace_broken(std::string_view text);
 
+// Number of bytes at the end of a text, 0 to 3, that are the beginning of a character.
+size_t incomplete_at_end(std::string_view text);
+
 }  // namespace sartor::text::unicode

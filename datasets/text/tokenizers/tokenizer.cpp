@@ -287,11 +287,16 @@ Encodings Tokenizer::encode_in_tasks(Texts texts, Texts pairs, const EncodeOptio
   return encodings;
 }
 
+std::optional<std::string_view> Tokenizer::decoded_token(int32_t id, bool skip_special_tokens) const {
+  const Known* token = known(id);
+  if (!token || (skip_special_tokens && token->special)) return std::nullopt;
+  return token->decoded;
+}
+
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special_tokens) const {
   std::vector<std::string_view> tokens;
   for (const int32_t id : ids) {
-    const Known* token = known(id);
-    if (token && !(skip_special_tokens && token->special)) tokens.emplace_back(token->decoded);
+    if (const auto token = decoded_token(id, skip_special_tokens)) tokens.push_back(*token);
   }
   return text::decode(spec_.decoder, tokens);
 }

@@ -74,6 +74,9 @@ class Tokenizer {
   Encodings encode(std::span<const std::string_view> texts, std::span<const std::string_view> pairs,
                    const EncodeOptions& options, const RunTasks& run = nullptr) const;
 
+  // The text that decode() takes for an id; nullopt if it skips the id.
+  std::optional<std::string_view> decoded_token(int32_t id, bool skip_special_tokens = true) const;
+
   // Unknown ids are skipped, as in Hugging Face's library.
   std::string decode(std::span<const int32_t> ids, bool skip_special_tokens = true) const;
 

@@ -1,5 +1,6 @@
 #include "text/tokenizers/parts/decoder.h"
 
+#include "base/utf8.h"
 #include "encodings/unicode.h"
 #include "storage/json_fields.h"
 #include "text/tokenizers/parts/byte_alphabet.h"
@@ -8,7 +9,6 @@ namespace sartor::text {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Tokens = std::span<const std::string_view>;
 
 void replace_all(std::string& text, std::string_view what, std::string_view with) {
   for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
@@ -31,34 +31,24 @@ Json written(const ByteLevelDecoder&) {
   return {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}};
 }
 
-std::string joined(const NoDecoder&, Tokens tokens) {
-  std::string text;
-  for (size_t i = 0; i < tokens.size(); i++) {
-    if (i > 0) text += ' ';
-    text += tokens[i];
-  }
-  return text;
+void append(const NoDecoder&, std::string_view token, bool first, std::string& text) {
+  if (!first) text += ' ';
+  text += token;
 }
 
-std::string joined(const WordPieceDecoder& decoder, Tokens tokens) {
-  std::string text, piece;
-  for (size_t i = 0; i < tokens.size(); i++) {
-    piece = tokens[i];
-    if (i > 0 && piece.starts_with(decoder.prefix)) {
-      piece.erase(0, decoder.prefix.size());
-    } else if (i > 0) {
-      piece.insert(0, 1, ' ');
-    }
-    if (decoder.cleanup) clean_up(piece);
-    text += piece;
+void append(const WordPieceDecoder& decoder, std::string_view token, bool first, std::string& text) {
+  std::string piece(token);
+  if (!first && piece.starts_with(decoder.prefix)) {
+    piece.erase(0, decoder.prefix.size());
+  } else if (!first) {
+    piece.insert(0, 1, ' ');
   }
-  return text;
+  if (decoder.cleanup) clean_up(piece);
+  text += piece;
 }
 
-std::string joined(const ByteLevelDecoder&, Tokens tokens) {
-  std::string bytes;
-  for (const auto token : tokens) bytes += bytes_of(token).value_or(std::string(token));
-  return unicode::replace_broken(bytes);
+void append(const ByteLevelDecoder&, std::string_view token, bool, std::string& text) {
+  text += bytes_of(token).value_or(std::string(token));
 }
 
 }  // namespace
@@ -73,8 +63,14 @@ Json json_of(const Decoder& decoder) {
   return std::visit([](const auto& each) { return written(each); }, decoder);
 }
 
-std::string decode(const Decoder& decoder, Tokens tokens) {
-  return std::visit([&](const auto& each) { return joined(each, tokens); }, decoder);
+void append_decoded(const Decoder& decoder, std::string_view token, bool first, std::string& text) {
+  std::visit([&](const auto& each) { append(each, token, first, text); }, decoder);
+}
+
+std::string decode(const Decoder& decoder, std::span<const std::string_view> tokens) {
+  std::string text;
+  for (size_t i = 0; i < tokens.size(); i++) append_decoded(decoder, tokens[i], i == 0, text);
+  return valid_utf8(text) == text.size() ? text : unicode::replace_broken(text);
 }
 
 }  // namespace sartor::text

@@ -37,6 +37,11 @@ using Decoder = std::variant<NoDecoder, WordPieceDecoder, ByteLevelDecoder>;
 Decoder read_decoder(const datasets::JsonField& field);
 nlohmann::ordered_json json_of(const Decoder& decoder);
 
+// Appends what a token adds to the text of the tokens before it; `first` if there are none. The bytes may be invalid
+// UTF-8 and end within a character, which a later token completes.
+void append_decoded(const Decoder& decoder, std::string_view token, bool first, std::string& text);
+
+// The text of all tokens. Invalid UTF-8 becomes U+FFFD.
 std::string decode(const Decoder& decoder, std::span<const std::string_view> tokens);
 
 }  // namespace sartor::text
