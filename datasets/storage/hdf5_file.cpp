@@ -352,11 +352,18 @@ void Hdf5File::set_schema(const std::string& schema, int64_t version) {
 }
 
 void Hdf5File::require_schema(const std::string& schema, int64_t version) const {
+  require_schema(schema, version, version);
+}
+
+int64_t Hdf5File::require_schema(const std::string& schema, int64_t oldest, int64_t newest) const {
   const std::string found = string_attribute("schema");
   require(found == schema, "{}: schema is {}, expected {}", path_.string(), found, schema);
-  const int64_t found_version = int_attribute("schema_version");
-  require(found_version == version, "{}: {} has schema_version {}, this program reads version {}", path_.string(),
-          schema, found_version, version);
+  const int64_t version = int_attribute("schema_version");
+  const auto versions =
+      oldest == newest ? fmt::format("version {}", newest) : fmt::format("versions {} to {}", oldest, newest);
+  require(oldest <= version && version <= newest, "{}: {} has schema_version {}, this program reads {}", path_.string(),
+          schema, version, versions);
+  return version;
 }
 
 }  // namespace sartor::datasets

@@ -163,6 +163,8 @@ class Hdf5File {
   // Type and version of the file, in the attributes schema and schema_version.
   void set_schema(const std::string& schema, int64_t version);
   void require_schema(const std::string& schema, int64_t version) const;
+  // Accepts the versions oldest .. newest and returns the one found.
+  int64_t require_schema(const std::string& schema, int64_t oldest, int64_t newest) const;
 
   const std::filesystem::path& path() const { return path_; }
 
