@@ -138,6 +138,9 @@ std::string read_choice(const YamlNode& document, std::string_view key, const st
 // All fields, including defaults, as YAML (run.yaml). read_config restores an equal config from it.
 template <Section Config> std::string to_yaml(Config config) { return to_yaml(detail::to_node(config)); }
 
+// The same as a node, whose fields may be changed before it is printed.
+template <Section Config> YamlNode yaml_node(Config config) { return detail::to_node(config); }
+
 // A field that differs between two configs: {"model.factors", "64", "128"}. A value is "" if a list has no such
 // element.
 struct Difference {

@@ -1,13 +1,18 @@
-// Config of tokenized texts for generators: plain texts, prompts with completions, or preferences.
+// Tokenized texts for generators: plain texts, prompts with completions, or preferences. Config and what follows from
+// it and the tokenizer.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "storage/stored_texts.h"
+#include "text/chat_format.h"
 #include "text/text_source.h"
+#include "text/tokenizers/tokenizer.h"
 
 namespace sartor::text {
 
@@ -69,5 +74,18 @@ datasets::Content content_of(const TextConfig& texts, const GenerationConfig& ge
 
 // Throws std::invalid_argument if the two configs do not fit together.
 void check(const TextConfig& texts, const GenerationConfig& generation);
+
+struct Generation {
+  GenerationConfig config;
+  datasets::Content content = datasets::Content::language_modeling;
+  Chat chat;
+  std::vector<int32_t> end;  // tokens after a text or completion; the first of them ends it
+};
+
+// `tokenizer` was read from `path`, a folder or a tokenizer.json, whose folder names the chat format and the
+// end-of-text token. Throws std::invalid_argument if it does not but the config needs it, or if the tokenizer lacks a
+// token of the chat format.
+Generation resolve(const TextConfig& texts, const GenerationConfig& generation, const std::filesystem::path& path,
+                   const Tokenizer& tokenizer);
 
 }  // namespace sartor::text

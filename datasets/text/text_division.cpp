@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 
 #include "base/numbers.h"
 #include "storage/sha256.h"
@@ -9,11 +10,13 @@
 namespace sartor::text {
 namespace {
 
-std::array<char, 32> text_hash(int64_t seed, const std::string& text, const std::string& pair) {
-  const auto begin = seed == 0 ? text : std::to_string(seed) + text;
-  const auto digits = datasets::sha256(pair.empty() ? begin : begin + "\n" + pair);
-  std::array<char, 32> hash;  // half of the digits, 128 bits, are enough
-  std::copy_n(digits.begin(), hash.size(), hash.begin());
+TextDivision::Hash short_hash(const std::string& text) {
+  const auto digits = datasets::sha256(text);
+  const auto value = [](char digit) { return digit <= '9' ? digit - '0' : digit - 'a' + 10; };
+  TextDivision::Hash hash;
+  for (size_t i = 0; i < hash.size(); i++) {
+    hash[i] = static_cast<uint8_t>(value(digits[2 * i]) << 4 | value(digits[2 * i + 1]));
+  }
   return hash;
 }
 
@@ -27,7 +30,19 @@ std::vector<std::string> sorted_names(std::vector<std::string> names) {
 
 }  // namespace
 
-TextDivision::TextDivision(const TextConfig& config, const TextSplitConfig& split) : config_(config), split_(split) {
+datasets::Part part_of_rank(int64_t rank, int64_t items, double validation, double test) {
+  const auto until = [&](double share) { return static_cast<int64_t>(static_cast<double>(items) * share + 1e-9); };
+  if (rank < until(1 - test - validation)) return datasets::Part::train;
+  return rank < until(1 - test) ? datasets::Part::validation : datasets::Part::test;
+}
+
+TextDivision::Hash text_hash(int64_t seed, const std::string& text, const std::string& pair) {
+  const auto begin = seed == 0 ? text : std::to_string(seed) + text;
+  return short_hash(pair.empty() ? begin : begin + "\n" + pair);
+}
+
+TextDivision::TextDivision(const TextConfig& config, const TextSplitConfig& split, const GenerationConfig* generation)
+    : config_(config), split_(split), generation_(generation) {
   for (const auto& name : config.label.names) number_of(name);
   if (!config.label.names.empty() || !config.label.negative_below) return;
   for (const char* name : {"negative", "positive"}) number_of(name);
@@ -45,8 +60,15 @@ void TextDivision::add(const TextBatch& batch) {
                .labels_begin = std::ssize(classes_),
                .labels = 0,
                .number = batch.numbers.empty() ? 0 : static_cast<float>(batch.numbers[i]),
-               .hash = text_hash(split_.seed, batch.texts[i], batch.pairs.empty() ? "" : batch.pairs[i]),
+               .hash = {},
+               .group = {},
+               .score = batch.scores.empty() ? 0 : batch.scores[i],
                .given = batch.part};
+    if (generation_) {
+      std::tie(row.hash, row.group) = generator_hashes(batch, i);
+    } else {
+      row.hash = text_hash(split_.seed, batch.texts[i], batch.pairs.empty() ? "" : batch.pairs[i]);
+    }
     if (!batch.classes.empty()) {
       for (const auto& name : batch.classes[i]) classes_.push_back(number_of(name));
       row.labels = static_cast<int32_t>(batch.classes[i].size());
@@ -62,7 +84,13 @@ RowCounts TextDivision::divide(TextDuplicates duplicates, datasets::Rejects& rej
   if (config_.label.kind == LabelKind::regression) names_ = {"value"};
   if (duplicates == TextDuplicates::once) leave_out_repeated(counts);
   if (config_.label.kind == LabelKind::single_label) require_every_class();
-  assign_parts();
+  if (generation_ && generation_->best_of) keep_best(counts);
+  if (generation_ && generation_->rejected) counts.opposed = count_opposed();
+  if (generation_ && split_.method != TextSplit::rows) {
+    assign_groups(counts);
+  } else {
+    assign_parts();
+  }
   counts.train = std::ranges::count(rows_, datasets::Part::train, &Row::part);
   counts.validation = std::ranges::count(rows_, datasets::Part::validation, &Row::part);
   counts.test = std::ranges::count(rows_, datasets::Part::test, &Row::part);
@@ -121,6 +149,10 @@ void TextDivision::leave_out_repeated(RowCounts& counts) {
     if (differ) out[order[begin]] = true;
     (differ ? counts.contradicting : counts.repeated) += static_cast<int64_t>(differ ? end - begin : end - begin - 1);
   }
+  leave_out(out);
+}
+
+void TextDivision::leave_out(const std::vector<bool>& out) {
   std::vector<Row> kept;
   for (size_t row = 0; row < out.size(); row++) {
     if (!out[row]) kept.push_back(rows_[row]);
@@ -151,11 +183,8 @@ void TextDivision::assign_parts() {
   }
   for (auto& [name, members] : strata) {
     std::ranges::stable_sort(members, {}, [](const Row* row) { return row->hash; });
-    const auto until = [&](double share) {
-      return static_cast<int64_t>(static_cast<double>(members.size()) * share + 1e-9);
-    };
-    for (int64_t i = until(1 - test - validation); i < std::ssize(members); i++) {
-      members[i]->part = i < until(1 - test) ? datasets::Part::validation : datasets::Part::test;
+    for (int64_t i = 0; i < std::ssize(members); i++) {
+      members[i]->part = part_of_rank(i, std::ssize(members), validation, test);
     }
   }
 }

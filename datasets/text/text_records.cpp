@@ -10,6 +10,8 @@
 namespace sartor::text {
 namespace {
 
+constexpr size_t constant_place = SIZE_MAX;  // place of the first constant; the next ones are below it
+
 // Whether a text (valid UTF-8) has no visible character: only whitespace, zero-width and control characters.
 bool blank(std::string_view text) {
   for (const char *at = text.begin(), *end = text.end(); at < end;) {
@@ -21,24 +23,31 @@ bool blank(std::string_view text) {
 
 }  // namespace
 
-TextRecords::TextRecords(const datasets::TableConfig& table, const std::string& text,
-                         const std::optional<std::string>& pair, const std::vector<std::string>& columns)
-    : reader_(table), text_(text) {
-  if (pair) pair_.emplace(*pair);
+TextRecords::TextRecords(const datasets::TableConfig& table, const std::vector<TextTemplate>& texts,
+                         const std::vector<std::string>& columns, std::vector<ConstantColumn> constants)
+    : reader_(table), constants_(std::move(constants)) {
   std::vector<datasets::TableColumn> selected;
-  const auto places_of = [&](const std::vector<std::string>& names) {
-    std::vector<size_t> places;
-    for (const auto& name : names) {
-      const auto found = std::ranges::find(selected, name, &datasets::TableColumn::name);
-      places.push_back(found - selected.begin());
-      if (found == selected.end()) selected.push_back({name});
-    }
-    return places;
-  };
-  text_places_ = places_of(text_.columns());
-  if (pair_) pair_places_ = places_of(pair_->columns());
-  column_places_ = places_of(columns);
+  for (const auto& [pattern, name, may_be_blank] : texts) {
+    const Template parsed(pattern);
+    texts_.push_back({parsed, places_of(parsed.columns(), selected), may_be_blank ? "" : name + " is missing"});
+  }
+  column_places_ = places_of(columns, selected);
   reader_.select(std::move(selected));
+}
+
+std::vector<size_t> TextRecords::places_of(const std::vector<std::string>& names,
+                                           std::vector<datasets::TableColumn>& selected) const {
+  std::vector<size_t> places;
+  for (const auto& name : names) {
+    if (const auto found = std::ranges::find(constants_, name, &ConstantColumn::column); found != constants_.end()) {
+      places.push_back(constant_place - (found - constants_.begin()));
+      continue;
+    }
+    const auto found = std::ranges::find(selected, name, &datasets::TableColumn::name);
+    places.push_back(found - selected.begin());
+    if (found == selected.end()) selected.push_back({name});
+  }
+  return places;
 }
 
 bool TextRecords::more() {
@@ -58,19 +67,21 @@ void TextRecords::skip() {
   place_++;
 }
 
-std::optional<UnfitRow> TextRecords::append_texts(std::string& text, std::string& pair) const {
+std::optional<UnfitRow> TextRecords::append_texts(std::initializer_list<std::string*> to) const {
   if (at_bad()) {
     const auto& [record, reason, line] = batch_.bad[bad_];
     return UnfitRow{batch_.file, record, reason, line};
   }
-  const auto append = [&](const Template& pattern, const std::vector<size_t>& places, std::string& to) {
-    const size_t begin = to.size();
-    pattern.append([&](size_t i) { return value(places[i]); }, to);
-    return std::string_view(to).substr(begin);
-  };
-  const auto first = append(text_, text_places_, text);
-  if (blank(first)) return unfit("text is missing", first);
-  if (pair_ && blank(append(*pair_, pair_places_, pair))) return unfit("second text is missing", first);
+  const size_t begin = (*to.begin())->size();
+  for (size_t i = 0; i < texts_.size(); i++) {
+    const auto& [pattern, places, missing] = texts_[i];
+    std::string& text = **(to.begin() + i);
+    const size_t before = text.size();
+    pattern.append([&](size_t slot) { return value(places[slot]); }, text);
+    if (!missing.empty() && blank(std::string_view(text).substr(before))) {
+      return unfit(missing, std::string_view(**to.begin()).substr(begin));
+    }
+  }
   return std::nullopt;
 }
 
@@ -82,6 +93,9 @@ bool TextRecords::at_bad() const {
   return bad_ < batch_.bad.size() && (row_ == batch_.rows.size() || batch_.bad[bad_].record < batch_.rows[row_]);
 }
 
-std::string_view TextRecords::value(size_t place) const { return columns_[place]->GetView(static_cast<int64_t>(row_)); }
+std::string_view TextRecords::value(size_t place) const {
+  if (place > constant_place - constants_.size()) return constants_[constant_place - place].value;
+  return columns_[place]->GetView(static_cast<int64_t>(row_));
+}
 
 }  // namespace sartor::text

@@ -11,12 +11,18 @@ std::vector<std::string> columns_of(const TextRowsOptions& options) {
   return columns;
 }
 
+std::vector<TextTemplate> templates_of(const TextRowsOptions& options) {
+  std::vector<TextTemplate> texts = {{options.text}};
+  if (options.pair) texts.push_back({*options.pair, "second text"});
+  return texts;
+}
+
 }  // namespace
 
 TextRows::TextRows(TextRowsOptions options, std::function<bool(int64_t part)> wanted)
     : options_(std::move(options)),
       wanted_(std::move(wanted)),
-      records_(options_.source, options_.text, options_.pair, columns_of(options_)) {}
+      records_(options_.source, templates_of(options_), columns_of(options_)) {}
 
 int64_t TextRows::parts() const { return (records_.place() + options_.rows_per_part - 1) / options_.rows_per_part; }
 
@@ -54,7 +60,7 @@ bool TextRows::next(TextWindow& window) {
 
 void TextRows::take(TextWindow& window) const {
   const auto texts = window.texts.bytes.size(), pairs = window.pairs.bytes.size();
-  auto unfit = records_.append_texts(window.texts.bytes, window.pairs.bytes);
+  auto unfit = records_.append_texts({&window.texts.bytes, &window.pairs.bytes});
   const auto id = unfit || !options_.id ? std::string_view() : records_.column(options_.keep.size());
   if (!unfit && options_.id && (id.empty() || id.find('\0') != id.npos)) {
     unfit = records_.unfit(id.empty() ? "id is missing" : "id holds a zero byte",

@@ -7,7 +7,7 @@
 
 #include "records/decimal.h"
 #include "tables/presets.h"
-#include "text/text_records.h"
+#include "text/generation.h"
 
 namespace sartor::text {
 namespace {
@@ -26,7 +26,55 @@ std::vector<std::string> parts(std::string_view text, std::string_view separator
   return found;
 }
 
+std::vector<TextTemplate> templates_of(const TextConfig& config, const GenerationConfig* generation) {
+  if (!generation || !config.pair) {
+    std::vector<TextTemplate> texts = {{config.text}};
+    if (config.pair) texts.push_back({*config.pair, "second text"});
+    return texts;
+  }
+  std::vector<TextTemplate> texts = {{config.text, "prompt", true}};
+  if (!generation->rejected) {
+    texts.push_back({*config.pair, "completion"});
+  } else {
+    texts.push_back({*config.pair, "chosen text"});
+    texts.push_back({*generation->rejected, "rejected text"});
+  }
+  return texts;
+}
+
+// The label's column, or those of a generator's weight and score.
+std::vector<std::string> columns_of(const TextConfig& config, const GenerationConfig* generation) {
+  std::vector<std::string> columns;
+  const auto add = [&](const std::optional<std::string>& column) {
+    if (column) columns.push_back(*column);
+  };
+  if (generation) {
+    add(generation->weight);
+    add(generation->score);
+  } else {
+    add(config.label.column);
+  }
+  return columns;
+}
+
+template <class Values> void keep_values(Values& values, const std::vector<bool>& kept) {
+  if (values.empty()) return;
+  size_t size = 0;
+  for (size_t i = 0; i < kept.size(); i++) {
+    if (kept[i]) std::swap(values[size++], values[i]);
+  }
+  values.resize(size);
+}
+
 }  // namespace
+
+void TextBatch::keep(const std::vector<bool>& kept) {
+  keep_values(rows, kept);
+  for (auto* strings : {&texts, &pairs, &rejected}) keep_values(*strings, kept);
+  keep_values(weights, kept);
+  keep_values(scores, kept);
+  keep_values(places, kept);
+}
 
 void TextConfig::check() const {
   require(!sources.empty(), "sources is empty, expected at least one table");
@@ -49,31 +97,32 @@ std::vector<std::filesystem::path> files_to_read(const TextConfig& config) {
 
 class TextSource::Rows {
  public:
-  Rows(const TextConfig& config, const TextTableConfig& table, int64_t earlier, datasets::Rejects& rejects)
+  Rows(const TextConfig& config, const GenerationConfig* generation, const TextTableConfig& table, int64_t earlier,
+       datasets::Rejects& rejects)
       : config_(config),
+        generation_(generation),
         table_(table),
         earlier_(earlier),
         rejects_(rejects),
-        records_(table.table, config.text, config.pair, columns_of(config)) {}
+        records_(table.table, templates_of(config, generation), columns_of(config, generation), table.constants) {}
 
   bool next(TextBatch& batch) {
     batch = {.part = table_.part};
     for (size_t bytes = 0; bytes < batch_bytes && records_.more(); records_.skip()) {
-      std::string text, pair;
-      auto unfit = records_.append_texts(text, pair);
-      if (!unfit) {
-        const auto label = label_of_row();
-        const char* reason = add_label(label, batch);
-        if (reason) unfit = records_.unfit(reason, label.empty() ? text : label);
-      }
+      std::string text, pair, rejected;
+      auto unfit = records_.append_texts({&text, &pair, &rejected});
+      if (!unfit) unfit = generation_ ? add_numbers(text, pair, rejected, batch) : add_label_of_row(text, batch);
       if (unfit) {
         rejects_.add(unfit->file, unfit->row, unfit->reason, unfit->text);
         continue;
       }
-      bytes += text.size() + pair.size();
+      bytes += text.size() + pair.size() + rejected.size();
       batch.rows.push_back(earlier_ + records_.row());
       batch.texts.push_back(std::move(text));
       if (config_.pair) batch.pairs.push_back(std::move(pair));
+      if (!generation_) continue;
+      if (generation_->rejected) batch.rejected.push_back(std::move(rejected));
+      batch.places.push_back(records_.place_in_file());
     }
     return batch.size() > 0;
   }
@@ -82,8 +131,37 @@ class TextSource::Rows {
   int64_t rows() const { return earlier_ + records_.rows(); }
 
  private:
-  static std::vector<std::string> columns_of(const TextConfig& config) {
-    return config.label.column ? std::vector{*config.label.column} : std::vector<std::string>();
+  std::optional<UnfitRow> add_label_of_row(const std::string& text, TextBatch& batch) const {
+    const auto label = label_of_row();
+    const char* reason = add_label(label, batch);
+    return reason ? std::optional(records_.unfit(reason, label.empty() ? text : label)) : std::nullopt;
+  }
+
+  // Adds the weight and the score of a generator's row. Returns the reason if the row is invalid.
+  std::optional<UnfitRow> add_numbers(const std::string& text, const std::string& pair, const std::string& rejected,
+                                      TextBatch& batch) const {
+    if (generation_->rejected && pair == rejected) {
+      return records_.unfit("chosen and rejected texts are equal", pair);
+    }
+    double weight = 1, score = 0;
+    const auto read = [&](const char* name, size_t column, double& number) -> std::optional<UnfitRow> {
+      const auto value = records_.column(column);
+      if (value.empty()) return records_.unfit(std::string(name) + " is missing", text);
+      const bool finite =
+          datasets::parse_decimal(value, table_.table.decimal, number) && std::isfinite(static_cast<float>(number));
+      if (!finite) return records_.unfit(std::string(name) + " is not a number", value);
+      return std::nullopt;
+    };
+    if (generation_->weight) {
+      if (auto unfit = read("weight", 0, weight)) return unfit;
+      if (weight < 0) return records_.unfit("weight is negative", records_.column(0));
+    }
+    if (generation_->score) {
+      if (auto unfit = read("score", generation_->weight ? 1 : 0, score)) return unfit;
+    }
+    if (generation_->weight) batch.weights.push_back(static_cast<float>(weight));
+    if (generation_->score) batch.scores.push_back(score);
+    return std::nullopt;
   }
 
   std::string_view label_of_row() const {
@@ -124,13 +202,15 @@ class TextSource::Rows {
   }
 
   const TextConfig& config_;
+  const GenerationConfig* generation_;
   const TextTableConfig& table_;
   int64_t earlier_;  // records of earlier tables
   datasets::Rejects& rejects_;
   TextRecords records_;
 };
 
-TextSource::TextSource(const TextConfig& config, datasets::Rejects& rejects) : config_(config), rejects_(rejects) {}
+TextSource::TextSource(const TextConfig& config, datasets::Rejects& rejects, const GenerationConfig* generation)
+    : config_(config), rejects_(rejects), generation_(generation) {}
 TextSource::~TextSource() = default;
 
 bool TextSource::next(TextBatch& batch) {
@@ -140,7 +220,7 @@ bool TextSource::next(TextBatch& batch) {
         batch = {};
         return false;
       }
-      rows_ = std::make_unique<Rows>(config_, config_.sources[opened_++], rows_before_, rejects_);
+      rows_ = std::make_unique<Rows>(config_, generation_, config_.sources[opened_++], rows_before_, rejects_);
     }
     if (rows_->next(batch)) return true;
     rows_before_ = rows_->rows();

@@ -11,6 +11,7 @@
 #include "interactions/split.h"
 #include "tables/rejects.h"
 #include "tables/table_config.h"
+#include "text/text_records.h"
 
 namespace sartor::text {
 
@@ -59,17 +60,22 @@ struct LabelConfig {
   }
 };
 
-// A table of texts with an optional label and part for all its rows.
+// A table of texts with an optional label, part and other values for all its rows.
 struct TextTableConfig {
   datasets::TableConfig table;
   std::optional<std::string> label;
   std::optional<datasets::Part> part;
+  std::vector<ConstantColumn> constants;
 
   template <class Fields> void describe(Fields& field) {
     table.describe(field);
     field("label", label, "Label of all rows of this table, instead of label.column.");
     field("part", part,
           "Part of the data that all rows of this table belong to. Default: rows are split as in `split`.");
+    field("constants", constants,
+          "Columns to add to this table, with the same value in all rows, for example for templates. They replace "
+          "columns "
+          "of the same names.");
   }
   void check() const { table.check(); }
 };
@@ -95,7 +101,9 @@ struct TextConfig {
 // Files of all tables (see files_to_read() of tables/presets.h).
 std::vector<std::filesystem::path> files_to_read(const TextConfig& config);
 
-// Consecutive rows of one table. Texts are valid UTF-8 and not blank.
+struct GenerationConfig;  // of text/generation.h
+
+// Consecutive rows of one table. Texts are valid UTF-8 and not blank, except for prompts, which may be.
 struct TextBatch {
   std::vector<int64_t> rows;                      // see TextRecords::row(), continued across tables
   std::vector<std::string> texts, pairs;          // pairs: empty if the config has no pair
@@ -103,14 +111,22 @@ struct TextBatch {
   std::vector<double> numbers;                    // labels of regression
   std::optional<datasets::Part> part;             // part fixed by the table
 
+  // For generators; empty if the configs have none.
+  std::vector<std::string> rejected;  // rejected texts of preferences
+  std::vector<float> weights;
+  std::vector<double> scores;
+  std::vector<TextPlace> places;
+
   int64_t size() const { return std::ssize(texts); }
+  // Removes the rows that are not to be kept. For generators only: labels are not removed.
+  void keep(const std::vector<bool>& kept);
 };
 
 class TextSource {
  public:
-  // Invalid rows go to `rejects`, which must outlive this object. All functions throw std::invalid_argument if a file
-  // is missing, cannot be parsed or lacks a column.
-  TextSource(const TextConfig& config, datasets::Rejects& rejects);
+  // Invalid rows go to `rejects`. `generation`: for generators. All arguments must outlive this object. All functions
+  // throw std::invalid_argument if a file is missing, cannot be parsed or lacks a column.
+  TextSource(const TextConfig& config, datasets::Rejects& rejects, const GenerationConfig* generation = nullptr);
   ~TextSource();
 
   // Replaces `batch` with the next rows; returns false at the end.
@@ -123,6 +139,7 @@ class TextSource {
 
   const TextConfig& config_;
   datasets::Rejects& rejects_;
+  const GenerationConfig* generation_;
   size_t opened_ = 0;        // tables opened so far
   int64_t rows_before_ = 0;  // records of all earlier tables
   std::unique_ptr<Rows> rows_;

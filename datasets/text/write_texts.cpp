@@ -8,21 +8,10 @@
 #include "storage/hdf5_file.h"
 #include "storage/scratch_file.h"
 #include "storage/stored_texts.h"
+#include "text/generator_rows.h"
 
 namespace sartor::text {
 namespace {
-
-// Location and counts of a row's token ids.
-struct Tokens {
-  int64_t begin;  // byte offset in the scratch file
-  int32_t length, second, unknown;
-};
-
-struct TokenizedRows {
-  std::vector<Tokens> rows;
-  std::vector<int64_t> begins = {0};  // text i has the rows begins[i] .. begins[i + 1] - 1
-  std::vector<int64_t> sources;       // row numbers of the texts in the tables
-};
 
 // Divides a text into rows, each with the special tokens that surround the text.
 std::vector<std::vector<int32_t>> divided(std::span<const int32_t> ids, std::span<const uint8_t> special,
@@ -45,22 +34,21 @@ std::vector<std::vector<int32_t>> divided(std::span<const int32_t> ids, std::spa
 class RowTokenizer {
  public:
   RowTokenizer(const Tokenizer& tokenizer, const TextsRequest& request, datasets::ScratchFile& scratch)
-      : tokenizer_(tokenizer), request_(request), scratch_(scratch), unknown_(unknown_id(tokenizer.spec())) {
+      : tokenizer_(tokenizer), request_(request), found_(tokenizer, scratch) {
     if (request.length.longer == LongTexts::cut) options_.truncation = {.max_length = request.length.max_length};
   }
 
   void add(const TextBatch& batch) {
-    found_.sources.insert(found_.sources.end(), batch.rows.begin(), batch.rows.end());
     const std::vector<std::string_view> first(batch.texts.begin(), batch.texts.end()),
         pairs(batch.pairs.begin(), batch.pairs.end());
     const auto encoded = tokenizer_.encode(first, pairs, options_, request_.run);
     for (int64_t i = 0; i < batch.size(); i++) {
       add_text(encoded, i);
-      found_.begins.push_back(std::ssize(found_.rows));
+      found_.end_text(batch.rows[i]);
     }
   }
 
-  TokenizedRows take() { return std::move(found_); }
+  TokenizedRows take() { return found_.take(); }
 
  private:
   void add_text(const Encodings& encoded, int64_t i) {
@@ -68,7 +56,9 @@ class RowTokenizer {
     if (ids.empty()) return;
     if (std::ssize(ids) > request_.length.max_length) {
       const auto special = std::span(encoded.special_mask).subspan(encoded.rows[i], ids.size());
-      for (const auto& row : divided(ids, special, request_.length.max_length)) add_row(row, std::ssize(row));
+      for (const auto& row : divided(ids, special, request_.length.max_length)) {
+        add_row(row, std::ssize(row));
+      }
     } else {
       const auto types = std::span(encoded.type_ids).subspan(encoded.rows[i], ids.size());
       add_row(ids, std::ranges::find(types, 1) - types.begin());
@@ -76,18 +66,13 @@ class RowTokenizer {
   }
 
   void add_row(std::span<const int32_t> ids, int64_t second) {
-    found_.rows.push_back({.begin = scratch_.append(ids),
-                           .length = static_cast<int32_t>(ids.size()),
-                           .second = static_cast<int32_t>(second),
-                           .unknown = unknown_ ? static_cast<int32_t>(std::ranges::count(ids, *unknown_)) : 0});
+    found_.add_row(ids, {.second = static_cast<int32_t>(second)});
   }
 
   const Tokenizer& tokenizer_;
   const TextsRequest& request_;
-  datasets::ScratchFile& scratch_;
-  const std::optional<int32_t> unknown_;
   EncodeOptions options_;
-  TokenizedRows found_;
+  RowCollector found_;
 };
 
 void count(const TextDivision& texts, const TokenizedRows& tokenized, int64_t max_length, TextReport& report) {
@@ -98,6 +83,9 @@ void count(const TextDivision& texts, const TokenizedRows& tokenized, int64_t ma
       report.full += row.length == max_length;
       report.tokens += row.length;
       report.unknown += row.unknown;
+      report.counted += row.length - std::max(row.second, 1);
+      report.bytes += row.bytes;
+      report.cut += row.cut;
     }
   }
 }
@@ -106,15 +94,15 @@ void count(const TextDivision& texts, const TokenizedRows& tokenized, int64_t ma
 class PartWriter {
  public:
   PartWriter(datasets::Hdf5File& file, const TextDivision& texts, const TokenizedRows& tokenized, LabelKind kind,
-             datasets::ScratchFile& scratch)
-      : file_(file), texts_(texts), tokenized_(tokenized), kind_(kind), scratch_(scratch) {}
+             bool generator, datasets::ScratchFile& scratch)
+      : file_(file), texts_(texts), tokenized_(tokenized), kind_(kind), generator_(generator), scratch_(scratch) {}
 
   // Returns the number of rows.
   int64_t write(const std::string& group, datasets::Part part) {
     std::vector<const Tokens*> mine;
     std::vector<int64_t> offsets = {0}, sources;
-    std::vector<int32_t> second;
-    std::vector<float> labels;
+    std::vector<int32_t> second, bytes;
+    std::vector<float> labels, weights;
     for (const auto& text : texts_.rows()) {
       if (text.part != part) continue;
       for (auto row = tokenized_.begins[text.source]; row < tokenized_.begins[text.source + 1]; row++) {
@@ -123,6 +111,8 @@ class PartWriter {
         sources.push_back(tokenized_.sources[text.source]);
         second.push_back(mine.back()->second);
         append_labels(text, labels);
+        bytes.push_back(mine.back()->bytes);
+        if (!tokenized_.weights.empty()) weights.push_back(tokenized_.weights[text.source]);
       }
     }
     const auto rows = std::ssize(mine), classes = std::ssize(texts_.names());
@@ -130,6 +120,10 @@ class PartWriter {
     file_.create_list<int64_t>(group + "/sources", rows).write(0, sources);
     file_.create_list<int32_t>(group + "/second", rows).write(0, second);
     if (classes > 0) file_.create_matrix<float>(group + "/labels", rows, classes).write(0, labels);
+    if (generator_) file_.create_list<int32_t>(group + "/bytes", rows).write(0, bytes);
+    if (std::ranges::any_of(weights, [](float weight) { return weight != 1; })) {
+      file_.create_list<float>(group + "/weights", rows).write(0, weights);
+    }
     write_ids(group, mine, offsets.back());
     return rows;
   }
@@ -163,6 +157,7 @@ class PartWriter {
   const TextDivision& texts_;
   const TokenizedRows& tokenized_;
   const LabelKind kind_;
+  const bool generator_;
   datasets::ScratchFile& scratch_;
 };
 
@@ -174,16 +169,43 @@ void require_divisible(const TextConfig& config, const Tokenizer& tokenizer, Row
           special);
 }
 
+void write_generation(datasets::Hdf5File& file, const Generation& generation) {
+  file.set_attribute("content", std::string(name_of(generation.content)));
+  file.set_attribute("chat", std::string(name_of(generation.chat.format)));
+  if (generation.chat.system) file.set_attribute("system", *generation.chat.system);
+  if (generation.config.rejected) file.set_attribute("rejected", *generation.config.rejected);
+  if (!generation.end.empty()) file.set_attribute("end", int64_t{generation.end.front()});
+}
+
 void write_attributes(datasets::Hdf5File& file, const TextConfig& config, const Tokenizer& tokenizer,
-                      int64_t max_length, const datasets::Provenance& provenance) {
-  file.set_schema(datasets::texts_schema, datasets::texts_version);
+                      const TextsRequest& request, const datasets::Provenance& provenance) {
+  file.set_schema(datasets::texts_schema,
+                  request.generation ? datasets::generator_texts_version : datasets::texts_version);
   file.set_attribute("provenance", provenance.json);
   file.set_attribute("data_hash", provenance.data_hash);
   file.set_attribute("tokenizer_hash", hash_of(tokenizer.spec()));
   file.set_attribute("label_kind", std::string(name_of(config.label.kind)));
-  file.set_attribute("max_length", max_length);
+  file.set_attribute("max_length", request.length.max_length);
   file.set_attribute("text", config.text);
   if (config.pair) file.set_attribute("pair", *config.pair);
+  if (request.generation) write_generation(file, *request.generation);
+}
+
+void require_weight(const TextDivision& texts, const TokenizedRows& tokenized) {
+  const auto counts = [&](const TextDivision::Row& row) {
+    return row.part == datasets::Part::train && tokenized.weights[row.source] > 0;
+  };
+  require(tokenized.weights.empty() || std::ranges::any_of(texts.rows(), counts),
+          "the weights of all training rows are 0, expected at least one above 0");
+}
+
+// Reads and tokenizes all rows.
+template <class Rows> TokenizedRows tokenize_all(Rows rows, TextSource& source, TextDivision& texts) {
+  for (TextBatch batch; source.next(batch);) {
+    rows.add(batch);  // may remove rows
+    texts.add(batch);
+  }
+  return rows.take();
 }
 
 }  // namespace
@@ -191,27 +213,27 @@ void write_attributes(datasets::Hdf5File& file, const TextConfig& config, const 
 TextReport write_texts(const std::filesystem::path& path, TextSource& source, const TextConfig& config,
                        const Tokenizer& tokenizer, const TextsRequest& request) {
   const RowLength length = request.length;
+  const auto* generation = request.generation ? &*request.generation : nullptr;
   require_divisible(config, tokenizer, length);
   TextReport report;
   datasets::ScratchFile scratch(std::filesystem::absolute(path).parent_path());
-  TextDivision texts(config, request.split);
-  RowTokenizer rows(tokenizer, request, scratch);
-  for (TextBatch batch; source.next(batch);) {
-    texts.add(batch);
-    rows.add(batch);
-  }
-  const auto tokenized = rows.take();
+  TextDivision texts(config, request.split, generation ? &generation->config : nullptr);
+  const auto tokenized =
+      generation ? tokenize_all(GeneratorRows(tokenizer, *generation, length, request.run, scratch, source.rejects()),
+                                source, texts)
+                 : tokenize_all(RowTokenizer(tokenizer, request, scratch), source, texts);
   static_cast<RowCounts&>(report) = texts.divide(request.duplicates, source.rejects());
   count(texts, tokenized, length.max_length, report);
+  require_weight(texts, tokenized);
 
   datasets::AtomicFile atomic(path);
   auto file = datasets::Hdf5File::create(atomic.temporary());
-  write_attributes(file, config, tokenizer, length.max_length, request.describe(report));
+  write_attributes(file, config, tokenizer, request, request.describe(report));
   if (!texts.names().empty()) {
     const std::vector<std::string_view> names(texts.names().begin(), texts.names().end());
     file.create_strings("/labels", std::ssize(names)).write(0, names);
   }
-  PartWriter parts(file, texts, tokenized, config.label.kind, scratch);
+  PartWriter parts(file, texts, tokenized, config.label.kind, generation != nullptr, scratch);
   report.train = parts.write("/train", datasets::Part::train);
   report.validation = parts.write("/validation", datasets::Part::validation);
   report.test = parts.write("/test", datasets::Part::test);
