@@ -6,6 +6,7 @@
 #include <hdf5.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "support/folder_test.h"
@@ -110,6 +111,84 @@ TEST(StoredTexts, FilesOfEarlierVersionsOpen) {
   const std::vector<int64_t> rows = {3, 0};
   EXPECT_THAT(data.validation.ids(rows),
               ElementsAre(ElementsAre(2, 21, 9, 28, 10, 20, 8, 3), ElementsAre(2, 21, 9, 28, 11, 14, 23, 3)));
+}
+
+// A file for generators whose rows have 3 and 2 tokens.
+struct GeneratorRows {
+  int64_t version = generator_texts_version;
+  std::string content = "prompt_completion";
+  std::vector<int32_t> second = {1, 0}, bytes = {4, 0};
+  std::vector<float> weights = {0.5, 0};
+};
+
+class StoredGeneratorRows : public testing::FolderTest {
+ protected:
+  TokenizedTexts open(const GeneratorRows& rows) const {
+    auto file = Hdf5File::create(path("g.h5"));
+    file.set_schema(texts_schema, rows.version);
+    for (const char* name : {"provenance", "data_hash", "tokenizer_hash", "text"})
+      file.set_attribute(name, std::string("-"));
+    file.set_attribute("label_kind", std::string("none"));
+    file.set_attribute("max_length", int64_t{3});
+    file.set_attribute("content", rows.content);
+    file.set_attribute("chat", std::string("chatml"));
+    file.set_attribute("system", std::string("你好"));
+    file.set_attribute("end", int64_t{9});
+    const std::vector<int64_t> offsets = {0, 3, 5}, sources = {1, 2};
+    const std::vector<int32_t> ids = {1, 2, 3, 4, 5};
+    for (const std::string part : {"/train", "/validation", "/test"}) {
+      file.create_list<int64_t>(part + "/offsets", 3).write(0, offsets);
+      file.create_list<int64_t>(part + "/sources", 2).write(0, sources);
+      file.create_list<int32_t>(part + "/ids", 5).write(0, ids);
+      file.create_list<int32_t>(part + "/second", std::ssize(rows.second)).write(0, rows.second);
+      file.create_list<int32_t>(part + "/bytes", std::ssize(rows.bytes)).write(0, rows.bytes);
+      if (rows.weights.empty()) continue;
+      file.create_list<float>(part + "/weights", std::ssize(rows.weights)).write(0, rows.weights);
+    }
+    file.close();
+    return open_texts(path("g.h5"));
+  }
+  void expect_refused(const GeneratorRows& rows, const std::string& message) const {
+    EXPECT_THAT([&] { open(rows); }, ThrowsMessage<std::invalid_argument>(HasSubstr("g.h5: " + message)));
+  }
+};
+
+TEST_F(StoredGeneratorRows, HaveWeightsAndBytes) {
+  const auto data = open({});
+  EXPECT_EQ(data.content, Content::prompt_completion);
+  EXPECT_EQ(data.chat, "chatml");
+  EXPECT_EQ(data.system, "你好");
+  EXPECT_EQ(data.end, 9);
+  EXPECT_EQ(data.rejected, std::nullopt);
+  EXPECT_THAT(data.test.weights(), ElementsAre(0.5, 0));
+  EXPECT_THAT(data.test.bytes(), ElementsAre(4, 0));
+  EXPECT_THAT(data.test.second(), ElementsAre(1, 0));
+  EXPECT_TRUE(open({.weights = {}}).train.weights().empty());
+}
+
+TEST_F(StoredGeneratorRows, InvalidOnesAreRefused) {
+  expect_refused({.content = "novel"},
+                 "content is novel, expected one of classification, language_modeling, prompt_completion, preference");
+  expect_refused({.second = {3, 0}}, "/train/second: row 0 has 3 prompt tokens, expected 0 to 2");
+  expect_refused({.content = "language_modeling"}, "/train/second: row 0 has 1 prompt tokens, expected 0 to 0");
+  expect_refused({.content = "preference"}, "/train/second: the texts of pair 0 have prompts of 1 and 0 tokens");
+  expect_refused({.bytes = {1}}, "/train/bytes has 1 rows, expected 2");
+  expect_refused({.bytes = {1, -2}}, "/train/bytes: row 1 has -2, expected at least 0");
+  expect_refused({.weights = {1}}, "/train/weights has 1 rows, expected 2");
+  for (const float weight : {-1.0F, INFINITY, NAN}) {
+    expect_refused({.weights = {1, weight}},
+                   fmt::format("/train/weights: row 1 has {}, expected a finite number of at least 0", weight));
+  }
+  expect_refused({.version = 4}, "sartor.texts has schema_version 4, this program reads versions 2 to 3");
+  expect_refused({.version = 1}, "sartor.texts has schema_version 1, this program reads versions 2 to 3");
+}
+
+TEST_F(StoredGeneratorRows, FilesOfEarlierVersionsAreForClassification) {
+  const auto data = open_texts(testing::source_path("tests/golden/earlier/texts.h5"));
+  EXPECT_EQ(data.content, Content::classification);
+  EXPECT_EQ(data.chat, "none");
+  EXPECT_TRUE(data.train.bytes().empty());
+  EXPECT_TRUE(data.train.weights().empty());
 }
 
 TEST_F(StoredRows, RunsOfMatricesAreReadWhole) {

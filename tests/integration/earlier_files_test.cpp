@@ -105,6 +105,12 @@ TEST_F(EarlierFiles, ATokenizerTokenizesAlike) {
   for (const char* part : {"/train/ids", "/validation/ids", "/test/ids"}) {
     EXPECT_EQ(now.list<int32_t>(part).read(), before.list<int32_t>(part).read()) << part;
   }
+  EXPECT_EQ(now.int_attribute("schema_version"), before.int_attribute("schema_version"));
+  EXPECT_FALSE(now.has_attribute("content") || now.has("/train/bytes"));
+  auto provenance = [](const datasets::Hdf5File& file) { return json::parse(file.string_attribute("provenance")); };
+  auto config = provenance(now)["config"].get<std::string>();
+  config.replace(config.find("again.h5"), 8, "texts.h5");
+  EXPECT_EQ(config, provenance(before)["config"]);
 }
 
 TEST_F(EarlierFiles, ScoresAndEmbeddingsAreTheSame) {

@@ -1,5 +1,6 @@
 #include "tasks/texts/pretrain.h"
 
+#include "base/require.h"
 #include "optimization/training.h"
 #include "schema/config.h"
 #include "schema/log.h"
@@ -14,6 +15,8 @@ void pretrain(const PretrainConfig& config, const Invocation& invocation) {
   if (run.complete()) return log_info("{} is already complete", config.output);
 
   const auto data = datasets::open_texts(config.data.path);
+  require(data.content == datasets::Content::classification,
+          "{} has texts for generators, expected a file without the section generation", config.data.path);
   run.record("data_hash", data.data_hash);
   MaskedLmLearner learner(config, data, ranks, runtime.gpu);
   train(config.training, learner, ranks, run);
