@@ -94,7 +94,10 @@ RowCounts TextDivision::divide(TextDuplicates duplicates, datasets::Rejects& rej
   counts.train = std::ranges::count(rows_, datasets::Part::train, &Row::part);
   counts.validation = std::ranges::count(rows_, datasets::Part::validation, &Row::part);
   counts.test = std::ranges::count(rows_, datasets::Part::test, &Row::part);
-  require(counts.train > 0, "nothing is left for training: {} rows were kept", rows_.size());
+  require(counts.train > 0, "nothing is left for training: {} rows were kept{}", rows_.size(),
+          counts.groups > 0 ? fmt::format(", which belong to {} {}s (generation.split_by)", counts.groups,
+                                          name_of(generation_->split_by))
+                            : "");
   return counts;
 }
 

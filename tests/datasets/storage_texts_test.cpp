@@ -124,6 +124,7 @@ struct GeneratorRows {
 class StoredGeneratorRows : public testing::FolderTest {
  protected:
   TokenizedTexts open(const GeneratorRows& rows) const {
+    std::filesystem::remove(path("g.h5"));  // which may still be open
     auto file = Hdf5File::create(path("g.h5"));
     file.set_schema(texts_schema, rows.version);
     for (const char* name : {"provenance", "data_hash", "tokenizer_hash", "text"})

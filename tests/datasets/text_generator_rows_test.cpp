@@ -1,5 +1,7 @@
 // Token ids, lengths and bytes of rows for generators.
 #include "datasets/generation_support.h"
+#include "text/tokenizers/byte_bpe.h"
+#include "text/tokenizers/parts/byte_alphabet.h"
 
 namespace sartor::text {
 namespace {
@@ -111,6 +113,34 @@ TEST_F(GeneratorRowsOf, LongTextsAreDivided) {
   EXPECT_EQ(report_.bytes, 20);
   EXPECT_EQ(report_.cut, 0);
   EXPECT_EQ(report_.counted, 8);
+}
+
+// All bytes are tokens, whose ids are the bytes; " g" is the token 256.
+Tokenizer byte_tokenizer() {
+  TokenizerSpec spec;
+  for (int byte = 0; byte < 256; byte++) spec.vocabulary.push_back({std::string(byte_character(byte)), byte});
+  spec.vocabulary.push_back({"Ġg", 256});
+  spec.model = ByteBpe();
+  std::get<ByteBpe>(spec.model).merges = {{"Ġ", "g"}};
+  spec.normalizer = NoNormalizer();
+  spec.pre_tokenizer = ByteLevelPreTokenizer();
+  spec.decoder = ByteLevelDecoder();
+  return Tokenizer(std::move(spec));
+}
+
+TEST_F(GeneratorRowsOf, TokensMayEndWithinACharacter) {
+  tokenizer_.emplace(byte_tokenizer());
+  auto data = write_file(csv("中文 g,,\n中,,\n中 go,,\n"), {.eos = false}, {4});
+  EXPECT_THAT(rows_of(data.train), ElementsAre(ElementsAre(0xE4, 0xB8, 0xAD, 0xE6), ElementsAre(0xE4, 0xB8, 0xAD),
+                                               ElementsAre(0xE4, 0xB8, 0xAD, 256)));
+  EXPECT_THAT(data.train.bytes(), ElementsAre(4, 3, 5));
+  EXPECT_EQ(report_.cut, 2);
+
+  data = write_file(csv("中文 g,,\n"), {.eos = false}, {4, LongTexts::divide});
+  EXPECT_THAT(rows_of(data.train), ElementsAre(ElementsAre(0xE4, 0xB8, 0xAD), ElementsAre(0xE6, 0x96, 0x87, 256)));
+  EXPECT_THAT(data.train.bytes(), ElementsAre(3, 5));
+  data = write_file(pairs("a,文字,\n"), {.eos = false}, {5});
+  EXPECT_THAT(data.train.bytes(), ElementsAre(4));
 }
 
 TEST_F(GeneratorRowsOf, PromptsAreNeverCut) {

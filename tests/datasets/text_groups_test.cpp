@@ -93,6 +93,26 @@ TEST_F(GeneratorSplit, ByCompletionIsTheSplitOfPlainTexts) {
   expect_disjoint(data, false);
 }
 
+// So that a tokenizer learns from the rows that the generator learns from.
+TEST_F(GeneratorSplit, PlainTextsAreSplitAsForOtherModels) {
+  std::string rows;
+  for (int i = 0; i < 50; i++) rows += binary(i % 45) + ",,\n";
+  const auto config = csv(rows);
+  const TextSplitConfig split = {.test = 0.2, .validation = 0.2, .seed = 3};
+  const GenerationConfig generation;
+  std::vector<std::vector<Part>> parts;
+  for (const auto* each : {static_cast<const GenerationConfig*>(nullptr), &generation}) {
+    TextSource source(config, rejects_, each);
+    TextDivision division(config, split, each);
+    for (TextBatch batch; source.next(batch);) division.add(batch);
+    division.divide(TextDuplicates::once, rejects_);
+    auto& found = parts.emplace_back();
+    for (const auto& row : division.rows()) found.push_back(row.part);
+  }
+  EXPECT_EQ(parts[0], parts[1]);
+  EXPECT_EQ(std::ranges::count(parts[0], Part::test), 9);
+}
+
 TEST_F(GeneratorSplit, EqualPlainTextsAreInOnePartEvenIfRepeated) {
   std::string rows;
   for (int i = 0; i < 90; i++) rows += binary(i % 9) + ",,\n";
@@ -152,8 +172,9 @@ TEST_F(GeneratorSplit, ContradictingPreferencesAreKeptAndCounted) {
 }
 
 TEST_F(GeneratorSplit, NothingLeftForTraining) {
-  EXPECT_THAT([&] { write_file(pairs("good,好,\n"), {}, {16}, {.test = 0.5}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("nothing is left for training")));
+  EXPECT_THAT([&] { write_file(pairs("good,好,\ngood,坏,\n"), {}, {16}, {.test = 0.5}); },
+              ThrowsMessage<std::invalid_argument>(
+                  "nothing is left for training: 2 rows were kept, which belong to 1 prompts (generation.split_by)"));
   expect_nothing_written();
 }
 

@@ -54,12 +54,14 @@ TEST_F(GeneratorTexts, TheLogHasTheCounts) {
   auto outcome = train(config("  text: \"{b}\"\n", ""));
   expect_done(outcome);
   EXPECT_THAT(outcome.err, HasSubstr("a.h5: 7 rows; 0 rejected, 0 repeated\n"));
-  EXPECT_THAT(outcome.err, HasSubstr("train 4, validation 1, test 2, split by texts; 28 tokens, 21 of them predicted; "
-                                     "2.10 bytes per predicted token; 0 rows cut at 128 tokens"));
-  outcome = train(config(pairs, "rejected: \"{c}\"", "max_length: 4\n"), {"--overwrite"});
+  EXPECT_THAT(outcome.err,
+              HasSubstr("train 4, validation 1, test 2 rows, split by texts; 28 tokens, 21 of them predicted; "
+                        "2.10 bytes per predicted token; 0 rows cut at 128 tokens"));
+  outcome = train(config(pairs, "rejected: \"{c}\"", "max_length: 3\n"), {"--overwrite"});
   expect_done(outcome);
   EXPECT_THAT(outcome.err, HasSubstr("a.h5: 7 rows; 2 rejected, 0 repeated\n"));
-  EXPECT_THAT(outcome.err, HasSubstr("4 rows cut at 4 tokens"));
+  EXPECT_THAT(outcome.err, HasSubstr("test 1 pairs, split by 5 prompts"));
+  EXPECT_THAT(outcome.err, HasSubstr("9 rows cut at 3 tokens"));
   EXPECT_THAT(outcome.err, HasSubstr("rejected rows and reasons are in"));
   outcome = train(config(pairs, "score: w, best_of: 1"), {"--overwrite"});
   EXPECT_THAT(outcome.err, HasSubstr("0 repeated, 0 not among the best of their prompts\n"));
@@ -88,7 +90,7 @@ TEST_F(GeneratorTexts, TheDataHashCoversEverySetting) {
   add(config("  text: \"{b}\"\n", ""));
   add(config("  text: \"{b}\"\n", "", "longer: divide\n"));
   add(config("  text: \"{b}\"\n", "", "max_length: 64\n"));
-  auto constant = config("  text: \"{情感}\"\n  pair: \"{b}\"\n", "");
+  auto constant = config("  text: \"{a}{情感}\"\n  pair: \"{b}\"\n", "");
   constant.replace(constant.find("a.csv}"), 6, "a.csv, constants: [{column: 情感, value: 好}]}");
   add(constant);
   constant.replace(constant.find("value: 好"), 10, "value: 坏");

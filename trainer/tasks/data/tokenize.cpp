@@ -66,11 +66,14 @@ void log_generator(const TokenizeConfig& config, const text::Generation& generat
                    int64_t rejected) {
   log_info("{}: {} rows; {} rejected, {} repeated{}", config.output, report.read + rejected, rejected, report.repeated,
            config.generation->best_of ? fmt::format(", {} not among the best of their prompts", report.outscored) : "");
+  const bool preferences = generation.content == datasets::Content::preference;
+  const int64_t rows = preferences ? 2 : 1;  // per text
   log_info(
-      "train {}, validation {}, test {}, split by {}; {} tokens, {} of them predicted; {:.2f} bytes per predicted "
+      "train {}, validation {}, test {} {}, split by {}; {} tokens, {} of them predicted; {:.2f} bytes per predicted "
       "token; {} rows cut at {} tokens",
-      report.train, report.validation, report.test, split_unit(generation, report), report.tokens, report.counted,
-      ratio(report.bytes, report.counted), report.cut, config.max_length);
+      report.train / rows, report.validation / rows, report.test / rows, preferences ? "pairs" : "rows",
+      split_unit(generation, report), report.tokens, report.counted, ratio(report.bytes, report.counted), report.cut,
+      config.max_length);
   if (report.opposed > 0) {
     log_warning("{} preferences contradict another one with the same prompt and texts; they were kept", report.opposed);
   }
