@@ -26,15 +26,15 @@ Chat chat_of(const GenerationConfig& config, Content content, const std::filesys
 }
 
 // Throws unless all special tokens in the text of the format, such as <|im_end|>, are tokens.
-void require_tokens(const Chat& chat, const Tokenizer& tokenizer, const std::filesystem::path& path) {
-  const auto [prompt, end] = render(chat, "");
+void require_tokens(ChatFormat format, const Tokenizer& tokenizer, const std::filesystem::path& path) {
+  const auto [prompt, end] = render({.format = format}, "");
   const auto text = prompt + end;
   for (size_t begin = 0; (begin = text.find("<|", begin)) != text.npos;) {
     const auto until = text.find("|>", begin);
     if (until == text.npos) return;
     const auto token = text.substr(begin, until + 2 - begin);
     require(tokenizer.encode(token, {.special_tokens = false}).ids.size() == 1,
-            "{}: has no token {}, which the chat format {} needs", path.string(), token, name_of(chat.format));
+            "{}: has no token {}, which the chat format {} needs", path.string(), token, name_of(format));
     begin = until + 2;
   }
 }
@@ -63,11 +63,11 @@ void check(const TextConfig& texts, const GenerationConfig& generation) {
 
 Generation resolve(const TextConfig& texts, const GenerationConfig& config, const std::filesystem::path& path,
                    const Tokenizer& tokenizer) {
-  const auto folder = std::filesystem::is_directory(path) ? path : path.parent_path();
+  const auto folder = std::filesystem::is_directory(path) ? path : path.has_parent_path() ? path.parent_path() : ".";
   Generation found = {.config = config, .content = content_of(texts, config)};
   found.chat = chat_of(config, found.content, folder);
   if (found.chat.format != ChatFormat::none) {
-    require_tokens(found.chat, tokenizer, path);
+    require_tokens(found.chat.format, tokenizer, path);
     found.end = tokenizer.encode(render(found.chat, "").end, {.special_tokens = false}).ids;
   } else if (config.eos) {
     const auto end = end_of_text(folder, tokenizer);

@@ -71,21 +71,13 @@ void GeneratorRows::add_completions(TextBatch& batch, std::vector<bool>& kept) {
   for (int64_t i = 0; i < batch.size(); i++) {
     const auto ids = prompts.row(i);
     const auto prompt = adds_special_tokens(generation_.chat.format) ? begun(ids) : Ids(ids.begin(), ids.end());
-    Row row, other;
-    std::optional<Refusal> refusal;
-    if (std::ssize(prompt) >= length_.max_length) {
-      refusal = {"prompt leaves no room for a completion",
-                 fmt::format("{} tokens, max_length is {}: {}", prompt.size(), length_.max_length, batch.texts[i])};
+    std::vector<Answer> found = {{preference ? "chosen text" : "completion", texts[i], completions.row(i)}};
+    if (preference) found.push_back({"rejected text", rejected_texts[i], rejected.row(i)});
+    std::vector<Row> rows;
+    const auto refusal = complete(batch.texts[i], prompt, found, rows);
+    if (!refusal) {
+      for (const auto& row : rows) found_.add_row(row.ids, row.counts);
     }
-    if (!refusal)
-      refusal = complete(prompt, preference ? "chosen text" : "completion", texts[i], completions.row(i), row);
-    if (!refusal && preference) {
-      refusal = complete(prompt, "rejected text", rejected_texts[i], rejected.row(i), other);
-      if (!refusal && row.ids == other.ids)
-        refusal = {"chosen and rejected texts have the same tokens", batch.pairs[i]};
-    }
-    if (!refusal) found_.add_row(row.ids, row.counts);
-    if (!refusal && preference) found_.add_row(other.ids, other.counts);
     kept.push_back(end_text(batch, i, refusal));
   }
 }
@@ -165,20 +157,29 @@ void GeneratorRows::add_divided(std::string_view text, const Ids& row, int64_t a
   }
 }
 
-// Makes the row of a prompt and a text. `name`: that of the text.
-std::optional<GeneratorRows::Refusal> GeneratorRows::complete(const Ids& prompt, const char* name,
-                                                              std::string_view text, std::span<const int32_t> ids,
-                                                              Row& row) const {
-  if (ids.empty()) return Refusal{fmt::format("{} has no tokens", name), std::string(text)};
-  row.ids.assign(ids.begin(), ids.end());
-  append_end(row.ids);
-  const auto room = length_.max_length - std::ssize(prompt);
-  row.counts.second = static_cast<int32_t>(prompt.size());
-  row.counts.cut = std::ssize(row.ids) > room;
-  if (row.counts.cut) row.ids.resize(room);
-  row.counts.bytes = kept_bytes(tokenizer_, text, std::ssize(ids), std::ssize(row.ids));
-  row.ids.insert(row.ids.begin(), prompt.begin(), prompt.end());
-  if (row.ids.size() < 2) return Refusal{fmt::format("{} has no token to predict", name), std::string(text)};
+// Makes the rows of a prompt and its answers.
+std::optional<GeneratorRows::Refusal> GeneratorRows::complete(std::string_view prompt, const Ids& prompt_ids,
+                                                              std::span<const Answer> answers,
+                                                              std::vector<Row>& rows) const {
+  const auto room = length_.max_length - std::ssize(prompt_ids);
+  if (room <= 0) {
+    return Refusal{"prompt leaves no room for a completion",
+                   fmt::format("{} tokens, max_length is {}: {}", prompt_ids.size(), length_.max_length, prompt)};
+  }
+  for (const auto& [name, text, ids] : answers) {
+    if (ids.empty()) return Refusal{fmt::format("{} has no tokens", name), std::string(text)};
+    auto& [row, counts] = rows.emplace_back(Row{{ids.begin(), ids.end()}, {}});
+    append_end(row);
+    counts.second = static_cast<int32_t>(prompt_ids.size());
+    counts.cut = std::ssize(row) > room;
+    if (counts.cut) row.resize(room);
+    counts.bytes = kept_bytes(tokenizer_, text, std::ssize(ids), std::ssize(row));
+    row.insert(row.begin(), prompt_ids.begin(), prompt_ids.end());
+    if (row.size() < 2) return Refusal{fmt::format("{} has no token to predict", name), std::string(text)};
+  }
+  if (rows.size() == 2 && rows[0].ids == rows[1].ids) {
+    return Refusal{"chosen and rejected texts have the same tokens", std::string(answers[0].text)};
+  }
   return {};
 }
 

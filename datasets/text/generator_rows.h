@@ -44,6 +44,12 @@ class GeneratorRows {
     Tokens counts;
   };
 
+  struct Answer {
+    const char* name;  // for messages
+    std::string_view text;
+    std::span<const int32_t> ids;
+  };
+
   void add_plain_texts(TextBatch& batch, std::vector<bool>& kept);
   void add_completions(TextBatch& batch, std::vector<bool>& kept);
   bool end_text(const TextBatch& batch, int64_t i, const std::optional<Refusal>& refusal);
@@ -56,8 +62,8 @@ class GeneratorRows {
 
   std::optional<Refusal> add_plain(std::string_view text, std::span<const int32_t> ids);
   void add_divided(std::string_view text, const Ids& row, int64_t added);
-  std::optional<Refusal> complete(const Ids& prompt, const char* name, std::string_view text,
-                                  std::span<const int32_t> ids, Row& row) const;
+  std::optional<Refusal> complete(std::string_view prompt, const Ids& prompt_ids, std::span<const Answer> answers,
+                                  std::vector<Row>& rows) const;
 
   const Tokenizer& tokenizer_;
   const Generation& generation_;

@@ -214,7 +214,7 @@ TextReport write_texts(const std::filesystem::path& path, TextSource& source, co
                        const Tokenizer& tokenizer, const TextsRequest& request) {
   const RowLength length = request.length;
   const auto* generation = request.generation ? &*request.generation : nullptr;
-  require_divisible(config, tokenizer, length);
+  if (!generation) require_divisible(config, tokenizer, length);
   TextReport report;
   datasets::ScratchFile scratch(std::filesystem::absolute(path).parent_path());
   TextDivision texts(config, request.split, generation ? &generation->config : nullptr);

@@ -77,7 +77,7 @@ TEST_F(GenerationOf, ChatIsThatOfTheFolder) {
   EXPECT_EQ(resolved({}).chat.format, ChatFormat::chatml);
   EXPECT_THAT(resolved({}).end, ElementsAre(im_end));
   EXPECT_EQ(resolved({}).chat.system, std::nullopt);
-  EXPECT_EQ(resolved({.system = "你好"}).chat.system, "你好");
+  EXPECT_EQ(resolved({.system = "你好<|x|>"}).chat.system, "你好<|x|>");
   EXPECT_EQ(resolved({.chat = ChatChoice::none}).chat.format, ChatFormat::none);
   EXPECT_EQ(resolved({.chat = ChatChoice::llama3}).chat.format, ChatFormat::llama3);
   EXPECT_THAT(resolved({.chat = ChatChoice::llama3, .eos = false}).end, ElementsAre(end_of_turn));
