@@ -8,6 +8,7 @@
 
 #include "base/require.h"
 #include "models/bert/families.h"
+#include "models/hf/config_fields.h"
 #include "models/hf/json_fields.h"
 
 namespace sartor::bert {
@@ -17,9 +18,7 @@ using hf::Json;
 using hf::JsonFields;
 using hf::kind_of;
 
-// Upper bound of sizes, so that their products cannot overflow. Memory is allocated only after the shapes of the
-// weights have been checked.
-constexpr int64_t most = int64_t{1} << 24;
+constexpr int64_t most = hf::largest_size;
 
 constexpr auto problems = std::to_array<std::pair<std::string_view, transformer::Problem>>({
     {"single_label_classification", transformer::Problem::single_label},
@@ -27,14 +26,8 @@ constexpr auto problems = std::to_array<std::pair<std::string_view, transformer:
     {"regression", transformer::Problem::regression},
 });
 
-// A field that must be absent, null, or equal to this value, because any other value would change the model.
-struct Fixed {
-  std::string_view name;
-  Json value;
-  std::string_view why;
-};
-const std::vector<Fixed>& fixed_fields() {
-  static const std::vector<Fixed> fields = {
+const std::vector<hf::FixedField>& fixed_fields() {
+  static const std::vector<hf::FixedField> fields = {
       {"position_embedding_type", "absolute", "other position embeddings are not supported"},
       {"is_decoder", false, "only bidirectional attention is supported"},
       {"add_cross_attention", false, "decoders are not supported"},
@@ -48,49 +41,11 @@ const std::vector<Fixed>& fixed_fields() {
   return fields;
 }
 
-// Fields that do not affect the computation here.
-constexpr std::string_view neutral[] = {"_name_or_path",
-                                        "_num_labels",
-                                        "adapters",
-                                        "attn_implementation",
-                                        "_attn_implementation",
-                                        "bos_token_id",
-                                        "chunk_size_feed_forward",
-                                        "cls_token_id",
-                                        "decoder_start_token_id",
-                                        "directionality",
-                                        "dtype",
-                                        "eos_token_id",
-                                        "finetuning_task",
-                                        "gradient_checkpointing",
-                                        "mask_token_id",
-                                        "output_attentions",
-                                        "output_hidden_states",
-                                        "output_past",
-                                        "pooler_fc_size",
-                                        "pooler_num_attention_heads",
-                                        "pooler_num_fc_layers",
-                                        "pooler_size_per_head",
-                                        "pooler_type",
-                                        "qa_dropout",
-                                        "return_dict",
-                                        "sep_token_id",
-                                        "sinusoidal_pos_embds",
-                                        "summary_activation",
-                                        "summary_last_dropout",
-                                        "summary_type",
-                                        "summary_use_proj",
-                                        "task_specific_params",
-                                        "tokenizer_class",
-                                        "torch_dtype",
-                                        "torchscript",
-                                        "transformers_version",
-                                        "unk_token_id",
-                                        "use_cache",
-                                        "model_name",
-                                        "sentence_transformers",
-                                        "use_bfloat16",
-                                        "xla_device"};
+// Fields that do not affect the computation here, besides those of any model.
+constexpr std::string_view neutral[] = {
+    "cls_token_id",         "directionality",       "pooler_fc_size",        "pooler_num_attention_heads",
+    "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type",           "qa_dropout",
+    "sinusoidal_pos_embds", "model_name",           "sentence_transformers", "xla_device"};
 
 std::vector<std::string> default_labels(int64_t count) {
   std::vector<std::string> labels;
@@ -218,10 +173,9 @@ BertConfig parse_config(const Json& json, const std::string& source) {
   config.problem = fields.choice<transformer::Problem>("problem_type", problems);
   config.architectures = fields.texts("architectures");
   for (const auto& [name, value, why] : fixed_fields()) fields.fixed(family.field(name), value, why);
-  for (const auto& name : fields.untaken()) {
-    config.other[name] = json[name];
-    if (std::ranges::find(neutral, std::string_view(name)) == std::end(neutral)) config.unknown.push_back(name);
-  }
+  auto kept = hf::kept_fields(json, fields, neutral);
+  config.other = std::move(kept.all);
+  config.unknown = std::move(kept.unknown);
   return config;
 }
 
@@ -231,9 +185,7 @@ BertConfig read_config(const std::filesystem::path& folder) {
 }
 
 Json to_json(const BertConfig& config, Head head) {
-  Json json = config.other;
-  for (const auto* stale : {"torch_dtype", "_name_or_path", "_num_labels"}) json.erase(stale);
-  json["dtype"] = "float32";
+  Json json = hf::written_fields(config.other);
   const Family& family = config.family();
   const auto set = [&](std::string_view name, Json value) {
     if (const auto theirs = family.field(name); !theirs.empty()) json[std::string(theirs)] = std::move(value);

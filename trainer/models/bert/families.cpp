@@ -42,17 +42,17 @@ constexpr Family roberta_like(std::string_view model_type, std::array<std::strin
   return family;
 }
 
-constexpr FieldName distilbert_fields[] = {{"hidden_size", "dim"},
-                                           {"num_hidden_layers", "n_layers"},
-                                           {"num_attention_heads", "n_heads"},
-                                           {"intermediate_size", "hidden_dim"},
-                                           {"hidden_act", "activation"},
-                                           {"hidden_dropout_prob", "dropout"},
-                                           {"attention_probs_dropout_prob", "attention_dropout"},
-                                           {"classifier_dropout", "seq_classif_dropout"},
-                                           {"type_vocab_size", ""},
-                                           {"layer_norm_eps", ""},
-                                           {"position_embedding_type", ""}};
+constexpr hf::FieldName distilbert_fields[] = {{"hidden_size", "dim"},
+                                               {"num_hidden_layers", "n_layers"},
+                                               {"num_attention_heads", "n_heads"},
+                                               {"intermediate_size", "hidden_dim"},
+                                               {"hidden_act", "activation"},
+                                               {"hidden_dropout_prob", "dropout"},
+                                               {"attention_probs_dropout_prob", "attention_dropout"},
+                                               {"classifier_dropout", "seq_classif_dropout"},
+                                               {"type_vocab_size", ""},
+                                               {"layer_norm_eps", ""},
+                                               {"position_embedding_type", ""}};
 
 constexpr Family distilbert = {
     .model_type = "distilbert",
@@ -116,11 +116,6 @@ bool in_embeddings(std::string_view name, const Family& family) {
 }
 
 }  // namespace
-
-std::string_view Family::field(std::string_view ours) const {
-  const auto found = std::ranges::find(fields, ours, &FieldName::ours);
-  return found == fields.end() ? ours : found->theirs;
-}
 
 const Family* find_family(std::string_view model_type) {
   const auto* found = std::ranges::find(families, model_type, &Family::model_type);

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "models/bert/config.h"
+#include "models/hf/config_fields.h"
 
 namespace sartor::bert {
 
@@ -32,11 +33,6 @@ struct MaskedLmHead {
   std::optional<transformer::Activation> activation = {};  // that of the layers if absent
 };
 
-// A field of config.json with another name than in BERT; `theirs` is empty if the family has no such field.
-struct FieldName {
-  std::string_view ours, theirs;
-};
-
 // Default values of fields that are absent in config.json.
 struct FamilyDefaults {
   int64_t vocab_size = 30522, hidden_size = 768, num_hidden_layers = 12, num_attention_heads = 12;
@@ -57,11 +53,11 @@ struct Family {
   bool counts_from_padding = false;  // position ids start at pad_token_id + 1
   ClassifierHead classifier;
   MaskedLmHead masked_lm;
-  std::span<const FieldName> fields = {};
+  std::span<const hf::FieldName> fields = {};
   FamilyDefaults defaults = {};
 
   // Name in config.json of a field of BERT; empty if there is none.
-  std::string_view field(std::string_view ours) const;
+  std::string_view field(std::string_view ours) const { return hf::field_name(fields, ours); }
 };
 
 // The family of a model_type, or nullptr.

@@ -1,0 +1,39 @@
+// Tables of rotary position embeddings.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "models/gpt/config.h"
+#include "models/transformer/batch.h"
+
+namespace sartor::gpt {
+
+// Inverse frequencies (head_dim / 2) of fp32, equal to those of transformers. `length` is the length of the sequence,
+// on which only RotaryType::dynamic depends.
+at::Tensor inverse_frequencies(const GptConfig& config, int64_t length = 0);
+// Factor of the cosines and sines. 1 except for yarn.
+double attention_factor(const RotaryConfig& rotary);
+
+// Cosines and sines (P, head_dim / 2) of fp32, and the row of each token, int64.
+struct RotaryTable {
+  at::Tensor cos, sin, rows_T;
+};
+
+class Rotary {
+ public:
+  explicit Rotary(const GptConfig& config, at::Device device);
+
+  // The table for the positions of a batch. With dynamic scaling, a sequence longer than max_position_embeddings has
+  // frequencies by its own length, as if it were the only sequence that a model of transformers has seen; transformers
+  // uses the length of the longest sequence of a batch. Does not read tensors back.
+  RotaryTable table(const transformer::Packed& batch) const;
+
+ private:
+  RotaryTable rows(const at::Tensor& positions, const at::Tensor& frequencies) const;
+
+  GptConfig config_;
+  at::Tensor frequencies_;
+  double factor_;
+};
+
+}  // namespace sartor::gpt
