@@ -107,11 +107,7 @@ void Bert::add_adapters(const transformer::LoraConfig& config, int64_t first_lay
   }
 }
 
-void Bert::compute_in(at::ScalarType dtype) {
-  require(dtype == at::kFloat || dtype == at::kBFloat16, "precision {}, expected float or bfloat16",
-          c10::toString(dtype));
-  compute_type_ = dtype;
-}
+void Bert::compute_in(at::ScalarType dtype) { compute_type_ = transformer::checked_compute_type(dtype); }
 
 at::Tensor Bert::embeddings(const transformer::Packed& batch) const {
   const auto words = at::embedding(words_, batch.input_ids_T, config_.pad_token_id.value_or(-1));

@@ -35,6 +35,8 @@ struct FamilyDefaults {
   int64_t max_position_embeddings = 32768;
   std::string_view hidden_act = "silu";
   double norm_eps = 1e-6;
+  double dropout = 0;
+  bool biased_queries = false;  // whether queries, keys and values have biases
   bool tie_word_embeddings = false;
   std::optional<int64_t> bos_token_id = {}, eos_token_id = {};
   std::optional<int64_t> sliding_window = {};

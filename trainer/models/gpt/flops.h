@@ -22,8 +22,9 @@ struct TrainedWork {
 //   2 n (2 H Q + 2 H K + c H I)  for products with weights (c is 3 for gated feed-forward layers, otherwise 2) and
 //   2 n (n + 1) Q                for the two products of causal attention, n (n + 1) / 2 pairs of tokens;
 //
-// and 2 H V per predicted token. The backward pass takes twice as many, for the gradients of inputs and of weights (see
-// models/bert/flops.h). Norms, activations, rotations, dropout, embeddings and adapters are not counted.
+// and 2 H V per predicted token. The output layer is frozen with the embeddings if it is tied to them. The backward
+// pass takes twice as many, for the gradients of inputs and of weights (see models/bert/flops.h). Norms, activations,
+// rotations, dropout, embeddings and adapters are not counted.
 double training_flops(const GptConfig& config, std::span<const int32_t> lengths, const TrainedWork& work);
 
 }  // namespace sartor::gpt

@@ -10,7 +10,7 @@ namespace sartor::gpt {
 
 // Inverse frequencies (head_dim / 2) of fp32, equal to those of transformers. `length` is the length of the sequence,
 // on which only RotaryType::dynamic depends.
-at::Tensor inverse_frequencies(const GptConfig& config, int64_t length = 0);
+at::Tensor inverse_frequencies(const GptConfig& config, int64_t length = 0, at::Device device = at::kCPU);
 // Factor of the cosines and sines. 1 except for yarn.
 double attention_factor(const RotaryConfig& rotary);
 
@@ -24,8 +24,8 @@ class Rotary {
   explicit Rotary(const GptConfig& config, at::Device device);
 
   // The table for the positions of a batch. With dynamic scaling, a sequence longer than max_position_embeddings has
-  // frequencies by its own length, as if it were the only sequence that a model of transformers has seen; transformers
-  // uses the length of the longest sequence of a batch. Does not read tensors back.
+  // frequencies by its own length. transformers gives the same numbers for a batch of this sequence alone; in a larger
+  // batch it takes the length of the longest sequence for all. Does not read tensors back.
   RotaryTable table(const transformer::Packed& batch) const;
 
  private:

@@ -1,8 +1,15 @@
 #include "models/transformer/linear.h"
 
+#include "base/require.h"
 #include "models/transformer/ops.h"
 
 namespace sartor::transformer {
+
+at::ScalarType checked_compute_type(at::ScalarType dtype) {
+  require(dtype == at::kFloat || dtype == at::kBFloat16, "precision {}, expected float or bfloat16",
+          c10::toString(dtype));
+  return dtype;
+}
 
 at::Tensor apply(const Linear& linear, const at::Tensor& x, const Compute& compute) {
   auto y = transformer::linear(x, linear.weight, linear.bias, compute.type);

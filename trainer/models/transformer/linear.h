@@ -27,6 +27,9 @@ struct Compute {
   double dropout(double probability) const { return training ? probability : 0; }
 };
 
+// Returns the dtype of activations and products. Throws std::invalid_argument if it is neither fp32 nor bf16.
+at::ScalarType checked_compute_type(at::ScalarType dtype);
+
 // x W^T + bias plus the output of the adapter, if any: x (T, in) to (T, out) of compute.type. Differentiable.
 at::Tensor apply(const Linear& linear, const at::Tensor& x, const Compute& compute);
 

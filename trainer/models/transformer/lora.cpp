@@ -47,18 +47,19 @@ void save_adapters(const NamedTensors& trained, const LoraConfig& config, const 
   auto tensors = trained;
   for (auto& [name, tensor] : tensors) name = peft_prefix + name;
   write_tensors(folder / "adapter_model.safetensors", tensors);
-  const hf::Json json = {{"peft_type", "LORA"},
-                         {"task_type", model.task_type},
-                         {"base_model_name_or_path", model.base},
-                         {"r", config.rank},
-                         {"lora_alpha", config.alpha},
-                         {"lora_dropout", config.dropout},
-                         {"target_modules", model.target_modules},
-                         {"layers_to_transform", model.layers},
-                         {"layers_pattern", model.layers_pattern},
-                         {"modules_to_save", model.fully_saved},
-                         {"bias", "none"},
-                         {"inference_mode", true}};
+  hf::Json json = {{"peft_type", "LORA"},
+                   {"task_type", model.task_type},
+                   {"base_model_name_or_path", model.base},
+                   {"r", config.rank},
+                   {"lora_alpha", config.alpha},
+                   {"lora_dropout", config.dropout},
+                   {"target_modules", model.target_modules},
+                   {"layers_to_transform", model.layers},
+                   {"layers_pattern", model.layers_pattern},
+                   {"modules_to_save", model.fully_saved},
+                   {"bias", "none"},
+                   {"inference_mode", true}};
+  if (model.fan_in_fan_out) json["fan_in_fan_out"] = true;
   datasets::write_file(folder / "adapter_config.json", json.dump(2) + "\n");
 }
 

@@ -42,6 +42,7 @@ struct AdaptedModel {
   std::vector<int64_t> layers;             // indices of the layers with adapters
   std::string layers_pattern;              // module name before the layer index
   std::set<std::string_view> fully_saved;  // first component of the names of modules that are trained fully
+  bool fan_in_fan_out = false;             // whether the base model stores weights as (in, out), like GPT-2
 };
 
 // Writes the trained tensors, adapters and full parameters, named as in the model, to an existing folder in the format
