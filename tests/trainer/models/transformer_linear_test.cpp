@@ -26,6 +26,17 @@ TEST(Linear, HasLibtorchsValuesAndGradients) {
       {bias}, [&] { return linear(x, weight, bias, at::kFloat); }, [&] { return at::linear(x, weight, bias); }, 1e-5);
 }
 
+TEST(Linear, TheBiasMayBeAbsent) {
+  at::manual_seed(2);
+  const auto x = random({17, 24}), weight = random({40, 24});
+  const auto zeros = at::zeros({40});
+  for (const auto compute : {at::kFloat, at::kBFloat16}) {
+    const auto found = gradients({x, weight}, [&] { return linear(x, weight, {}, compute); });
+    const auto expected = gradients({x, weight}, [&] { return linear(x, weight, zeros, compute); });
+    for (size_t i = 0; i < found.size(); i++) EXPECT_TRUE(found[i].equal(expected[i])) << i;
+  }
+}
+
 TEST(Linear, NoRowsGiveNoRows) {
   for (const auto compute : {at::kFloat, at::kBFloat16}) {
     const auto x = random({0, 6}), weight = random({4, 6}), bias = random({4});

@@ -4,5 +4,8 @@
 
 #include "models/transformer/ops/attention.h"
 #include "models/transformer/ops/elementwise.h"
+#include "models/transformer/ops/gated.h"
 #include "models/transformer/ops/linear.h"
 #include "models/transformer/ops/norm.h"
+#include "models/transformer/ops/rotary.h"
+#include "models/transformer/ops/token_loss.h"

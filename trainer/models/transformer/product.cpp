@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/require.h"
 #include "core/isa.h"
@@ -73,11 +74,11 @@ Product::Product(const at::Tensor& weight, const at::Tensor& bias, Precision pre
           "precision is bf16, which requires a CPU with AVX-512; this CPU supports int8 and fp32");
   if (by == By::onednn) {
     weight_ = onednn_weight(dense.to(at::kBFloat16));
-    bias_ = bias.detach().to(at::kBFloat16, false, true);
+    if (bias.defined()) bias_ = bias.detach().to(at::kBFloat16, false, true);
     return;
   }
   bias_ = at::zeros({2, panel_outputs(outputs_)}, at::kFloat);
-  bias_[0].narrow(0, 0, outputs_).copy_(bias.detach());
+  if (bias.defined()) bias_[0].narrow(0, 0, outputs_).copy_(bias.detach());
   switch (precision) {
     case Precision::fp32:
       weight_ = panels_of(dense, fp32_panel);
@@ -118,6 +119,7 @@ void Product::lay_out_int8(const at::Tensor& dense) {
 at::Tensor Product::by_onednn(const at::Tensor& x, const char* activation, const char* algorithm) const {
   const ProfilerRange range("linear");
   const int64_t rows = x.size(0);
+  const auto bias = bias_.defined() ? std::optional(bias_) : std::nullopt;
   auto y = at::empty({rows, outputs_}, x.options());
   // At least two ranges: for a single one oneDNN would start threads itself and divide sums by their number.
   cuda::parallel_for(
@@ -126,7 +128,7 @@ at::Tensor Product::by_onednn(const at::Tensor& x, const char* activation, const
         if (some <= 0) return;
         const c10::InferenceMode inference;  // inference mode is per thread
         const auto block = at::constant_pad_nd(x.narrow(0, begin, some), {0, 0, 0, onednn_rows - some});
-        y.narrow(0, begin, some).copy_(onednn_linear(block, weight_, bias_, activation, algorithm).narrow(0, 0, some));
+        y.narrow(0, begin, some).copy_(onednn_linear(block, weight_, bias, activation, algorithm).narrow(0, 0, some));
       });
   return y;
 }

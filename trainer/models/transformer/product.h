@@ -17,7 +17,8 @@ class Product {
   // Our own kernels, except for bf16 on CPUs with AMX, which they do not use.
   static By fastest(Precision precision);
 
-  // weight (out, in) and bias (out) of fp32 are copied. Throws std::invalid_argument for bf16 without AVX-512.
+  // weight (out, in) and bias (out), or an undefined one, of fp32 are copied. Throws std::invalid_argument for bf16
+  // without AVX-512.
   Product(const at::Tensor& weight, const at::Tensor& bias, Precision precision)
       : Product(weight, bias, precision, fastest(precision)) {}
   Product(const at::Tensor& weight, const at::Tensor& bias, Precision precision, By by);

@@ -4,6 +4,8 @@
 #include <ATen/ops/linear.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <optional>
+
 #include "core/isa.h"
 #include "core/profiler_range.h"
 #include "models/tensors/onednn.h"
@@ -24,8 +26,9 @@ bool faster_by_onednn() {
 
 struct OneDnnLinear : torch::autograd::Function<OneDnnLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& bias) {
+                            const std::optional<at::Tensor>& bias) {
     ctx->save_for_backward({x, weight});
+    ctx->saved_data["bias"] = bias.has_value();
     return onednn_linear(x, weight, bias);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -35,7 +38,7 @@ struct OneDnnLinear : torch::autograd::Function<OneDnnLinear> {
     at::Tensor dx, dweight, dbias;
     if (ctx->needs_input_grad(0)) dx = onednn_linear(dy, weight.t().contiguous(), {});
     if (ctx->needs_input_grad(1)) dweight = onednn_linear(dy.t().contiguous(), x.t().contiguous(), {});
-    if (ctx->needs_input_grad(2)) dbias = dy.sum(0);
+    if (ctx->saved_data["bias"].toBool() && ctx->needs_input_grad(2)) dbias = dy.sum(0);
     return {dx, dweight, dbias};
   }
 };
@@ -44,9 +47,10 @@ struct OneDnnLinear : torch::autograd::Function<OneDnnLinear> {
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::ScalarType compute) {
   const cuda::ProfilerRange range("linear");
+  const auto some = bias.defined() ? std::optional(bias) : std::nullopt;
   if (compute == at::kFloat && x.is_cpu() && x.size(0) > 0 && faster_by_onednn())
-    return OneDnnLinear::apply(x, weight, bias);
-  return at::linear(x.to(compute), weight.to(compute), bias.to(compute));
+    return OneDnnLinear::apply(x, weight, some);
+  return at::linear(x.to(compute), weight.to(compute), some ? std::optional(some->to(compute)) : std::nullopt);
 }
 
 }  // namespace sartor::transformer

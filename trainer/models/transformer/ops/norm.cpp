@@ -6,6 +6,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/layer_norm.h>
+#include <ATen/ops/rsqrt.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
@@ -129,11 +130,24 @@ variable_list by_kernels(const at::Tensor& x, const at::Tensor& residual, const 
   return AddNorm::apply(x, some, weight, bias, eps, probability, Wanted{trains, with_sum});
 }
 
+at::Tensor sum_by_libtorch(const at::Tensor& x, const at::Tensor& residual, double probability) {
+  const auto kept = at::dropout(x, probability, probability > 0);
+  return residual.defined() ? kept + residual : kept;
+}
+
 SumAndNorm by_libtorch(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight,
                        const at::Tensor& bias, double eps, double probability) {
-  auto sum = at::dropout(x, probability, probability > 0);
-  if (residual.defined()) sum = sum + residual;
+  auto sum = sum_by_libtorch(x, residual, probability);
   auto normalised = at::layer_norm(sum.to(at::kFloat), {x.size(1)}, weight, bias, eps).to(x.scalar_type());
+  return {std::move(sum), std::move(normalised)};
+}
+
+SumAndNorm rms_by_libtorch(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight, double eps,
+                           double probability) {
+  auto sum = sum_by_libtorch(x, residual, probability);
+  const auto wide = sum.to(at::kFloat);
+  const auto rstd = at::rsqrt(wide.square().mean(1, true) + eps);
+  auto normalised = ((wide * rstd).to(x.scalar_type()) * weight).to(x.scalar_type());
   return {std::move(sum), std::move(normalised)};
 }
 
@@ -152,6 +166,17 @@ SumAndNorm add_and_norm(const at::Tensor& x, const at::Tensor& residual, const a
   if (!has_kernels(x)) return by_libtorch(x, residual, weight, bias, eps, dropout);
   auto found = by_kernels(x, residual, weight, bias, eps, dropout, true);
   return {std::move(found[1]), std::move(found[0])};
+}
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  const cuda::ProfilerRange range("norm");
+  return rms_by_libtorch(x, {}, weight, eps, 0).normalised;
+}
+
+SumAndNorm add_and_rms_norm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight, double eps,
+                            double dropout) {
+  const cuda::ProfilerRange range("norm");
+  return rms_by_libtorch(x, residual, weight, eps, dropout);
 }
 
 }  // namespace sartor::transformer

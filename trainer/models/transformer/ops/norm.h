@@ -1,4 +1,4 @@
-// Layer normalization fused with the preceding dropout and residual addition.
+// Layer and RMS normalization fused with the preceding dropout and residual addition.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,5 +18,14 @@ struct SumAndNorm {
 // Pre-norm: returns the sum, too. Both outputs are differentiable.
 SumAndNorm add_and_norm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight,
                         const at::Tensor& bias, double eps, double dropout);
+
+// x / sqrt(mean(x^2) + eps) weight for each row of (T, H) of fp32 or bf16 (Zhang and Sennrich 2019); statistics are in
+// fp32. As in LlamaRMSNorm of transformers, the normalized row is rounded to the dtype of x before it is multiplied by
+// the weight (H) of fp32. For normalization per head, view (T, heads * d) as (T * heads, d).
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
+
+// The same for the sum, as add_and_norm().
+SumAndNorm add_and_rms_norm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight, double eps,
+                            double dropout);
 
 }  // namespace sartor::transformer
