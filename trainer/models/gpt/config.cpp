@@ -144,30 +144,34 @@ void read_tokens(JsonFields& fields, const Family& family, GptConfig& config) {
   config.eos_token_ids = read_end_tokens(fields, family.defaults.eos_token_id);
 }
 
-// Throws if any layer attends to less than all earlier tokens.
-void check_windows(JsonFields& fields, const Family& family, const GptConfig& config) {
+// Whether any layer attends only to a window of earlier tokens. `enabled`: whether the config has a window at all.
+bool has_windowed_layer(JsonFields& fields, const Family& family, const GptConfig& config, bool enabled) {
   const auto& source = fields.source();
-  auto window = fields.integer("sliding_window", 0, INT64_MAX);
-  if (!fields.has("sliding_window")) window = family.defaults.sliding_window;
-  const bool enabled = fields.boolean("use_sliding_window").value_or(!family.windows_by_layer);
-  const int64_t first = fields.integer("max_window_layers", 0, INT64_MAX).value_or(28);
   const auto types = fields.texts("layer_types");
-  bool by_type = false;
+  bool windowed = false;
   for (const auto& type : types) {
     require(type == "full_attention" || type == "sliding_attention", "{}: layer_types has {}, expected full_attention",
             source, type);
-    by_type |= type == "sliding_attention";
+    windowed |= type == "sliding_attention";
   }
   require(types.empty() || std::ssize(types) == config.num_hidden_layers,
           "{}: layer_types has {} layers, expected num_hidden_layers, {}", source, types.size(),
           config.num_hidden_layers);
-  if (!enabled) window.reset();
-  require(!by_type || window, "{}: layer_types has sliding_attention, but no sliding window is in use", source);
-  const bool windowed = family.windows_by_layer ? by_type || (types.empty() && first < config.num_hidden_layers) : true;
-  require(!windowed || !window || *window >= config.longest_sequence(),
+  require(!windowed || enabled, "{}: layer_types has sliding_attention, but there is no sliding window", source);
+  const int64_t first = fields.integer("max_window_layers", 0, INT64_MAX).value_or(28);
+  return enabled && (!family.windows_by_layer || (types.empty() ? first < config.num_hidden_layers : windowed));
+}
+
+// Throws if any layer attends to less than all earlier tokens.
+void check_windows(JsonFields& fields, const Family& family, const GptConfig& config) {
+  const int64_t given = fields.integer("sliding_window", 0, INT64_MAX).value_or(-1);
+  const int64_t window = fields.has("sliding_window") ? given : family.defaults.sliding_window.value_or(-1);
+  const bool enabled = fields.boolean("use_sliding_window").value_or(!family.windows_by_layer) && window >= 0;
+  const bool windowed = has_windowed_layer(fields, family, config, enabled);
+  require(!windowed || window >= config.longest_sequence(),
           "{}: sliding_window is {}, expected null or at least the model's {} positions: sliding windows are not "
           "supported",
-          source, window.value_or(0), config.longest_sequence());
+          fields.source(), window, config.longest_sequence());
 }
 
 // transformers reads n_embd from a field hidden_size, too.
