@@ -3,27 +3,18 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
-#include <gtest/gtest.h>
 
-#include <cmath>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "core/isa.h"
 #include "models/bert/model.h"
 #include "models/transformer/product.h"
-#include "support/paths.h"
+#include "trainer/models/model_support.h"
 
 namespace sartor::bert::testing {
 
-// Seeds the generator, so that tests are reproducible.
-class Seeded : public ::testing::Environment {
-  void SetUp() override { at::manual_seed(1); }
-};
-inline const auto* const seeded = ::testing::AddGlobalTestEnvironment(new Seeded);
+using namespace sartor::testing;
 
 // bf16 is omitted on CPUs without AVX-512.
 inline std::vector<transformer::Precision> precisions() {
@@ -31,16 +22,6 @@ inline std::vector<transformer::Precision> precisions() {
     return {transformer::Precision::fp32, transformer::Precision::bf16, transformer::Precision::int8};
   }
   return {transformer::Precision::fp32, transformer::Precision::int8};
-}
-
-inline at::Tensor wave(const std::string& name, int64_t size, double step) {
-  int64_t start = 0;
-  for (const char letter : name) start += static_cast<unsigned char>(letter);
-  auto values = at::empty({size}, at::kDouble);
-  auto* at = values.data_ptr<double>();
-  for (int64_t i = 0; i < size; i++)
-    at[i] = std::sin(step * static_cast<double>(i) + static_cast<double>(start % 1000));
-  return values;
 }
 
 inline void set_by_formula(const NamedTensor& parameter, double scale) {
@@ -55,18 +36,6 @@ inline Bert made_model(const BertConfig& config, Head head) {
   Bert model(config, head);
   for (const auto& parameter : model.parameters()) set_by_formula(parameter, 0.3);
   return model;
-}
-
-inline nlohmann::json golden(const std::string& name) {
-  std::ifstream file(sartor::testing::source_path("tests/golden/" + name));
-  if (!file) throw std::runtime_error("no golden file " + name);
-  return nlohmann::json::parse(file);
-}
-
-using Rows = std::vector<std::vector<int32_t>>;
-
-inline at::Tensor tensor(const nlohmann::json& values, at::IntArrayRef shape) {
-  return at::tensor(values.get<std::vector<double>>(), at::kDouble).view(shape);
 }
 
 // Padded ids and mask (B, L).
@@ -88,11 +57,7 @@ inline PaddedBatch pad(const Rows& rows, const Rows& types, int64_t padding, int
   return batch;
 }
 
-inline double largest_difference(const at::Tensor& a, const at::Tensor& b) {
-  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
-}
-
-// A small model with rows of random ids.
+// A small model.
 inline BertConfig small_config() {
   BertConfig config;
   config.vocab_size = 61;
@@ -102,17 +67,6 @@ inline BertConfig small_config() {
   config.intermediate_size = 40;
   config.max_position_embeddings = 200;
   return config;
-}
-
-inline Rows random_rows(std::vector<int64_t> lengths, int32_t vocabulary = 61, uint64_t seed = 1) {
-  Rows rows;
-  for (const auto length : lengths) {
-    for (rows.emplace_back(); std::ssize(rows.back()) < length;) {
-      seed = seed * 6364136223846793005 + 1442695040888963407;
-      rows.back().push_back(static_cast<int32_t>(2 + (seed >> 33) % (vocabulary - 2)));
-    }
-  }
-  return rows;
 }
 
 }  // namespace sartor::bert::testing

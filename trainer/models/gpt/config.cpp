@@ -166,7 +166,8 @@ bool has_windowed_layer(JsonFields& fields, const Family& family, const GptConfi
 void check_windows(JsonFields& fields, const Family& family, const GptConfig& config) {
   const int64_t given = fields.integer("sliding_window", 0, INT64_MAX).value_or(-1);
   const int64_t window = fields.has("sliding_window") ? given : family.defaults.sliding_window.value_or(-1);
-  const bool enabled = fields.boolean("use_sliding_window").value_or(!family.windows_by_layer) && window >= 0;
+  const bool used = fields.boolean("use_sliding_window").value_or(false) || !family.windows_by_layer;
+  const bool enabled = used && window >= 0;
   const bool windowed = has_windowed_layer(fields, family, config, enabled);
   require(!windowed || window >= config.longest_sequence(),
           "{}: sliding_window is {}, expected null or at least the model's {} positions: sliding windows are not "
