@@ -3,6 +3,7 @@
 
     gpt         small models of every family with every variation: logits, loss, gradients
     gpt_lora    small models with peft's LoRA adapters
+    gpt_dropout mean and deviation of logits over 200,000 dropout masks
     gpt_rotary  inverse frequencies and attention factors of rotary embeddings
     gpt_large   logits of a model of the size of GPT-2 (124 million parameters)
 
@@ -229,6 +230,35 @@ def gpt_lora() -> list[dict]:
     ]
 
 
+def dropped(name: str, family: str, config: dict) -> dict:
+    """Mean and standard deviation of the last token's first logits over 200,000 dropout masks."""
+    decoder = Decoder(family, {**(GPT2 if family == "gpt2" else LLAMA), **config})
+    decoder.model.train()
+    ids = small_rows(name, 1)[0][0]
+    torch.manual_seed(1)
+    with torch.no_grad():
+        batch = torch.tensor([ids] * 1000)
+        logits = torch.cat([decoder.model(batch).logits[:, -1, :4].double() for _ in range(200)])
+    return {
+        "name": name,
+        "config": decoder.config(),
+        "ids": ids,
+        "draws": len(logits),
+        "mean": numbers(logits.mean(0)),
+        "deviation": numbers(logits.std(0)),
+    }
+
+
+def gpt_dropout() -> list[dict]:
+    return [
+        dropped("gpt2, embeddings", "gpt2", {"embd_pdrop": 0.2}),
+        dropped("gpt2, sublayers", "gpt2", {"resid_pdrop": 0.2}),
+        dropped("gpt2, attention", "gpt2", {"attn_pdrop": 0.3}),
+        dropped("gpt2, all", "gpt2", {"embd_pdrop": 0.1, "resid_pdrop": 0.1, "attn_pdrop": 0.1}),
+        dropped("qwen3, attention", "qwen3", {"head_dim": 8, "attention_dropout": 0.3}),
+    ]
+
+
 def frequencies(name: str, fields: dict, length: int | None = None) -> dict:
     config = transformers.AutoConfig.for_model("llama", **{**LLAMA, **fields})
     kind = config.rope_parameters["rope_type"]
@@ -287,7 +317,7 @@ def gpt_large() -> list[dict]:
 
 
 if __name__ == "__main__":
-    files = {make.__name__: make for make in (gpt, gpt_lora, gpt_rotary, gpt_large)}
+    files = {make.__name__: make for make in (gpt, gpt_lora, gpt_dropout, gpt_rotary, gpt_large)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=files)
     name = parser.parse_args().name

@@ -56,7 +56,7 @@ void save_adapters(const NamedTensors& trained, const LoraConfig& config, const 
                    {"target_modules", model.target_modules},
                    {"layers_to_transform", model.layers},
                    {"layers_pattern", model.layers_pattern},
-                   {"modules_to_save", model.fully_saved},
+                   {"modules_to_save", model.fully_saved.empty() ? hf::Json() : hf::Json(model.fully_saved)},
                    {"bias", "none"},
                    {"inference_mode", true}};
   if (model.fan_in_fan_out) json["fan_in_fan_out"] = true;
