@@ -103,6 +103,13 @@ inline Vector load_part(const float* p, int64_t count) {
   return _mm256_maskload_ps(p, reinterpret_cast<__m256i>(indices() < static_cast<int>(count)));
 #endif
 }
+#ifdef __AVX512F__
+inline Vector load_part(const Bf16* p, int64_t count) {
+  if (count >= width) return load(p);
+  const __m256i half = _mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << count) - 1), p);
+  return reinterpret_cast<Vector>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+#endif
 template <class T> void store_part(T* p, Vector x, int64_t count) {
   if (count >= width) return store(p, x);
   T part[width];

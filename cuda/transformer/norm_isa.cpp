@@ -14,10 +14,21 @@ template <class Use> void each_vector(int64_t columns, const Use& use) {
   if (c < columns) use(c, columns - c);
 }
 
-// Normalizes the row that read(column, count) returns (0 beyond the row). Mean and variance are computed in two passes.
-template <class T, class Read> void normalise_row(int64_t columns, const Read& read, const float* weight,
-                                                  const float* bias, float eps, T* sums, T* normalised, float* mean_out,
-                                                  float* rstd_out) {
+inline Vector rounded_to(const float*, Vector x) { return x; }
+inline Vector rounded_to(const Bf16*, Vector x) {
+  Bf16 part[width];
+  store(part, x);
+  return load(part);
+}
+
+// Statistics of a row.
+struct Moments {
+  float mean = 0, rstd;
+};
+
+// Moments of the row that read(column, count) returns (0 beyond the row), in two passes. Stores the row if `sums` is
+// not null.
+template <class T, class Read> Moments moments(int64_t columns, const Read& read, float eps, T* sums) {
   Vector total = {};
   each_vector(columns, [&](int64_t c, int64_t count) {
     const Vector x = read(c, count);
@@ -31,13 +42,35 @@ template <class T, class Read> void normalise_row(int64_t columns, const Read& r
     for (int64_t i = count; i < width; i++) x[i] = 0;
     squares += x * x;
   });
-  const float rstd = 1 / __builtin_sqrtf(sum(squares) / static_cast<float>(columns) + eps);
+  return {mean, 1 / __builtin_sqrtf(sum(squares) / static_cast<float>(columns) + eps)};
+}
+
+// The same for RMS normalization, where the mean is 0.
+template <class T, class Read> Moments rms_moments(int64_t columns, const Read& read, float eps, T* sums) {
+  Vector squares = {};
   each_vector(columns, [&](int64_t c, int64_t count) {
-    const Vector x = (read(c, count) - broadcast(mean)) * broadcast(rstd);
+    const Vector x = read(c, count);
+    squares += x * x;
+    if (sums) store_part(sums + c, x, count);
+  });
+  return {0, 1 / __builtin_sqrtf(sum(squares) / static_cast<float>(columns) + eps)};
+}
+
+template <class T, class Read> void normalise_row(int64_t columns, const Read& read, const Moments& of,
+                                                  const float* weight, const float* bias, T* normalised) {
+  const Vector mean = broadcast(of.mean), rstd = broadcast(of.rstd);
+  each_vector(columns, [&](int64_t c, int64_t count) {
+    const Vector x = (read(c, count) - mean) * rstd;
     store_part(normalised + c, x * load_part(weight + c, count) + load_part(bias + c, count), count);
   });
-  if (mean_out) *mean_out = mean;
-  if (rstd_out) *rstd_out = rstd;
+}
+
+template <class T, class Read>
+void rms_normalise_row(int64_t columns, const Read& read, float rstd, const float* weight, T* normalised) {
+  each_vector(columns, [&](int64_t c, int64_t count) {
+    const Vector x = rounded_to(normalised, read(c, count) * broadcast(rstd));
+    store_part(normalised + c, x * load_part(weight + c, count), count);
+  });
 }
 
 template <class T> void normalise(const NormRows& norm) {
@@ -46,9 +79,14 @@ template <class T> void normalise(const NormRows& norm) {
     const T* x = static_cast<const T*>(norm.x) + at;
     const T* residual = norm.residual ? static_cast<const T*>(norm.residual) + at : nullptr;
     const auto write = [&](const auto& read) {
-      normalise_row(norm.columns, read, norm.weight, norm.bias, norm.eps,
-                    norm.sum ? static_cast<T*>(norm.sum) + at : nullptr, static_cast<T*>(norm.normalised) + at,
-                    norm.mean ? norm.mean + r : nullptr, norm.rstd ? norm.rstd + r : nullptr);
+      T* sums = norm.sum ? static_cast<T*>(norm.sum) + at : nullptr;
+      T* to = static_cast<T*>(norm.normalised) + at;
+      const Moments of =
+          norm.rms ? rms_moments(norm.columns, read, norm.eps, sums) : moments(norm.columns, read, norm.eps, sums);
+      norm.rms ? rms_normalise_row(norm.columns, read, of.rstd, norm.weight, to)
+               : normalise_row(norm.columns, read, of, norm.weight, norm.bias, to);
+      if (norm.mean) norm.mean[r] = of.mean;
+      if (norm.rstd) norm.rstd[r] = of.rstd;
     };
     const auto plus_residual = [&](int64_t c, int64_t count, Vector value) {
       return residual ? value + load_part(residual + c, count) : value;
@@ -64,13 +102,14 @@ template <class T> void normalise(const NormRows& norm) {
 
 //   g = dy weight, h = (sum - mean) rstd:  dsum = rstd (g - mean(g) - h mean(g h)) + also;  dweight = sum dy h,
 //   dbias = sum dy
+// RMS normalization: the same with mean = mean(g) = 0.
 template <class T> void normalise_backward(const NormRows& norm, const NormGradient& by) {
   for (int64_t r = 0; r < norm.rows; r++) {
     const int64_t at = r * norm.columns;
     const T* dy = static_cast<const T*>(by.normalised) + at;
     const T* sums = static_cast<const T*>(by.sum) + at;
     const T* also = by.also ? static_cast<const T*>(by.also) + at : nullptr;
-    const Vector mean = broadcast(by.mean[r]), rstd = broadcast(by.rstd[r]);
+    const Vector mean = broadcast(norm.rms ? 0 : by.mean[r]), rstd = broadcast(by.rstd[r]);
     Vector total = {}, dot = {};
     each_vector(norm.columns, [&](int64_t c, int64_t count) {
       const Vector y = load_part(dy + c, count), h = (load_part(sums + c, count) - mean) * rstd;
@@ -78,10 +117,10 @@ template <class T> void normalise_backward(const NormRows& norm, const NormGradi
       total += g;
       dot += g * h;
       store_part(by.by_weight + c, load_part(by.by_weight + c, count) + y * h, count);
-      store_part(by.by_bias + c, load_part(by.by_bias + c, count) + y, count);
+      if (!norm.rms) store_part(by.by_bias + c, load_part(by.by_bias + c, count) + y, count);
     });
     const float n = static_cast<float>(norm.columns);
-    const Vector first = broadcast(sum(total) / n), second = broadcast(sum(dot) / n);
+    const Vector first = broadcast(norm.rms ? 0 : sum(total) / n), second = broadcast(sum(dot) / n);
     const bool drops = by.by_x && norm.dropout.keep < 1;
     const Mask mask(norm.dropout, static_cast<uint64_t>(norm.first_row + r));
     each_vector(norm.columns, [&](int64_t c, int64_t count) {
@@ -104,8 +143,9 @@ template <class T> void embed(const EmbeddingRows& embedding) {
     const auto read = [&](int64_t c, int64_t count) {
       return load_part(word + c, count) + load_part(type + c, count) + load_part(position + c, count);
     };
-    normalise_row<T>(columns, read, embedding.weight, embedding.bias, embedding.eps, nullptr,
-                     static_cast<T*>(embedding.normalised) + r * columns, nullptr, nullptr);
+    const Moments of = moments<T>(columns, read, embedding.eps, nullptr);
+    normalise_row(columns, read, of, embedding.weight, embedding.bias,
+                  static_cast<T*>(embedding.normalised) + r * columns);
   }
 }
 

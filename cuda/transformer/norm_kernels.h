@@ -1,4 +1,5 @@
-// Layer normalization on the CPU, fused with dropout, residual or embeddings. Compiled once per instruction set.
+// Layer and RMS normalization on the CPU, fused with dropout, residual or embeddings. Compiled once per instruction
+// set.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,8 @@
 
 namespace sartor::cuda {
 
-// normalised = (sum - mean) rstd weight + bias, where sum = dropout(x) + residual
+// normalised = (sum - mean) rstd weight + bias, where sum = dropout(x) + residual. RMS normalization has neither mean
+// nor bias; sum rstd is rounded to the element type before it is multiplied by the weight.
 struct NormRows {
   int64_t rows, columns;
   const void* x;
@@ -21,6 +23,7 @@ struct NormRows {
   float *mean, *rstd;  // (rows); may be null
   void* normalised;    // may alias x or residual
   int64_t first_row;   // index of the first row in the batch, for dropout
+  bool rms = false;    // bias, mean and by_bias are not used
 };
 
 // Gradients with respect to sum and, if it differs because of dropout, x (null if not needed). Gradients with respect

@@ -6,6 +6,8 @@
 #include <ATen/ops/silu.h>
 #include <ATen/ops/tanh.h>
 
+#include "models/transformer/ops/activation_kernels.h"
+
 namespace sartor::transformer {
 
 at::Tensor dropout(const at::Tensor& x, double probability) {
@@ -13,6 +15,8 @@ at::Tensor dropout(const at::Tensor& x, double probability) {
 }
 
 at::Tensor activation(const at::Tensor& x, Activation kind) {
+  const auto curve = kind == Activation::gelu ? std::nullopt : curve_of(x, kind);
+  if (curve) return activate(x, {}, *curve);
   switch (kind) {
     case Activation::gelu:
       return at::gelu(x);

@@ -26,29 +26,30 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t norm_grain = 16;  // rows per range: 50 kB at H = 768
+int64_t grain_of(int64_t columns) { return std::max<int64_t>(16, 12288 / columns); }  // rows per range of 50 kB
 
 struct Wanted {
   bool gradients, sum;
 };
 
+// Layer normalization, or RMS normalization without a bias.
 struct AddNorm : torch::autograd::Function<AddNorm> {
   static variable_list forward(AutogradContext* ctx, const at::Tensor& x_in,
                                const std::optional<at::Tensor>& residual_in, const at::Tensor& weight,
-                               const at::Tensor& bias, double eps, double probability, Wanted wanted) {
-    const bool trains = wanted.gradients;
+                               const std::optional<at::Tensor>& bias, double eps, double probability, Wanted wanted) {
+    const bool trains = wanted.gradients, rms = !bias;
     const auto x = x_in.contiguous(), residual = residual_in ? residual_in->contiguous() : at::Tensor();
     const int64_t rows = x.size(0), columns = x.size(1), bytes = x.element_size();
     auto normalised = at::empty_like(x);
     at::Tensor sum, mean, rstd;
     if (trains || wanted.sum) sum = at::empty_like(x);
     if (trains) {
-      mean = at::empty({rows}, x.options().dtype(at::kFloat));
-      rstd = at::empty_like(mean);
+      rstd = at::empty({rows}, x.options().dtype(at::kFloat));
+      if (!rms) mean = at::empty_like(rstd);
     }
     const cuda::Dropout dropout = draw_dropout(probability);
     const auto& kernels = cuda::norm_kernels();
-    cuda::parallel_for(at::get_num_threads(), rows, norm_grain, [&](int64_t begin, int64_t end, int) {
+    cuda::parallel_for(at::get_num_threads(), rows, grain_of(columns), [&](int64_t begin, int64_t end, int) {
       const auto part = [&](const at::Tensor& all) {
         return all.defined() ? static_cast<char*>(all.data_ptr()) + begin * columns * bytes : nullptr;
       };
@@ -57,15 +58,16 @@ struct AddNorm : torch::autograd::Function<AddNorm> {
                          .x = part(x),
                          .residual = part(residual),
                          .weight = weight.const_data_ptr<float>(),
-                         .bias = bias.const_data_ptr<float>(),
+                         .bias = rms ? nullptr : bias->const_data_ptr<float>(),
                          .eps = static_cast<float>(eps),
                          .dropout = dropout,
                          .store = store_of(x),
                          .sum = part(sum),
-                         .mean = trains ? mean.data_ptr<float>() + begin : nullptr,
-                         .rstd = trains ? rstd.data_ptr<float>() + begin : nullptr,
+                         .mean = mean.defined() ? mean.data_ptr<float>() + begin : nullptr,
+                         .rstd = rstd.defined() ? rstd.data_ptr<float>() + begin : nullptr,
                          .normalised = part(normalised),
-                         .first_row = begin});
+                         .first_row = begin,
+                         .rms = rms});
     });
     ctx->save_for_backward({sum, weight, mean, rstd});
     ctx->set_materialize_grads(false);
@@ -84,35 +86,38 @@ struct AddNorm : torch::autograd::Function<AddNorm> {
     auto by_sum = at::empty_like(sum);
     const auto by_x = dropout.keep < 1 ? at::empty_like(sum) : at::Tensor();
     // Partial sums per range, not per thread, so that results do not depend on the assignment of ranges to threads.
-    const int64_t range = std::max<int64_t>(norm_grain, (rows + 31) / 32), ranges = (rows + range - 1) / range;
-    auto partial = at::zeros({ranges, 2, columns}, weight.options());
+    const bool rms = !mean.defined();
+    const int64_t range = std::max<int64_t>(16, (rows + 31) / 32), ranges = (rows + range - 1) / range;
+    const int64_t parameters = rms ? 1 : 2;
+    auto partial = at::zeros({ranges, parameters, columns}, weight.options());
     const auto& kernels = cuda::norm_kernels();
     cuda::parallel_for(at::get_num_threads(), rows, range, [&](int64_t begin, int64_t end, int) {
       const auto part = [&](const at::Tensor& all) {
         return all.defined() ? static_cast<char*>(all.data_ptr()) + begin * columns * bytes : nullptr;
       };
-      float* sums = partial.data_ptr<float>() + begin / range * 2 * columns;
+      float* sums = partial.data_ptr<float>() + begin / range * parameters * columns;
       kernels.normalise_backward({.rows = end - begin,
                                   .columns = columns,
                                   .weight = weight.const_data_ptr<float>(),
                                   .dropout = dropout,
                                   .store = store_of(sum),
-                                  .first_row = begin},
+                                  .first_row = begin,
+                                  .rms = rms},
                                  {.normalised = part(dy),
                                   .also = part(also),
                                   .sum = part(sum),
-                                  .mean = mean.const_data_ptr<float>() + begin,
+                                  .mean = rms ? nullptr : mean.const_data_ptr<float>() + begin,
                                   .rstd = rstd.const_data_ptr<float>() + begin,
                                   .by_sum = part(by_sum),
                                   .by_x = part(by_x),
                                   .by_weight = sums,
-                                  .by_bias = sums + columns});
+                                  .by_bias = rms ? nullptr : sums + columns});
     });
     const auto by_parameters = partial.sum(0);
     return {by_x.defined() ? by_x : by_sum,
             ctx->saved_data["residual"].toBool() ? by_sum : at::Tensor(),
             by_parameters[0],
-            by_parameters[1],
+            rms ? at::Tensor() : by_parameters[1],
             {},
             {},
             {}};
@@ -121,13 +126,13 @@ struct AddNorm : torch::autograd::Function<AddNorm> {
 
 bool requires_grad(const at::Tensor& x) { return x.defined() && x.requires_grad(); }
 
-// Returns the norm and, if with_sum, the sum.
+// Returns the norm and, if with_sum, the sum. An undefined bias means RMS normalization.
 variable_list by_kernels(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight,
                          const at::Tensor& bias, double eps, double probability, bool with_sum) {
   const bool trains = c10::GradMode::is_enabled() &&
                       (requires_grad(x) || requires_grad(residual) || requires_grad(weight) || requires_grad(bias));
-  const auto some = residual.defined() ? std::optional(residual) : std::nullopt;
-  return AddNorm::apply(x, some, weight, bias, eps, probability, Wanted{trains, with_sum});
+  const auto given = [](const at::Tensor& t) { return t.defined() ? std::optional(t) : std::nullopt; };
+  return AddNorm::apply(x, given(residual), weight, given(bias), eps, probability, Wanted{trains, with_sum});
 }
 
 at::Tensor sum_by_libtorch(const at::Tensor& x, const at::Tensor& residual, double probability) {
@@ -170,13 +175,16 @@ SumAndNorm add_and_norm(const at::Tensor& x, const at::Tensor& residual, const a
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   const cuda::ProfilerRange range("norm");
+  if (has_kernels(x)) return by_kernels(x, {}, weight, {}, eps, 0, false)[0];
   return rms_by_libtorch(x, {}, weight, eps, 0).normalised;
 }
 
 SumAndNorm add_and_rms_norm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight, double eps,
                             double dropout) {
   const cuda::ProfilerRange range("norm");
-  return rms_by_libtorch(x, residual, weight, eps, dropout);
+  if (!has_kernels(x)) return rms_by_libtorch(x, residual, weight, eps, dropout);
+  auto found = by_kernels(x, residual, weight, {}, eps, dropout, true);
+  return {std::move(found[1]), std::move(found[0])};
 }
 
 }  // namespace sartor::transformer

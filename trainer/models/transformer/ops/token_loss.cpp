@@ -1,5 +1,6 @@
 #include "models/transformer/ops/token_loss.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/log_softmax.h>
@@ -10,7 +11,10 @@
 
 #include <algorithm>
 
+#include "core/parallel_for.h"
 #include "core/profiler_range.h"
+#include "models/transformer/ops/matmul.h"
+#include "transformer/rows_kernels.h"
 
 namespace sartor::transformer {
 namespace {
@@ -30,27 +34,70 @@ struct Losses {
   at::Tensor by_x, by_weight;  // gradients of sum_t w_t nll_t; undefined if not wanted
 };
 
-Losses losses_of(const at::Tensor& x_in, const at::Tensor& weight, const at::Tensor& targets,
+// Tokens per chunk: chunks have equal sizes up to rounding.
+int64_t chunk_of(int64_t tokens, int64_t vocabulary) {
+  const int64_t most = std::max<int64_t>(1, chunk_bytes / static_cast<int64_t>(sizeof(float)) / vocabulary);
+  const int64_t chunks = std::max<int64_t>(1, (tokens + most - 1) / most);
+  return std::max<int64_t>(1, (tokens + chunks - 1) / chunks);
+}
+
+// Writes left right to c of fp32, or adds it.
+void multiply_into(const at::Tensor& c, const at::Tensor& left, const at::Tensor& right, at::ScalarType compute,
+                   bool add) {
+  if (has_matmul(left, compute)) return matmul_into(c, left, right, compute, add);
+  const auto product = at::mm(left.to(compute), right.to(compute));
+  add ? c.add_(product) : c.copy_(product);
+}
+
+// Negative log-likelihoods of a chunk, and the gradient of the logits if token weights are defined; overwrites logits.
+at::Tensor losses_by_kernels(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& token_weights,
+                             const at::Tensor& nll) {
+  const int64_t columns = logits.size(1);
+  cuda::parallel_for(at::get_num_threads(), logits.size(0), 4, [&](int64_t begin, int64_t end, int) {
+    cuda::rows_kernels().token_loss(
+        {.rows = end - begin,
+         .columns = columns,
+         .logits = logits.data_ptr<float>() + begin * columns,
+         .targets = targets.const_data_ptr<int64_t>() + begin,
+         .weights = token_weights.defined() ? token_weights.const_data_ptr<float>() + begin : nullptr,
+         .nll = nll.data_ptr<float>() + begin});
+  });
+  return logits;
+}
+at::Tensor losses_by_libtorch(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& token_weights,
+                              const at::Tensor& nll) {
+  const auto log_p = at::log_softmax(logits, 1), target = targets.unsqueeze(1);
+  nll.copy_(log_p.gather(1, target).squeeze(1).neg());
+  if (!token_weights.defined()) return {};
+  auto gradient = log_p.exp();
+  gradient.scatter_(1, target, gradient.gather(1, target) - 1);
+  return gradient.mul_(token_weights.unsqueeze(1));
+}
+
+Losses losses_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& targets,
                  const at::Tensor& token_weights, at::ScalarType compute, Wanted wanted) {
-  const int64_t tokens = x_in.size(0);
-  const int64_t chunk = std::max<int64_t>(1, chunk_bytes / static_cast<int64_t>(sizeof(float)) / weight.size(0));
-  const auto x = x_in.to(compute), w = weight.to(compute);
+  const int64_t tokens = x.size(0), vocabulary = weight.size(0), chunk = chunk_of(tokens, vocabulary);
+  const bool differentiates = wanted.x || wanted.weight;
+  const auto w = has_matmul(x, compute) ? weight : weight.to(compute);  // matmul() rounds while it packs
   const auto fp32 = weight.options();
   Losses losses = {.nll = at::empty({tokens}, fp32)};
-  if (wanted.x) losses.by_x = at::empty(x.sizes(), x_in.options());
-  if (wanted.weight) losses.by_weight = at::zeros(weight.sizes(), fp32);
+  at::Tensor by_x;
+  if (wanted.x) by_x = at::empty(x.sizes(), fp32);
+  if (wanted.weight) losses.by_weight = tokens > 0 ? at::empty(weight.sizes(), fp32) : at::zeros(weight.sizes(), fp32);
+  const auto buffer = at::empty({std::min(chunk, tokens), vocabulary}, fp32);
   for (int64_t begin = 0; begin < tokens; begin += chunk) {
-    const int64_t count = std::min(chunk, tokens - begin);
-    const auto some = x.narrow(0, begin, count), target = targets.narrow(0, begin, count).unsqueeze(1);
-    const auto log_p = at::log_softmax(at::mm(some, w.t()), 1, at::kFloat);
-    losses.nll.narrow(0, begin, count).copy_(log_p.gather(1, target).squeeze(1).neg());
-    if (!wanted.x && !wanted.weight) continue;
-    auto gradient = log_p.exp();
-    gradient.scatter_(1, target, gradient.gather(1, target) - 1);
-    const auto rounded = gradient.mul_(token_weights.narrow(0, begin, count).unsqueeze(1)).to(compute);
-    if (wanted.x) losses.by_x.narrow(0, begin, count).copy_(at::mm(rounded, w));
-    if (wanted.weight) losses.by_weight.add_(at::mm(rounded.t(), some));
+    const auto part = [&](const at::Tensor& all) {
+      return all.defined() ? all.narrow(0, begin, std::min(chunk, tokens - begin)) : all;
+    };
+    const auto some = part(x), logits = buffer.narrow(0, 0, some.size(0));
+    multiply_into(logits, some, w.t(), compute, false);
+    const auto softmax = x.is_cpu() ? losses_by_kernels : losses_by_libtorch;
+    const auto gradient =
+        softmax(logits, part(targets), differentiates ? part(token_weights) : at::Tensor(), part(losses.nll));
+    if (wanted.x) multiply_into(part(by_x), gradient, w, compute, false);
+    if (wanted.weight) multiply_into(losses.by_weight, gradient.t(), some, compute, begin > 0);
   }
+  if (wanted.x) losses.by_x = by_x.to(x.scalar_type());
   return losses;
 }
 
@@ -80,8 +127,9 @@ struct TokenLogProbabilities : torch::autograd::Function<TokenLogProbabilities> 
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
+    const auto token_weights = grads[0].neg().contiguous();
     const auto compute = static_cast<at::ScalarType>(ctx->saved_data["compute"].toInt());
-    const auto losses = losses_of(saved[0], saved[1], saved[2], grads[0].neg(), compute,
+    const auto losses = losses_of(saved[0], saved[1], saved[2], token_weights, compute,
                                   {ctx->needs_input_grad(0), ctx->needs_input_grad(1)});
     return {losses.by_x, losses.by_weight, {}, {}};
   }
@@ -94,13 +142,13 @@ at::Tensor token_loss(const at::Tensor& x, const at::Tensor& weight, const at::T
   const cuda::ProfilerRange range("token_loss");
   const bool trains = c10::GradMode::is_enabled();
   const Wanted wanted = {trains && x.requires_grad(), trains && weight.requires_grad()};
-  return TokenLoss::apply(x, weight, targets, token_weights, compute, wanted);
+  return TokenLoss::apply(x, weight, targets.contiguous(), token_weights.contiguous(), compute, wanted);
 }
 
 at::Tensor token_log_probabilities(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& targets,
                                    at::ScalarType compute) {
   const cuda::ProfilerRange range("token_log_probabilities");
-  return TokenLogProbabilities::apply(x, weight, targets, compute);
+  return TokenLogProbabilities::apply(x, weight, targets.contiguous(), compute);
 }
 
 }  // namespace sartor::transformer
