@@ -17,6 +17,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -97,7 +98,7 @@ class AtSteps(transformers.TrainerCallback):
         return control
 
 
-def train(model, rows: list[dict], at: AtSteps, loss=None, **settings) -> list[dict]:
+def train(model, rows: list[dict], at: AtSteps, loss=None, collate=padded, **settings) -> list[dict]:
     """Trains on the rows in the given order and returns the Trainer's log of each step."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = transformers.TrainingArguments(
@@ -115,7 +116,7 @@ def train(model, rows: list[dict], at: AtSteps, loss=None, **settings) -> list[d
             model=model,
             args=arguments,
             train_dataset=rows,
-            data_collator=padded,
+            data_collator=collate,
             compute_loss_func=loss,
             callbacks=[at],
         )
@@ -164,12 +165,26 @@ def random_bits(seed: int, index: np.ndarray) -> np.ndarray:
 
 
 def drawn(name: str, parameter: torch.Tensor) -> torch.Tensor:
-    """Initial value of a parameter, seeded by its name: normal, standard deviation 0.05, mean 1 for LayerNorm weights."""
+    """Initial value of a parameter, seeded by its name: normal, standard deviation 0.05, mean 1 for weights of norms."""
     index, seed = np.arange(parameter.numel(), dtype=np.uint64), sum(name.encode())
     radius = ((random_bits(seed, 2 * index) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     angle = (random_bits(seed, 2 * index + np.uint64(1)) >> np.uint64(11)).astype(np.float64) * 2.0**-53
     values = 0.05 * np.sqrt(-2 * np.log(radius)) * np.cos(2 * np.pi * angle)
-    return torch.from_numpy((values + name.endswith("LayerNorm.weight")).astype(np.float32)).view_as(parameter)
+    values += re.search(r"(norm|ln_.)\.weight$", name.lower()) is not None
+    return torch.from_numpy(values.astype(np.float32)).view_as(parameter)
+
+
+class Moved:
+    """Distance of each parameter from its initial value, at each call."""
+
+    def __init__(self, model):
+        self.model = model
+        self.start = {name: value.detach().clone() for name, value in model.named_parameters()}
+        self.distances = {name: [] for name in self.start}
+
+    def __call__(self, _):
+        for name, value in self.model.named_parameters():
+            self.distances[name].append(float((value.detach().double() - self.start[name].double()).norm()))
 
 
 def masked_lm_model(kind: str) -> transformers.BertForMaskedLM:
@@ -218,17 +233,11 @@ def run(kind: str, engine: str) -> dict:
     model = masked_lm_model(kind)
     if engine == "double":
         model.double()
-    start = {name: value.detach().clone() for name, value in model.named_parameters()}
-    moved = {name: [] for name in start}
-
-    def look(_):
-        for name, value in model.named_parameters():
-            moved[name].append(float((value.detach().double() - start[name].double()).norm()))
-
+    moved = Moved(model)
     log = train(
         model,
         [rows[row] for row in order],
-        AtSteps(LOOKS, look),
+        AtSteps(LOOKS, moved),
         loss=mean_of_the_step,
         per_device_train_batch_size=MICRO_BATCH,
         gradient_accumulation_steps=ACCUMULATION,
@@ -237,15 +246,26 @@ def run(kind: str, engine: str) -> dict:
         weight_decay=0.1,
         warmup_steps=20,
     )
-    return {"losses": [line["loss"] for line in log], "moved": moved}
+    return {"losses": [line["loss"] for line in log], "moved": moved.distances}
 
 
-def masked_lm(kind: str) -> dict:
+def by_engine(script: str, kind: str) -> dict[str, dict]:
+    """The JSON that `script KIND --engine ENGINE` prints, for each engine."""
     found = {}
     for engine, environment in ENGINES.items():
-        command = [sys.executable, __file__, kind, "--engine", engine]
+        command = [sys.executable, script, kind, "--engine", engine]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | environment, text=True)
         found[engine] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def relative_tolerance(series: list) -> float:
+    values = [np.array(each) for each in series]
+    return float(f"{MARGIN * np.max([np.abs(each / values[0] - 1) for each in values]):.2g}")
+
+
+def distances(found: dict[str, dict]) -> dict:
+    """The parameters' distances from their initial values, and their tolerances."""
     names = list(found["mkl"]["moved"])
     moved = {engine: np.array([each["moved"][name] for name in names]) for engine, each in found.items()}
     apart = np.max([np.abs(each - moved["mkl"]) for each in moved.values()], axis=0)
@@ -258,7 +278,14 @@ def masked_lm(kind: str) -> dict:
     for name, mine in zip(names, tolerances / moved["mkl"]):
         if mine.max() > MARGIN * common:
             print(f"{name}: relative tolerance {', '.join(f'{each:.1e}' for each in mine)}")
-    losses = [np.array(each["losses"]) for each in found.values()]
+    return {
+        "moved": {name: numbers(mine) for name, mine in zip(names, moved["mkl"])},
+        "tolerances": {name: [float(f"{each:.2g}") for each in mine] for name, mine in zip(names, tolerances)},
+    }
+
+
+def masked_lm(kind: str) -> dict:
+    found = by_engine(__file__, kind)
     rows, order = masked_rows(kind)
     model = masked_lm_model(kind)
     return {
@@ -267,14 +294,17 @@ def masked_lm(kind: str) -> dict:
         "ids": [row["ids"] for row in rows],
         "labels": [[[at, label] for at, label in enumerate(row["labels"]) if label >= 0] for row in rows],
         "order": order,
-        "losses": numbers(losses[0]),
-        "losses_tolerance": float(
-            f"{MARGIN * np.max([np.abs(each / losses[0] - 1) for each in losses]):.2g}"
-        ),  # relative
+        "losses": numbers(found["mkl"]["losses"]),
+        "losses_tolerance": relative_tolerance([each["losses"] for each in found.values()]),
         "looks": LOOKS,
-        "moved": {name: numbers(mine) for name, mine in zip(names, moved["mkl"])},
-        "tolerances": {name: [float(f"{each:.2g}") for each in mine] for name, mine in zip(names, tolerances)},
+        **distances(found),
     }
+
+
+def write(path: Path, golden: dict):
+    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in golden.items())
+    path.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    print(f"{path}: {path.stat().st_size} bytes")
 
 
 if __name__ == "__main__":
@@ -286,7 +316,4 @@ if __name__ == "__main__":
         print(json.dumps(run(words.name, words.engine)))
         sys.exit()
     golden = finetune() if words.name == "finetune" else masked_lm(words.name)
-    path = (ROOT / "build" if words.name == "minilm" else GOLDEN) / f"trainer_{words.name}.json"
-    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in golden.items())
-    path.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
-    print(f"{path}: {path.stat().st_size} bytes")
+    write((ROOT / "build" if words.name == "minilm" else GOLDEN) / f"trainer_{words.name}.json", golden)
