@@ -4,25 +4,10 @@
 
 #include <algorithm>
 
-#include "base/require.h"
 #include "models/bert/folder.h"
-#include "models/hf/text_input.h"
 #include "schema/log.h"
-#include "text/tokenizers/tokenizer_files.h"
 
 namespace sartor {
-
-at::Device device_of(int gpu) {
-  return gpu < 0 ? at::Device(at::kCPU) : at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu));
-}
-
-text::TokenizerSpec tokenizer_of(const std::string& folder, const datasets::TokenizedTexts& data,
-                                 const std::string& path) {
-  auto spec = text::read_tokenizer(folder);
-  require(hash_of(spec) == data.tokenizer_hash, "{} was made with a different tokenizer than the one in {}", path,
-          folder);
-  return spec;
-}
 
 void log_taken(const std::string& folder, bert::Head head, const std::vector<std::string>& drawn) {
   for (const auto& line : bert::ignored(folder, head)) log_info("{}", line);
@@ -45,8 +30,7 @@ void save_model(const bert::Bert& model, const text::TokenizerSpec& tokenizer, c
                 const std::filesystem::path& folder) {
   bert::save_bert(model, folder);
   const auto& family = model.config().family();
-  text::write_tokenizer(folder, tokenizer, model.config().longest_sequence(), family.tokenizer_class);
-  if (data.text) hf::write_text_input(folder, {*data.text, data.pair, data.max_length});
+  save_input(tokenizer, data, model.config().longest_sequence(), family.tokenizer_class, folder);
 }
 
 }  // namespace sartor

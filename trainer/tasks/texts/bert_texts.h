@@ -7,18 +7,9 @@
 #include <vector>
 
 #include "models/bert/model.h"
-#include "storage/stored_texts.h"
-#include "text/tokenizers/tokenizer_spec.h"
+#include "tasks/texts/text_training.h"
 
 namespace sartor {
-
-// gpu: device index, -1 for the CPU.
-at::Device device_of(int gpu);
-
-// Loads the tokenizer of a folder. Throws std::invalid_argument if `data`, read from `path`, was made with a different
-// one.
-text::TokenizerSpec tokenizer_of(const std::string& folder, const datasets::TokenizedTexts& data,
-                                 const std::string& path);
 
 // Logs which weights and config values of a folder a model with `head` ignores, and which weights (`drawn`) were not
 // loaded but initialized randomly.

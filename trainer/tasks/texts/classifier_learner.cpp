@@ -169,10 +169,6 @@ double ClassifierLearner::flops(std::span<const int64_t> rows) {
       {.frozen_layers = config_.model.frozen_layers, .weights_trained = !config_.model.lora.has_value()});
 }
 
-at::ScalarType ClassifierLearner::compute_type() const {
-  return config_.precision == transformer::Precision::bf16 ? at::kBFloat16 : at::kFloat;
-}
-
 Predictions ClassifierLearner::predict(const StoredTexts& part) {
   auto predictions = without_scores(problem_, data_.labels, part);
   if (part.rows() == 0) return predictions;

@@ -29,7 +29,7 @@ class ClassifierLearner : public Learner {
   double labels(std::span<const int64_t> rows) override;
   at::Tensor loss(std::span<const int64_t> rows) override;
   double flops(std::span<const int64_t> rows) override;
-  at::ScalarType compute_type() const override;
+  at::ScalarType compute_type() const override { return config_.compute_type(); }
   std::vector<Metric> evaluate() override { return metrics_of(predict(data_.validation)); }
 
   // Predictions for held-out rows. The ranks share the batches; all return the same predictions.

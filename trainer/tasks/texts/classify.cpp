@@ -1,7 +1,6 @@
 #include "tasks/texts/classify.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "engine/results_table.h"
@@ -9,21 +8,10 @@
 #include "optimization/training.h"
 #include "schema/config.h"
 #include "schema/log.h"
-#include "tasks/data/sources.h"
 #include "tasks/texts/classifier_learner.h"
 
 namespace sartor {
 namespace {
-
-// Hash of the weights in a Hugging Face folder. Recorded because checkpoints of adapters do not contain the weights.
-std::string weights_hash(const std::filesystem::path& folder) {
-  std::vector<std::string> files;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
-  }
-  std::ranges::sort(files);
-  return data_hash(describe_files(files), "");
-}
 
 // With fewer rows the temperature overfits them.
 constexpr int64_t few_rows = 50;
@@ -61,6 +49,7 @@ void classify(const ClassifierTrainingConfig& config, const Invocation& invocati
   const auto data = datasets::open_texts(config.data.path);
   run.record("data_hash", data.data_hash);
   ClassifierLearner learner(config, data, ranks, runtime.gpu);
+  // Checkpoints of adapters do not contain the weights.
   if (config.model.lora) run.record("base_model_hash", weights_hash(config.model.path));
   train(config.training, learner, ranks, run);
 

@@ -20,16 +20,9 @@ namespace {
 
 constexpr uint64_t evaluation_seed = 0;
 
-int32_t ids_of(const text::TokenizerSpec& tokenizer) {
-  int32_t highest = -1;
-  for (const auto& token : tokenizer.vocabulary) highest = std::max(highest, token.id);
-  for (const auto& token : tokenizer.added_tokens) highest = std::max(highest, token.id);
-  return highest + 1;
-}
-
 bert::BertConfig new_config(const BertShapeConfig& shape, const text::TokenizerSpec& tokenizer) {
   bert::BertConfig model;
-  model.vocab_size = ids_of(tokenizer);
+  model.vocab_size = vocabulary_size(tokenizer);
   model.hidden_size = shape.hidden_size;
   model.num_hidden_layers = shape.num_hidden_layers;
   model.num_attention_heads = shape.num_attention_heads;
@@ -108,10 +101,6 @@ double MaskedLmLearner::flops(std::span<const int64_t> rows) {
     work.predicted += std::max<int64_t>(1, static_cast<int64_t>(predicted));
   }
   return bert::training_flops(model_.config(), lengths, work);
-}
-
-at::ScalarType MaskedLmLearner::compute_type() const {
-  return config_.precision == transformer::Precision::bf16 ? at::kBFloat16 : at::kFloat;
 }
 
 std::vector<Metric> MaskedLmLearner::evaluate() {

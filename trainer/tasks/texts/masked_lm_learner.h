@@ -27,7 +27,7 @@ class MaskedLmLearner : public Learner {
   double labels(std::span<const int64_t> rows) override;
   at::Tensor loss(std::span<const int64_t> rows) override;
   double flops(std::span<const int64_t> rows) override;  // assumes two special tokens per row
-  at::ScalarType compute_type() const override;
+  at::ScalarType compute_type() const override { return config_.compute_type(); }
 
   // Loss, perplexity and accuracy on the masked tokens of the validation rows; no metrics if there are no rows. The
   // masks do not depend on step or seed. The ranks share the rows; all return the same metrics.

@@ -1,6 +1,13 @@
 #include "tasks/texts/text_training.h"
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
+
+#include "base/require.h"
+#include "models/hf/text_input.h"
+#include "tasks/data/sources.h"
+#include "text/tokenizers/tokenizer_files.h"
 
 namespace sartor {
 
@@ -21,6 +28,40 @@ RunRequest run_request(const TextTrainingConfig& config, std::string yaml, const
           .unit = "step",
           .ranks = &ranks,
           .start = {runtime.launch, invocation.resume, invocation.overwrite}};
+}
+
+at::Device device_of(int gpu) {
+  return gpu < 0 ? at::Device(at::kCPU) : at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu));
+}
+
+text::TokenizerSpec tokenizer_of(const std::string& folder, const datasets::TokenizedTexts& data,
+                                 const std::string& path) {
+  auto spec = text::read_tokenizer(folder);
+  require(hash_of(spec) == data.tokenizer_hash, "{} was made with a different tokenizer than the one in {}", path,
+          folder);
+  return spec;
+}
+
+int64_t vocabulary_size(const text::TokenizerSpec& tokenizer) {
+  int32_t highest = -1;
+  for (const auto& token : tokenizer.vocabulary) highest = std::max(highest, token.id);
+  for (const auto& token : tokenizer.added_tokens) highest = std::max(highest, token.id);
+  return highest + 1;
+}
+
+std::string weights_hash(const std::filesystem::path& folder) {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+  }
+  std::ranges::sort(files);
+  return data_hash(describe_files(files), "");
+}
+
+void save_input(const text::TokenizerSpec& tokenizer, const datasets::TokenizedTexts& data, int64_t longest_sequence,
+                std::string_view tokenizer_class, const std::filesystem::path& folder) {
+  text::write_tokenizer(folder, tokenizer, longest_sequence, tokenizer_class);
+  if (data.text) hf::write_text_input(folder, {*data.text, data.pair, data.max_length});
 }
 
 }  // namespace sartor

@@ -1,8 +1,11 @@
-// Config and setup shared by the tasks that train a BERT on tokenized texts.
+// Config, setup and files shared by the tasks that train on tokenized texts.
 #pragma once
+
+#include <ATen/core/Tensor.h>
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/run.h"
@@ -10,6 +13,8 @@
 #include "optimization/training_config.h"
 #include "runtime/process_group.h"
 #include "runtime/program.h"
+#include "storage/stored_texts.h"
+#include "text/tokenizers/tokenizer_spec.h"
 
 namespace sartor {
 
@@ -42,6 +47,7 @@ struct TextTrainingConfig {
           "Timeout of collective operations between processes, in seconds; the run fails after it.");
   }
   std::vector<Output> writes() const { return {{.path = output, .folder = true}}; }
+  at::ScalarType compute_type() const { return precision == transformer::Precision::bf16 ? at::kBFloat16 : at::kFloat; }
 };
 
 // Joins the processes of the run. Throws what the constructor of ProcessGroup throws.
@@ -51,5 +57,24 @@ ProcessGroup join_ranks(const TextTrainingConfig& config, const Runtime& runtime
 // never affect the model (device, threads, ...).
 RunRequest run_request(const TextTrainingConfig& config, std::string yaml, const Runtime& runtime, ProcessGroup& ranks,
                        const Invocation& invocation, std::vector<std::string> may_change = {});
+
+// gpu: device index, -1 for the CPU.
+at::Device device_of(int gpu);
+
+// Loads the tokenizer of a folder. Throws std::invalid_argument if `data`, read from `path`, was made with a different
+// one.
+text::TokenizerSpec tokenizer_of(const std::string& folder, const datasets::TokenizedTexts& data,
+                                 const std::string& path);
+
+// Size of the vocabulary of a new model: the highest token id plus 1.
+int64_t vocabulary_size(const text::TokenizerSpec& tokenizer);
+
+// Hash of the weights in a Hugging Face folder.
+std::string weights_hash(const std::filesystem::path& folder);
+
+// Writes the tokenizer files, and input.json, which records how the texts of `data` were prepared. longest_sequence:
+// that of the model. tokenizer_class: see text::write_tokenizer.
+void save_input(const text::TokenizerSpec& tokenizer, const datasets::TokenizedTexts& data, int64_t longest_sequence,
+                std::string_view tokenizer_class, const std::filesystem::path& folder);
 
 }  // namespace sartor
