@@ -3,6 +3,7 @@
 #include "tasks/data/tokenize.h"
 #include "tasks/data/vocabulary.h"
 #include "tasks/factors/factorize.h"
+#include "tasks/generators/finetune.h"
 #include "tasks/texts/classify.h"
 #include "tasks/texts/pretrain.h"
 
@@ -23,7 +24,10 @@ int main(int argc, char** argv) {
                  make_task<PretrainConfig>("pretrain", Processes::sharing,
                                            "Trains a BERT on tokenized texts without labels.", pretrain),
                  make_task<ClassifierTrainingConfig>("classify", Processes::sharing,
-                                                     "Fine-tunes a BERT to classify tokenized texts.", classify)},
+                                                     "Fine-tunes a BERT to classify tokenized texts.", classify),
+                 make_task<FinetuneConfig>("finetune", Processes::sharing,
+                                           "Trains a generator on tokenized texts, completions or preferences.",
+                                           finetune)},
        .other = "sartor-infer",
        .tasks_of_other = {"recommend", "similar", "classify", "embed"}},
       argc, argv);

@@ -98,6 +98,8 @@ class Run {
   // Throws std::invalid_argument if the run has already done more than `count`. per_epoch: steps per epoch, for
   // checkpoints after each epoch.
   Steps steps(int64_t count, int64_t per_epoch = 1);
+  // Current path of the folder, for files that a resumed run uses again. Empty on ranks other than 0.
+  std::filesystem::path folder() const { return folder_ ? folder_->path() : std::filesystem::path(); }
   int64_t done() const { return state_.done; }  // epochs or steps completed before this process began
 
   // Appends {"epoch": 3, "seconds": 0.41, "validation": {...}} to metrics.jsonl; seconds since the previous line.

@@ -15,7 +15,8 @@ struct Metric {
 
 // Whether lower values of the metric are better.
 inline bool lower_is_better(std::string_view metric) {
-  constexpr std::string_view errors[] = {"loss", "log_loss", "perplexity", "calibration_error", "rmse", "mae"};
+  constexpr std::string_view errors[] = {"loss", "log_loss", "perplexity", "bits_per_byte", "calibration_error",
+                                         "rmse", "mae"};
   return std::ranges::find(errors, metric) != std::end(errors);
 }
 

@@ -120,6 +120,7 @@ class Training {
     double labels = 0;
     for (const auto rows : micro_batches) labels += rows.empty() ? 0 : learner_.labels(rows);
     labels = ranks_.sum({labels})[0];
+    if (labels == 0) labels = 1;  // the loss is 0
 
     // Random numbers of a step do not depend on earlier steps.
     at::manual_seed(random_bits(random_bits(static_cast<uint64_t>(config_.seed), static_cast<uint64_t>(step)),
@@ -129,13 +130,13 @@ class Training {
       // A rank without rows contributes zero gradients to the all-reduce.
       const auto rows = micro_batches[i].empty() ? all.first(1) : micro_batches[i];
       auto loss = forward(rows) * (micro_batches[i].empty() ? 0 : 1);
-      const auto share = loss * (ranks_.size() / std::max(labels, 1.0));  // the reducer takes the mean over ranks
+      const auto share = loss * (ranks_.size() / labels);  // the reducer takes the mean over ranks
       if (i + 1 == micro_batches.size()) reducer_->before_last_backward(share);
       backward(share);
       loss_sum = loss_sum.defined() ? loss_sum + loss.detach() : loss.detach();
     }
     const double norm = clip_gradients(parameters_, config_.max_grad_norm);
-    const double loss = ranks_.sum({loss_sum.item<double>()})[0] / std::max(labels, 1.0);
+    const double loss = ranks_.sum({loss_sum.item<double>()})[0] / labels;
     require_finite(step, loss, norm);
     const double rate = config_.learning_rate * rate_at(config_, step, steps_);
     update(rate);

@@ -74,7 +74,7 @@ struct TrainingConfig : SamplerConfig, AdamWConfig, ScheduleConfig {
     field("eval_steps", eval_steps, at_least(0), "Steps between evaluations; 0 uses logging_steps.");
     field("metric_for_best_model", metric_for_best_model,
           "Validation metric that selects the best model: lower is better for loss, log_loss, perplexity, "
-          "calibration_error, rmse and mae, higher for all others.");
+          "bits_per_byte, calibration_error, rmse and mae, higher for all others.");
     field("load_best_model_at_end", load_best_model_at_end,
           "Use the best evaluated model as the result instead of the last one.");
     field("early_stopping", early_stopping, "Stops training before the last step if the metric no longer improves.");

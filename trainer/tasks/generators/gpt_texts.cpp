@@ -1,0 +1,94 @@
+#include "tasks/generators/gpt_texts.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/log_softmax.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+
+namespace sartor {
+namespace {
+
+using datasets::StoredTexts;
+
+constexpr int64_t chunk_bytes = 64 << 20;  // of logits
+
+int64_t first_counted(const StoredTexts& part, int64_t row) { return std::max<int64_t>(1, part.second()[row]); }
+
+template <class T> at::Tensor tensor_of(std::vector<T>& values, at::Device device) {
+  return at::from_blob(values.data(), {std::ssize(values)}, at::CppTypeToScalarType<T>::value).clone().to(device);
+}
+
+// For each predicted token its log-probability, and 1 if no token has a higher one: (2, R) of fp32.
+at::Tensor judge(const gpt::Gpt& model, const TextBatch& batch) {
+  const auto x_RH = model.hidden(batch.input).index_select(0, batch.places_R);
+  const auto weight_VH = model.output_weight().to(x_RH.scalar_type());
+  const int64_t chunk = std::max<int64_t>(1, chunk_bytes / static_cast<int64_t>(sizeof(float)) / weight_VH.size(0));
+  std::vector<at::Tensor> log_p, right;
+  for (int64_t begin = 0; begin < x_RH.size(0); begin += chunk) {
+    const int64_t count = std::min(chunk, x_RH.size(0) - begin);
+    const auto all = at::log_softmax(at::linear(x_RH.narrow(0, begin, count), weight_VH), 1, at::kFloat);
+    const auto targets = batch.targets_R.narrow(0, begin, count);
+    log_p.push_back(all.gather(1, targets.unsqueeze(1)).squeeze(1));
+    right.push_back(all.argmax(1).eq(targets).to(at::kFloat));
+  }
+  return log_p.empty() ? at::Tensor() : at::cat({at::cat(log_p), at::cat(right)}).view({2, -1}).cpu();
+}
+
+}  // namespace
+
+int64_t counted_tokens(const StoredTexts& part, int64_t row) {
+  return std::max<int64_t>(0, part.lengths()[row] - first_counted(part, row));
+}
+
+TextBatch text_batch(const gpt::GptConfig& config, const StoredTexts& part, std::span<const int64_t> rows,
+                     at::Device device) {
+  auto ids = part.ids(rows);
+  std::vector<int64_t> places, targets, texts;
+  std::vector<float> weights;
+  int64_t begin = 0;
+  for (size_t i = 0; i < rows.size(); i++) {
+    auto& mine = ids[i];
+    for (int64_t at = first_counted(part, rows[i]); at < std::ssize(mine); at++) {
+      places.push_back(begin + at - 1);
+      targets.push_back(mine[at]);
+      texts.push_back(static_cast<int64_t>(i));
+    }
+    weights.resize(places.size(), part.weights().empty() ? 1.f : part.weights()[rows[i]]);
+    // The last token predicts nothing. With dynamic scaling, though, the rotation depends on the text's length.
+    if (mine.size() > 1 && config.rotary.type != gpt::RotaryType::dynamic) mine.pop_back();
+    begin += std::ssize(mine);
+  }
+  return {.input = transformer::pack(gpt::input_spec(config), ids, {}, device),
+          .places_R = tensor_of(places, device),
+          .targets_R = tensor_of(targets, device),
+          .texts_R = tensor_of(texts, device),
+          .weights_R = tensor_of(weights, device)};
+}
+
+TextScores score_texts(gpt::Gpt& model, const StoredTexts& part, int64_t token_budget, Collective& ranks) {
+  const c10::InferenceMode inference;
+  model.train(false);
+  const int64_t rows = part.rows();
+  const std::vector<int64_t> lengths(part.lengths().begin(), part.lengths().end());
+  const auto batches = transformer::token_budget_batches(lengths, token_budget);
+  std::vector<double> sums(2 * rows);  // log-probabilities, then right tokens
+  for (size_t i = ranks.rank(); i < batches.size(); i += ranks.size()) {
+    const auto judged = judge(model, text_batch(model.config(), part, batches[i], model.output_weight().device()));
+    const float* log_p = judged.defined() ? judged.const_data_ptr<float>() : nullptr;
+    const float* right = judged.defined() ? log_p + judged.size(1) : nullptr;
+    for (const auto row : batches[i]) {
+      for (int64_t count = counted_tokens(part, row); count > 0; count--) {
+        sums[row] += *log_p++;
+        sums[rows + row] += *right++;
+      }
+    }
+  }
+  sums = ranks.sum(std::move(sums));
+  return {.log_probability = {sums.begin(), sums.begin() + rows}, .right = {sums.begin() + rows, sums.end()}};
+}
+
+}  // namespace sartor
