@@ -10,6 +10,7 @@
 #include "models/gpt/flops.h"
 #include "models/gpt/folder.h"
 #include "schema/log.h"
+#include "storage/atomic_file.h"
 
 namespace sartor {
 namespace {
@@ -55,6 +56,15 @@ gpt::Gpt make_model(const FinetuneConfig& config, const datasets::TokenizedTexts
   return loaded;
 }
 
+// Files that describe the special tokens and the chat format.
+std::vector<std::pair<std::string, std::string>> files_to_keep(const fs::path& folder) {
+  std::vector<std::pair<std::string, std::string>> files;
+  for (const char* name : {"tokenizer_config.json", "chat_template.jinja"}) {
+    if (fs::exists(folder / name)) files.emplace_back(name, datasets::read_file(folder / name));
+  }
+  return files;
+}
+
 }  // namespace
 
 GptLearner::GptLearner(const FinetuneConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks, int gpu)
@@ -63,7 +73,8 @@ GptLearner::GptLearner(const FinetuneConfig& config, const datasets::TokenizedTe
       ranks_(ranks),
       device_(device_of(gpu)),
       tokenizer_(tokenizer_of(config.model.folder(), data, config.data.path)),
-      model_(make_model(config, data, tokenizer_, ranks.first(), device_)) {
+      model_(make_model(config, data, tokenizer_, ranks.first(), device_)),
+      kept_files_(files_to_keep(config.model.folder())) {
   model_.checkpoint_gradients(config.training.gradient_checkpointing);
   model_.compute_in(compute_type());
 }
@@ -100,6 +111,7 @@ double GptLearner::flops_of(std::span<const int64_t> texts) const {
 void GptLearner::write_model(const fs::path& folder) const {
   gpt::save_gpt(model_, folder);
   save_input(tokenizer_, data_, model_.config().longest_sequence(), "", folder);
+  for (const auto& [name, contents] : kept_files_) datasets::write_file(folder / name, contents);
 }
 
 void GptLearner::save(const fs::path& folder) const {

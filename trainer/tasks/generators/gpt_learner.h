@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "models/gpt/model.h"
@@ -33,8 +35,8 @@ class GptLearner : public Learner {
   virtual void write_scores(const std::filesystem::path& path, const datasets::StoredTexts& part,
                             const TextScores& scores) const = 0;
 
-  // Writes the complete model: config.json, model.safetensors, the tokenizer files and input.json. Adapters are merged
-  // into the weights.
+  // Writes the complete model: config.json, model.safetensors, the tokenizer files with tokenizer_config.json and
+  // chat_template.jinja of the original folder, and input.json. Adapters are merged into the weights.
   void write_model(const std::filesystem::path& folder) const;
 
   // Writes the same files; with adapters only these, unmerged, so that load() restores the exact bits.
@@ -53,6 +55,9 @@ class GptLearner : public Learner {
   const at::Device device_;
   const text::TokenizerSpec tokenizer_;
   gpt::Gpt model_;
+
+ private:
+  const std::vector<std::pair<std::string, std::string>> kept_files_;  // names and contents
 };
 
 }  // namespace sartor
