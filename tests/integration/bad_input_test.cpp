@@ -5,7 +5,7 @@
 #include <functional>
 #include <regex>
 
-#include "integration/fixture.h"
+#include "integration/refusals.h"
 #include "storage/hdf5_file.h"
 #include "support/bert_folders.h"
 #include "support/paths.h"
@@ -16,34 +16,8 @@ namespace {
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
-class BadInput : public Programs {
+class BadInput : public Refusals {
  protected:
-  std::vector<std::string> files() const {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_)) {
-      if (!entry.path().filename().string().starts_with("config-")) names.push_back(entry.path().string());
-    }
-    std::ranges::sort(names);
-    return names;
-  }
-
-  // Number of error lines of the program; progress lines may precede them.
-  static int64_t one_line(const std::string& text, const std::string& program) {
-    const size_t at = text.find(program + ": ");
-    return at == std::string::npos ? 0 : std::count(text.begin() + static_cast<int64_t>(at), text.end(), '\n');
-  }
-
-  // `said` is a regular expression for the error line.
-  void refused(const std::string& program, const std::string& config, const std::string& said,
-               const std::vector<std::string>& more = {}, const std::vector<std::string>& environment = {}) {
-    SCOPED_TRACE(config);
-    const auto before = files();
-    const Outcome outcome = run_command(command(program, config, more), environment);
-    EXPECT_EQ(outcome.status, 2) << outcome.err;
-    EXPECT_THAT(outcome.err, ContainsRegex(said));
-    EXPECT_EQ(one_line(outcome.err, program), 1) << outcome.err;
-    EXPECT_EQ(files(), before);
-  }
   // If no row is valid, only the rejects file remains; removes it again.
   void refused_with_rejects(const std::string& config, const std::string& rejects, const std::string& said) {
     const Outcome outcome = run_command(command("sartor-train", config));

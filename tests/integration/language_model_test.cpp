@@ -1,14 +1,10 @@
 // A language model and a classifier from raw texts: vocabulary, tokenize, pretrain, classify.
-#include <cstring>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "integration/fixture.h"
-#include "models/hf/safetensors.h"
+#include "integration/trained_models.h"
 #include "models/hf/text_input.h"
 #include "storage/stored_texts.h"
-#include "support/metrics_log.h"
 #include "support/ranks.h"
 #include "text/tokenizers/tokenizer_files.h"
 
@@ -19,9 +15,8 @@ using nlohmann::json;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using Weights = std::map<std::string, std::vector<float>>;
 
-class LanguageModel : public Programs {
+class LanguageModel : public TrainedModels {
  protected:
   // Writes texts.tsv: 90 short reviews, each with a unique ideograph, and a row of invalid UTF-8.
   static constexpr int64_t rows = 90;
@@ -69,27 +64,6 @@ class LanguageModel : public Programs {
     write_texts();
     expect_done(train(vocabulary_config()));
     expect_done(train(tokenize_config()));
-  }
-
-  Weights weights(const std::string& run) const {
-    const hf::SafetensorsFile file(path(run + "/model/model.safetensors"));
-    Weights found;
-    for (const auto& tensor : file.tensors()) {
-      auto& values = found[tensor.name];
-      values.resize(tensor.size());
-      std::memcpy(values.data(), tensor.data.data(), tensor.data.size());
-    }
-    return found;
-  }
-  void expect_near(const std::string& a, const std::string& b, double tolerance) const {
-    const auto mine = weights(a), theirs = weights(b);
-    ASSERT_EQ(mine.size(), theirs.size());
-    for (const auto& [name, values] : mine) {
-      for (size_t i = 0; i < values.size(); i++) ASSERT_NEAR(values[i], theirs.at(name)[i], tolerance) << name;
-    }
-  }
-  std::vector<double> logged(const std::string& run, const std::string& of, const std::string& name) const {
-    return values_of(read(run + "/metrics.jsonl"), of, name);
   }
 };
 
