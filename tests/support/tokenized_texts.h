@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,7 +58,7 @@ inline void write_plain_tokenizer(const std::filesystem::path& folder, int64_t t
 // Writes a tokenized file for the tokenizer of a folder.
 inline void write_tokenized(const std::filesystem::path& path, datasets::Content content,
                             const std::filesystem::path& tokenizer, const TokenizedParts& parts, bool weighted = false,
-                            int64_t max_length = 1024) {
+                            int64_t max_length = 1024, std::optional<int64_t> end = {}) {
   auto file = datasets::Hdf5File::create(path);
   file.set_schema(datasets::texts_schema, datasets::generator_texts_version);
   file.set_attribute("provenance", std::string("{}"));
@@ -68,6 +69,7 @@ inline void write_tokenized(const std::filesystem::path& path, datasets::Content
   file.set_attribute("text", std::string("{text}"));
   file.set_attribute("content", std::string(name_of(content)));
   file.set_attribute("chat", std::string("none"));
+  if (end) file.set_attribute("end", *end);
   write_part(file, "/train", parts.train, weighted);
   write_part(file, "/validation", parts.validation, weighted);
   write_part(file, "/test", parts.test, weighted);

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/random.h"
+#include "datasets/generation_support.h"
 #include "integration/refusals.h"
 #include "integration/trained_models.h"
 #include "models/hf/text_input.h"
@@ -197,6 +198,51 @@ TEST_F(Finetune, TheReferenceOfAResumedRunIsTheFirstOne) {
   std::filesystem::remove(path("dpo/reference.h5"));
   expect_done(train(dpo, {"--resume"}));
   EXPECT_EQ(weights("dpo"), whole);
+}
+
+// From a table of prompts and copies to a model that has learned which copy is preferred.
+class FinetuneFromTables : public TrainedModels {
+ protected:
+  FinetuneFromTables() {
+    std::filesystem::create_directories(path("词"));
+    text::write_tokenizer(path("词"), text::generator_tokenizer(true).spec(), 64);
+    std::string rows = "prompt,copy,other,weight\n";
+    for (int i = 0; i < 40; i++) rows += fmt::format("good 好 {},好好坏,坏好,2\n", i);
+    for (int i = 0; i < 40; i++) rows += fmt::format("good 好 {},坏好,好好坏,0.25\n", i);
+    write("copies.csv", rows + "坏\xff,好,坏,1\n");
+  }
+  void tokenize(const std::string& name, const std::string& generation) {
+    expect_done(
+        train("task: tokenize\ndata: {sources: [{path: FOLDER/copies.csv}], text: '{prompt}', pair: '{copy}', "
+              "label: {kind: none}}\ntokenizer: FOLDER/词\nsplit: {method: random, test: 0.2, validation: 0.2}\n"
+              "generation: " +
+              generation + "\noutput: FOLDER/" + name + ".h5\n"));
+  }
+  static std::string finetune(const std::string& run, const std::string& model, const std::string& data) {
+    return "task: finetune\ndevice: cpu\nthreads: 1\ndata: {path: FOLDER/" + data + ".h5}\nmodel: " + model +
+           "\ntraining: {num_train_epochs: 30, per_device_batch_size: 8, learning_rate: 0.01}\noutput: FOLDER/" + run +
+           "\n";
+  }
+};
+
+TEST_F(FinetuneFromTables, WeightsAndChatsTravelFromTheTableToTheModel) {
+  tokenize("pairs", "{chat: chatml, system: be, weight: weight}");
+  expect_done(train(finetune("run",
+                             "{tokenizer: FOLDER/词, shape: {hidden_size: 16, num_hidden_layers: 1, "
+                             "num_attention_heads: 2, max_position_embeddings: 64}}",
+                             "pairs")));
+  const auto results = json::parse(read("run/results.json"));
+  // At the optimum 0.35 nats per row, 0.09 per token: the preferred copies have 8 of 9 parts of the weight.
+  EXPECT_LT(results["test"]["loss"], 0.3);
+  const auto input = hf::read_text_input(path("run/model"));
+  EXPECT_EQ(input->chat, "chatml");
+  EXPECT_EQ(input->system, "be");
+  EXPECT_EQ(input->pair, "{copy}");
+  EXPECT_EQ(json::parse(read("run/model/config.json"))["eos_token_id"], text::im_end);
+
+  tokenize("preferences", "{chat: chatml, system: be, rejected: '{other}'}");
+  expect_done(train(finetune("dpo", "{path: FOLDER/run/model}", "preferences")));
+  EXPECT_TRUE(json::parse(read("dpo/results.json"))["test"]["accuracy"].is_number());
 }
 
 class FinetuneErrors : public FinetuneOf<Refusals> {};

@@ -102,6 +102,21 @@ TEST_F(GptLearners, SavedFoldersKeepTheTokenizersConfig) {
   EXPECT_THAT(read("model/input.json"), HasSubstr("{text}"));
 }
 
+TEST_F(GptLearners, ModelsStopAtTheEndOfTheTextsOfTheData) {
+  EXPECT_THAT(generator(new_model()).config().end_tokens(), ::testing::IsEmpty());
+  write_start();
+  write_texts({.train = rows(4)}, false, datasets::Content::prompt_completion, /*end=*/7);
+  EXPECT_THAT(generator(new_model()).config().end_tokens(), ElementsAre(7));
+  write("start/generation_config.json", R"({"eos_token_id": 5, "temperature": 0.6})");
+  std::filesystem::create_directories("model");
+  generator(from_folder()).write_model("model");
+  EXPECT_THAT(gpt::read_config("model").end_tokens(), ElementsAre(5, 7));
+  EXPECT_EQ(nlohmann::json::parse(read("model/generation_config.json"))["temperature"], 0.6);
+  std::filesystem::create_directories("again");
+  generator(from_folder("model")).write_model("again");
+  EXPECT_EQ(read("again/generation_config.json"), read("model/generation_config.json"));
+}
+
 TEST_F(GptLearners, RefusesWhatDoesNotFit) {
   auto config = new_model();
   config.model.shape->max_position_embeddings = 8;

@@ -87,9 +87,10 @@ class Generators : public WorkingFolderTest {
   }
 
   const datasets::TokenizedTexts& write_texts(const TokenizedParts& parts, bool weighted = false,
-                                              datasets::Content content = datasets::Content::prompt_completion) {
+                                              datasets::Content content = datasets::Content::prompt_completion,
+                                              std::optional<int64_t> end = {}) {
     data_.reset();
-    write_tokenized("texts.h5", content, "tokenizer", parts, weighted, 1 << 10);
+    write_tokenized("texts.h5", content, "tokenizer", parts, weighted, 1 << 10, end);
     return data_.emplace(datasets::open_texts("texts.h5"));
   }
 

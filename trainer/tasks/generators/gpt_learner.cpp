@@ -33,6 +33,15 @@ void check_lengths(const datasets::TokenizedTexts& data, const std::string& path
           model.longest_sequence());
 }
 
+// Texts of the data end with `token`, at which the model is to stop.
+void add_end(gpt::GptConfig& model, int64_t token) {
+  auto ends = model.end_tokens();
+  if (std::ranges::find(ends, token) != ends.end()) return;
+  ends.push_back(token);
+  if (model.generation.is_object()) model.generation["eos_token_id"] = ends;
+  model.eos_token_ids = std::move(ends);
+}
+
 // speaks: whether this process logs what is ignored.
 gpt::Gpt make_model(const FinetuneConfig& config, const datasets::TokenizedTexts& data,
                     const text::TokenizerSpec& tokenizer, bool speaks, at::Device device) {
@@ -41,6 +50,7 @@ gpt::Gpt make_model(const FinetuneConfig& config, const datasets::TokenizedTexts
                            : new_config(chosen.shape.value_or(GptShapeConfig()), vocabulary_size(tokenizer), data.end);
   check_lengths(data, config.data.path, model);
   set_dropout(chosen, model);
+  if (data.end) add_end(model, *data.end);
   const auto layers = model.num_hidden_layers;
   require(chosen.frozen_layers <= layers, "model.frozen_layers is {}, the model has {} layers", chosen.frozen_layers,
           layers);

@@ -21,6 +21,8 @@ class GptLearner : public Learner {
   // a different tokenizer.
   GptLearner(const FinetuneConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks, int gpu);
 
+  const gpt::GptConfig& config() const { return model_.config(); }
+
   std::vector<TrainedParameter> parameters() override;
   at::ScalarType compute_type() const override { return config_.compute_type(); }
   std::vector<Metric> evaluate() override { return metrics(data_.validation, score(data_.validation)); }

@@ -61,7 +61,13 @@ std::string weights_hash(const std::filesystem::path& folder) {
 void save_input(const text::TokenizerSpec& tokenizer, const datasets::TokenizedTexts& data, int64_t longest_sequence,
                 std::string_view tokenizer_class, const std::filesystem::path& folder) {
   text::write_tokenizer(folder, tokenizer, longest_sequence, tokenizer_class);
-  if (data.text) hf::write_text_input(folder, {*data.text, data.pair, data.max_length});
+  if (!data.text) return;
+  hf::TextInput input = {*data.text, data.pair, data.max_length};
+  if (data.content != datasets::Content::classification) {
+    input.chat = data.chat;
+    input.system = data.system;
+  }
+  hf::write_text_input(folder, input);
 }
 
 }  // namespace sartor
