@@ -23,6 +23,6 @@ int main(int argc, char** argv) {
                  make_task<inference::EmbedConfig>("embed", Processes::sharing, "Embeddings of texts.",
                                                    inference::embed)},
        .other = "sartor-train",
-       .tasks_of_other = {"prepare", "factorize", "vocabulary", "tokenize", "pretrain", "classify"}},
+       .tasks_of_other = {"prepare", "factorize", "vocabulary", "tokenize", "pretrain", "classify", "finetune"}},
       argc, argv);
 }
