@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "base/require.h"
 #include "base/utf8.h"
@@ -10,6 +11,7 @@
 #include "storage/json_fields.h"
 #include "storage/sha256.h"
 #include "text/chat_template.h"
+#include "text/tokenizers/tokenizer.h"
 
 namespace sartor::text {
 namespace {
@@ -163,6 +165,19 @@ ChatText render(const Chat& chat, std::string_view prompt) {
 
 std::string_view render_answer(const Chat& chat, std::string_view answer) {
   return chat.format == ChatFormat::llama3 ? trimmed(answer) : answer;
+}
+
+void check_chat(ChatFormat format, const Tokenizer& tokenizer) {
+  static constexpr std::string_view chatml[] = {"<|im_start|>", "<|im_end|>"};
+  static constexpr std::string_view llama3[] = {llama3_begin, "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"};
+  const std::span<const std::string_view> tokens = format == ChatFormat::chatml   ? std::span(chatml)
+                                                   : format == ChatFormat::llama3 ? std::span(llama3)
+                                                                                  : std::span<const std::string_view>();
+  for (const auto token : tokens) {
+    const auto ids = tokenizer.encode(token, {.special_tokens = false}).ids;
+    require(ids.size() == 1 && tokenizer.id_of(token) == ids[0],
+            "the tokenizer lacks the special token {}, which the chat format {} needs", token, name_of(format));
+  }
 }
 
 Chat parse_chat_template(std::string_view jinja, std::string_view file) {

@@ -11,6 +11,8 @@
 
 namespace sartor::text {
 
+class Tokenizer;
+
 enum class ChatFormat { none, chatml, llama3 };
 
 constexpr auto choices(ChatFormat) {
@@ -46,6 +48,9 @@ std::string_view render_answer(const Chat& chat, std::string_view answer);
 // the beginning-of-text token of llama3.
 constexpr bool adds_special_tokens(ChatFormat format) { return format == ChatFormat::none; }
 
+// Throws std::invalid_argument unless each special token of the format is one token of the tokenizer.
+void check_chat(ChatFormat format, const Tokenizer& tokenizer);
+
 // The format of a chat template (Jinja) with its default system message. Recognizes the templates of SmolLM2, Qwen2,
 // Qwen2.5, Qwen3-Instruct-2507, Llama 3.0, and plain ChatML, with any default system message. Throws
 // std::invalid_argument that names `file` and the formats to choose from if the template is another one, e.g. Qwen3's,
@@ -54,7 +59,9 @@ Chat parse_chat_template(std::string_view jinja, std::string_view file);
 
 // The format of the folder's own chat template: chat_template.jinja, otherwise the field chat_template of
 // tokenizer_config.json, a template or a list of named templates, one of them called default. nullopt if the folder has
-// no template. Throws std::invalid_argument as parse_chat_template, and if llama3 is not the format of the bos_token.
+// no template. Throws std::invalid_argument as parse_chat_template, and if the template is Llama 3's and bos_token is
+// not
+// <|begin_of_text|>.
 std::optional<Chat> folder_chat(const std::filesystem::path& folder);
 
 }  // namespace sartor::text

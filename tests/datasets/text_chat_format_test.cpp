@@ -98,6 +98,33 @@ TEST_F(ChatFormats, Llama3HasOneBeginningOfText) {
   EXPECT_EQ(begins(ChatFormat::none, adds_special_tokens(ChatFormat::none)), 1);
 }
 
+TEST_F(ChatFormats, NeedTheirSpecialTokens) {
+  json patch = {{"added_tokens", golden_json("tokenizer.json")["added_tokens"]}};
+  const auto missing = [&](ChatFormat format) -> std::string {
+    try {
+      check_chat(format, Tokenizer(golden_spec(patch)));
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(missing(ChatFormat::none), "");
+  EXPECT_THAT(missing(ChatFormat::llama3), HasSubstr("lacks the special token <|begin_of_text|>, which the chat format "
+                                                     "llama3 needs"));
+  int id = 3000;
+  for (const char* token : {"<|im_start|>", "<|im_end|>"}) {
+    EXPECT_THAT(missing(ChatFormat::chatml), HasSubstr(token));
+    patch["added_tokens"].push_back({{"id", id++},
+                                     {"content", token},
+                                     {"special", true},
+                                     {"normalized", false},
+                                     {"lstrip", false},
+                                     {"rstrip", false},
+                                     {"single_word", false}});
+  }
+  EXPECT_EQ(missing(ChatFormat::chatml), "");
+}
+
 TEST_F(ChatFormats, OfAFolderAreFoundInItsFiles) {
   const json own = golden_json("chat.json")["templates"];
   const std::string plain = own[0]["text"], with_system = own[5]["text"];
