@@ -53,11 +53,16 @@ TEST(StreamDecoder, GivesTheWholeForRandomIds) {
     expect_whole(Tokenizer(golden_spec({{"decoder", decoder}})), 3, 1000);
 }
 
-TEST(StreamDecoder, GivesTheWholeForGpt2) {
-  const auto folder = public_data / "gpt2";
-  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "scripts/fetch_data.py gpt2 has not run";
-  expect_whole(Tokenizer(read_tokenizer(folder)), 4, 20'000);
+class PublishedVocabulary : public ::testing::TestWithParam<const char*> {};
+TEST_P(PublishedVocabulary, IsDecodedAsAStream) {
+  const auto folder = public_data / GetParam();
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "scripts/fetch_data.py " << GetParam() << " has not run";
+  const Tokenizer tokenizer(read_tokenizer(folder));
+  expect_whole(tokenizer, 4, 20'000);
+  for (const char* text : {"质量很好，服务不错！😀👩‍👩‍👧", "naïve café 하나", "the cat\n\n"})
+    expect_whole(tokenizer, tokenizer.encode(text).ids, true);
 }
+INSTANTIATE_TEST_SUITE_P(All, PublishedVocabulary, ::testing::Values("gpt2-tokenizer", "qwen-tokenizer"));
 
 // Every sequence of bytes up to this length from those that decide what is a valid character.
 TEST(StreamDecoder, GivesTheWholeForAllSequencesOfBytes) {

@@ -3,6 +3,7 @@
 
 #include "fuzz/targets.h"
 #include "text/chat_format.h"
+#include "text/tokenizers/stream_decoder.h"
 #include "text/tokenizers/tokenizer.h"
 #include "text/tokenizers/tokenizer_files.h"
 
@@ -28,7 +29,10 @@ void encode(text::TokenizerSpec spec) {
         expect(encodings.offsets.size() == encodings.ids.size() && encodings.type_ids.size() == encodings.ids.size());
         for (int64_t r = 0; truncated && r < 4; r++) expect(encodings.row(r).size() <= 5);
         for (const auto& [begin, end] : encodings.offsets) expect(begin <= end && end <= 30);
-        tokenizer.decode(encodings.ids, truncated);
+        text::StreamDecoder stream(tokenizer, truncated);
+        std::string pieces;
+        for (const auto id : encodings.ids) pieces += stream.add(id);
+        expect(pieces + stream.finish() == tokenizer.decode(encodings.ids, truncated));
       } catch (const std::invalid_argument&) {  // a template of more than 5 tokens
         expect(truncated);
       }
