@@ -166,9 +166,21 @@ void put(const MatmulBlock& block, const Vector (&sums)[panel_rows][2], int64_t 
   }
 }
 
+// Requests the panel of c at (row, column) from memory.
+void prefetch(const MatmulBlock& block, int64_t row, int64_t column) {
+  const int64_t bytes = block.c_store == Store::fp32 ? 4 : 2;
+  const int64_t rows = block.rows - row < panel_rows ? block.rows - row : panel_rows;
+  for (int64_t r = 0; r < rows; r++) {
+    const char* place = static_cast<const char*>(block.c) + ((row + r) * block.c_stride + column) * bytes;
+    __builtin_prefetch(place, 1);
+    __builtin_prefetch(place + 64, 1);
+  }
+}
+
 template <class Products> void multiply(const MatmulBlock& block) {
   for (int64_t column = 0; column < block.columns; column += panel_columns) {
     for (int64_t row = 0; row < block.rows; row += panel_rows) {
+      prefetch(block, row, column);
       Vector sums[panel_rows][2];
       sum_panel<Products>(block.left + row * block.words, block.right + column * block.words, block.words, sums);
       block.c_store == Store::fp32 ? put<float>(block, sums, row, column) : put<Bf16>(block, sums, row, column);

@@ -3,6 +3,7 @@
 #include <ATen/DeviceAccelerator.h>
 #include <c10/core/CPUAllocator.h>
 #include <malloc.h>
+#include <sys/mman.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -17,6 +18,16 @@ void free_tensor(void* data) {
   if (data) std::free(static_cast<void**>(data)[-1]);
 }
 
+constexpr size_t mapped = 32 << 20;  // malloc() maps blocks of this size afresh: the maximum of glibc
+
+// Large pages take a tenth of the time to map: a twelfth of the time of a step with a large vocabulary.
+void advise_huge_pages(void* data, size_t bytes) {
+  constexpr uintptr_t page = 2 << 20;
+  const auto begin = (reinterpret_cast<uintptr_t>(data) + page - 1) / page * page;
+  const auto end = (reinterpret_cast<uintptr_t>(data) + bytes) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);  // failure is harmless
+}
+
 class AlignedTensors : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
@@ -26,6 +37,7 @@ class AlignedTensors : public c10::Allocator {
     const auto place = (reinterpret_cast<uintptr_t>(block) / c10::gAlignment + 1) * c10::gAlignment;
     auto* data = reinterpret_cast<void**>(place);
     data[-1] = block;
+    if (bytes >= mapped) advise_huge_pages(data, bytes);
     return {data, data, &free_tensor, at::kCPU};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &free_tensor; }
@@ -37,7 +49,7 @@ class AlignedTensors : public c10::Allocator {
 void keep_freed_memory() {
   static AlignedTensors tensors;
   c10::SetCPUAllocator(&tensors, /*priority=*/1);
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the maximum of glibc
+  mallopt(M_MMAP_THRESHOLD, mapped);
   mallopt(M_TRIM_THRESHOLD, -1);
 }
 

@@ -8,6 +8,7 @@
 
 #include "models/transformer/ops/elementwise.h"
 #include "trainer/models/transformer_support.h"
+#include "transformer/rows_kernels.h"
 
 namespace sartor::transformer {
 namespace {
@@ -46,6 +47,45 @@ TEST_P(Gated, HasLibtorchsValuesAndGradients) {
     EXPECT_TRUE(near(found, expected));
     EXPECT_TRUE(near(gate.grad(), wide_gate.grad()));
     EXPECT_TRUE(near(up.grad(), wide_up.grad()));
+  }
+}
+
+// Without `up`, as in the feed-forward layers of GPT-2.
+TEST_P(Gated, ActivationsHaveLibtorchsValuesAndGradients) {
+  const auto [of_type, kind] = GetParam();
+  const auto [type, tolerance] = of_type;
+  at::manual_seed(24);
+  for (const int64_t size : {1, 15, 33, 40000}) {
+    const auto x = (at::randn({size}) * 3).to(type).requires_grad_();
+    const auto found = activation(x, kind);
+    (found * probe(found)).sum().backward();
+    const auto wide = x.detach().to(at::kDouble).requires_grad_();
+    (activation(wide, kind) * probe(found).to(at::kDouble)).sum().backward();
+    EXPECT_LT(largest_difference(found, activation(wide, kind)), 4 * tolerance);
+    EXPECT_LT(largest_difference(x.grad(), wide.grad()), 2 * tolerance);
+  }
+}
+
+TEST(ActivationKernels, EachInstructionSetHasLibtorchsValuesAndGradients) {
+  at::manual_seed(25);
+  const std::pair<cuda::Curve, Activation> curves[] = {{cuda::Curve::gelu, Activation::gelu},
+                                                       {cuda::Curve::gelu_tanh, Activation::gelu_tanh},
+                                                       {cuda::Curve::silu, Activation::silu}};
+  for (const auto* kernels : runnable<cuda::RowsKernels>({&cuda::v3::rows_kernels, &cuda::v4::rows_kernels})) {
+    for (const auto& [curve, kind] : curves) {
+      const auto x = at::linspace(-12, 12, 2417), up = at::randn({2417}), by_y = at::randn({2417});
+      const auto y = at::empty_like(x), by_x = at::empty_like(x), by_up = at::empty_like(x);
+      const cuda::ActivationValues values = {2417, curve, cuda::Store::fp32, x.data_ptr(), up.data_ptr(), y.data_ptr()};
+      kernels->activate(values);
+      kernels->activate_backward(values, {by_y.data_ptr(), by_x.data_ptr(), by_up.data_ptr()});
+      const auto wide = x.to(at::kDouble).requires_grad_(), wide_up = up.to(at::kDouble).requires_grad_();
+      const auto expected = activation(wide, kind) * wide_up;
+      (expected * by_y).sum().backward();
+      // Up to 12 = |up by_y| times the error of the curve.
+      EXPECT_LT(largest_difference(y, expected), 1e-5);
+      EXPECT_LT(largest_difference(by_x, wide.grad()), 1e-5);
+      EXPECT_LT(largest_difference(by_up, wide_up.grad()), 1e-5);
+    }
   }
 }
 

@@ -7,7 +7,9 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "models/transformer/ops/cpu_kernels.h"
 #include "trainer/models/transformer_support.h"
+#include "transformer/rows_kernels.h"
 
 namespace sartor::transformer {
 namespace {
@@ -68,6 +70,32 @@ TEST_P(Rotate, TakesColumnsOfAWiderArray) {
   const auto part = all.narrow(1, 16, 16);
   EXPECT_TRUE(rotate(part, angles.cos(), angles.sin(), positions, 8)
                   .equal(rotate(part.contiguous(), angles.cos(), angles.sin(), positions, 8)));
+}
+
+TEST(RotaryKernels, EachInstructionSetEqualsADoubleLoop) {
+  at::manual_seed(23);
+  for (const auto* kernels : runnable<cuda::RowsKernels>({&cuda::v3::rows_kernels, &cuda::v4::rows_kernels})) {
+    for (const auto type : {at::kFloat, at::kBFloat16}) {
+      for (const int64_t d : {2, 16, 34, 64, 128}) {
+        const auto angles = at::rand({7, d / 2}) * 6, cos = angles.cos(), sin = angles.sin();
+        const auto positions = at::randint(7, {5}, at::kLong);
+        const auto x = at::randn({5, 3 * d}).to(type), y = at::empty_like(x);
+        kernels->rotate({.rows = 5,
+                         .heads = 3,
+                         .d = d,
+                         .x = x.data_ptr(),
+                         .x_stride = 3 * d,
+                         .cos = cos.data_ptr<float>(),
+                         .sin = sin.data_ptr<float>(),
+                         .positions = positions.data_ptr<int64_t>(),
+                         .sign = -1,
+                         .store = store_of(x),
+                         .y = y.data_ptr(),
+                         .y_stride = 3 * d});
+        EXPECT_LT(largest_difference(y, rotated(x, cos, sin, positions, d, -1)), type == at::kFloat ? 1e-6 : 3e-2);
+      }
+    }
+  }
 }
 
 TEST(Rotations, RejectsOtherShapes) {

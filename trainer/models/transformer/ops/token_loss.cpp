@@ -41,13 +41,18 @@ int64_t chunk_of(int64_t tokens, int64_t vocabulary) {
   return std::max<int64_t>(1, (tokens + chunks - 1) / chunks);
 }
 
-// Writes left right to c of fp32, or adds it.
-void multiply_into(const at::Tensor& c, const at::Tensor& left, const at::Tensor& right, at::ScalarType compute,
-                   bool add) {
-  if (has_matmul(left, compute)) return matmul_into(c, left, right, compute, add);
-  const auto product = at::mm(left.to(compute), right.to(compute));
-  add ? c.add_(product) : c.copy_(product);
-}
+// Products of `compute`, by matmul() or libtorch.
+struct Products {
+  at::ScalarType compute;
+  bool by_kernels;
+
+  // Writes left right to c of fp32, or adds it.
+  void operator()(const at::Tensor& c, const at::Tensor& left, const at::Tensor& right, bool add) const {
+    if (by_kernels) return matmul_into(c, left, right, compute, add);
+    const auto product = at::mm(left.to(compute), right.to(compute));
+    add ? c.add_(product) : c.copy_(product);
+  }
+};
 
 // Negative log-likelihoods of a chunk, and the gradient of the logits if token weights are defined; overwrites logits.
 at::Tensor losses_by_kernels(const at::Tensor& logits, const at::Tensor& targets, const at::Tensor& token_weights,
@@ -78,7 +83,8 @@ Losses losses_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
                  const at::Tensor& token_weights, at::ScalarType compute, Wanted wanted) {
   const int64_t tokens = x.size(0), vocabulary = weight.size(0), chunk = chunk_of(tokens, vocabulary);
   const bool differentiates = wanted.x || wanted.weight;
-  const auto w = has_matmul(x, compute) ? weight : weight.to(compute);  // matmul() rounds while it packs
+  const Products multiply_into = {compute, has_matmul(x, compute)};
+  const auto w = multiply_into.by_kernels ? weight : weight.to(compute);  // matmul() rounds while it packs
   const auto fp32 = weight.options();
   Losses losses = {.nll = at::empty({tokens}, fp32)};
   at::Tensor by_x;
@@ -90,12 +96,12 @@ Losses losses_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
       return all.defined() ? all.narrow(0, begin, std::min(chunk, tokens - begin)) : all;
     };
     const auto some = part(x), logits = buffer.narrow(0, 0, some.size(0));
-    multiply_into(logits, some, w.t(), compute, false);
+    multiply_into(logits, some, w.t(), false);
     const auto softmax = x.is_cpu() ? losses_by_kernels : losses_by_libtorch;
     const auto gradient =
         softmax(logits, part(targets), differentiates ? part(token_weights) : at::Tensor(), part(losses.nll));
-    if (wanted.x) multiply_into(part(by_x), gradient, w, compute, false);
-    if (wanted.weight) multiply_into(losses.by_weight, gradient.t(), some, compute, begin > 0);
+    if (wanted.x) multiply_into(part(by_x), gradient, w, false);
+    if (wanted.weight) multiply_into(losses.by_weight, gradient.t(), some, begin > 0);
   }
   if (wanted.x) losses.by_x = by_x.to(x.scalar_type());
   return losses;
@@ -107,14 +113,18 @@ struct TokenLoss : torch::autograd::Function<TokenLoss> {
                             Wanted wanted) {
     auto losses = losses_of(x, weight, targets, token_weights, compute, wanted);
     ctx->save_for_backward({losses.by_x, losses.by_weight});
+    ctx->saved_data["scaled"] = false;
     return (losses.nll * token_weights).sum();
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    const auto saved = ctx->get_saved_variables();
-    const auto scaled = [&](const at::Tensor& gradient) {
-      return gradient.defined() ? gradient * grads[0].to(gradient.scalar_type()) : at::Tensor();
-    };
-    return {scaled(saved[0]), scaled(saved[1]), {}, {}, {}, {}};
+    // Scaled in place: a copy of the weight's gradient would be as large as the weight.
+    TORCH_CHECK(!ctx->saved_data["scaled"].toBool(), "token_loss: the backward pass can run once");
+    ctx->saved_data["scaled"] = true;
+    auto saved = ctx->get_saved_variables();
+    for (auto& gradient : saved) {
+      if (gradient.defined()) gradient.mul_(grads[0]);
+    }
+    return {saved[0], saved[1], {}, {}, {}, {}};
   }
 };
 

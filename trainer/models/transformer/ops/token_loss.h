@@ -12,7 +12,7 @@ namespace sartor::transformer {
 // in fp32.
 //
 // The gradients of x and weight are computed in the forward pass if they are needed, which saves the second computation
-// of the logits; the backward pass only scales them.
+// of the logits; the backward pass only scales them, and can run once.
 at::Tensor token_loss(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& targets,
                       const at::Tensor& token_weights, at::ScalarType compute);
 
