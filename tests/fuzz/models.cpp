@@ -3,6 +3,7 @@
 
 #include "fuzz/targets.h"
 #include "models/bert/config.h"
+#include "models/gpt/config.h"
 #include "models/hf/safetensors.h"
 #include "models/hf/weights.h"
 
@@ -36,6 +37,16 @@ void bert_config(std::string_view input, bool) {
     const auto config = bert::parse_config(hf::parse_json(input, "fuzz"), "fuzz");
     const auto written = bert::to_json(config, bert::Head::masked_lm);
     if (bert::to_json(bert::parse_config(written, "again"), bert::Head::masked_lm) != written) std::abort();
+  } catch (const std::invalid_argument&) {
+  }
+}
+
+void gpt_config(std::string_view input, bool) {
+  try {
+    const auto config = gpt::parse_config(hf::parse_json(input, "fuzz"), "fuzz");
+    const auto written = gpt::to_json(config);
+    if (config.longest_sequence() < config.max_position_embeddings) std::abort();
+    if (gpt::to_json(gpt::parse_config(written, "again")) != written) std::abort();
   } catch (const std::invalid_argument&) {
   }
 }

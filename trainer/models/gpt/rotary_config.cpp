@@ -15,7 +15,7 @@ namespace {
 using hf::Json;
 using hf::JsonFields;
 
-constexpr double highest = 1e12;
+constexpr double highest = 1e12, highest_factor = 1e6;
 
 constexpr auto types = std::to_array<std::pair<std::string_view, RotaryType>>({
     {"default", RotaryType::standard},
@@ -50,7 +50,7 @@ template <class Value> std::optional<Value> agreed(const JsonFields& fields, std
 }
 
 double required(JsonFields& fields, std::string_view name, double lowest) {
-  const auto found = fields.number(name, lowest, highest);
+  const auto found = fields.number(name, lowest, highest_factor);
   require(found.has_value(), "{}: has no {}", fields.source(), name);
   return *found;
 }
