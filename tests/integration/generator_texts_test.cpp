@@ -55,8 +55,8 @@ TEST_F(GeneratorTexts, TheLogHasTheCounts) {
   expect_done(outcome);
   EXPECT_THAT(outcome.err, HasSubstr("a.h5: 7 rows; 0 rejected, 0 repeated\n"));
   EXPECT_THAT(outcome.err,
-              HasSubstr("train 4, validation 1, test 2 rows, split by texts; 28 tokens, 21 of them predicted; "
-                        "2.10 bytes per predicted token; 0 rows cut at 128 tokens"));
+              HasSubstr("train 4, validation 1, test 2 rows, split by texts; 27 tokens, 20 of them predicted; "
+                        "2.15 bytes per predicted token; 0 rows cut at 128 tokens"));
   outcome = train(config(pairs, "rejected: \"{c}\"", "max_length: 3\n"), {"--overwrite"});
   expect_done(outcome);
   EXPECT_THAT(outcome.err, HasSubstr("a.h5: 7 rows; 2 rejected, 0 repeated\n"));
