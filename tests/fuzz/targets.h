@@ -8,6 +8,7 @@ namespace sartor::fuzz {
 
 void tokenizer_json(std::string_view input, bool use);
 void bert_tokenizer(std::string_view input, bool use);  // vocab.txt, a byte 0, tokenizer_config.json
+void byte_bpe(std::string_view input, bool use);        // vocab.json, a byte 0, merges.txt, 0, tokenizer_config.json
 void chat_template(std::string_view input, bool use);
 void safetensors(std::string_view input, bool use);     // two bytes of the data's size, the header's JSON
 void bert_config(std::string_view input, bool use);     // config.json, and model.safetensors.index.json
@@ -20,7 +21,7 @@ struct Target {
   void (*run)(std::string_view input, bool use);
 };
 constexpr Target targets[] = {{"tokenizer_json", tokenizer_json}, {"bert_tokenizer", bert_tokenizer},
-                              {"chat_template", chat_template},
+                              {"byte_bpe", byte_bpe},             {"chat_template", chat_template},
                               {"safetensors", safetensors},       {"bert_config", bert_config},
                               {"gpt_config", gpt_config},         {"json_object", json_object},
                               {"encoded_text", encoded_text}};

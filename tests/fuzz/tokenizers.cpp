@@ -40,6 +40,14 @@ void encode(text::TokenizerSpec spec) {
   }
 }
 
+// Removes and returns the input up to its first zero byte.
+std::string_view up_to_zero(std::string_view& input) {
+  const size_t end = std::min(input.find('\0'), input.size());
+  const auto before = input.substr(0, end);
+  input.remove_prefix(std::min(end + 1, input.size()));
+  return before;
+}
+
 }  // namespace
 
 void tokenizer_json(std::string_view input, bool use) {
@@ -51,10 +59,19 @@ void tokenizer_json(std::string_view input, bool use) {
 }
 
 void bert_tokenizer(std::string_view input, bool use) {
-  const size_t end = std::min(input.find('\0'), input.size());
-  const std::string_view config = input.substr(std::min(end + 1, input.size()));
+  const auto vocab = up_to_zero(input);
   try {
-    auto spec = text::parse_bert_tokenizer(input.substr(0, end), "vocab.txt", config, "tokenizer_config.json");
+    auto spec = text::parse_bert_tokenizer(vocab, "vocab.txt", input, "tokenizer_config.json");
+    if (use) encode(std::move(spec));
+  } catch (const std::invalid_argument&) {
+  }
+}
+
+void byte_bpe(std::string_view input, bool use) {
+  const text::FileText vocab = {std::string(up_to_zero(input)), "vocab.json"};
+  const text::FileText merges = {std::string(up_to_zero(input)), "merges.txt"};
+  try {
+    auto spec = text::parse_byte_bpe(vocab, merges, {std::string(input), "tokenizer_config.json"});
     if (use) encode(std::move(spec));
   } catch (const std::invalid_argument&) {
   }

@@ -66,7 +66,7 @@ class Tokenizer::Encoder {
     // One token more than fits is enough to detect truncation. Pairs need the full lengths of both texts.
     first_.limit = pair || left || room == SIZE_MAX ? SIZE_MAX : room + 1;
     find(text, first_);
-    second_.clear();
+    second_.reset();
     if (pair) find(*pair, second_);
     KeptTokens kept = {first_.ids.size(), second_.ids.size()};
     if (truncation) kept = kept_tokens(kept, pair, truncation->strategy, room);
@@ -83,7 +83,20 @@ class Tokenizer::Encoder {
   }
 
  private:
-  void append(const TokenList& tokens, size_t kept, bool left, uint8_t type_id, Encodings& encodings) const {
+  struct FoundTokens : TokenList {
+    struct Added {
+      size_t index;  // in ids
+      Blanks blanks;
+    };
+    std::vector<Added> added;  // only if offsets are trimmed
+
+    void reset() {
+      clear();
+      added.clear();
+    }
+  };
+
+  void append(const FoundTokens& tokens, size_t kept, bool left, uint8_t type_id, Encodings& encodings) const {
     const auto from = static_cast<ptrdiff_t>(left ? tokens.ids.size() - kept : 0), size = static_cast<ptrdiff_t>(kept);
     encodings.ids.insert(encodings.ids.end(), tokens.ids.begin() + from, tokens.ids.begin() + from + size);
     encodings.special_mask.resize(encodings.ids.size(), 0);
@@ -91,12 +104,23 @@ class Tokenizer::Encoder {
     if (!options_.offsets) return;
     encodings.offsets.insert(encodings.offsets.end(), tokens.offsets.begin() + from,
                              tokens.offsets.begin() + from + size);
-    if (trims_) trim(std::span(encodings.offsets).last(kept), std::span(encodings.ids).last(kept));
+    if (trims_) trim(tokens, static_cast<size_t>(from), std::span(encodings.offsets).last(kept));
   }
 
-  void trim(std::span<Span> offsets, std::span<const int32_t> ids) const {
-    for (size_t i = 0; i < ids.size(); i++)
-      offsets[i] = trimmed(tokenizer_.spec_.post_processor, tokenizer_.token(ids[i]), offsets[i], i == 0);
+  // Excludes whitespace from the offsets of the tokens from index `from` on.
+  void trim(const FoundTokens& tokens, size_t from, std::span<Span> offsets) const {
+    auto added = std::ranges::lower_bound(tokens.added, from, {}, &FoundTokens::Added::index);
+    for (size_t i = 0; i < offsets.size(); i++) {
+      const bool is_added = added != tokens.added.end() && added->index == from + i;
+      const Blanks blanks = is_added ? (added++)->blanks : blanks_of(tokenizer_.token(tokens.ids[from + i]));
+      offsets[i] = trimmed(tokenizer_.spec_.post_processor, blanks, offsets[i], i == 0);
+    }
+  }
+
+  // Adds an added token that matches `text`.
+  void add(const AddedToken& token, std::string_view text, Span where, FoundTokens& tokens) const {
+    if (trims_ && tokens.wants_offsets) tokens.added.push_back({tokens.ids.size(), blanks_of(text)});
+    tokens.add(token.id, where);
   }
 
   void append_special(const TemplatePiece& piece, Encodings& encodings) const {
@@ -107,13 +131,13 @@ class Tokenizer::Encoder {
   }
 
   // Finds the tokens of a whole text.
-  void find(std::string_view text, TokenList& tokens) {
+  void find(std::string_view text, FoundTokens& tokens) {
     require(text.size() < UINT32_MAX, "a text has {} bytes, expected less than 4 GiB", text.size());
     if (valid_utf8(text) != text.size()) {
       whole_ = unicode::replace_broken(text);
       text = whole_;
     }
-    tokens.clear();
+    tokens.reset();
     size_t done = 0;         // bytes processed
     uint32_t character = 0;  // index of the character at `done`; only if offsets are requested
     const auto count = [&](size_t begin, size_t end) {
@@ -125,7 +149,7 @@ class Tokenizer::Encoder {
       const uint32_t at = begin < done ? count(0, begin) : character + count(done, begin);
       character = at + count(begin, end);
       done = end;
-      tokens.add(token.id, {at, character});
+      add(token, text.substr(begin, end - begin), {at, character}, tokens);
       return true;
     });
     if (!tokens.full && done < text.size()) find_normalized({text.substr(done), character}, tokens);
@@ -133,7 +157,7 @@ class Tokenizer::Encoder {
 
   // Finds the tokens of a stretch without added tokens in its original form. If normalized added tokens exist, the
   // whole stretch is normalized first; otherwise the model normalizes on the fly.
-  void find_normalized(const Stretch& stretch, TokenList& tokens) const {
+  void find_normalized(const Stretch& stretch, FoundTokens& tokens) const {
     const TokenizerModel& model = *tokenizer_.model_;
     if (tokenizer_.normalized_added_.empty()) return model.tokenize(stretch, tokens);
     if (model.normalized(stretch.text)) return find_in_normalized(stretch, tokens);
@@ -141,7 +165,7 @@ class Tokenizer::Encoder {
     find_in_normalized({normalized.text, 0, normalized.origins.data()}, tokens);
   }
 
-  void find_in_normalized(const Stretch& stretch, TokenList& tokens) const {
+  void find_in_normalized(const Stretch& stretch, FoundTokens& tokens) const {
     const TokenizerModel& model = *tokenizer_.model_;
     const std::string_view text = stretch.text;
     size_t done = 0;                     // bytes processed
@@ -156,7 +180,7 @@ class Tokenizer::Encoder {
                                        : character + characters(text.substr(done, begin - done));
       character = at + characters(text.substr(begin, end - begin));
       done = end;
-      tokens.add(token.id, stretch.span(at, character - 1));
+      add(token, text.substr(begin, end - begin), stretch.span(at, character - 1), tokens);
       return true;
     });
     if (!tokens.full) tokenize_up_to(text.size());
@@ -167,7 +191,7 @@ class Tokenizer::Encoder {
   const TemplatePieces& pieces_;
   const int64_t special_;  // number of special tokens in the template
   const bool trims_;       // whether offsets exclude whitespace
-  TokenList first_, second_;
+  FoundTokens first_, second_;
   std::string whole_;  // text with invalid UTF-8 replaced
 };
 

@@ -12,11 +12,12 @@ ByteMerges::ByteMerges(std::span<const std::string> bytes, const std::array<int3
     : of_byte_(of_byte), byte_ranks_(1 << 16, separate) {
   for (const auto& each : bytes) lengths_.push_back(static_cast<uint32_t>(each.size()));
   const size_t slots = std::bit_ceil(2 * merges.size() + 2);
-  slots_.assign(slots, {0, none, -1});
+  slots_.assign(slots, {0, none});
   shift_ = 64 - std::countr_zero(slots);
   for (size_t r = 0; r < merges.size(); r++) {
     merged_.push_back(merges[r].merged);
-    add(merges[r], static_cast<int32_t>(r));
+    const uint64_t pair = pair_of(merges[r].left, merges[r].right);
+    slots_[slot_of(pair)] = {pair, static_cast<int32_t>(r)};
     const std::string& together = bytes[merges[r].merged];
     for (size_t i = 1; i < together.size(); i++) byte_ranks_[bytes_pair(together[i - 1], together[i])] = none;
   }
@@ -26,23 +27,14 @@ ByteMerges::ByteMerges(std::span<const std::string> bytes, const std::array<int3
   }
 }
 
-void ByteMerges::add(const Merge& merge, int32_t rank) {
-  auto& found = const_cast<Slot&>(slot(merge.left, merge.right));
-  found = {pair_of(merge.left, merge.right), rank, merge.merged};
+// Index of the slot of a pair, or of the free slot where it belongs.
+size_t ByteMerges::slot_of(uint64_t pair) const {
+  size_t at = (pair * 0x9E3779B97F4A7C15) >> shift_;
+  while (slots_[at].pair != pair && slots_[at].rank != none) at = (at + 1) & (slots_.size() - 1);
+  return at;
 }
 
-// The slot of a pair, or the free slot where it belongs.
-const ByteMerges::Slot& ByteMerges::slot(int32_t left, int32_t right) const {
-  const uint64_t pair = pair_of(left, right);
-  for (size_t at = (pair * 0x9E3779B97F4A7C15) >> shift_;; at = (at + 1) & (slots_.size() - 1)) {
-    if (slots_[at].pair == pair || slots_[at].merged < 0) return slots_[at];
-  }
-}
-
-int32_t ByteMerges::rank(int32_t left, int32_t right) const {
-  const Slot& found = slot(left, right);
-  return found.rank;
-}
+int32_t ByteMerges::rank(int32_t left, int32_t right) const { return slots_[slot_of(pair_of(left, right))].rank; }
 
 // Merges `size` symbols, 1 to short_size; ranks[i] is that of the pair that begins at i. Both arrays are overwritten.
 void ByteMerges::merge_short(int32_t* symbols, int32_t* ranks, size_t size, std::vector<int32_t>& made) const {

@@ -35,7 +35,7 @@ class ByteMerges {
   static constexpr size_t short_size = 64;    // longest word that is merged as a whole
   struct Slot {
     uint64_t pair;
-    int32_t rank, merged;
+    int32_t rank;
   };
   static uint64_t pair_of(int32_t left, int32_t right) {
     return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
@@ -44,8 +44,7 @@ class ByteMerges {
     return size_t{static_cast<uint8_t>(first)} << 8 | static_cast<uint8_t>(second);
   }
 
-  void add(const Merge& merge, int32_t rank);
-  const Slot& slot(int32_t left, int32_t right) const;
+  size_t slot_of(uint64_t pair) const;
   int32_t rank(int32_t left, int32_t right) const;
 
   void merge_short(int32_t* symbols, int32_t* ranks, size_t size, std::vector<int32_t>& made) const;
@@ -59,7 +58,7 @@ class ByteMerges {
   std::vector<uint32_t> lengths_;
   std::vector<int32_t> byte_ranks_;  // rank of each pair of bytes, by bytes_pair
   std::vector<int32_t> merged_;      // by rank
-  std::vector<Slot> slots_;          // open addressing by a hash of the pair; merged -1: free
+  std::vector<Slot> slots_;          // open addressing by a hash of the pair; rank none: free
   int shift_ = 0;                    // 64 - log2 of the number of slots
 };
 

@@ -126,19 +126,6 @@ ByteLevelProcessing read_sequence(const JsonField& steps) {
 
 bool is_blank(char32_t code) { return code == U'\u0120' || unicode::properties(code) & unicode::whitespace; }
 
-// Numbers of whitespace characters, or spaces of the byte-level alphabet, at both ends of a token.
-std::pair<uint32_t, uint32_t> blanks(std::string_view token) {
-  uint32_t leading = 0, trailing = 0;
-  bool begins = true;
-  for (const char *at = token.data(), *end = at + token.size(); at < end;) {
-    const bool blank = is_blank(unicode::next_character(at));
-    begins &= blank;
-    leading += begins;
-    trailing = blank ? trailing + 1 : 0;
-  }
-  return {leading, trailing};
-}
-
 }  // namespace
 
 TemplateProcessing bert_processing(int32_t cls, int32_t sep) {
@@ -185,14 +172,26 @@ int64_t special_tokens(const TemplatePieces& pieces) {
   return count;
 }
 
+Blanks blanks_of(std::string_view token) {
+  Blanks blanks;
+  bool begins = true;
+  for (const char *at = token.data(), *end = at + token.size(); at < end;) {
+    const bool blank = is_blank(unicode::next_character(at));
+    begins &= blank;
+    blanks.leading += begins;
+    blanks.trailing = blank ? blanks.trailing + 1 : 0;
+  }
+  return blanks;
+}
+
 bool trims_offsets(const PostProcessor& post_processor) {
   const auto* byte_level = std::get_if<ByteLevelProcessing>(&post_processor);
   return byte_level && byte_level->trim_offsets;
 }
 
 // As in Hugging Face's library, which counts the characters of the token even where a character of the text is several.
-Span trimmed(const PostProcessor& post_processor, std::string_view token, Span where, bool first) {
-  auto [leading, trailing] = blanks(token);
+Span trimmed(const PostProcessor& post_processor, Blanks blanks, Span where, bool first) {
+  auto [leading, trailing] = blanks;
   const bool keeps = std::get<ByteLevelProcessing>(post_processor).add_prefix_space && (first || where.begin == 0);
   if (keeps && leading == 1) leading = 0;
   const uint32_t begin = std::min(where.begin + leading, where.end);

@@ -60,9 +60,15 @@ void check(const PostProcessor& post_processor);
 const TemplatePieces& pieces_of(const PostProcessor& post_processor, bool pair);
 int64_t special_tokens(const TemplatePieces& pieces);
 
+// Numbers of whitespace characters, or spaces of the byte-level alphabet, at both ends of a token.
+struct Blanks {
+  uint32_t leading = 0, trailing = 0;
+};
+Blanks blanks_of(std::string_view token);
+
 // Whether offsets exclude whitespace, and the new position of a token; `first` for the first token of a text.
 bool trims_offsets(const PostProcessor& post_processor);
-Span trimmed(const PostProcessor& post_processor, std::string_view token, Span where, bool first);
+Span trimmed(const PostProcessor& post_processor, Blanks blanks, Span where, bool first);
 
 // Appends everything that determines token ids.
 void append_hashed(const PostProcessor& post_processor, nlohmann::json& hashed);
