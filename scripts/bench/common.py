@@ -60,6 +60,22 @@ def fetch(*names: str) -> None:
     run(sys.executable, ROOT / "scripts" / "fetch_data.py", *names)
 
 
+def distinct_lines(language: str) -> Path:
+    """Writes the distinct lines of the public reviews to a file."""
+    path = WORK / f"lines-{language}.txt"
+    if not path.exists():
+        fetch(f"reviews-{language}", "minilm")
+        field = 2 if language == "en" else 0
+        rows = [
+            row.split("\t")
+            for file in sorted((ROOT / "data" / f"reviews-{language}").glob("*.txt"))
+            for row in file.read_text(encoding="utf-8", errors="replace").split("\n")
+        ]
+        lines = dict.fromkeys(row[field].strip() for row in rows if len(row) > field)
+        path.write_text("".join(f"{line}\n" for line in lines if line), encoding="utf-8")
+    return path
+
+
 def peak_mib(*command: object) -> float:
     """Peak resident memory of a program, in MiB. Exits if the program fails."""
     words = [str(word) for word in command]

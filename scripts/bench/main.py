@@ -9,7 +9,23 @@ from functools import partial
 from pathlib import Path
 
 from bert import accuracy_reviews, bert_classify, bert_train
-from common import BUILD, ROOT, SKYLAKE, TRAIN, WORK, compare, fetch, in_turn, last_json, peak_mib, peer, publish, run
+from common import (
+    BUILD,
+    ROOT,
+    SKYLAKE,
+    TRAIN,
+    WORK,
+    compare,
+    distinct_lines,
+    fetch,
+    in_turn,
+    last_json,
+    peak_mib,
+    peer,
+    publish,
+    run,
+)
+from gpt import byte_bpe, gpt_train, gpt_zh
 from ids_as_text import ids_as_text
 from reviews_zh import reviews_zh
 from two_trainings import two_trainings
@@ -157,22 +173,6 @@ def prepare(name: str) -> None:
     output.unlink()
 
 
-def distinct_lines(language: str) -> Path:
-    """Writes the distinct lines of the public reviews to a file."""
-    path = WORK / f"lines-{language}.txt"
-    if not path.exists():
-        fetch(f"reviews-{language}", "minilm")
-        field = 2 if language == "en" else 0
-        rows = [
-            row.split("\t")
-            for file in sorted((ROOT / "data" / f"reviews-{language}").glob("*.txt"))
-            for row in file.read_text(encoding="utf-8", errors="replace").split("\n")
-        ]
-        lines = dict.fromkeys(row[field].strip() for row in rows if len(row) > field)
-        path.write_text("".join(f"{line}\n" for line in lines if line), encoding="utf-8")
-    return path
-
-
 def wordpiece(name: str, language: str, offsets: bool, threads: int) -> None:
     lines, tokenizer = distinct_lines(language), ROOT / "data" / "minilm" / "tokenizer.json"
     kind = "offsets" if offsets else "ids"
@@ -252,6 +252,7 @@ def accuracy_als(name: str) -> None:
 
 
 BENCHES = {
+    "accuracy/gpt-zh": gpt_zh,
     "accuracy/ids-as-text": ids_as_text,
     "accuracy/ml-100k-als": accuracy_als,
     "accuracy/reviews-en": accuracy_reviews,
@@ -272,6 +273,7 @@ for threads in (1, 2):
             BENCHES[f"speed/wordpiece/{language}-{'offsets' if offsets else 'ids'}-t{threads}"] = partial(
                 wordpiece, language=language, offsets=offsets, threads=threads
             )
+        BENCHES[f"speed/byte-bpe/{language}-ids-t{threads}"] = partial(byte_bpe, language=language, threads=threads)
     fp32 = {
         "ctranslate2 4.8.5": ("ctranslate2", "fp32"),
         "onnxruntime 1.32.0": ("onnxruntime", "fp32"),
@@ -286,6 +288,9 @@ for threads in (1, 2):
     for precision in ("fp32", "bf16"):
         BENCHES[f"speed/bert-train-{precision}/reviews-en-t{threads}"] = partial(
             bert_train, precision=precision, threads=threads
+        )
+        BENCHES[f"speed/gpt-train-{precision}/6x384-t{threads}"] = partial(
+            gpt_train, precision=precision, threads=threads
         )
     for label, shape in {
         "1000x100k-d128-k10": (1000, 100_000, 128, 10),

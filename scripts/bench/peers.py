@@ -1,10 +1,12 @@
-"""Runs one measurement of a public peer and prints one line of JSON: peers.py faiss|torch|gemm|implicit|tokenizers ARGUMENTS
+"""Runs one measurement of a public peer and prints one line of JSON: peers.py faiss|torch|gemm|implicit|tokenizers|... ARGUMENTS
 
 faiss|torch QUERIES ITEMS COLUMNS K REPEATS     seconds per exact search over normalized rows
 gemm                                    GFLOP/s of a 2048^3 fp32 product in numpy (OpenBLAS)
 torch-gemm fp32|bf16                    the same in torch: the faster of its default backend and oneDNN
 implicit PREPARED FACTORS EPOCHS        seconds per epoch of implicit's Cholesky ALS on the training rows of a prepared file
 tokenizers TOKENIZER LINES ids|offsets  seconds for the lines of a file with Hugging Face's tokenizers, 1,000 lines per call
+tiktoken|gpt2-tokenizers FOLDER LINES ids   the same with vocab.json and merges.txt of GPT-2: tiktoken's encode_ordinary line by line (in
+                                        batches with several threads), or Hugging Face's tokenizers
 """
 
 import itertools
@@ -97,14 +99,47 @@ def implicit(path: str, factors: int, epochs: int) -> dict:
     return {"seconds": statistics.median([after - before for before, after in itertools.pairwise(stamps[1:])])}
 
 
+def lines_of(path: str) -> list[str]:
+    with open(path, encoding="utf-8", newline="\n") as file:
+        return file.read().split("\n")[:-1]
+
+
 def tokenizers(path: str, lines: str, kind: str) -> dict:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(path)
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    with open(lines, encoding="utf-8", newline="\n") as file:
-        texts = file.read().split("\n")[:-1]
+    return by_tokenizers(tokenizer, lines, kind)
+
+
+def gpt2_tokenizers(folder: str, lines: str, kind: str) -> dict:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.BPE.from_file(f"{folder}/vocab.json", f"{folder}/merges.txt"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return by_tokenizers(tokenizer, lines, kind)
+
+
+def tiktoken(folder: str, lines: str, _: str) -> dict:
+    import tiktoken
+    from tiktoken.load import data_gym_to_mergeable_bpe_ranks
+    from tiktoken_ext.openai_public import r50k_pat_str
+
+    ranks = data_gym_to_mergeable_bpe_ranks(f"{folder}/merges.txt", f"{folder}/vocab.json")
+    encoding = tiktoken.Encoding("gpt2", pat_str=r50k_pat_str, mergeable_ranks=ranks, special_tokens={})
+    texts, threads = lines_of(lines), int(os.environ["OMP_NUM_THREADS"])
+
+    def all_lines() -> int:
+        if threads == 1:
+            return sum(len(encoding.encode_ordinary(text)) for text in texts)
+        return sum(map(len, encoding.encode_ordinary_batch(texts, num_threads=threads)))
+
+    return {"seconds": seconds(all_lines, 3), "tokens": all_lines()}
+
+
+def by_tokenizers(tokenizer, lines: str, kind: str) -> dict:
+    texts = lines_of(lines)
     encode = tokenizer.encode_batch if kind == "offsets" else tokenizer.encode_batch_fast
 
     def all_lines() -> int:
@@ -114,6 +149,14 @@ def tokenizers(path: str, lines: str, kind: str) -> dict:
 
 
 if __name__ == "__main__":
-    works = {"faiss": faiss, "torch": torch_topk, "gemm": gemm, "torch-gemm": torch_gemm, "implicit": implicit}
-    work = (works | {"tokenizers": tokenizers})[sys.argv[1]]
-    print(json.dumps(work(*(int(word) if word.isdigit() else word for word in sys.argv[2:]))))
+    works = {
+        "faiss": faiss,
+        "torch": torch_topk,
+        "gemm": gemm,
+        "torch-gemm": torch_gemm,
+        "implicit": implicit,
+        "tokenizers": tokenizers,
+        "gpt2-tokenizers": gpt2_tokenizers,
+        "tiktoken": tiktoken,
+    }
+    print(json.dumps(works[sys.argv[1]](*(int(word) if word.isdigit() else word for word in sys.argv[2:]))))
