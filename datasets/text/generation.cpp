@@ -25,20 +25,6 @@ Chat chat_of(const GenerationConfig& config, Content content, const std::filesys
   return chat;
 }
 
-// Throws unless all special tokens in the text of the format, such as <|im_end|>, are tokens.
-void require_tokens(ChatFormat format, const Tokenizer& tokenizer, const std::filesystem::path& path) {
-  const auto [prompt, end] = render({.format = format}, "");
-  const auto text = prompt + end;
-  for (size_t begin = 0; (begin = text.find("<|", begin)) != text.npos;) {
-    const auto until = text.find("|>", begin);
-    if (until == text.npos) return;
-    const auto token = text.substr(begin, until + 2 - begin);
-    require(tokenizer.encode(token, {.special_tokens = false}).ids.size() == 1,
-            "{}: has no token {}, which the chat format {} needs", path.string(), token, name_of(format));
-    begin = until + 2;
-  }
-}
-
 }  // namespace
 
 Content content_of(const TextConfig& texts, const GenerationConfig& generation) {
@@ -67,7 +53,7 @@ Generation resolve(const TextConfig& texts, const GenerationConfig& config, cons
   Generation found = {.config = config, .content = content_of(texts, config)};
   found.chat = chat_of(config, found.content, folder);
   if (found.chat.format != ChatFormat::none) {
-    require_tokens(found.chat.format, tokenizer, path);
+    check_chat(found.chat.format, tokenizer);
     found.end = tokenizer.encode(render(found.chat, "").end, {.special_tokens = false}).ids;
   } else if (config.eos) {
     const auto end = end_of_text(folder, tokenizer);

@@ -94,8 +94,8 @@ TEST_F(GenerationOf, ChatNeedsATemplateAndItsTokens) {
   const Tokenizer without(
       parse_bert_tokenizer("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n<\n|\n>\nim\n_\nend\nstart\n", "vocab.txt", "", ""));
   EXPECT_THAT([&] { resolve(prompts_, {.chat = ChatChoice::chatml}, folder_, without); },
-              ThrowsMessage<std::invalid_argument>(folder_.string() +
-                                                   ": has no token <|im_start|>, which the chat format chatml needs"));
+              ThrowsMessage<std::invalid_argument>(
+                  "the tokenizer lacks the special token <|im_start|>, which the chat format chatml needs"));
 }
 
 }  // namespace
