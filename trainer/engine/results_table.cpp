@@ -9,7 +9,8 @@ namespace sartor {
 namespace {
 
 bool for_people(std::string_view metric) {
-  constexpr std::string_view whole[] = {"rmse", "mae", "accuracy", "f1_macro", "roc_auc", "log_loss", "perplexity", "bits_per_byte"};
+  constexpr std::string_view whole[] = {"rmse",     "mae",        "accuracy",      "f1_macro", "roc_auc",
+                                        "log_loss", "perplexity", "bits_per_byte", "margin"};
   constexpr std::string_view begins[] = {"recall@", "ndcg@", "coverage@"};
   return std::ranges::find(whole, metric) != std::end(whole) ||
          std::ranges::any_of(begins, [&](auto begin) { return metric.starts_with(begin); });
