@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "models/transformer/ops/norm.h"
+#include "models/transformer/product.h"
 #include "trainer/models/transformer_support.h"
 
 namespace sartor::transformer {
@@ -34,6 +35,18 @@ TEST(Linear, TheBiasMayBeAbsent) {
     const auto found = gradients({x, weight}, [&] { return linear(x, weight, {}, compute); });
     const auto expected = gradients({x, weight}, [&] { return linear(x, weight, zeros, compute); });
     for (size_t i = 0; i < found.size(); i++) EXPECT_TRUE(found[i].equal(expected[i])) << i;
+  }
+}
+
+TEST(Linear, InferenceTakesNoBiasAsZeros) {
+  at::manual_seed(3);
+  const auto weight = at::randn({40, 24}), zeros = at::zeros({40});
+  for (const auto precision : bert::testing::precisions()) {
+    const auto x = at::randn({5, 24}).to(precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
+    for (const auto by : {Product::By::kernels, Product::By::onednn}) {
+      if (by == Product::By::onednn && precision != Precision::bf16) continue;
+      EXPECT_TRUE(Product(weight, {}, precision, by)(x).equal(Product(weight, zeros, precision, by)(x)));
+    }
   }
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "trainer/models/transformer_support.h"
+#include "transformer/norm_kernels.h"
 
 namespace sartor::transformer {
 namespace {
@@ -126,6 +127,37 @@ TEST(RmsNorms, DropsTheSameElementsInSumNormAndGradient) {
   EXPECT_LT(largest_difference(normalised, sum * at::rsqrt(sum.square().mean(1, true) + 1e-5)), 1e-5);
   ((sum * at::randn_like(sum)).sum() + (normalised * at::randn_like(sum)).sum()).backward();
   EXPECT_LT(largest_difference(x.grad(), (residual.grad() / 0.75).masked_fill(dropped, 0)), 1e-5);
+}
+
+TEST(NormKernels, RmsNormOfEachInstructionSetEqualsADoubleLoop) {
+  at::manual_seed(45);
+  for (const auto* kernels : runnable<cuda::NormKernels>({&cuda::v3::norm_kernels, &cuda::v4::norm_kernels})) {
+    for (const int64_t columns : {1, 5, 16, 37, 64, 128}) {
+      const auto x = at::randn({4, columns}), weight = at::randn({columns}), by_norm = at::randn({4, columns});
+      const auto normalised = at::empty_like(x), rstd = at::empty({4}), by_sum = at::empty_like(x);
+      const auto by_weight = at::zeros({columns});
+      const cuda::NormRows rows = {.rows = 4,
+                                   .columns = columns,
+                                   .x = x.data_ptr(),
+                                   .weight = weight.data_ptr<float>(),
+                                   .eps = 1e-3f,
+                                   .store = cuda::Store::fp32,
+                                   .rstd = rstd.data_ptr<float>(),
+                                   .normalised = normalised.data_ptr(),
+                                   .rms = true};
+      kernels->normalise(rows);
+      kernels->normalise_backward(rows, {.normalised = by_norm.data_ptr(),
+                                         .sum = x.data_ptr(),
+                                         .rstd = rstd.data_ptr<float>(),
+                                         .by_sum = by_sum.data_ptr(),
+                                         .by_weight = by_weight.data_ptr<float>()});
+      const PlainRmsNorm plain(x.to(at::kDouble), weight.to(at::kDouble), 1e-3, at::zeros({4, columns}, at::kDouble),
+                               by_norm.to(at::kDouble));
+      expect_near(normalised, plain.normalised, 1e-5, "norm");
+      expect_near(by_sum, plain.by_input, 1e-5, "by sum");
+      expect_near(by_weight, plain.by_weight, 1e-5, "by weight");
+    }
+  }
 }
 
 TEST(RmsNorms, GivesTheSumWithoutGradients) {

@@ -1,5 +1,5 @@
 // Differentiable operations of transformers over packed sequences, one per file. Only these files distinguish between
-// devices: on the CPU they use the kernels of cuda/transformer and oneDNN, elsewhere libtorch.
+// devices: on the CPU they use the kernels of cuda/transformer, elsewhere libtorch.
 #pragma once
 
 #include "models/transformer/ops/attention.h"

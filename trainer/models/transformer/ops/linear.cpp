@@ -15,7 +15,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-struct Linear : torch::autograd::Function<Linear> {
+struct MatmulLinear : torch::autograd::Function<MatmulLinear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
                             const std::optional<at::Tensor>& bias, at::ScalarType compute) {
     ctx->save_for_backward({x, weight});
@@ -40,7 +40,7 @@ struct Linear : torch::autograd::Function<Linear> {
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::ScalarType compute) {
   const cuda::ProfilerRange range("linear");
   const auto some = bias.defined() ? std::optional(bias) : std::nullopt;
-  if (has_matmul(x, compute)) return Linear::apply(x, weight, some, compute);
+  if (has_matmul(x, compute)) return MatmulLinear::apply(x, weight, some, compute);
   return at::linear(x.to(compute), weight.to(compute), some ? std::optional(some->to(compute)) : std::nullopt);
 }
 
