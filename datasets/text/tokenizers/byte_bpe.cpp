@@ -37,14 +37,14 @@ class Symbols {
 
   std::vector<ByteMerges::Merge> merges(const ByteBpe& model) const {
     std::vector<ByteMerges::Merge> made;
-    for (const auto& [left, right] : model.merges) {
+    for (const ByteBpe::Merge& merge : model.merges) {
       const auto symbol = [&](const std::string& token) {
         const int32_t found = find(token);
-        require(found != ByteMerges::missing, "merges[{}] ({} {}): {} is not in the vocabulary", made.size(), left,
-                right, token);
+        require(found != ByteMerges::missing, "merges[{}] ({} {}): {} is not in the vocabulary", made.size(),
+                merge.left, merge.right, token);
         return found;
       };
-      made.push_back({symbol(left), symbol(right), symbol(left + right)});
+      made.push_back({symbol(merge.left), symbol(merge.right), symbol(merge.left + merge.right)});
     }
     return made;
   }
