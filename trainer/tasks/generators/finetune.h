@@ -72,8 +72,8 @@ struct FinetuneConfig : RuntimeConfig, TextTrainingConfig {
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
     field("data", data,
-          "Training data, tokenized with a section `generation`. Prompts are not predicted; rows of texts and "
-          "completions count with their weights.");
+          "Training data, tokenized with a section `generation`. Prompts are not predicted; the losses of texts and "
+          "completions are multiplied by the weights of their rows.");
     field("model", model, "Model to train: a new one or an existing one.");
     field("objective", objective,
           "nll: negative log-likelihood of texts or completions, averaged over the tokens of a step. dpo, ipo: direct "
@@ -88,7 +88,7 @@ struct FinetuneConfig : RuntimeConfig, TextTrainingConfig {
           "nll: pack several texts into each row, by best fit decreasing. Texts keep their own positions and do not "
           "attend to each other. per_device_batch_size then counts packs.");
     field("pack_length", pack_length, at_least(1),
-          "Maximum number of tokens of a pack; the model's maximum sequence length if absent.");
+          "Maximum number of tokens of a pack; max_length of the data if absent.");
     TextTrainingConfig::describe(field);
   }
   void check() const {
