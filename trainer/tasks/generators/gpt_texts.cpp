@@ -3,11 +3,12 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/log_softmax.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+
+#include "models/transformer/ops/linear.h"
 
 namespace sartor {
 namespace {
@@ -25,12 +26,13 @@ template <class T> at::Tensor tensor_of(std::vector<T>& values, at::Device devic
 // For each predicted token its log-probability, and 1 if no token has a higher one: (2, R) of fp32.
 at::Tensor judge(const gpt::Gpt& model, const TextBatch& batch) {
   const auto x_RH = model.hidden(batch.input).index_select(0, batch.places_R);
-  const auto weight_VH = model.output_weight().to(x_RH.scalar_type());
+  const auto& weight_VH = model.output_weight();
   const int64_t chunk = std::max<int64_t>(1, chunk_bytes / static_cast<int64_t>(sizeof(float)) / weight_VH.size(0));
   std::vector<at::Tensor> log_p, right;
   for (int64_t begin = 0; begin < x_RH.size(0); begin += chunk) {
     const int64_t count = std::min(chunk, x_RH.size(0) - begin);
-    const auto all = at::log_softmax(at::linear(x_RH.narrow(0, begin, count), weight_VH), 1, at::kFloat);
+    const auto logits = transformer::linear(x_RH.narrow(0, begin, count), weight_VH, {}, model.compute_type());
+    const auto all = at::log_softmax(logits, 1, at::kFloat);
     const auto targets = batch.targets_R.narrow(0, begin, count);
     log_p.push_back(all.gather(1, targets.unsqueeze(1)).squeeze(1));
     right.push_back(all.argmax(1).eq(targets).to(at::kFloat));
