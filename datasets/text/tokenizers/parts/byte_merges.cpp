@@ -14,10 +14,14 @@ ByteMerges::ByteMerges(std::span<const std::string> bytes, const std::array<int3
   const size_t slots = std::bit_ceil(2 * merges.size() + 2);
   slots_.assign(slots, {0, none});
   shift_ = 64 - std::countr_zero(slots);
+  filter_.resize(std::max<size_t>(slots / 16, 1));  // four bits per slot
+  filter_shift_ = 64 - std::countr_zero(64 * filter_.size());
   for (size_t r = 0; r < merges.size(); r++) {
     merged_.push_back(merges[r].merged);
     const uint64_t pair = pair_of(merges[r].left, merges[r].right);
-    slots_[slot_of(pair)] = {pair, static_cast<int32_t>(r)};
+    const uint64_t hash = hash_of(pair), bit = hash >> filter_shift_;
+    filter_[bit >> 6] |= uint64_t{1} << (bit & 63);
+    slots_[slot_of(pair, hash)] = {pair, static_cast<int32_t>(r)};
     const std::string& together = bytes[merges[r].merged];
     for (size_t i = 1; i < together.size(); i++) byte_ranks_[bytes_pair(together[i - 1], together[i])] = none;
   }
@@ -27,14 +31,18 @@ ByteMerges::ByteMerges(std::span<const std::string> bytes, const std::array<int3
   }
 }
 
-// Index of the slot of a pair, or of the free slot where it belongs.
-size_t ByteMerges::slot_of(uint64_t pair) const {
-  size_t at = (pair * 0x9E3779B97F4A7C15) >> shift_;
+// Index of the slot of a pair with this hash, or of the free slot where it belongs.
+size_t ByteMerges::slot_of(uint64_t pair, uint64_t hash) const {
+  size_t at = hash >> shift_;
   while (slots_[at].pair != pair && slots_[at].rank != none) at = (at + 1) & (slots_.size() - 1);
   return at;
 }
 
-int32_t ByteMerges::rank(int32_t left, int32_t right) const { return slots_[slot_of(pair_of(left, right))].rank; }
+int32_t ByteMerges::rank(int32_t left, int32_t right) const {
+  const uint64_t pair = pair_of(left, right), hash = hash_of(pair), bit = hash >> filter_shift_;
+  if (!(filter_[bit >> 6] >> (bit & 63) & 1)) return none;
+  return slots_[slot_of(pair, hash)].rank;
+}
 
 // Merges `size` symbols, 1 to short_size; ranks[i] is that of the pair that begins at i. Both arrays are overwritten.
 void ByteMerges::merge_short(int32_t* symbols, int32_t* ranks, size_t size, std::vector<int32_t>& made) const {

@@ -40,11 +40,12 @@ class ByteMerges {
   static uint64_t pair_of(int32_t left, int32_t right) {
     return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
   }
+  static uint64_t hash_of(uint64_t pair) { return pair * 0x9E3779B97F4A7C15; }
   static size_t bytes_pair(char first, char second) {
     return size_t{static_cast<uint8_t>(first)} << 8 | static_cast<uint8_t>(second);
   }
 
-  size_t slot_of(uint64_t pair) const;
+  size_t slot_of(uint64_t pair, uint64_t hash) const;
   int32_t rank(int32_t left, int32_t right) const;
 
   void merge_short(int32_t* symbols, int32_t* ranks, size_t size, std::vector<int32_t>& made) const;
@@ -60,6 +61,10 @@ class ByteMerges {
   std::vector<int32_t> merged_;      // by rank
   std::vector<Slot> slots_;          // open addressing by a hash of the pair; rank none: free
   int shift_ = 0;                    // 64 - log2 of the number of slots
+  // A bit for each hash value of a merge. It rejects most pairs without a merge and, unlike the slots, fits into the
+  // processor's cache for large vocabularies.
+  std::vector<uint64_t> filter_;
+  int filter_shift_ = 0;
 };
 
 }  // namespace sartor::text
