@@ -46,6 +46,19 @@ TEST_F(GenerationOf, EndOfTextIsNamedByTheFirstFileThatHasIt) {
   EXPECT_THAT(resolved({.eos = false}).end, IsEmpty());
 }
 
+TEST_F(GenerationOf, EndOfTextOfGpt2NeedsNoName) {
+  auto spec = tokenizer_->spec();
+  const auto id = static_cast<int32_t>(tokenizer_->vocabulary_size());
+  spec.added_tokens.push_back({.content = "<|endoftext|>", .id = id, .special = true});
+  const Tokenizer gpt2(std::move(spec));
+  EXPECT_EQ(end_of_text(folder_, gpt2), std::nullopt);
+  write("merges.txt", "#version: 0.2\n");
+  EXPECT_EQ(end_of_text(folder_, gpt2), id);
+  EXPECT_EQ(end(), std::nullopt);  // a tokenizer without the token
+  write("tokenizer.json", "{}");   // may have another end
+  EXPECT_EQ(end_of_text(folder_, gpt2), std::nullopt);
+}
+
 TEST_F(GenerationOf, InvalidNamesOfTheEndAreRefused) {
   const auto expect = [&](const char* file, const char* text, const std::string& message) {
     write(file, text);

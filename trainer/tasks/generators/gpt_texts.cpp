@@ -2,13 +2,13 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/log_softmax.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 
 #include "models/transformer/ops/linear.h"
+#include "tasks/texts/tensor_of.h"
 
 namespace sartor {
 namespace {
@@ -18,10 +18,6 @@ using datasets::StoredTexts;
 constexpr int64_t chunk_bytes = 64 << 20;  // of logits
 
 int64_t first_counted(const StoredTexts& part, int64_t row) { return std::max<int64_t>(1, part.second()[row]); }
-
-template <class T> at::Tensor tensor_of(std::vector<T>& values, at::Device device) {
-  return at::from_blob(values.data(), {std::ssize(values)}, at::CppTypeToScalarType<T>::value).clone().to(device);
-}
 
 // For each predicted token its log-probability, and 1 if no token has a higher one: (2, R) of fp32.
 at::Tensor judge(const gpt::Gpt& model, const TextBatch& batch) {

@@ -1,7 +1,6 @@
 #include "tasks/texts/masked_lm_learner.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/from_blob.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include "models/transformer/loss.h"
 #include "schema/log.h"
 #include "tasks/texts/bert_texts.h"
+#include "tasks/texts/tensor_of.h"
 
 namespace sartor {
 namespace {
@@ -47,10 +47,6 @@ bert::Bert make_model(const PretrainConfig& config, const datasets::TokenizedTex
   auto loaded = bert::load_bert(*chosen.path, std::move(model), bert::Head::masked_lm, device);
   if (speaks) log_taken(*chosen.path, bert::Head::masked_lm, loaded.missing);
   return std::move(loaded.model);
-}
-
-at::Tensor tensor_of(std::vector<int64_t>& values, at::Device device) {
-  return at::from_blob(values.data(), {std::ssize(values)}, at::kLong).clone().to(device);
 }
 
 }  // namespace
