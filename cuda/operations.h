@@ -5,12 +5,16 @@ namespace sartor::cuda {
 
 class Context;
 struct AlsTask;
+struct CacheTask;
+struct DecodeAttentionTask;
 struct TopkTask;
 
 // The public function of the same name validates the task and then calls the entry of the context's device.
 struct Operations {
   void (*topk)(Context&, const TopkTask&);
   void (*als_update)(Context&, const AlsTask&);
+  void (*append_to_cache)(Context&, const CacheTask&);
+  void (*decode_attention)(Context&, const DecodeAttentionTask&);
 };
 
 }  // namespace sartor::cuda

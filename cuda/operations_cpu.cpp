@@ -1,13 +1,17 @@
 #include "operations.h"
 
 #include "core/cpu_backend.h"
+#include "decoding/decode_attention_cpu.h"
 #include "factorization/als_cpu.h"
 #include "similarity/topk_cpu.h"
 
 namespace sartor::cuda {
 
 const Operations& CpuBackend::operations() const {
-  static constexpr Operations table = {.topk = topk_cpu, .als_update = als_update_cpu};
+  static constexpr Operations table = {.topk = topk_cpu,
+                                       .als_update = als_update_cpu,
+                                       .append_to_cache = append_to_cache_cpu,
+                                       .decode_attention = decode_attention_cpu};
   return table;
 }
 
