@@ -3,12 +3,19 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
+#include <sys/mman.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
-#include <optional>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <type_traits>
 
 #include "base/require.h"
 #include "core/isa.h"
@@ -17,13 +24,17 @@
 #include "models/tensors/onednn.h"
 #include "models/transformer/ops.h"
 #include "transformer/product_kernels.h"
+#include "transformer/rows_kernels.h"
 
 namespace sartor::transformer {
 namespace {
 
 using namespace cuda;  // kernels
 
-constexpr int64_t block_rows = 120;  // rows of inputs that stay in the L2 cache during the loop over outputs
+// Most rows of inputs of a block, which stay in the L2 cache during the loop over outputs; a multiple of the rows of
+// the kernels' tiles.
+constexpr int64_t block_rows = 120, tile_rows = 12;
+constexpr int64_t ranges_per_thread = 8;  // so that threads end at about the same time
 
 // Rows per call of oneDNN. Fixed, because oneDNN selects kernels by the number of rows, and their sums are rounded in
 // different orders.
@@ -34,29 +45,82 @@ bool has_amx() {
   return __builtin_cpu_supports("amx-bf16");
 }
 
-// Packs the rows of a weight (out, in) into panels: [padded outputs / panel][groups][panel], with groups of 4 bytes.
-at::Tensor panels_of(const at::Tensor& weight, int64_t panel) {
-  const int64_t group = 4 / weight.element_size(), outputs = weight.size(0), wide = panel_outputs(outputs);
-  const int64_t missing = (group - weight.size(1) % group) % group;
-  const auto groups = at::constant_pad_nd(weight, {0, missing, 0, wide - outputs}).view(at::kInt);
-  return groups.view({wide / panel, panel, groups.size(1)}).transpose(1, 2).contiguous();
+int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Memory that is aligned to cache lines, or to huge pages if it is large: a product of few rows reads weights as fast
+// as memory delivers them, and would wait for page table entries.
+at::Tensor aligned_memory(int64_t bytes) {
+  constexpr int64_t line = 64, huge_page = 2 << 20;
+  const int64_t alignment = bytes >= huge_page ? huge_page : line, size = ceil_divide(bytes, alignment) * alignment;
+  void* memory = std::aligned_alloc(alignment, std::max(size, alignment));
+  if (!memory) throw std::bad_alloc();
+  if (alignment == huge_page) madvise(memory, size, MADV_HUGEPAGE);
+  return at::from_blob(memory, {bytes}, std::free, at::kByte);
 }
 
-// Calls prepare(begin, end) for ranges of rows and then multiply(begin, end, first output, number of outputs), in
-// parallel.
-template <class Prepare, class Multiply>
-void each_block(int64_t rows, int64_t outputs, const Prepare& prepare, const Multiply& multiply) {
-  const int threads = at::get_num_threads();
-  if (rows > block_rows || threads == 1) {
-    cuda::parallel_for(threads, rows, block_rows, [&](int64_t begin, int64_t end, int) {
-      prepare(begin, end);
-      multiply(begin, end, 0, outputs);
-    });
-    return;
+// Packs value(output, input) into panels: [padded outputs / panel][groups of inputs][panel][group], where `start` is
+// called before the outputs of a panel.
+template <class T, class Start, class Value>
+at::Tensor pack(int64_t inputs, int64_t outputs, int64_t panel, const Start& start, const Value& value) {
+  constexpr int64_t group = std::is_same_v<T, float> ? 1 : 4 / sizeof(T);
+  const int64_t wide = panel_outputs(outputs), deep = ceil_divide(inputs, group) * group;
+  auto packed = aligned_memory(wide * deep * sizeof(T));
+  T* const all = static_cast<T*>(packed.data_ptr());
+  cuda::parallel_for(at::get_num_threads(), wide / panel, 1, [&](int64_t begin, int64_t, int) {
+    const int64_t first = begin * panel, count = std::min(panel, outputs - first);
+    T* const to = all + first * deep;
+    std::memset(to, 0, panel * deep * sizeof(T));
+    for (int64_t lane = 0; lane < count; lane++) {
+      start(first + lane);
+      for (int64_t k = 0; k < inputs; k++) to[(k / group * panel + lane) * group + k % group] = value(first + lane, k);
+    }
+  });
+  return packed;
+}
+
+// Inverse of pack() for one output: calls use(input, element).
+template <class T, class Use>
+void each_packed(const at::Tensor& packed, int64_t inputs, int64_t panel, int64_t output, const Use& use) {
+  constexpr int64_t group = std::is_same_v<T, float> ? 1 : 4 / sizeof(T);
+  const int64_t deep = ceil_divide(inputs, group) * group, lane = output % panel;
+  const T* from = static_cast<const T*>(packed.const_data_ptr()) + (output - lane) * deep;
+  for (int64_t k = 0; k < inputs; k++) use(k, from[(k / group * panel + lane) * group + k % group]);
+}
+
+float to_float(uint16_t bf16) { return c10::detail::f32_from_bits(bf16); }
+
+// The kernel for an activation that follows a product; nullopt if there is none.
+std::optional<Curve> curve_after_product(Activation kind) {
+  if (kind == Activation::gelu_tanh) return Curve::gelu_tanh;
+  return kind == Activation::silu ? std::optional(Curve::silu) : std::nullopt;
+}
+
+// Applies an activation other than gelu to outputs first to first + count - 1 of rows of y.
+void activate_block(Curve curve, Store store, void* y, int64_t rows, int64_t outputs, int64_t first, int64_t count) {
+  const int64_t bytes = store == Store::fp32 ? 4 : 2;
+  for (int64_t row = 0; row < rows; row++) {
+    char* place = static_cast<char*>(y) + (row * outputs + first) * bytes;
+    rows_kernels().activate({.count = count, .curve = curve, .store = store, .x = place, .up = nullptr, .y = place});
   }
-  prepare(0, rows);  // few rows: threads divide the outputs
-  cuda::parallel_for(threads, panel_outputs(outputs) / product_panel, 1, [&](int64_t begin, int64_t end, int) {
-    multiply(0, rows, begin * product_panel, std::min(end * product_panel, outputs) - begin * product_panel);
+}
+
+// A block of a product: rows begin to end - 1, and `count` outputs from `first` on.
+struct Block {
+  int64_t begin, rows, first, count;
+};
+
+// Calls multiply(block) for blocks of rows and, if there are few of them, ranges of outputs, in parallel.
+template <class Multiply> void each_block(int threads, int64_t rows, int64_t outputs, const Multiply& multiply) {
+  if (rows == 0) return;
+  const int64_t row_blocks = ceil_divide(rows, block_rows), panels = panel_outputs(outputs) / product_panel;
+  const int64_t some_rows = ceil_divide(ceil_divide(rows, row_blocks), tile_rows) * tile_rows;
+  const int64_t wanted = threads == 1 ? 1 : ceil_divide(ranges_per_thread * threads, row_blocks);
+  const int64_t some_panels = ceil_divide(panels, std::min(wanted, panels)), ranges = ceil_divide(panels, some_panels);
+  const int64_t blocks = ceil_divide(rows, some_rows);
+  cuda::parallel_for(threads, blocks * ranges, 1, [&](int64_t index, int64_t, int) {
+    const int64_t begin = index / ranges * some_rows, first = index % ranges * some_panels * product_panel;
+    multiply(
+        Block{begin, std::min(some_rows, rows - begin), first, std::min(some_panels * product_panel, outputs - first)});
   });
 }
 
@@ -79,47 +143,51 @@ Product::Product(const at::Tensor& weight, const at::Tensor& bias, Precision pre
   }
   bias_ = at::zeros({2, panel_outputs(outputs_)}, at::kFloat);
   if (bias.defined()) bias_[0].narrow(0, 0, outputs_).copy_(bias.detach());
-  switch (precision) {
-    case Precision::fp32:
-      weight_ = panels_of(dense, fp32_panel);
-      break;
-    case Precision::bf16: {
-      const auto rounded = dense.to(at::kBFloat16);
-      weight_ =
-          product_kernels().bf16 ? panels_of(rounded, product_panel) : panels_of(rounded.to(at::kFloat), fp32_panel);
-      break;
-    }
-    case Precision::int8:
-      lay_out_int8(dense);
+  if (precision == Precision::int8) {
+    pack_int8(dense);
+    return;
+  }
+  const float* from = dense.const_data_ptr<float>();
+  const auto rounded = [&](int64_t j, int64_t k) { return c10::BFloat16(from[j * inputs_ + k]); };
+  const auto start = [](int64_t) {};
+  if (precision == Precision::fp32) {
+    const auto value = [&](int64_t j, int64_t k) { return from[j * inputs_ + k]; };
+    weight_ = pack<float>(inputs_, outputs_, fp32_panel, start, value);
+  } else if (product_kernels().bf16) {
+    weight_ =
+        pack<uint16_t>(inputs_, outputs_, product_panel, start, [&](int64_t j, int64_t k) { return rounded(j, k).x; });
+  } else {
+    weight_ = pack<float>(inputs_, outputs_, fp32_panel, start,
+                          [&](int64_t j, int64_t k) { return static_cast<float>(rounded(j, k)); });
   }
 }
 
-void Product::lay_out_int8(const at::Tensor& dense) {
-  const auto values = at::empty({outputs_, inputs_}, at::kChar);
+void Product::pack_int8(const at::Tensor& dense) {
   sums_.resize(bias_.size(1));
   const float* from = dense.const_data_ptr<float>();
-  auto* to = values.data_ptr<int8_t>();
-  float* scales = bias_.data_ptr<float>() + bias_.size(1);
+  float* inverse_scales = bias_.data_ptr<float>() + bias_.size(1);
+  std::vector<float> scales(outputs_);
   const auto limit = static_cast<float>(product_kernels().largest_weight);
-  for (int64_t j = 0; j < outputs_; j++) {
-    const float* row = from + j * inputs_;
+  const auto find_scale = [&](int64_t j) {
     float largest = 0;
-    for (int64_t k = 0; k < inputs_; k++) largest = std::max(largest, std::abs(row[k]));
-    const float scale = largest > 0 ? limit / largest : 1;
-    for (int64_t k = 0; k < inputs_; k++) {
-      const auto rounded = static_cast<int32_t>(std::lrint(row[k] * scale));
-      to[j * inputs_ + k] = static_cast<int8_t>(rounded);
-      sums_[j] += rounded;
-    }
-    scales[j] = 1 / scale;
-  }
-  weight_ = panels_of(values, product_panel);
+    for (int64_t k = 0; k < inputs_; k++) largest = std::max(largest, std::abs(from[j * inputs_ + k]));
+    scales[j] = largest > 0 ? limit / largest : 1;
+    inverse_scales[j] = 1 / scales[j];
+  };
+  weight_ = pack<int8_t>(inputs_, outputs_, product_panel, find_scale, [&](int64_t j, int64_t k) {
+    const auto rounded = static_cast<int32_t>(std::lrint(from[j * inputs_ + k] * scales[j]));
+    sums_[j] += rounded;
+    return static_cast<int8_t>(rounded);
+  });
 }
 
-at::Tensor Product::by_onednn(const at::Tensor& x, const char* activation, const char* algorithm) const {
+at::Tensor Product::by_onednn(const at::Tensor& x, std::optional<Activation> kind) const {
   const ProfilerRange range("linear");
   const int64_t rows = x.size(0);
   const auto bias = bias_.defined() ? std::optional(bias_) : std::nullopt;
+  const bool fused = kind && (*kind == Activation::gelu || *kind == Activation::gelu_tanh || *kind == Activation::relu);
+  const char* name = !fused ? "none" : *kind == Activation::relu ? "relu" : "gelu";
+  const char* algorithm = !fused || *kind == Activation::relu ? "" : *kind == Activation::gelu ? "none" : "tanh";
   auto y = at::empty({rows, outputs_}, x.options());
   // At least two ranges: for a single one oneDNN would start threads itself and divide sums by their number.
   cuda::parallel_for(
@@ -128,88 +196,122 @@ at::Tensor Product::by_onednn(const at::Tensor& x, const char* activation, const
         if (some <= 0) return;
         const c10::InferenceMode inference;  // inference mode is per thread
         const auto block = at::constant_pad_nd(x.narrow(0, begin, some), {0, 0, 0, onednn_rows - some});
-        y.narrow(0, begin, some).copy_(onednn_linear(block, weight_, bias, activation, algorithm).narrow(0, 0, some));
+        y.narrow(0, begin, some).copy_(onednn_linear(block, weight_, bias, name, algorithm).narrow(0, 0, some));
       });
-  return y;
+  return kind && !fused ? activation(y, *kind) : y;
 }
 
-at::Tensor Product::by_fp32(const at::Tensor& x, bool with_gelu) const {
-  auto y = at::empty({x.size(0), outputs_}, at::kFloat);
+void Product::by_fp32(const float* x, int64_t rows, float* y, int threads, std::optional<Activation> kind) const {
   const auto* panels = static_cast<const float*>(weight_.const_data_ptr());
   const Fp32Weights weights = {inputs_, outputs_, panels, bias_.const_data_ptr<float>()};
-  const float* from = x.const_data_ptr<float>();
-  each_block(
-      x.size(0), outputs_, [](int64_t, int64_t) {},
-      [&](int64_t begin, int64_t end, int64_t first, int64_t count) {
-        product_kernels().fp32(from + begin * inputs_, end - begin, weights, first, count, with_gelu,
-                               y.data_ptr<float>() + begin * outputs_);
-      });
-  return y;
+  const auto curve = kind ? curve_after_product(*kind) : std::nullopt;
+  each_block(threads, rows, outputs_, [&](const Block& block) {
+    const auto [begin, some, first, count] = block;
+    float* to = y + begin * outputs_;
+    product_kernels().fp32(x + begin * inputs_, some, weights, first, count, kind == Activation::gelu, to);
+    if (curve) activate_block(*curve, Store::fp32, to, some, outputs_, first, count);
+  });
 }
 
-at::Tensor Product::by_bf16(const at::Tensor& x, bool with_gelu) const {
-  if (!product_kernels().bf16) return by_fp32(x.to(at::kFloat), with_gelu).to(at::kBFloat16);
+void Product::by_bf16(const uint16_t* x, int64_t rows, uint16_t* y, int threads, std::optional<Activation> kind) const {
   const int64_t wide = bf16_inputs(inputs_);
-  const auto filled = wide == inputs_ ? x : at::constant_pad_nd(x, {0, wide - inputs_});
-  auto y = at::empty({x.size(0), outputs_}, at::kBFloat16);
+  std::unique_ptr<uint16_t[]> filled;
+  if (wide > inputs_) {
+    filled = std::make_unique<uint16_t[]>(rows * wide);
+    for (int64_t row = 0; row < rows; row++) std::copy_n(x + row * inputs_, inputs_, filled.get() + row * wide);
+    x = filled.get();
+  }
   const auto* panels = static_cast<const uint16_t*>(weight_.const_data_ptr());
   const Bf16Weights weights = {inputs_, outputs_, panels, bias_.const_data_ptr<float>()};
-  const auto* from = static_cast<const uint16_t*>(filled.const_data_ptr());
-  auto* to = static_cast<uint16_t*>(y.data_ptr());
-  each_block(
-      x.size(0), outputs_, [](int64_t, int64_t) {},
-      [&](int64_t begin, int64_t end, int64_t first, int64_t count) {
-        product_kernels().bf16(from + begin * wide, end - begin, weights, first, count, with_gelu,
-                               to + begin * outputs_);
-      });
-  return y;
+  const auto curve = kind ? curve_after_product(*kind) : std::nullopt;
+  each_block(threads, rows, outputs_, [&](const Block& block) {
+    const auto [begin, some, first, count] = block;
+    uint16_t* to = y + begin * outputs_;
+    product_kernels().bf16(x + begin * wide, some, weights, first, count, kind == Activation::gelu, to);
+    if (curve) activate_block(*curve, Store::bf16, to, some, outputs_, first, count);
+  });
 }
 
-at::Tensor Product::by_int8(const at::Tensor& x, bool with_gelu) const {
-  const int64_t rows = x.size(0), wide = int8_inputs(inputs_);
-  const auto values = at::empty({rows, wide}, at::kByte), zeros = at::empty({rows}, at::kInt);
-  const auto inverse_scales = at::empty({rows}, at::kFloat);
-  auto y = at::empty({rows, outputs_}, at::kFloat);
-  const float *bias = bias_.const_data_ptr<float>(), *from = x.const_data_ptr<float>();
+void Product::by_int8(const float* x, int64_t rows, float* y, int threads, std::optional<Activation> kind) const {
+  constexpr int64_t rows_to_round = 16;
+  const int64_t wide = int8_inputs(inputs_);
+  const auto values = std::make_unique_for_overwrite<uint8_t[]>(rows * wide);
+  const auto zeros = std::make_unique_for_overwrite<int32_t[]>(rows);
+  const auto inverse_scales = std::make_unique_for_overwrite<float[]>(rows);
+  cuda::parallel_for(threads, rows, rows_to_round, [&](int64_t begin, int64_t end, int) {
+    product_kernels().round_rows(x + begin * inputs_, end - begin, inputs_, &values[begin * wide],
+                                 &inverse_scales[begin], &zeros[begin]);
+  });
+  const float* bias = bias_.const_data_ptr<float>();
   const auto* panels = static_cast<const int8_t*>(weight_.const_data_ptr());
   const Int8Weights weights = {inputs_, outputs_, panels, sums_.data(), bias + bias_.size(1), bias};
-  each_block(
-      rows, outputs_,
-      [&](int64_t begin, int64_t end) {
-        product_kernels().round_rows(from + begin * inputs_, end - begin, inputs_,
-                                     values.data_ptr<uint8_t>() + begin * wide,
-                                     inverse_scales.data_ptr<float>() + begin, zeros.data_ptr<int32_t>() + begin);
-      },
-      [&](int64_t begin, int64_t end, int64_t first, int64_t count) {
-        const Int8Rows some = {end - begin, values.const_data_ptr<uint8_t>() + begin * wide,
-                               inverse_scales.const_data_ptr<float>() + begin, zeros.const_data_ptr<int32_t>() + begin};
-        product_kernels().int8(some, weights, first, count, with_gelu, y.data_ptr<float>() + begin * outputs_);
-      });
-  return y;
+  const auto curve = kind ? curve_after_product(*kind) : std::nullopt;
+  each_block(threads, rows, outputs_, [&](const Block& block) {
+    const auto [begin, some, first, count] = block;
+    float* to = y + begin * outputs_;
+    const Int8Rows from = {some, &values[begin * wide], &inverse_scales[begin], &zeros[begin]};
+    product_kernels().int8(from, weights, first, count, kind == Activation::gelu, to);
+    if (curve) activate_block(*curve, Store::fp32, to, some, outputs_, first, count);
+  });
 }
 
-at::Tensor Product::by_kernels(const at::Tensor& x, bool with_gelu) const {
+void Product::run(const void* x, int64_t rows, void* y, int threads, std::optional<Activation> kind) const {
+  const auto type = precision_ == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+  const auto tensor = [&](const void* data, int64_t columns) {
+    return at::from_blob(const_cast<void*>(data), {rows, columns}, type);
+  };
+  if (by_ == By::onednn) {
+    tensor(y, outputs_).copy_(by_onednn(tensor(x, inputs_), kind));
+    return;
+  }
   const ProfilerRange range("linear");
-  switch (precision_) {
-    case Precision::bf16:
-      return by_bf16(x, with_gelu);
-    case Precision::int8:
-      return by_int8(x, with_gelu);
-    default:
-      return by_fp32(x, with_gelu);
+  if (precision_ == Precision::int8) {
+    by_int8(static_cast<const float*>(x), rows, static_cast<float*>(y), threads, kind);
+  } else if (precision_ == Precision::fp32) {
+    by_fp32(static_cast<const float*>(x), rows, static_cast<float*>(y), threads, kind);
+  } else if (product_kernels().bf16) {
+    by_bf16(static_cast<const uint16_t*>(x), rows, static_cast<uint16_t*>(y), threads, kind);
+  } else {
+    const auto wide_x = tensor(x, inputs_).to(at::kFloat), wide_y = at::empty({rows, outputs_}, at::kFloat);
+    by_fp32(wide_x.const_data_ptr<float>(), rows, wide_y.data_ptr<float>(), threads, kind);
+    tensor(y, outputs_).copy_(wide_y);
+  }
+  if (kind == Activation::relu || kind == Activation::tanh) {
+    const auto all = tensor(y, outputs_);
+    all.copy_(activation(all, *kind));
   }
 }
 
+void Product::rows_of(std::span<const int32_t> ids, float* rows) const {
+  assert(by_ == By::kernels);
+  for (size_t i = 0; i < ids.size(); i++) {
+    float* to = rows + i * inputs_;
+    const int64_t id = ids[i];
+    if (precision_ == Precision::int8) {
+      const float step = bias_.const_data_ptr<float>()[bias_.size(1) + id];
+      const auto use = [&](int64_t k, int8_t value) { to[k] = static_cast<float>(value) * step; };
+      each_packed<int8_t>(weight_, inputs_, product_panel, id, use);
+    } else if (precision_ == Precision::bf16 && product_kernels().bf16) {
+      const auto use = [&](int64_t k, uint16_t value) { to[k] = to_float(value); };
+      each_packed<uint16_t>(weight_, inputs_, product_panel, id, use);
+    } else {
+      each_packed<float>(weight_, inputs_, fp32_panel, id, [&](int64_t k, float value) { to[k] = value; });
+    }
+  }
+}
+
+at::Tensor Product::by_kernels(const at::Tensor& x, std::optional<Activation> kind) const {
+  auto y = at::empty({x.size(0), outputs_}, x.options());
+  run(x.const_data_ptr(), x.size(0), y.data_ptr(), at::get_num_threads(), kind);
+  return y;
+}
+
 at::Tensor Product::operator()(const at::Tensor& x) const {
-  return by_ == By::onednn ? by_onednn(x, "none", "") : by_kernels(x, false);
+  return by_ == By::onednn ? by_onednn(x, {}) : by_kernels(x, {});
 }
 
 at::Tensor Product::activated(const at::Tensor& x, Activation kind) const {
-  const bool library = by_ == By::onednn;
-  if (kind == Activation::gelu) return library ? by_onednn(x, "gelu", "none") : by_kernels(x, true);
-  if (library && kind == Activation::gelu_tanh) return by_onednn(x, "gelu", "tanh");
-  if (library && kind == Activation::relu) return by_onednn(x, "relu", "");
-  return activation((*this)(x), kind);
+  return by_ == By::onednn ? by_onednn(x, kind) : by_kernels(x, kind);
 }
 
 }  // namespace sartor::transformer

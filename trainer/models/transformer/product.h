@@ -4,6 +4,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "models/transformer/activation.h"
@@ -28,13 +30,24 @@ class Product {
   at::Tensor operator()(const at::Tensor& x) const;
   at::Tensor activated(const at::Tensor& x, Activation kind) const;  // the same, followed by an activation
 
+  // The same for arrays of `rows` rows without gaps, on `threads` threads. With our own kernels, no tensor is
+  // allocated.
+  void run(const void* x, int64_t rows, void* y, int threads, std::optional<Activation> kind = {}) const;
+
+  // Rows `ids` of the weight (ids, in), as they were rounded: embeddings that share the weight of a head. Only for our
+  // own kernels.
+  void rows_of(std::span<const int32_t> ids, float* rows) const;
+
+  int64_t inputs() const { return inputs_; }
+  int64_t outputs() const { return outputs_; }
+
  private:
-  void lay_out_int8(const at::Tensor& dense);
-  at::Tensor by_onednn(const at::Tensor& x, const char* activation, const char* algorithm) const;
-  at::Tensor by_kernels(const at::Tensor& x, bool with_gelu) const;
-  at::Tensor by_fp32(const at::Tensor& x, bool with_gelu) const;
-  at::Tensor by_bf16(const at::Tensor& x, bool with_gelu) const;
-  at::Tensor by_int8(const at::Tensor& x, bool with_gelu) const;
+  void pack_int8(const at::Tensor& dense);
+  at::Tensor by_onednn(const at::Tensor& x, std::optional<Activation> kind) const;
+  at::Tensor by_kernels(const at::Tensor& x, std::optional<Activation> kind) const;
+  void by_fp32(const float* x, int64_t rows, float* y, int threads, std::optional<Activation> kind) const;
+  void by_bf16(const uint16_t* x, int64_t rows, uint16_t* y, int threads, std::optional<Activation> kind) const;
+  void by_int8(const float* x, int64_t rows, float* y, int threads, std::optional<Activation> kind) const;
 
   Precision precision_;
   By by_;
