@@ -7,24 +7,31 @@
 namespace sartor::cuda::SARTOR_ISA {
 namespace {
 
+constexpr int64_t panel_vectors = product_panel / width;
 #ifdef __AVX512F__
 constexpr int64_t fp32_rows = 12, group_rows = 12;  // 24 of 32 registers contain sums
 #else
 constexpr int64_t fp32_rows = 6, group_rows = 3;  // 12 of 16 registers contain sums
 #endif
-constexpr int64_t fp32_columns = 2 * width;
-constexpr int64_t panel_vectors = product_panel / width;
+// Bytes between a load of weights and the request for those that follow: few rows are as fast as memory delivers the
+// weights, and the CPU's own prefetching stops at the end of each page.
+constexpr int64_t prefetch_distance = 4096;
 
-// Calls tile(Rows<count>(), first row) for tiles of `most` rows, then for smaller tiles.
+// Calls tile(Rows<count>(), first row) for tiles of at most `most` rows, of almost equal sizes.
 template <int64_t rows> struct Rows {};
-template <int64_t most, class Tile> void each_tile(int64_t rows, const Tile& tile) {
-  int64_t row = 0;
-  for (; row + most <= rows; row += most) tile(Rows<most>(), row);
-  if constexpr (most > 4) {
-    for (; row + 4 <= rows; row += 4) tile(Rows<4>(), row);
+template <int64_t most, class Tile> void with_rows(int64_t count, const Tile& tile) {
+  if constexpr (most > 1) {
+    if (count < most) return with_rows<most - 1>(count, tile);
   }
-  for (; row + 2 <= rows; row += 2) tile(Rows<2>(), row);
-  for (; row < rows; row++) tile(Rows<1>(), row);
+  tile(Rows<most>());
+}
+template <int64_t most, class Tile> void each_tile(int64_t rows, const Tile& tile) {
+  const int64_t tiles = (rows + most - 1) / most;
+  for (int64_t i = 0, row = 0; i < tiles; i++) {
+    const int64_t count = (rows - row) / (tiles - i);
+    with_rows<most>(count, [&](auto some) { tile(some, row); });
+    row += count;
+  }
 }
 
 // Stores a vector of outputs at `column` of the row.
@@ -40,32 +47,45 @@ template <class T> void put(Vector value, bool with_gelu, int64_t outputs, int64
 
 // ---- fp32 ----
 
-template <int64_t rows> [[gnu::always_inline]] inline void fp32_tile(const float* x, const Fp32Weights& w,
-                                                                     const float* panel, int64_t column, bool with_gelu,
-                                                                     float* y) {
-  const float* next = width < fp32_panel ? panel + width : panel + w.inputs * fp32_panel;
-  Vector sums[rows][2] = {};
+// Outputs column to column + vectors * width - 1 of a panel.
+template <int64_t rows, int64_t vectors>
+[[gnu::always_inline]] inline void fp32_tile(const float* x, const Fp32Weights& w, const float* panel, int64_t column,
+                                             bool with_gelu, float* y) {
+  Vector sums[rows][vectors] = {};
   for (int64_t k = 0; k < w.inputs; k++) {
-    const Vector b0 = load(panel + k * fp32_panel), b1 = load(next + k * fp32_panel);
+    const float* weights = panel + k * product_panel;
+    Vector b[vectors];
+#pragma GCC unroll 4
+    for (int64_t v = 0; v < vectors; v++) {
+      b[v] = load(weights + v * width);
+      if (v * width % 16 == 0) __builtin_prefetch(weights + v * width + prefetch_distance / 4);
+    }
 #pragma GCC unroll 16
     for (int64_t r = 0; r < rows; r++) {
       const Vector left = broadcast(x[r * w.inputs + k]);
-      sums[r][0] += left * b0;
-      sums[r][1] += left * b1;
+#pragma GCC unroll 4
+      for (int64_t v = 0; v < vectors; v++) sums[r][v] += left * b[v];
     }
   }
 #pragma GCC unroll 16
   for (int64_t r = 0; r < rows; r++) {
-    put(sums[r][0] + load(w.bias + column), with_gelu, w.outputs, column, y + r * w.outputs);
-    put(sums[r][1] + load(w.bias + column + width), with_gelu, w.outputs, column + width, y + r * w.outputs);
+#pragma GCC unroll 4
+    for (int64_t v = 0; v < vectors; v++) {
+      const int64_t j = column + v * width;
+      put(sums[r][v] + load(w.bias + j), with_gelu, w.outputs, j, y + r * w.outputs);
+    }
   }
 }
 
 void fp32(const float* x, int64_t rows, const Fp32Weights& w, int64_t first, int64_t count, bool with_gelu, float* y) {
-  for (int64_t column = first; column < first + count; column += fp32_columns) {
+  for (int64_t column = first; column < first + count; column += product_panel) {
     const float* panel = w.panels + column * w.inputs;
     each_tile<fp32_rows>(rows, [&]<int64_t some>(Rows<some>, int64_t row) {
-      fp32_tile<some>(x + row * w.inputs, w, panel, column, with_gelu, y + row * w.outputs);
+      constexpr int64_t fitting = 2 * fp32_rows / some, vectors = fitting < panel_vectors ? 2 : panel_vectors;
+      for (int64_t v = 0; v < panel_vectors; v += vectors) {
+        fp32_tile<some, vectors>(x + row * w.inputs, w, panel + v * width, column + v * width, with_gelu,
+                                 y + row * w.outputs);
+      }
     });
   }
 }
@@ -85,12 +105,15 @@ template <class Products, int64_t rows>
   typename Products::Sum sums[rows][panel_vectors] =
       {};  // a local array: in `results`, GCC would store every partial sum
   for (int64_t g = 0; g < groups; g++) {
+    const int32_t* weights = panel + g * product_panel;
+    __builtin_prefetch(weights + prefetch_distance / 4);
+    __builtin_prefetch(weights + prefetch_distance / 4 + 16);
 #pragma GCC unroll 16
     for (int64_t r = 0; r < rows; r++) {
       const Integers group = Integers{} + group_at(left + 4 * (r * groups + g));
 #pragma GCC unroll 4
       for (int64_t v = 0; v < panel_vectors; v++) {
-        sums[r][v] = Products::add(sums[r][v], group, load(panel + g * product_panel + v * width));
+        sums[r][v] = Products::add(sums[r][v], group, load(weights + v * width));
 #ifndef __AVX512F__
         asm volatile("" : "+x"(sums[r][v])::"memory");  // keeps the order, or GCC runs out of registers
 #endif

@@ -14,8 +14,7 @@
 namespace sartor::cuda {
 
 // Weights are stored in panels of adjacent outputs. The number of outputs is padded to a multiple of product_panel.
-constexpr int64_t product_panel = 32;  // int8 and bf16
-constexpr int64_t fp32_panel = 16;
+constexpr int64_t product_panel = 32;
 constexpr int64_t int8_group = 4, bf16_group = 2;  // inputs per lane of an instruction
 
 constexpr int64_t int8_inputs(int64_t inputs) { return (inputs + int8_group - 1) / int8_group * int8_group; }
@@ -27,7 +26,7 @@ constexpr int64_t panel_outputs(int64_t outputs) {
 // Panels are padded with zeros and aligned to 64 bytes.
 struct Fp32Weights {
   int64_t inputs, outputs;
-  const float* panels;  // [panel_outputs / fp32_panel][inputs][fp32_panel]
+  const float* panels;  // [panel_outputs / panel][inputs][panel]
   const float* bias;    // (panel_outputs)
 };
 

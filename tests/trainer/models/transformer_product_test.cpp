@@ -23,11 +23,24 @@ std::vector<const ProductKernels*> product_tables() {
 
 TEST(ProductKernels, Fp32EqualsLibtorchsAndARowDependsOnItselfAlone) {
   at::manual_seed(7);
-  for (const auto& [rows, inputs, outputs] : {std::tuple{1, 1, 1}, {2, 3, 31}, {13, 64, 33}, {25, 101, 96}}) {
+  for (const auto& [rows, inputs, outputs] : {std::tuple{1, 1, 1},
+                                              {2, 3, 31},
+                                              {3, 5, 40},
+                                              {4, 5, 40},
+                                              {5, 5, 40},
+                                              {6, 5, 40},
+                                              {7, 5, 40},
+                                              {8, 5, 40},
+                                              {9, 5, 40},
+                                              {10, 5, 40},
+                                              {11, 5, 40},
+                                              {12, 5, 40},
+                                              {13, 64, 33},
+                                              {25, 101, 96}}) {
     const int64_t wide = panel_outputs(outputs);
     const auto x = at::randn({rows, inputs}), weight = at::randn({outputs, inputs}), bias = at::randn({outputs});
     const auto panels = at::constant_pad_nd(weight, {0, 0, 0, wide - outputs})
-                            .view({wide / fp32_panel, fp32_panel, inputs})
+                            .view({wide / product_panel, product_panel, inputs})
                             .transpose(1, 2)
                             .contiguous();
     const auto biases = at::constant_pad_nd(bias, {0, wide - outputs});
@@ -96,7 +109,9 @@ struct Int8Operands {
   }
 };
 
-const Int8Case int8_cases[] = {{1, 1, 1}, {2, 3, 31}, {13, 64, 33}, {25, 101, 96}, {31, 384, 64}};
+const Int8Case int8_cases[] = {{1, 1, 1},   {2, 3, 31},  {3, 5, 40},   {4, 5, 40},    {5, 5, 40},
+                               {6, 5, 40},  {7, 5, 40},  {8, 5, 40},   {9, 5, 40},    {10, 5, 40},
+                               {11, 5, 40}, {12, 5, 40}, {13, 64, 33}, {25, 101, 96}, {31, 384, 64}};
 
 TEST(ProductKernels, Int8EqualsADoubleLoop) {
   for (const auto* kernels : product_tables()) {
@@ -134,7 +149,20 @@ TEST(ProductKernels, Bf16EqualsLibtorchsAndARowDependsOnItselfAlone) {
   at::manual_seed(7);
   for (const auto* kernels : product_tables()) {
     if (!kernels->bf16) continue;
-    for (const auto& [rows, inputs, outputs] : {std::tuple{1, 2, 1}, {2, 4, 31}, {13, 64, 33}, {25, 102, 96}}) {
+    for (const auto& [rows, inputs, outputs] : {std::tuple{1, 2, 1},
+                                                {2, 4, 31},
+                                                {3, 6, 40},
+                                                {4, 6, 40},
+                                                {5, 6, 40},
+                                                {6, 6, 40},
+                                                {7, 6, 40},
+                                                {8, 6, 40},
+                                                {9, 6, 40},
+                                                {10, 6, 40},
+                                                {11, 6, 40},
+                                                {12, 6, 40},
+                                                {13, 64, 33},
+                                                {25, 102, 96}}) {
       const int64_t wide = panel_outputs(outputs);
       const auto x = at::randn({rows, inputs}).to(at::kBFloat16),
                  weight = at::randn({outputs, inputs}).to(at::kBFloat16);

@@ -61,18 +61,19 @@ at::Tensor aligned_memory(int64_t bytes) {
 // Packs value(output, input) into panels: [padded outputs / panel][groups of inputs][panel][group], where `start` is
 // called before the outputs of a panel.
 template <class T, class Start, class Value>
-at::Tensor pack(int64_t inputs, int64_t outputs, int64_t panel, const Start& start, const Value& value) {
+at::Tensor pack(int64_t inputs, int64_t outputs, const Start& start, const Value& value) {
   constexpr int64_t group = std::is_same_v<T, float> ? 1 : 4 / sizeof(T);
   const int64_t wide = panel_outputs(outputs), deep = ceil_divide(inputs, group) * group;
   auto packed = aligned_memory(wide * deep * sizeof(T));
   T* const all = static_cast<T*>(packed.data_ptr());
-  cuda::parallel_for(at::get_num_threads(), wide / panel, 1, [&](int64_t begin, int64_t, int) {
-    const int64_t first = begin * panel, count = std::min(panel, outputs - first);
+  cuda::parallel_for(at::get_num_threads(), wide / product_panel, 1, [&](int64_t begin, int64_t, int) {
+    const int64_t first = begin * product_panel, count = std::min(product_panel, outputs - first);
     T* const to = all + first * deep;
-    std::memset(to, 0, panel * deep * sizeof(T));
+    std::memset(to, 0, product_panel * deep * sizeof(T));
     for (int64_t lane = 0; lane < count; lane++) {
       start(first + lane);
-      for (int64_t k = 0; k < inputs; k++) to[(k / group * panel + lane) * group + k % group] = value(first + lane, k);
+      for (int64_t k = 0; k < inputs; k++)
+        to[(k / group * product_panel + lane) * group + k % group] = value(first + lane, k);
     }
   });
   return packed;
@@ -80,11 +81,11 @@ at::Tensor pack(int64_t inputs, int64_t outputs, int64_t panel, const Start& sta
 
 // Inverse of pack() for one output: calls use(input, element).
 template <class T, class Use>
-void each_packed(const at::Tensor& packed, int64_t inputs, int64_t panel, int64_t output, const Use& use) {
+void each_packed(const at::Tensor& packed, int64_t inputs, int64_t output, const Use& use) {
   constexpr int64_t group = std::is_same_v<T, float> ? 1 : 4 / sizeof(T);
-  const int64_t deep = ceil_divide(inputs, group) * group, lane = output % panel;
+  const int64_t deep = ceil_divide(inputs, group) * group, lane = output % product_panel;
   const T* from = static_cast<const T*>(packed.const_data_ptr()) + (output - lane) * deep;
-  for (int64_t k = 0; k < inputs; k++) use(k, from[(k / group * panel + lane) * group + k % group]);
+  for (int64_t k = 0; k < inputs; k++) use(k, from[(k / group * product_panel + lane) * group + k % group]);
 }
 
 float to_float(uint16_t bf16) { return c10::detail::f32_from_bits(bf16); }
@@ -152,13 +153,12 @@ Product::Product(const at::Tensor& weight, const at::Tensor& bias, Precision pre
   const auto start = [](int64_t) {};
   if (precision == Precision::fp32) {
     const auto value = [&](int64_t j, int64_t k) { return from[j * inputs_ + k]; };
-    weight_ = pack<float>(inputs_, outputs_, fp32_panel, start, value);
+    weight_ = pack<float>(inputs_, outputs_, start, value);
   } else if (product_kernels().bf16) {
-    weight_ =
-        pack<uint16_t>(inputs_, outputs_, product_panel, start, [&](int64_t j, int64_t k) { return rounded(j, k).x; });
+    weight_ = pack<uint16_t>(inputs_, outputs_, start, [&](int64_t j, int64_t k) { return rounded(j, k).x; });
   } else {
-    weight_ = pack<float>(inputs_, outputs_, fp32_panel, start,
-                          [&](int64_t j, int64_t k) { return static_cast<float>(rounded(j, k)); });
+    weight_ =
+        pack<float>(inputs_, outputs_, start, [&](int64_t j, int64_t k) { return static_cast<float>(rounded(j, k)); });
   }
 }
 
@@ -174,7 +174,7 @@ void Product::pack_int8(const at::Tensor& dense) {
     scales[j] = largest > 0 ? limit / largest : 1;
     inverse_scales[j] = 1 / scales[j];
   };
-  weight_ = pack<int8_t>(inputs_, outputs_, product_panel, find_scale, [&](int64_t j, int64_t k) {
+  weight_ = pack<int8_t>(inputs_, outputs_, find_scale, [&](int64_t j, int64_t k) {
     const auto rounded = static_cast<int32_t>(std::lrint(from[j * inputs_ + k] * scales[j]));
     sums_[j] += rounded;
     return static_cast<int8_t>(rounded);
@@ -290,12 +290,12 @@ void Product::rows_of(std::span<const int32_t> ids, float* rows) const {
     if (precision_ == Precision::int8) {
       const float step = bias_.const_data_ptr<float>()[bias_.size(1) + id];
       const auto use = [&](int64_t k, int8_t value) { to[k] = static_cast<float>(value) * step; };
-      each_packed<int8_t>(weight_, inputs_, product_panel, id, use);
+      each_packed<int8_t>(weight_, inputs_, id, use);
     } else if (precision_ == Precision::bf16 && product_kernels().bf16) {
       const auto use = [&](int64_t k, uint16_t value) { to[k] = to_float(value); };
-      each_packed<uint16_t>(weight_, inputs_, product_panel, id, use);
+      each_packed<uint16_t>(weight_, inputs_, id, use);
     } else {
-      each_packed<float>(weight_, inputs_, fp32_panel, id, [&](int64_t k, float value) { to[k] = value; });
+      each_packed<float>(weight_, inputs_, id, [&](int64_t k, float value) { to[k] = value; });
     }
   }
 }
