@@ -74,15 +74,17 @@ template <class T> void load_queries(const DecodeQueries& of, float* q) {
 
 // ---- scores ----
 
-// Scores of `queries` queries and `blocks` blocks; each is a sum over d in ascending order.
+// Scores of `queries` queries and `blocks` blocks; each is a sum over d in ascending order. Requests the values of the
+// blocks from memory, which are used next: blocks are too short for the CPU's own prefetching.
 template <class T, int queries, int blocks>
-[[gnu::always_inline]] inline void score_blocks(const T* const (&keys)[blocks], const float* q, int64_t d,
-                                                float* scores) {
+[[gnu::always_inline]] inline void score_blocks(const T* const (&keys)[blocks], const T* const (&values)[blocks],
+                                                const float* q, int64_t d, float* scores) {
   const int64_t wide = decode_query_floats(d);
   Vector sums[queries][blocks][block_vectors] = {};
   for (int64_t c = 0; c < d; c++) {
 #pragma GCC unroll 8
     for (int b = 0; b < blocks; b++) {
+      __builtin_prefetch(values[b] + c * cache_block, 0, 2);
 #pragma GCC unroll 2
       for (int v = 0; v < block_vectors; v++) {
         const Vector k = load(keys[b] + c * cache_block + v * width);
@@ -115,11 +117,13 @@ struct PartOfCache {
 // The same for the blocks first to end - 1; the scores of up to `blocks` - 1 further blocks are overwritten.
 template <class T, int queries, int blocks>
 void score_some(const PartOfCache& part, int64_t first, int64_t end, const float* q, float* scores) {
-  const T* keys[blocks];
+  const T *keys[blocks], *values[blocks];
   for (int b = 0; b < blocks; b++) {
-    keys[b] = key_block<T>(part.cache, part.blocks[least(first + b, end - 1)], part.head);
+    const int32_t block = part.blocks[least(first + b, end - 1)];
+    keys[b] = key_block<T>(part.cache, block, part.head);
+    values[b] = value_block<T>(part.cache, block, part.head);
   }
-  score_blocks<T, queries, blocks>(keys, q, part.cache.d, scores + first * cache_block);
+  score_blocks<T, queries, blocks>(keys, values, q, part.cache.d, scores + first * cache_block);
 }
 
 template <class T, int queries>

@@ -13,9 +13,13 @@ constexpr int64_t fp32_rows = 12, group_rows = 12;  // 24 of 32 registers contai
 #else
 constexpr int64_t fp32_rows = 6, group_rows = 3;  // 12 of 16 registers contain sums
 #endif
-// Bytes between a load of weights and the request for those that follow: few rows are as fast as memory delivers the
-// weights, and the CPU's own prefetching stops at the end of each page.
-constexpr int64_t prefetch_distance = 4096;
+
+// Few rows are as fast as memory delivers the weights. For one or two rows the CPU requests them early enough; for
+// more, too few loads are in flight.
+template <int64_t rows> [[gnu::always_inline]] inline void prefetch(const void* weights) {
+  constexpr int64_t distance = 8192;  // bytes
+  if constexpr (rows * panel_vectors > 4) __builtin_prefetch(static_cast<const char*>(weights) + distance);
+}
 
 // Calls tile(Rows<count>(), first row) for tiles of at most `most` rows, of almost equal sizes.
 template <int64_t rows> struct Rows {};
@@ -58,7 +62,7 @@ template <int64_t rows, int64_t vectors>
 #pragma GCC unroll 4
     for (int64_t v = 0; v < vectors; v++) {
       b[v] = load(weights + v * width);
-      if (v * width % 16 == 0) __builtin_prefetch(weights + v * width + prefetch_distance / 4);
+      if (v * width % 16 == 0) prefetch<rows>(weights + v * width);
     }
 #pragma GCC unroll 16
     for (int64_t r = 0; r < rows; r++) {
@@ -106,8 +110,8 @@ template <class Products, int64_t rows>
       {};  // a local array: in `results`, GCC would store every partial sum
   for (int64_t g = 0; g < groups; g++) {
     const int32_t* weights = panel + g * product_panel;
-    __builtin_prefetch(weights + prefetch_distance / 4);
-    __builtin_prefetch(weights + prefetch_distance / 4 + 16);
+    prefetch<rows>(weights);
+    prefetch<rows>(weights + 16);
 #pragma GCC unroll 16
     for (int64_t r = 0; r < rows; r++) {
       const Integers group = Integers{} + group_at(left + 4 * (r * groups + g));

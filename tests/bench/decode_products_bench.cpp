@@ -5,7 +5,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/randn.h>
 #include <fmt/format.h>
-#include <immintrin.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -38,14 +37,17 @@ constexpr Shape shapes[] = {{"qkv", 768, 2304, layers},
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-[[gnu::target("avx2")]] double sum(const float* from, int64_t count) {
-  __m256 sums[8] = {};
-  for (int64_t i = 0; i < count; i += 64) {
-    for (int64_t v = 0; v < 8; v++) sums[v] = _mm256_add_ps(sums[v], _mm256_load_ps(from + i + 8 * v));
+using Line [[gnu::vector_size(64)]] = float;
+
+[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] double sum(const Line* from, int64_t lines) {
+  Line sums[8] = {};
+  for (int64_t i = 0; i < lines; i += 8) {
+#pragma GCC unroll 8
+    for (int64_t v = 0; v < 8; v++) sums[v] += from[i + v];
   }
   double total = 0;
   for (const auto& part : sums) {
-    for (int lane = 0; lane < 8; lane++) total += part[lane];
+    for (int lane = 0; lane < 16; lane++) total += part[lane];
   }
   return total;
 }
@@ -55,13 +57,13 @@ double read_bandwidth(int threads) {
   constexpr int64_t bytes = 1 << 30, grain = 4 << 20;
   void* memory = std::aligned_alloc(2 << 20, bytes);
   madvise(memory, bytes, MADV_HUGEPAGE);
-  auto* values = static_cast<float*>(memory);
-  std::fill_n(values, bytes / 4, 1.0f);
+  auto* values = static_cast<Line*>(memory);
+  std::fill_n(static_cast<float*>(memory), bytes / 4, 1.0f);
   double best = 1e9;
   for (int pass = 0; pass < 5; pass++) {
     const double start = now();
     cuda::parallel_for(threads, bytes, grain, [&](int64_t begin, int64_t end, int) {
-      volatile double total = sum(values + begin / 4, (end - begin) / 4);
+      volatile double total = sum(values + begin / 64, (end - begin) / 64);
       (void)total;
     });
     best = std::min(best, now() - start);

@@ -14,8 +14,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <type_traits>
+#include <utility>
 
 #include "base/require.h"
 #include "core/isa.h"
@@ -47,15 +49,47 @@ bool has_amx() {
 
 int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Memory that is aligned to cache lines, or to huge pages if it is large: a product of few rows reads weights as fast
-// as memory delivers them, and would wait for page table entries.
-at::Tensor aligned_memory(int64_t bytes) {
-  constexpr int64_t line = 64, huge_page = 2 << 20;
-  const int64_t alignment = bytes >= huge_page ? huge_page : line, size = ceil_divide(bytes, alignment) * alignment;
-  void* memory = std::aligned_alloc(alignment, std::max(size, alignment));
-  if (!memory) throw std::bad_alloc();
-  if (alignment == huge_page) madvise(memory, size, MADV_HUGEPAGE);
-  return at::from_blob(memory, {bytes}, std::free, at::kByte);
+// Huge pages, since a product of few rows reads weights as fast as memory delivers them and would wait for page table
+// entries. Small weights share them.
+class HugePages {
+ public:
+  explicit HugePages(int64_t bytes)
+      : bytes_(ceil_divide(bytes, huge_page) * huge_page),
+        memory_(static_cast<char*>(std::aligned_alloc(huge_page, bytes_))) {
+    if (!memory_) throw std::bad_alloc();
+    const int64_t almost_full = (bytes + huge_page / 4) / huge_page * huge_page;  // the rest would be wasted
+    if (almost_full > 0) madvise(memory_, almost_full, MADV_HUGEPAGE);
+  }
+  HugePages(const HugePages&) = delete;
+  ~HugePages() { std::free(memory_); }
+
+  // Memory of `bytes` bytes, aligned to cache lines; null if there is not enough left.
+  void* take(int64_t bytes) {
+    if (bytes > bytes_ - used_) return nullptr;
+    return memory_ + std::exchange(used_, ceil_divide(used_ + bytes, line) * line);
+  }
+
+  static constexpr int64_t huge_page = 2 << 20, line = 64;
+
+ private:
+  int64_t bytes_, used_ = 0;
+  char* memory_;
+};
+
+at::Tensor weight_memory(int64_t bytes) {
+  static std::mutex guard;
+  static std::weak_ptr<HugePages> shared;
+  const std::lock_guard lock(guard);
+  auto pages = bytes < HugePages::huge_page ? shared.lock() : nullptr;
+  void* memory = pages ? pages->take(bytes) : nullptr;
+  if (!memory) {
+    const bool small = bytes < HugePages::huge_page / 2;
+    pages = std::make_shared<HugePages>(small ? HugePages::huge_page : bytes);
+    memory = pages->take(bytes);
+    if (small) shared = pages;
+  }
+  return at::from_blob(
+      memory, {bytes}, [pages](void*) {}, at::kByte);
 }
 
 // Packs value(output, input) into panels: [padded outputs / panel][groups of inputs][panel][group], where `start` is
@@ -64,7 +98,7 @@ template <class T, class Start, class Value>
 at::Tensor pack(int64_t inputs, int64_t outputs, const Start& start, const Value& value) {
   constexpr int64_t group = std::is_same_v<T, float> ? 1 : 4 / sizeof(T);
   const int64_t wide = panel_outputs(outputs), deep = ceil_divide(inputs, group) * group;
-  auto packed = aligned_memory(wide * deep * sizeof(T));
+  auto packed = weight_memory(wide * deep * sizeof(T));
   T* const all = static_cast<T*>(packed.data_ptr());
   cuda::parallel_for(at::get_num_threads(), wide / product_panel, 1, [&](int64_t begin, int64_t, int) {
     const int64_t first = begin * product_panel, count = std::min(product_panel, outputs - first);
