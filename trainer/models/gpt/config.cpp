@@ -1,6 +1,7 @@
 #include "models/gpt/config.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/require.h"
@@ -202,6 +203,11 @@ const Family& GptConfig::family() const {
 
 int64_t GptConfig::longest_sequence() const {
   return family().is_rotary() ? rotary.longest_sequence(max_position_embeddings) : max_position_embeddings;
+}
+
+double GptConfig::attention_scale(int64_t layer) const {
+  const double scale = scale_attention ? 1 / std::sqrt(static_cast<double>(head_dim)) : 1;
+  return scale_attention_by_layer ? scale / static_cast<double>(layer + 1) : scale;
 }
 
 std::vector<int64_t> GptConfig::end_tokens() const {

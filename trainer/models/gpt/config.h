@@ -49,6 +49,7 @@ struct GptConfig {
   int64_t query_size() const { return num_attention_heads * head_dim; }
   int64_t key_value_size() const { return num_key_value_heads * head_dim; }
   int64_t longest_sequence() const;
+  double attention_scale(int64_t layer) const;  // factor of the attention scores
   // Tokens that end a text: those of generation_config.json, otherwise of config.json.
   std::vector<int64_t> end_tokens() const;
 };

@@ -28,8 +28,8 @@ struct DecoderChunk {
   int64_t tokens() const { return ids.empty() ? 1 : std::ssize(ids); }
 };
 
-// On the CPU, logits of a token depend only on the tokens up to it, bit for bit: not on other chunks of the call, on the
-// division of its sequence into chunks, on the numbers of its blocks, or on the number of threads.
+// On the CPU, logits of a token depend only on the tokens up to it, bit for bit: not on other chunks of the call, on
+// the division of its sequence into chunks, on the numbers of its blocks, or on the number of threads.
 class Decoder {
  public:
   virtual ~Decoder() = default;

@@ -1,5 +1,6 @@
 #include "models/gpt/folder.h"
 
+#include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -94,6 +95,24 @@ Gpt load_gpt(const fs::path& folder, GptConfig config, at::Device device) {
   Gpt model(std::move(config), device);
   take_values(model, matched);
   return model;
+}
+
+StoredParameters::StoredParameters(const fs::path& folder) : weights_(folder), config_(read_config(folder)) {
+  if (contradicts_tie(weights_, config_)) config_.tie_word_embeddings = false;
+  for (const auto& [spec, view] : match(weights_, config_).parameters) views_[spec.name] = view;
+}
+
+at::Tensor StoredParameters::value(const std::string& name) const {
+  const auto& found = view(name);
+  const bool aligned = reinterpret_cast<uintptr_t>(found.data.data()) % sizeof(float) == 0;
+  at::Tensor values;
+  if (found.dtype == hf::Dtype::f32 && aligned) {
+    auto* data = const_cast<std::byte*>(found.data.data());  // from_blob takes no const pointer
+    values = at::from_blob(data, found.shape, at::kFloat);
+  } else {
+    values = to_float(found);
+  }
+  return is_transposed(name, config_) ? values.t() : values;
 }
 
 void load_weights(Gpt& model, const fs::path& folder) {

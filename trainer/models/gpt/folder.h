@@ -2,11 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "models/gpt/model.h"
 #include "models/hf/match.h"
+#include "models/hf/weights.h"
 
 namespace sartor::gpt {
 
@@ -18,6 +20,29 @@ namespace sartor::gpt {
 // tied, as in transformers: the model's config then has tie_word_embeddings false.
 Gpt load_gpt(const std::filesystem::path& folder, at::Device device = at::kCPU);
 Gpt load_gpt(const std::filesystem::path& folder, GptConfig config, at::Device device = at::kCPU);
+
+// The parameters of a folder, read one at a time, for models that keep their weights in another form. Names are those
+// of parameters(config()).
+class StoredParameters {
+ public:
+  // Throws like load_gpt.
+  explicit StoredParameters(const std::filesystem::path& folder);
+
+  // As load_gpt would set it.
+  const GptConfig& config() const { return config_; }
+  bool has(const std::string& name) const { return views_.contains(name); }
+  const hf::TensorView& view(const std::string& name) const { return *views_.at(name); }
+  // In fp32; weights of linear layers are (out, in), possibly not contiguous. Refers to the file if it has aligned fp32
+  // numbers: not to be changed, and valid as long as this object.
+  at::Tensor value(const std::string& name) const;
+  // Releases the memory of the pages read so far.
+  void release() const { weights_.release(); }
+
+ private:
+  hf::Weights weights_;
+  GptConfig config_;
+  std::map<std::string, const hf::TensorView*> views_;
+};
 
 // Loads weights written by save_gpt() of such a model. Throws like load_gpt.
 void load_weights(Gpt& model, const std::filesystem::path& folder);

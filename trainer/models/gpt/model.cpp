@@ -111,8 +111,7 @@ void Gpt::take_layer(int64_t index) {
   for (size_t k = 0; k < module_count; k++) {
     if (!family.modules[k].empty()) layer.linear[k] = registry_.linear(std::string(prefix).append(family.modules[k]));
   }
-  if (config_.scale_attention) layer.scale = 1 / std::sqrt(static_cast<double>(config_.head_dim));
-  if (config_.scale_attention_by_layer) layer.scale /= static_cast<double>(index + 1);
+  layer.scale = config_.attention_scale(index);
   if (family.transposed) {  // GPT-2
     const c10::NoGradGuard no_gradients;
     const double scale = 1 / std::sqrt(2 * static_cast<double>(config_.num_hidden_layers));

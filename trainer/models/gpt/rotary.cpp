@@ -3,9 +3,11 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
 
 #include <algorithm>
@@ -18,6 +20,7 @@ namespace sartor::gpt {
 namespace {
 
 constexpr double two_pi = 2 * std::numbers::pi;
+constexpr int64_t decoding_rows = 256;  // computed at once, so that a row does not depend on the size of the table
 
 // The operations are those of ROPE_INIT_FUNCTIONS in transformers, in the same order and precision: a frequency that is
 // wrong in the last bit is wrong by 1e-4 in the angle of position 1000.
@@ -135,6 +138,38 @@ RotaryTable Rotary::table(const transformer::Packed& batch) const {
     next += length;
   }
   return {.cos = at::cat(cos), .sin = at::cat(sin), .rows_T = at::cat(places)};
+}
+
+DecodingRotary::DecodingRotary(const GptConfig& config, at::Device device)
+    : config_(config),
+      frequencies_(inverse_frequencies(config, 0, device)),
+      cos_(at::empty({0, config.head_dim / 2}, frequencies_.options())),
+      sin_(cos_),
+      factor_(attention_factor(config.rotary)) {}
+
+// For positions first to first + decoding_rows - 1: one row for all of them, or one for each.
+at::Tensor DecodingRotary::frequencies(int64_t first) const {
+  const bool stretched =
+      config_.rotary.type == RotaryType::dynamic && first + decoding_rows > config_.max_position_embeddings;
+  if (!stretched) return frequencies_;
+  std::vector<at::Tensor> rows;
+  for (int64_t position = first; position < first + decoding_rows; position++) {
+    rows.push_back(inverse_frequencies(config_, position + 1, frequencies_.device()));
+  }
+  return at::stack(rows);
+}
+
+void DecodingRotary::extend(int64_t positions) {
+  if (positions <= cos_.size(0)) return;
+  std::vector<at::Tensor> cos = {cos_}, sin = {sin_};
+  for (int64_t first = cos_.size(0); first < std::max(positions, 2 * cos_.size(0)); first += decoding_rows) {
+    const auto range = at::arange(first, first + decoding_rows, frequencies_.options().dtype(at::kLong));
+    const auto angles = range.to(at::kFloat).unsqueeze(1) * frequencies(first);
+    cos.push_back(angles.cos() * factor_);
+    sin.push_back(angles.sin() * factor_);
+  }
+  cos_ = at::cat(cos);
+  sin_ = at::cat(sin);
 }
 
 }  // namespace sartor::gpt

@@ -36,4 +36,27 @@ class Rotary {
   double factor_;
 };
 
+// Cosines and sines for decoding: rows of positions 0, 1, ..., computed as they are needed. A row depends only on its
+// position. With dynamic scaling, a position p from max_position_embeddings on has the frequencies of a sequence of
+// p + 1 tokens, and keys in the cache keep their rotation, as transformers does for generated tokens; transformers
+// rotates all tokens of a longer prompt by the length of the prompt instead, which would depend on its division into
+// chunks.
+class DecodingRotary {
+ public:
+  explicit DecodingRotary(const GptConfig& config, at::Device device = at::kCPU);
+
+  // Makes at least `positions` rows available.
+  void extend(int64_t positions);
+  // (P, head_dim / 2) of fp32, contiguous
+  const at::Tensor& cos() const { return cos_; }
+  const at::Tensor& sin() const { return sin_; }
+
+ private:
+  at::Tensor frequencies(int64_t first) const;
+
+  GptConfig config_;
+  at::Tensor frequencies_, cos_, sin_;
+  double factor_;
+};
+
 }  // namespace sartor::gpt

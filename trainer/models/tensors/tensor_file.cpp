@@ -24,12 +24,42 @@ at::ScalarType type_of(const hf::TensorView& view) {
   }
 }
 
+template <class T> void convert_row(const std::byte* from, int64_t columns, float* to) {
+  for (int64_t c = 0; c < columns; c++) {
+    T value;
+    std::memcpy(&value, from + c * sizeof(T), sizeof(T));  // may not be aligned
+    to[c] = static_cast<float>(value);
+  }
+}
+
 }  // namespace
 
 at::Tensor to_float(const hf::TensorView& view) {
   auto tensor = at::empty(view.shape, at::TensorOptions().dtype(type_of(view)));
   if (!view.data.empty()) std::memcpy(tensor.data_ptr(), view.data.data(), view.data.size());
   return tensor.to(at::kFloat);
+}
+
+void rows_to_float(const hf::TensorView& view, std::span<const int32_t> rows, float* values) {
+  const int64_t columns = view.shape[1], bytes = columns * hf::bytes(view.dtype);
+  const auto type = type_of(view);
+  for (const int32_t row : rows) {
+    const std::byte* from = view.data.data() + row * bytes;
+    switch (type) {
+      case at::kHalf:
+        convert_row<at::Half>(from, columns, values);
+        break;
+      case at::kBFloat16:
+        convert_row<at::BFloat16>(from, columns, values);
+        break;
+      case at::kDouble:
+        convert_row<double>(from, columns, values);
+        break;
+      default:
+        std::memcpy(values, from, bytes);
+    }
+    values += columns;
+  }
 }
 
 void write_tensors(const std::filesystem::path& path, const NamedTensors& tensors) {

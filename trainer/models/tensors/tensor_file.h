@@ -3,7 +3,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,9 @@ using NamedTensors = std::vector<NamedTensor>;
 
 // Copies a tensor to fp32. Throws std::invalid_argument if its dtype is not floating point (hf::is_floating).
 at::Tensor to_float(const hf::TensorView& view);
+
+// Converts rows `rows` of a matrix to fp32, (rows, columns). Throws like to_float.
+void rows_to_float(const hf::TensorView& view, std::span<const int32_t> rows, float* values);
 
 // Writes tensors on the CPU or a GPU as fp32, atomically. Throws std::system_error if writing fails.
 void write_tensors(const std::filesystem::path& path, const NamedTensors& tensors);
