@@ -1,7 +1,6 @@
 #include "models/gpt/cpu_decoder.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/from_blob.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/util/BFloat16.h>
 
@@ -170,7 +169,7 @@ cuda::CacheRows CpuDecoder::cache_rows(const SequenceRows& rows) const {
 
 cuda::Rows<float> CpuDecoder::run(std::span<const DecoderChunk> chunks, const int32_t* last_ids) {
   const c10::InferenceMode inference;
-  batch_.assign(chunks, config(), blocks_);
+  batch_.assign(chunks, config(), blocks_, last_ids != nullptr);
   for (const auto& [row, slot] : batch_.slots) batch_.ids[row] = last_ids[slot];
   rows_ = batch_.tokens();
   if (rows_ == 0) return {work_.words.data(), 0, config().vocab_size};
@@ -193,19 +192,20 @@ template <class Use> void CpuDecoder::each_range(int64_t columns, const Use& use
                      [&](int64_t begin, int64_t end, int) { use(begin, end); });
 }
 
-void CpuDecoder::multiply(const Product& product, const Buffer& x, Buffer& y) {
-  const auto options = at::TensorOptions(store_ == cuda::Store::bf16 ? at::kBFloat16 : at::kFloat);
+void CpuDecoder::multiply(const Product& product, const Buffer& x, Buffer& y, std::optional<Activation> kind) {
   reserve(y, product.outputs());
-  const auto rows = at::from_blob(x.data(), {rows_, product.inputs()}, options);
-  const auto values = product(rows);
-  std::memcpy(y.data(), values.data_ptr(), values.nbytes());
+  product.run(x.data(), rows_, y.data(), threads_, kind);
 }
 
 void CpuDecoder::embed() {
   const int64_t columns = config().hidden_size;
   if (work_.words.size() < rows_ * columns) work_.words = cuda::DeviceBuffer<float>(context_, rows_ * columns);
   reserve(work_.stream, columns);
-  rows_to_float(stored_.view(words_), batch_.ids, work_.words.data());
+  if (config().tie_word_embeddings && precision_ == Precision::fp32) {
+    head_->rows_of(batch_.ids, work_.words.data());
+  } else {
+    rows_to_float(stored_.view(words_), batch_.ids, work_.words.data());
+  }
   each_range(columns, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; r++) {
       const float* words = work_.words.data() + r * columns;
@@ -333,32 +333,31 @@ void CpuDecoder::attend(const Layer& layer, int64_t index, const SequenceRows& r
 }
 
 void CpuDecoder::feed_forward(const Layer& layer) {
-  multiply(layer.up, work_.normalised, work_.wide);
-  activate();
+  const bool fused = curve_of(config().hidden_act) && !config().family().is_gated();
+  if (fused) {
+    multiply(layer.up, work_.normalised, work_.active, config().hidden_act);
+  } else {
+    multiply(layer.up, work_.normalised, work_.wide);
+    store_ == cuda::Store::fp32 ? activate<float>() : activate<c10::BFloat16>();
+  }
   multiply(layer.down, work_.active, work_.added);
   has_added_ = true;
 }
 
 // active = act(wide), or act(first half of wide) * second half
-void CpuDecoder::activate() {
+template <class T> void CpuDecoder::activate() {
   const int64_t columns = config().intermediate_size, wide = columns * (config().family().is_gated() ? 2 : 1);
-  const auto kind = config().hidden_act;
-  const auto curve = curve_of(kind);
+  const auto curve = curve_of(config().hidden_act);
   reserve(work_.active, columns);
   each_range(columns, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; r++) {
-      const std::byte* x = work_.wide.data() + r * wide * element_bytes_;
-      const std::byte* up = wide > columns ? x + columns * element_bytes_ : nullptr;
-      std::byte* y = work_.active.data() + r * columns * element_bytes_;
+      const T* x = reinterpret_cast<const T*>(work_.wide.data()) + r * wide;
+      const T* up = wide > columns ? x + columns : nullptr;
+      T* y = reinterpret_cast<T*>(work_.active.data()) + r * columns;
       if (curve) {
         cuda::rows_kernels().activate({.count = columns, .curve = *curve, .store = store_, .x = x, .up = up, .y = y});
-      } else if (store_ == cuda::Store::fp32) {
-        activate_values(kind, reinterpret_cast<const float*>(x), reinterpret_cast<const float*>(up), columns,
-                        reinterpret_cast<float*>(y));
       } else {
-        using T = c10::BFloat16;
-        activate_values(kind, reinterpret_cast<const T*>(x), reinterpret_cast<const T*>(up), columns,
-                        reinterpret_cast<T*>(y));
+        activate_values(config().hidden_act, x, up, columns, y);
       }
     }
   });

@@ -65,14 +65,14 @@ class CpuDecoder : public Decoder {
   void keep_wanted_rows();
   void attend(const Layer& layer, int64_t index, const SequenceRows& rows);
   void feed_forward(const Layer& layer);
-  void activate();
+  template <class T> void activate();
   void add_and_normalise(const transformer::Norm& norm);
   cuda::Rows<float> logits();
 
   cuda::PagedCache cache_of(int64_t layer) const;
   cuda::CacheRows cache_rows(const SequenceRows& rows) const;
   void multiply(const transformer::Product& product, const cuda::DeviceBuffer<std::byte>& x,
-                cuda::DeviceBuffer<std::byte>& y);
+                cuda::DeviceBuffer<std::byte>& y, std::optional<transformer::Activation> kind = {});
   void reserve(cuda::DeviceBuffer<std::byte>& buffer, int64_t columns);
   // Calls use(first row, last row + 1) for ranges of the current rows, in parallel if they have many columns.
   template <class Use> void each_range(int64_t columns, const Use& use);

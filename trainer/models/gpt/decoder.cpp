@@ -2,6 +2,8 @@
 
 #include "base/require.h"
 #include "models/gpt/cpu_decoder.h"
+#include "models/gpt/device_decoder.h"
+#include "models/gpt/folder.h"
 
 namespace sartor::gpt {
 
@@ -10,7 +12,13 @@ std::unique_ptr<Decoder> open_decoder(const std::filesystem::path& folder, trans
   require(!std::filesystem::exists(folder / "adapter_config.json"),
           "{}: has adapters only (adapter_config.json), expected a model with the adapters merged into its weights",
           folder.string());
-  require(gpu < 0, "decoding on a GPU is not supported yet");
+  if (gpu >= 0) {
+    require(precision != transformer::Precision::int8,
+            "precision is int8, which is only for the CPU; on a GPU choose bf16 or fp32");
+    const auto type = precision == transformer::Precision::bf16 ? at::kBFloat16 : at::kFloat;
+    const auto device = at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu));
+    return std::make_unique<DeviceDecoder>(load_gpt(folder, device), type, cuda::Context::gpu(gpu));
+  }
   return std::make_unique<CpuDecoder>(folder, precision, threads);
 }
 

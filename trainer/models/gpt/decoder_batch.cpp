@@ -36,7 +36,8 @@ void append(SequenceRows& rows, int64_t first, int64_t count) {
 
 }  // namespace
 
-void DecoderBatch::assign(std::span<const DecoderChunk> chunks, const GptConfig& config, int64_t blocks_in_cache) {
+void DecoderBatch::assign(std::span<const DecoderChunk> chunks, const GptConfig& config, int64_t blocks_in_cache,
+                          bool has_slots) {
   ids.clear();
   slots.clear();
   positions.clear();
@@ -47,6 +48,7 @@ void DecoderBatch::assign(std::span<const DecoderChunk> chunks, const GptConfig&
   }
   table_columns = 0;
   for (const auto& chunk : chunks) {
+    require(has_slots || !chunk.ids.empty(), "decoder: a chunk has no ids, and the device has none");
     check(chunk, config, blocks_in_cache);
     table_columns = std::max(table_columns, blocks_of(chunk));
   }

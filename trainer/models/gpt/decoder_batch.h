@@ -32,9 +32,10 @@ struct DecoderBatch {
   std::vector<int32_t> blocks;
   int64_t table_columns = 0;
 
-  // Replaces the contents. `blocks_in_cache` is the number of allocated blocks. Throws std::invalid_argument if an id,
+  // Replaces the contents. `blocks_in_cache` is the number of allocated blocks; `has_slots`: whether the device has ids
+  // of tokens. Throws std::invalid_argument if an id,
   // a position, a block or a number of logits is out of range.
-  void assign(std::span<const DecoderChunk> chunks, const GptConfig& config, int64_t blocks_in_cache);
+  void assign(std::span<const DecoderChunk> chunks, const GptConfig& config, int64_t blocks_in_cache, bool has_slots);
 
   int64_t sequences() const { return std::ssize(all.first); }
   int64_t tokens() const { return std::ssize(ids); }

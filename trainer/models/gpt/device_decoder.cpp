@@ -1,0 +1,307 @@
+#include "models/gpt/device_decoder.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/linear.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <string>
+#include <utility>
+
+#include "models/gpt/families.h"
+#include "models/gpt/parameters.h"
+#include "models/transformer/linear.h"
+#include "models/transformer/ops.h"
+
+namespace sartor::gpt {
+namespace {
+
+cuda::Store store_of(at::ScalarType type) { return type == at::kBFloat16 ? cuda::Store::bf16 : cuda::Store::fp32; }
+
+// Chunks with several tokens use a kernel over consecutive keys.
+bool is_single(const DecoderChunk& chunk) { return chunk.tokens() == 1; }
+
+at::Tensor on_device(const void* data, int64_t size, at::Device device) {
+  const auto options = at::TensorOptions(device).dtype(at::kInt);
+  return at::from_blob(
+      const_cast<void*>(data), {size}, [](void*) {}, options, device);
+}
+
+at::Tensor apply(const transformer::Linear& linear, const at::Tensor& x) {
+  return at::linear(x, linear.weight, linear.bias.defined() ? std::optional(linear.bias) : std::nullopt);
+}
+
+}  // namespace
+
+DeviceDecoder::DeviceDecoder(const Gpt& model, at::ScalarType type, cuda::Context context)
+    : config_(model.config()),
+      context_(std::move(context)),
+      device_(model.output_weight().device()),
+      type_(transformer::checked_compute_type(type)) {
+  const c10::InferenceMode inference;
+  const Family& family = config_.family();
+  const auto named = [&](std::string_view module) { return std::string(family.prefix).append(module); };
+  // Token embeddings are summed with positions in fp32.
+  words_ = model.registry().merged(named(family.embeddings) + ".weight").clone();
+  head_ = (config_.tie_word_embeddings ? words_ : model.output_weight().detach()).to(type_);
+  if (family.is_rotary()) {
+    rotary_.emplace(config_, device_);
+    words_ = words_.to(type_);
+  } else {
+    positions_ = model.parameter(named(family.positions) + ".weight").detach().clone();
+  }
+  for (int64_t i = 0; i < config_.num_hidden_layers; i++) layers_.push_back(read_layer(model, i));
+  last_norm_ = model.registry().norm(named(family.last_norm));
+}
+
+// The outputs of several linear layers of the same input, one after the other.
+transformer::Linear DeviceDecoder::linear(const Gpt& model, std::span<const std::string> names) const {
+  std::vector<at::Tensor> weights, biases;
+  for (const auto& name : names) {
+    weights.push_back(model.registry().merged(name + ".weight").to(type_));
+    if (model.registry().has(name + ".bias")) biases.push_back(model.parameter(name + ".bias").detach().to(type_));
+  }
+  return {at::cat(weights), biases.empty() ? at::Tensor() : at::cat(biases)};
+}
+
+DeviceDecoder::Layer DeviceDecoder::read_layer(const Gpt& model, int64_t index) const {
+  const Family& family = config_.family();
+  const auto prefix = layer_prefix(config_, index);
+  const auto fused = [&](std::initializer_list<Module> modules) {
+    std::vector<std::string> names;
+    for (const auto module : modules) {
+      if (!family.module(module).empty()) names.push_back(std::string(prefix).append(family.module(module)));
+    }
+    return linear(model, names);
+  };
+  const auto norm_of = [&](std::string_view name) {
+    return name.empty() ? transformer::Norm() : model.registry().norm(std::string(prefix).append(name));
+  };
+  return {.query_key_value = fused({Module::query, Module::key, Module::value}),
+          .attention_output = fused({Module::attention_output}),
+          .up = fused({Module::gate, Module::up}),
+          .down = fused({Module::down}),
+          .attention_norm = norm_of(family.attention_norm),
+          .feed_forward_norm = norm_of(family.feed_forward_norm),
+          .query_norm = norm_of(family.query_norm),
+          .key_norm = norm_of(family.key_norm),
+          .scale = config_.attention_scale(index)};
+}
+
+// ---- cache ----
+
+int64_t DeviceDecoder::bytes_per_block() const {
+  return 2 * config_.num_hidden_layers * config_.key_value_size() * cuda::cache_block *
+         static_cast<int64_t>(c10::elementSize(type_));
+}
+
+void DeviceDecoder::allocate(int64_t blocks) {
+  keys_.clear();
+  values_.clear();
+  const auto options = at::TensorOptions(device_).dtype(type_);
+  const int64_t heads = config_.num_key_value_heads, d = config_.head_dim;
+  for (int64_t i = 0; i < config_.num_hidden_layers; i++) {
+    keys_.push_back(at::empty({blocks, heads, d, cuda::cache_block}, options));
+    values_.push_back(at::empty({blocks, heads, cuda::cache_block, d}, options));
+  }
+  blocks_ = blocks;
+}
+
+void DeviceDecoder::copy_block(int32_t from, int32_t to) {
+  const c10::InferenceMode inference;
+  for (const auto* layers : {&keys_, &values_}) {
+    for (const auto& cache : *layers) cache.select(0, to).copy_(cache.select(0, from));
+  }
+}
+
+cuda::PagedCache DeviceDecoder::cache_of(int64_t layer) const {
+  return {.keys = keys_[layer].data_ptr(),
+          .values = values_[layer].data_ptr(),
+          .store = store_of(type_),
+          .kv_heads = config_.num_key_value_heads,
+          .d = config_.head_dim};
+}
+
+cuda::CacheRows DeviceDecoder::cache_rows(int64_t sequences) const {
+  const auto array = [](const at::Tensor& values) { return static_cast<const int32_t*>(values.data_ptr()); };
+  return {.sequences = sequences,
+          .offsets = array(arrays_.offsets),
+          .first = array(arrays_.first),
+          .blocks = array(arrays_.blocks),
+          .table_columns = batch_.table_columns};
+}
+
+// ---- a call ----
+
+cuda::Rows<float> DeviceDecoder::run(std::span<const DecoderChunk> chunks, const int32_t* last_ids) {
+  const c10::InferenceMode inference;
+  order_chunks(chunks, last_ids != nullptr);
+  if (batch_.tokens() == 0) return {nullptr, 0, config_.vocab_size};
+  gather_chunks();
+  upload();
+  if (rotary_) rotary_->extend(*std::ranges::max_element(batch_.positions) + 1);
+  auto x = embeddings(last_ids);
+  for (int64_t i = 0; i < config_.num_hidden_layers; i++) x = run_layer(i, x);
+  if (kept_.empty()) return {nullptr, 0, config_.vocab_size};
+  logits_ = at::linear(norm(x.index_select(0, arrays_.kept), last_norm_), head_).to(at::kFloat);
+  return {static_cast<float*>(logits_.data_ptr()), logits_.size(0), logits_.size(1)};
+}
+
+// Assigns the batch with single tokens before chunks.
+void DeviceDecoder::order_chunks(std::span<const DecoderChunk> chunks, bool has_slots) {
+  std::vector<size_t> order(chunks.size()), place(chunks.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto others = std::ranges::stable_partition(order, [&](size_t i) { return is_single(chunks[i]); });
+  singles_ = others.begin() - order.begin();
+  ordered_.clear();
+  for (const size_t i : order) {
+    place[i] = ordered_.size();
+    ordered_.push_back(chunks[i]);
+  }
+  batch_.assign(ordered_, config_, blocks_, has_slots);
+  kept_.clear();
+  for (size_t i = 0; i < chunks.size(); i++) {
+    const int32_t end = batch_.all.offsets[place[i] + 1];
+    for (auto row = end - static_cast<int32_t>(chunks[i].logits); row < end; row++) kept_.push_back(row);
+  }
+}
+
+void DeviceDecoder::gather_chunks() {
+  chunk_blocks_.clear();
+  chunk_keys_.clear();
+  chunk_rows_ = {.q_offsets = {0}, .k_offsets = {0}};
+  for (const auto& chunk : std::span(ordered_).subspan(singles_)) {
+    const int64_t keys = chunk.first + chunk.tokens();
+    const auto start = std::ssize(chunk_blocks_) * cuda::cache_block;
+    for (int64_t i = 0; i < keys; i++) chunk_keys_.push_back(static_cast<int32_t>(start + i));
+    const int64_t blocks = (keys + cuda::cache_block - 1) / cuda::cache_block;
+    chunk_blocks_.insert(chunk_blocks_.end(), chunk.blocks.begin(), chunk.blocks.begin() + blocks);
+    chunk_rows_.q_offsets.push_back(chunk_rows_.q_offsets.back() + chunk.tokens());
+    chunk_rows_.k_offsets.push_back(chunk_rows_.k_offsets.back() + keys);
+  }
+}
+
+void DeviceDecoder::upload() {
+  std::vector<int32_t> positions(batch_.positions.begin(), batch_.positions.end()), slot_rows, slots;
+  for (const auto& [row, slot] : batch_.slots) {
+    slot_rows.push_back(row);
+    slots.push_back(slot);
+  }
+  const std::array<std::pair<at::Tensor*, const std::vector<int32_t>*>, 10> parts = {{
+      {&arrays_.ids, &batch_.ids},
+      {&arrays_.positions, &positions},
+      {&arrays_.offsets, &batch_.all.offsets},
+      {&arrays_.first, &batch_.all.first},
+      {&arrays_.blocks, &batch_.blocks},
+      {&arrays_.kept, &kept_},
+      {&arrays_.slot_rows, &slot_rows},
+      {&arrays_.slots, &slots},
+      {&arrays_.chunk_blocks, &chunk_blocks_},
+      {&arrays_.chunk_keys, &chunk_keys_},
+  }};
+  int64_t size = 0;
+  for (const auto& [tensor, values] : parts) size += std::ssize(*values);
+  // Pinned memory is released only after the copy: libtorch's allocator records the stream.
+  const auto host = at::empty({size}, at::TensorOptions().dtype(at::kInt).pinned_memory(device_.is_cuda()));
+  auto* next = host.data_ptr<int32_t>();
+  for (const auto& [tensor, values] : parts) next = std::ranges::copy(*values, next).out;
+  const auto all = host.to(device_, /*non_blocking=*/true);
+  for (int64_t at = 0; const auto& [tensor, values] : parts) {
+    *tensor = all.narrow(0, at, std::ssize(*values));
+    at += std::ssize(*values);
+  }
+}
+
+at::Tensor DeviceDecoder::embeddings(const int32_t* last_ids) const {
+  auto ids = arrays_.ids;
+  if (!batch_.slots.empty()) {
+    const int32_t most = std::ranges::max(batch_.slots, {}, &SlotRow::slot).slot;
+    const auto found = on_device(last_ids, most + 1, device_).index_select(0, arrays_.slots);
+    ids = ids.index_copy(0, arrays_.slot_rows.to(at::kLong), found);
+  }
+  const auto words = at::embedding(words_, ids);
+  return (positions_.defined() ? words + at::embedding(positions_, arrays_.positions) : words).to(type_);
+}
+
+at::Tensor DeviceDecoder::norm(const at::Tensor& x, const transformer::Norm& norm) const {
+  return config_.family().rms_norm ? transformer::rms_norm(x, norm.weight, config_.norm_eps)
+                                   : transformer::add_norm(x, {}, norm.weight, norm.bias, config_.norm_eps, 0);
+}
+
+at::Tensor DeviceDecoder::run_layer(int64_t index, const at::Tensor& x) {
+  const Layer& layer = layers_[index];
+  const auto attended = attention(index, apply(layer.query_key_value, norm(x, layer.attention_norm)));
+  const auto sum = x + apply(layer.attention_output, attended);
+  return sum + feed_forward(layer, norm(sum, layer.feed_forward_norm));
+}
+
+at::Tensor DeviceDecoder::feed_forward(const Layer& layer, const at::Tensor& x) const {
+  const auto wide = apply(layer.up, x);
+  if (!config_.family().is_gated()) return apply(layer.down, transformer::activation(wide, config_.hidden_act));
+  const auto parts = wide.chunk(2, 1);
+  return apply(layer.down, transformer::gated(parts[0], parts[1], config_.hidden_act));
+}
+
+// Heads of queries or keys with their norm and rotation.
+at::Tensor DeviceDecoder::prepared(const at::Tensor& heads, const transformer::Norm& head_norm) const {
+  if (!rotary_) return heads;
+  const int64_t rows = heads.size(0), columns = heads.size(1), d = config_.head_dim;
+  const auto normalised = head_norm.weight.defined()
+                              ? norm(heads.reshape({rows * columns / d, d}), head_norm).view({rows, columns})
+                              : heads;
+  return transformer::rotate(normalised, rotary_->cos(), rotary_->sin(), arrays_.positions.to(at::kLong), d);
+}
+
+at::Tensor DeviceDecoder::attention(int64_t index, const at::Tensor& query_key_value) {
+  const Layer& layer = layers_[index];
+  const int64_t queries = config_.query_size(), keys = config_.key_value_size();
+  const auto query = prepared(query_key_value.narrow(1, 0, queries), layer.query_norm).contiguous();
+  const auto key = prepared(query_key_value.narrow(1, queries, keys), layer.key_norm).contiguous();
+  const auto value = query_key_value.narrow(1, queries + keys, keys).contiguous();
+  cuda::append_to_cache(context_, {.cache = cache_of(index),
+                                   .rows = cache_rows(batch_.sequences()),
+                                   .k = key.data_ptr(),
+                                   .v = value.data_ptr(),
+                                   .stride = keys,
+                                   .store = store_of(type_)});
+  auto out = at::empty_like(query);
+  cuda::decode_attention(context_, {.cache = cache_of(index),
+                                    .rows = cache_rows(singles_),
+                                    .heads = config_.num_attention_heads,
+                                    .scale = static_cast<float>(layer.scale),
+                                    .q = query.data_ptr(),
+                                    .q_stride = queries,
+                                    .out = out.data_ptr(),
+                                    .out_stride = queries,
+                                    .store = store_of(type_)});
+  const int64_t rest = batch_.tokens() - singles_;
+  if (rest > 0) out.narrow(0, singles_, rest).copy_(attend_chunks(index, query.narrow(0, singles_, rest)));
+  return out;
+}
+
+// Gathers the keys and values of the chunks' blocks.
+at::Tensor DeviceDecoder::attend_chunks(int64_t index, const at::Tensor& query) const {
+  const auto gathered = [&](const at::Tensor& cache, std::array<int64_t, 4> order) {
+    return cache.index_select(0, arrays_.chunk_blocks)
+        .permute(order)
+        .reshape({-1, config_.key_value_size()})
+        .index_select(0, arrays_.chunk_keys);
+  };
+  return transformer::attend({.q = query,
+                              .k = gathered(keys_[index], {0, 3, 1, 2}),
+                              .v = gathered(values_[index], {0, 2, 1, 3}),
+                              .rows = chunk_rows_,
+                              .head_size = config_.head_dim,
+                              .scale = layers_[index].scale,
+                              .causal = true})
+      .out;
+}
+
+}  // namespace sartor::gpt
