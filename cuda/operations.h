@@ -7,6 +7,8 @@ class Context;
 struct AlsTask;
 struct CacheTask;
 struct DecodeAttentionTask;
+struct PenaltyTask;
+struct SamplingTask;
 struct TopkTask;
 
 // The public function of the same name validates the task and then calls the entry of the context's device.
@@ -15,6 +17,8 @@ struct Operations {
   void (*als_update)(Context&, const AlsTask&);
   void (*append_to_cache)(Context&, const CacheTask&);
   void (*decode_attention)(Context&, const DecodeAttentionTask&);
+  void (*penalize)(Context&, const PenaltyTask&);
+  void (*sample)(Context&, const SamplingTask&);
 };
 
 }  // namespace sartor::cuda

@@ -2,6 +2,8 @@
 
 #include "core/cpu_backend.h"
 #include "decoding/decode_attention_cpu.h"
+#include "decoding/penalties_cpu.h"
+#include "decoding/sampling_cpu.h"
 #include "factorization/als_cpu.h"
 #include "similarity/topk_cpu.h"
 
@@ -11,7 +13,9 @@ const Operations& CpuBackend::operations() const {
   static constexpr Operations table = {.topk = topk_cpu,
                                        .als_update = als_update_cpu,
                                        .append_to_cache = append_to_cache_cpu,
-                                       .decode_attention = decode_attention_cpu};
+                                       .decode_attention = decode_attention_cpu,
+                                       .penalize = penalize_cpu,
+                                       .sample = sample_cpu};
   return table;
 }
 

@@ -50,7 +50,7 @@ struct SamplingTask {
 //
 // Throws std::invalid_argument if shapes differ, V is 0 or above 2^22, or a parameter is out of range.
 //
-// Scratch memory: 16 V bytes per thread on the CPU.
+// Scratch memory on the CPU: 21 V bytes per thread.
 void sample(Context& context, const SamplingTask& task);
 
 }  // namespace sartor::cuda

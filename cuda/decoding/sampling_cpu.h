@@ -1,0 +1,10 @@
+// CPU version of sample, called after its checks.
+#pragma once
+
+#include "decoding/sampling.h"
+
+namespace sartor::cuda {
+
+void sample_cpu(Context& context, const SamplingTask& task);
+
+}  // namespace sartor::cuda
