@@ -99,8 +99,8 @@ class TextWriter {
   const WriterCounts& counts() const;
 
  private:
-  class Scheduler;
-  std::unique_ptr<Scheduler> scheduler_;
+  class Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace sartor::inference
