@@ -1,6 +1,7 @@
 // Beam search for one prompt, as in transformers.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>

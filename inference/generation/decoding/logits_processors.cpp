@@ -5,8 +5,7 @@
 namespace sartor::inference {
 namespace {
 
-template <class T>
-cuda::DeviceBuffer<T>& at_least(cuda::Context& context, cuda::DeviceBuffer<T>& buffer, int64_t size) {
+template <class T> cuda::DeviceBuffer<T>& grown(cuda::Context& context, cuda::DeviceBuffer<T>& buffer, int64_t size) {
   if (buffer.size() < size) buffer = cuda::DeviceBuffer<T>(context, std::max(size, 2 * buffer.size()));
   return buffer;
 }
@@ -28,7 +27,7 @@ LogitsProcessors::LogitsProcessors(cuda::Context& context, const DecodingConfig&
 
 cuda::Rows<const float> LogitsProcessors::apply(cuda::Rows<const float> logits, std::span<const History> histories) {
   if (!any_ || logits.rows == 0) return logits;
-  at_least(context_, processed_, logits.rows * logits.columns);
+  grown(context_, processed_, logits.rows * logits.columns);
   const cuda::PenaltyTask task{.logits = logits,
                                .history = store(histories.first(logits.rows)),
                                .params = params_,
@@ -53,7 +52,7 @@ cuda::TokenHistory LogitsProcessors::store(std::span<const History> histories) {
   }
   int32_t* ids = host_.data();
   if (context_.is_gpu()) {
-    at_least(context_, stored_, std::ssize(host_)).write(std::span<const int32_t>(host_).first(rows * (stride + 2)));
+    grown(context_, stored_, std::ssize(host_)).write(std::span<const int32_t>(host_).first(rows * (stride + 2)));
     ids = stored_.data();
   }
   return {.ids = ids, .stride = stride, .lengths = ids + rows * stride, .prompts = ids + rows * (stride + 1)};

@@ -15,11 +15,12 @@ void SamplingStrategy::advance(cuda::Rows<float> logits) {
   chosen_for_.clear();
   choose_next_tokens();
   begin_variants();
-  if (choices_.empty()) return;
-  sampler_.choose(logits, choices_);
-  for (const auto& request : chosen_for_) request->sequences.front().unknown++;
-  unread_.push_back(chosen_for_);
-  if (std::ssize(unread_) > lag_) settle();
+  if (!choices_.empty()) {
+    sampler_.choose(logits, choices_);
+    for (const auto& request : chosen_for_) request->sequences.front().unknown++;
+    unread_.push_back(chosen_for_);
+  }
+  if (std::ssize(unread_) > (choices_.empty() ? 0 : lag_)) settle();
 }
 
 void SamplingStrategy::choose_next_tokens() {

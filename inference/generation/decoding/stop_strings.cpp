@@ -5,6 +5,7 @@
 namespace sartor::inference {
 
 std::optional<size_t> StopStrings::find(std::string_view text, size_t from) const {
+  if (strings_.empty()) return std::nullopt;
   for (size_t end = from + 1; end <= text.size(); end++) {
     size_t longest = 0;
     for (const auto& string : strings_) {
