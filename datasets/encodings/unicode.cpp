@@ -64,6 +64,7 @@ BegunCharacter begun_character(std::string_view text) {
 
 uint8_t properties(char32_t code) { return value_at(property_runs(), code); }
 uint8_t combining_class(char32_t code) { return value_at(combining_class_runs(), code); }
+uint8_t metric_classes(char32_t code) { return value_at(metric_class_runs(), code); }
 
 std::string_view without_whitespace_at_end(std::string_view text) {
   while (!text.empty()) {

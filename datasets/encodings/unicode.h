@@ -13,6 +13,7 @@ namespace sartor::text::unicode {
 
 uint8_t properties(char32_t code);       // bits of Property
 uint8_t combining_class(char32_t code);  // canonical combining class; 0 for a starter
+uint8_t metric_classes(char32_t code);   // bits of MetricClass
 
 // Hangul syllables, whose decomposition is computed.
 constexpr char32_t hangul_first = 0xAC00, hangul_last = 0xD7A3;

@@ -25,11 +25,22 @@ enum SplitClass : uint8_t {
   digit = 8,   // a piece of its own for Digits
 };
 
+// Classes of the tokenizers of metrics, as Python's module regex defines them (at most one of the first three), and of
+// Python's str.lower(), which has a form of sigma for the ends of words.
+enum MetricClass : uint8_t {
+  general_punctuation = 1,  // \p{P}
+  symbol = 2,               // \p{S}
+  general_number = 4,       // \p{N}
+  cased = 8,                // and not case_ignorable
+  case_ignorable = 16,
+};
+
 // Ascending runs that cover 0 to U+10FFFF; each ends where the next begins.
 std::span<const uint32_t> property_runs();  // first code point << 8 | properties
 std::span<const uint32_t>
 combining_class_runs();  // first code point << 8 | canonical combining class; 0 for characters with a decomposition
-std::span<const uint32_t> split_class_runs();  // first code point << 8 | bits of SplitClass
+std::span<const uint32_t> split_class_runs();   // first code point << 8 | bits of SplitClass
+std::span<const uint32_t> metric_class_runs();  // first code point << 8 | bits of MetricClass
 
 // Ascending sequences: length << 24 | code point, followed by `length` code points.
 std::span<const uint32_t> decompositions();  // NFD in canonical order, without Hangul syllables
