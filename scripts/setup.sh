@@ -3,6 +3,7 @@
 #   scripts/setup.sh                   Debian packages, Python packages, and a CUDA toolkit if none is installed
 #   SARTOR_CUDA=OFF scripts/setup.sh   without the CUDA toolkit
 #   scripts/setup.sh tests             also installs transformers, a reference for the tests, as build/transformers
+#   scripts/setup.sh gguf              also installs gguf, which reads GGUF files, as build/gguf
 # All clones share one virtual environment in the user's cache, named by the hash of the pinned requirements.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -54,17 +55,26 @@ if [ ! -e "$venv/complete" ]; then
 fi
 ln -sfn "$venv" build/venv
 
-if [ "${1:-}" = tests ]; then  # in a folder of its own, because builds do not need it; uses torch and numpy of the environment
-  key=$( (cat requirements-test.txt; echo "$venv") | sha256sum | cut -c1-16)
-  transformers=$(dirname "$venv")/transformers-$key
-  if [ ! -e "$transformers/complete" ]; then
-    echo "setup: installing transformers for the tests into $transformers (30 MB to download, 170 MB on disk)"
-    rm -rf "$transformers"
-    "$venv/bin/pip" install -q --disable-pip-version-check --require-hashes --no-deps --target "$transformers" -r requirements-test.txt
-    touch "$transformers/complete"
+# Packages that builds do not need are in folders of their own; they use the environment's torch and numpy.
+extra() {  # NAME LIST SIZES
+  local key folder
+  key=$( (cat "$2"; echo "$venv") | sha256sum | cut -c1-16)
+  folder=$(dirname "$venv")/$1-$key
+  if [ ! -e "$folder/complete" ]; then
+    echo "setup: installing $1 into $folder ($3)"
+    rm -rf "$folder"
+    "$venv/bin/pip" install -q --disable-pip-version-check --require-hashes --no-deps --target "$folder" -r "$2"
+    touch "$folder/complete"
   fi
-  ln -sfn "$transformers" build/transformers
-fi
+  ln -sfn "$folder" "build/$1"
+}
+for name in "$@"; do
+  case $name in
+    tests) extra transformers requirements-test.txt "30 MB to download, 170 MB on disk" ;;
+    gguf) extra gguf requirements-gguf.txt "1 MB to download, 4 MB on disk" ;;
+    *) echo "setup: found $name, expected tests or gguf" >&2; exit 2 ;;
+  esac
+done
 
 # Links the CUDA files of the wheels into one prefix, with the names that CMake and the linker look for.
 if [ "${SARTOR_CUDA:-ON}" = ON ] && [ -z "${toolkit:-}" ]; then
