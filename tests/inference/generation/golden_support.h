@@ -1,6 +1,7 @@
 // Models and settings of tests/golden/generate_*.json.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "generation/decoding_config.h"
+#include "generation/text_writer.h"
 #include "models/gpt/decoder.h"
 #include "models/gpt/folder.h"
 #include "support/folder_test.h"
@@ -18,6 +20,7 @@ namespace sartor::inference::testing {
 
 using nlohmann::json;
 using sartor::testing::golden;
+using Ids = std::vector<int32_t>;
 
 // Each printable ASCII character from '!' on is a token.
 inline text::Tokenizer letters(int32_t count) {
@@ -46,8 +49,28 @@ inline DecodingConfig decoding_config(const json& settings) {
   return config;
 }
 
-inline std::vector<int32_t> end_ids(const json& settings) {
-  return settings.value("eos_token_id", std::vector<int32_t>());
+inline Ids end_ids(const json& settings) { return settings.value("eos_token_id", Ids()); }
+
+// The variants of each prompt, the best first for beam search, written together.
+inline std::vector<std::vector<Written>> written(gpt::Decoder& decoder, const text::Tokenizer& tokenizer,
+                                                 const json& settings, const std::vector<Ids>& prompts,
+                                                 const WriterLimits& limits) {
+  const auto config = decoding_config(settings);
+  TextWriter writer(decoder, tokenizer, config, end_ids(settings), limits);
+  std::vector<std::vector<Written>> found(prompts.size());
+  size_t next = 0;
+  writer.write(
+      [&]() -> std::optional<Prompt> {
+        if (next == prompts.size()) return std::nullopt;
+        const auto row = static_cast<int64_t>(next++);
+        return Prompt{.row = row, .ids = prompts[row], .variants = static_cast<int32_t>(config.num_return_sequences)};
+      },
+      [&](Written text) -> std::optional<Prompt> {
+        found[text.row].push_back(std::move(text));
+        return std::nullopt;
+      });
+  for (auto& variants : found) std::ranges::sort(variants, {}, &Written::variant);
+  return found;
 }
 
 class GoldenDecoding : public sartor::testing::FolderTest {

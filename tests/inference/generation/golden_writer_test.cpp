@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <map>
 
-#include "generation/text_writer.h"
 #include "inference/generation/golden_support.h"
 
 namespace sartor::inference {
 namespace {
 
 using testing::golden;
+using testing::Ids;
 using testing::json;
 
 // The cases of a golden file that one TextWriter can write together.
@@ -19,30 +19,7 @@ using Cases = std::vector<const json*>;
 
 std::map<std::pair<size_t, std::string>, Cases> by_writer(const json& file) {
   std::map<std::pair<size_t, std::string>, Cases> found;
-  for (const auto& each : file["cases"]) found[{each["model"], each["settings"].dump()}].push_back(&each);
-  return found;
-}
-
-// The variants of each case, in ascending order.
-std::vector<std::vector<Written>> written(gpt::Decoder& decoder, const Cases& cases, WriterLimits limits) {
-  const auto tokenizer = testing::letters(61);
-  const auto& settings = (*cases[0])["settings"];
-  const auto config = testing::decoding_config(settings);
-  TextWriter writer(decoder, tokenizer, config, testing::end_ids(settings), limits);
-  std::vector<std::vector<Written>> found(cases.size());
-  size_t next = 0;
-  writer.write(
-      [&]() -> std::optional<Prompt> {
-        if (next == cases.size()) return std::nullopt;
-        const auto ids = (*cases[next])["prompt"].get<std::vector<int32_t>>();
-        const auto row = static_cast<int64_t>(next++);
-        return Prompt{.row = row, .ids = ids, .variants = static_cast<int32_t>(config.num_return_sequences)};
-      },
-      [&](Written text) -> std::optional<Prompt> {
-        found[text.row].push_back(std::move(text));
-        return std::nullopt;
-      });
-  for (auto& variants : found) std::ranges::sort(variants, {}, &Written::variant);
+  for (const auto& each : file["cases"]) found[{each["model"].get<size_t>(), each["settings"].dump()}].push_back(&each);
   return found;
 }
 
@@ -52,11 +29,14 @@ class GoldenWriter : public testing::GoldenDecoding {
   template <class Check> void for_each_case(const char* name, const Check& check) {
     const auto file = golden(name);
     const auto decoders = this->decoders(file["models"]);
+    const auto letters = testing::letters(61);
     for (const auto& [key, cases] : by_writer(file)) {
       SCOPED_TRACE(key.second);
       auto& decoder = *decoders[key.first];
       const auto run = [&](const Cases& some, const WriterLimits& limits) {
-        const auto found = written(decoder, some, limits);
+        std::vector<Ids> prompts;
+        for (const auto* each : some) prompts.push_back((*each)["prompt"]);
+        const auto found = testing::written(decoder, letters, (*some[0])["settings"], prompts, limits);
         for (size_t i = 0; i < some.size(); i++) check(*some[i], found[i]);
       };
       run(cases, {});
@@ -69,7 +49,7 @@ class GoldenWriter : public testing::GoldenDecoding {
 TEST_F(GoldenWriter, WritesTheMostProbableTokensOfTransformers) {
   for_each_case("generate_greedy.json", [](const json& expected, const std::vector<Written>& found) {
     ASSERT_EQ(found.size(), 1u);
-    const auto ids = expected["ids"].get<std::vector<int32_t>>();
+    const auto ids = expected["ids"].get<Ids>();
     EXPECT_EQ(found[0].ids, ids) << expected["model"] << expected["prompt"];
     EXPECT_NEAR(found[0].log_probability, expected["log_probability"].get<double>(), 1e-4 * std::ssize(ids));
     EXPECT_EQ(found[0].sampled_log_probability, 0);
@@ -84,7 +64,7 @@ TEST_F(GoldenWriter, SearchesWithBeamsAsTransformers) {
     const auto& scores = expected["scores"];
     ASSERT_EQ(found.size(), scores.size());
     for (size_t i = 0; i < found.size(); i++) {
-      EXPECT_EQ(found[i].ids, expected["ids"][i].get<std::vector<int32_t>>()) << "variant " << i << expected["prompt"];
+      EXPECT_EQ(found[i].ids, expected["ids"][i].get<Ids>()) << "variant " << i << expected["prompt"];
       const double score = scores[i];
       EXPECT_NEAR(found[i].score, score, 1e-5 * (1 + std::abs(score))) << "variant " << i << expected["prompt"];
     }
