@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "encodings/encoding.h"
 #include "fuzz/targets.h"
+#include "privacy/masking.h"
 #include "tables/json_scanner.h"
 
 namespace sartor::fuzz {
@@ -42,6 +43,15 @@ void encoded_text(std::string_view input, bool) {
     datasets::recognised_encoding("fuzz", input, cut % 2 == 0, {});
   } catch (const std::invalid_argument&) {
   }
+}
+
+void masking(std::string_view input, bool) {
+  privacy::MaskCounts found, again;
+  const auto masked = privacy::mask(input, found);
+  const bool valid = valid_utf8(input) == input.size();
+  if (valid && valid_utf8(masked) != masked.size()) std::abort();
+  if (found.total() == 0 && masked != input) std::abort();
+  if (privacy::mask(masked, again) != masked || again.total() > 0) std::abort();  // nothing is left to mask
 }
 
 }  // namespace sartor::fuzz

@@ -15,14 +15,21 @@ void bert_config(std::string_view input, bool use);   // config.json, and model.
 void gpt_config(std::string_view input, bool use);    // config.json
 void json_object(std::string_view input, bool use);   // a line of JSON Lines
 void encoded_text(std::string_view input, bool use);  // a byte with the position to cut at, text in any encoding
+void masking(std::string_view input, bool use);       // any text
 
 struct Target {
   std::string_view name;  // name of its folder in corpus/
   void (*run)(std::string_view input, bool use);
 };
-constexpr Target targets[] = {
-    {"tokenizer_json", tokenizer_json}, {"bert_tokenizer", bert_tokenizer}, {"byte_bpe", byte_bpe},
-    {"chat_template", chat_template},   {"safetensors", safetensors},       {"bert_config", bert_config},
-    {"gpt_config", gpt_config},         {"json_object", json_object},       {"encoded_text", encoded_text}};
+constexpr Target targets[] = {{"tokenizer_json", tokenizer_json},
+                              {"bert_tokenizer", bert_tokenizer},
+                              {"byte_bpe", byte_bpe},
+                              {"chat_template", chat_template},
+                              {"safetensors", safetensors},
+                              {"bert_config", bert_config},
+                              {"gpt_config", gpt_config},
+                              {"json_object", json_object},
+                              {"encoded_text", encoded_text},
+                              {"masking", masking}};
 
 }  // namespace sartor::fuzz
