@@ -98,6 +98,13 @@ Codes lowercase(char32_t code) {
   return found.empty() ? Codes{{code}, 1} : copy(found);
 }
 
+bool is_blank(std::string_view text) {
+  for (const char *at = text.begin(), *end = text.end(); at < end;) {
+    if (!(properties(next_character(at)) & (whitespace | control))) return false;
+  }
+  return true;
+}
+
 std::string replace_broken(std::string_view text) {
   std::string whole;
   whole.reserve(text.size() + 16);

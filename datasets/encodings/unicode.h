@@ -90,6 +90,10 @@ inline int64_t count_characters(std::string_view text) {
   return count;
 }
 
+// Whether a text has no visible character: only whitespace, zero-width and control characters. `text` must be valid
+// UTF-8.
+bool is_blank(std::string_view text);
+
 // Replaces invalid UTF-8 by U+FFFD in the same way as Python's bytes.decode("utf-8", "replace"): one U+FFFD for each
 // longest prefix of a valid character, or for a single byte.
 std::string replace_broken(std::string_view text);

@@ -10,6 +10,15 @@ namespace {
 
 using datasets::Content;
 
+int32_t as_int32(int64_t bytes) { return static_cast<int32_t>(std::min<int64_t>(bytes, INT32_MAX)); }
+
+// Number of bytes of the first `kept` of a text's tokens.
+int32_t kept_bytes(const Tokenizer& tokenizer, std::string_view text, int64_t tokens, int64_t kept) {
+  return as_int32(kept < tokens ? byte_ends(tokenizer, text, kept).back() : std::ssize(text));
+}
+
+}  // namespace
+
 std::vector<int32_t> tokens_before_text(const Tokenizer& tokenizer) {
   std::vector<int32_t> ids;
   for (const auto& piece : pieces_of(tokenizer.spec().post_processor, false)) {
@@ -19,18 +28,13 @@ std::vector<int32_t> tokens_before_text(const Tokenizer& tokenizer) {
   return ids;
 }
 
-int32_t as_int32(int64_t bytes) { return static_cast<int32_t>(std::min<int64_t>(bytes, INT32_MAX)); }
-
-// Number of bytes of the first `kept` of a text's tokens.
-int32_t kept_bytes(const Tokenizer& tokenizer, std::string_view text, int64_t tokens, int64_t kept) {
-  return as_int32(kept < tokens ? byte_ends(tokenizer, text, kept).back() : std::ssize(text));
+std::vector<int32_t> begun_with(std::span<const int32_t> before, std::span<const int32_t> ids) {
+  const bool begun = ids.size() >= before.size() && std::ranges::equal(ids.first(before.size()), before);
+  std::vector<int32_t> row;
+  if (!begun) row.assign(before.begin(), before.end());
+  row.insert(row.end(), ids.begin(), ids.end());
+  return row;
 }
-
-bool begins_with(std::span<const int32_t> ids, std::span<const int32_t> begin) {
-  return ids.size() >= begin.size() && std::ranges::equal(ids.first(begin.size()), begin);
-}
-
-}  // namespace
 
 GeneratorRows::GeneratorRows(const Tokenizer& tokenizer, const Generation& generation, RowLength length,
                              const RunTasks& run, datasets::ScratchFile& scratch, datasets::Rejects& rejects)
@@ -70,7 +74,8 @@ void GeneratorRows::add_completions(TextBatch& batch, std::vector<bool>& kept) {
   const auto completions = encode(texts, false), rejected = encode(rejected_texts, false);
   for (int64_t i = 0; i < batch.size(); i++) {
     const auto ids = prompts.row(i);
-    const auto prompt = adds_special_tokens(generation_.chat.format) ? begun(ids) : Ids(ids.begin(), ids.end());
+    const auto prompt =
+        adds_special_tokens(generation_.chat.format) ? begun_with(before_, ids) : Ids(ids.begin(), ids.end());
     std::vector<Answer> found = {{preference ? "chosen text" : "completion", texts[i], completions.row(i)}};
     if (preference) found.push_back({"rejected text", rejected_texts[i], rejected.row(i)});
     std::vector<Row> rows;
@@ -112,12 +117,6 @@ GeneratorRows::Texts GeneratorRows::answers(const std::vector<std::string>& text
   return found;
 }
 
-GeneratorRows::Ids GeneratorRows::begun(std::span<const int32_t> ids) const {
-  Ids row = begins_with(ids, before_) ? Ids() : before_;
-  row.insert(row.end(), ids.begin(), ids.end());
-  return row;
-}
-
 void GeneratorRows::append_end(Ids& ids) const {
   const auto& end = generation_.end;
   const bool ended = end.size() == 1 && !ids.empty() && ids.back() == end.front();
@@ -125,7 +124,7 @@ void GeneratorRows::append_end(Ids& ids) const {
 }
 
 std::optional<GeneratorRows::Refusal> GeneratorRows::add_plain(std::string_view text, std::span<const int32_t> ids) {
-  auto row = begun(ids);
+  auto row = begun_with(before_, ids);
   const auto added = std::ssize(row) - std::ssize(ids);  // special tokens that are not in the text
   append_end(row);
   if (ids.empty()) return Refusal{"text has no tokens", std::string(text)};

@@ -15,6 +15,12 @@
 
 namespace sartor::text {
 
+// The special tokens that the tokenizer's template puts before a text, such as a beginning-of-text token.
+std::vector<int32_t> tokens_before_text(const Tokenizer& tokenizer);
+
+// The tokens of a text after `before`, unless they begin with these.
+std::vector<int32_t> begun_with(std::span<const int32_t> before, std::span<const int32_t> ids);
+
 // Tokenizes batches of texts. A plain text is a row, or several with longer: divide. A prompt and its completion are
 // tokenized apart, as when a model writes: the row is both without anything between. A preference is two rows.
 //
@@ -57,7 +63,6 @@ class GeneratorRows {
   Encodings encode(const Texts& texts, bool whole) const;
   Encodings encode_prompts(const std::vector<std::string>& prompts) const;
   Texts answers(const std::vector<std::string>& texts) const;
-  Ids begun(std::span<const int32_t> ids) const;
   void append_end(Ids& ids) const;
 
   std::optional<Refusal> add_plain(std::string_view text, std::span<const int32_t> ids);

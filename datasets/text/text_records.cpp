@@ -12,15 +12,6 @@ namespace {
 
 constexpr size_t constant_place = SIZE_MAX;  // place of the first constant; the next ones are below it
 
-// Whether a text (valid UTF-8) has no visible character: only whitespace, zero-width and control characters.
-bool blank(std::string_view text) {
-  for (const char *at = text.begin(), *end = text.end(); at < end;) {
-    const auto properties = unicode::properties(unicode::next_character(at));
-    if (!(properties & (unicode::whitespace | unicode::control))) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 TextRecords::TextRecords(const datasets::TableConfig& table, const std::vector<TextTemplate>& texts,
@@ -78,7 +69,7 @@ std::optional<UnfitRow> TextRecords::append_texts(std::initializer_list<std::str
     std::string& text = **(to.begin() + i);
     const size_t before = text.size();
     pattern.append([&](size_t slot) { return value(places[slot]); }, text);
-    if (!missing.empty() && blank(std::string_view(text).substr(before))) {
+    if (!missing.empty() && unicode::is_blank(std::string_view(text).substr(before))) {
       return unfit(missing, std::string_view(**to.begin()).substr(begin));
     }
   }

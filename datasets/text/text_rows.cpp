@@ -12,7 +12,7 @@ std::vector<std::string> columns_of(const TextRowsOptions& options) {
 }
 
 std::vector<TextTemplate> templates_of(const TextRowsOptions& options) {
-  std::vector<TextTemplate> texts = {{options.text}};
+  std::vector<TextTemplate> texts = {{.pattern = options.text, .may_be_blank = options.may_be_blank}};
   if (options.pair) texts.push_back({*options.pair, "second text"});
   return texts;
 }
@@ -73,6 +73,7 @@ void TextRows::take(TextWindow& window) const {
     return;
   }
   window.rows.push_back(records_.row());
+  if (options_.places) window.places.push_back(records_.place_in_file());
   window.texts.ends.push_back(std::ssize(window.texts.bytes));
   if (options_.pair) window.pairs.ends.push_back(std::ssize(window.pairs.bytes));
   if (options_.id) window.ids.push_back(id);

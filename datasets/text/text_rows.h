@@ -19,16 +19,19 @@ struct TextRowsOptions {
   std::vector<std::string> keep;    // columns to copy
   std::optional<std::string> id;    // column of ids; rows without an id are invalid
   int64_t rows_per_part = 5'000;
-  int64_t window = 5'000;  // maximum rows per window; long texts give smaller windows
+  int64_t window = 5'000;     // maximum rows per window; long texts give smaller windows
+  bool may_be_blank = false;  // whether rows with a blank text are valid
+  bool places = false;        // whether windows name the rows' files
 };
 
-// Consecutive rows of one part. Texts are valid UTF-8 and not blank.
+// Consecutive rows of one part. Texts are valid UTF-8 and not blank, unless they may be.
 struct TextWindow {
   int64_t part = 0;
   bool ends_part = false;
   std::vector<int64_t> rows;                 // see TextRecords::row()
   datasets::StringColumn texts, pairs, ids;  // pairs and ids: empty if not in the options
   std::vector<datasets::StringColumn> kept;  // one column for each of `keep`
+  std::vector<TextPlace> places = {};        // of the rows; empty if not in the options
   std::vector<UnfitRow> unfit = {};          // invalid rows in the window
 
   int64_t size() const { return std::ssize(rows); }

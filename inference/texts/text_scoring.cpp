@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <future>
 
 #include "core/parallel_for.h"
+#include "jobs/job_files.h"
 #include "jobs/job_parts.h"
+#include "jobs/read_ahead.h"
 #include "jobs/stopping.h"
 #include "models/hf/text_input.h"
 #include "runtime/process_group.h"
@@ -15,6 +16,7 @@
 #include "tables/presets.h"
 #include "text/template.h"
 #include "text/tokenizers/tokenizer_files.h"
+#include "texts/trained_input.h"
 
 namespace sartor::inference {
 namespace {
@@ -24,15 +26,9 @@ using text::TextWindow;
 
 // Files of the source and the model.
 std::vector<fs::path> files_of(const TextScoringConfig& config, const fs::path& folder) {
-  require_readable_twice(config.source, "for its SHA-256");
-  std::vector<fs::path> files;
-  for (const auto& file : datasets::table_files(config.source)) files.emplace_back(file);
-  const auto begin = std::ssize(files);
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const auto kind = entry.path().extension();
-    if (kind == ".json" || kind == ".txt" || kind == ".safetensors") files.push_back(entry.path());
-  }
-  std::sort(files.begin() + begin, files.end());
+  auto files = source_files(config.source);
+  const auto more = model_files(folder);
+  files.insert(files.end(), more.begin(), more.end());
   return files;
 }
 
@@ -43,25 +39,15 @@ JobOrigin origin_of(const TextScoringConfig& config, const TextScoring& scoring,
   return {scoring.config, std::move(may_change), files_of(config, folder)};
 }
 
-// The value of text, pair or max_length: that of training if known; the config must agree with it unless other_input is
-// true.
-template <class Value> std::optional<Value> agreed(const TextScoringConfig& config, std::string_view name,
-                                                   const std::optional<Value>& given,
-                                                   const std::optional<Value>& trained) {
-  require(!given || !trained || config.other_input || given == trained,
-          "{} is {}, but {} was trained with {}: remove it from the config, or set other_input: true", name,
-          given.value_or(Value()), config.model, trained.value_or(Value()));
-  return given ? given : trained;
-}
-
 // The templates and maximum length to use.
 hf::TextInput input_of(const TextScoringConfig& config, const fs::path& folder) {
   const auto trained = hf::read_text_input(folder);
   hf::TextInput input = {config.text.value_or("{text}"), config.pair, config.max_length};
   if (trained) {
-    input = {.text = *agreed(config, "text", config.text, std::optional(trained->text)),
-             .pair = agreed(config, "pair", config.pair, std::optional(trained->pair.value_or(""))),
-             .max_length = agreed(config, "max_length", config.max_length, trained->max_length)};
+    const TrainedInput training = {config.model, config.other_input};
+    input = {.text = *training.agreed("text", config.text, std::optional(trained->text)),
+             .pair = training.agreed("pair", config.pair, std::optional(trained->pair.value_or(""))),
+             .max_length = training.agreed("max_length", config.max_length, trained->max_length)};
   }
   if (input.pair && input.pair->empty()) input.pair.reset();
   return input;
@@ -96,39 +82,18 @@ struct Encoded {
   text::Encodings tokens;
 };
 
-// Reads and tokenizes the next rows while the current ones are scored.
-class Ahead {
- public:
-  Ahead(text::TextRows& rows, const Encoder& encoder, int threads) : rows_(rows), encoder_(encoder), threads_(threads) {
-    start();
-  }
+using Ahead = ReadAhead<Encoded>;
 
-  std::optional<Encoded> next() {
-    auto found = reading_.get();
-    if (found) start();
-    return found;
-  }
-
- private:
-  void start() {
-    reading_ = std::async(std::launch::async, [this] { return read(); });
-  }
-
-  std::optional<Encoded> read() const {
-    Encoded found;
-    if (!rows_.next(found.window)) return {};
-    auto& [window, tokens] = found;
-    tokens = encoder_.tokenizer.encode(window.texts.views(), window.pairs.views(), encoder_.options,
-                                       cuda::tasks_on(threads_));
-    window.texts = window.pairs = {};
-    return found;
-  }
-
-  text::TextRows& rows_;
-  const Encoder& encoder_;
-  const int threads_;
-  std::future<std::optional<Encoded>> reading_;
-};
+// Reads and tokenizes the next rows.
+std::optional<Encoded> read_encoded(text::TextRows& rows, const Encoder& encoder, int threads) {
+  Encoded found;
+  auto& [window, tokens] = found;
+  if (!rows.next(window)) return {};
+  tokens =
+      encoder.tokenizer.encode(window.texts.views(), window.pairs.views(), encoder.options, cuda::tasks_on(threads));
+  window.texts = window.pairs = {};
+  return found;
+}
 
 // double, because sums over ranks are of doubles
 struct Counts {
@@ -229,7 +194,7 @@ void score_texts(const TextScoringConfig& config, const TextScoring& scoring, co
   log_info("device: {}", runtime.device);
 
   const auto start = std::chrono::steady_clock::now();
-  Ahead ahead(rows, encoder, runtime.threads);
+  Ahead ahead([&] { return read_encoded(rows, encoder, runtime.threads); });
   const auto share = Share(config, task, parts, ranks).score(ahead);
   watched.check();
   const auto all = sum_of(share, config, ranks);
