@@ -50,43 +50,43 @@ bool has_amx() {
 int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Huge pages, since a product of few rows reads weights as fast as memory delivers them and would wait for page table
-// entries. Small weights share them.
+// entries. Pages that have not been taken do not occupy memory.
 class HugePages {
  public:
   explicit HugePages(int64_t bytes)
       : bytes_(ceil_divide(bytes, huge_page) * huge_page),
         memory_(static_cast<char*>(std::aligned_alloc(huge_page, bytes_))) {
     if (!memory_) throw std::bad_alloc();
-    const int64_t almost_full = (bytes + huge_page / 4) / huge_page * huge_page;  // the rest would be wasted
-    if (almost_full > 0) madvise(memory_, almost_full, MADV_HUGEPAGE);
+    madvise(memory_, bytes_, MADV_HUGEPAGE);
   }
   HugePages(const HugePages&) = delete;
   ~HugePages() { std::free(memory_); }
 
   // Memory of `bytes` bytes, aligned to cache lines; null if there is not enough left.
   void* take(int64_t bytes) {
+    constexpr int64_t line = 64;
     if (bytes > bytes_ - used_) return nullptr;
     return memory_ + std::exchange(used_, ceil_divide(used_ + bytes, line) * line);
   }
 
-  static constexpr int64_t huge_page = 2 << 20, line = 64;
-
  private:
+  static constexpr int64_t huge_page = 2 << 20;
   int64_t bytes_, used_ = 0;
   char* memory_;
 };
 
+// Memory that shares huge pages with that of the previous calls, while some of it is in use.
 at::Tensor weight_memory(int64_t bytes) {
+  constexpr int64_t most_shared = 64 << 20;
   static std::mutex guard;
-  static std::weak_ptr<HugePages> shared;
+  static std::weak_ptr<HugePages> last;
   const std::lock_guard lock(guard);
-  auto pages = bytes < HugePages::huge_page ? shared.lock() : nullptr;
+  auto pages = last.lock();
   void* memory = pages ? pages->take(bytes) : nullptr;
   if (!memory) {
-    const bool small = bytes < HugePages::huge_page / 2;
-    pages = std::make_shared<HugePages>(small ? HugePages::huge_page : bytes);
+    pages = std::make_shared<HugePages>(std::max(bytes, most_shared));
     memory = pages->take(bytes);
-    if (small) shared = pages;
+    last = pages;
   }
   return at::from_blob(
       memory, {bytes}, [pages](void*) {}, at::kByte);
