@@ -64,7 +64,7 @@ class TextWriter::Impl {
         if (auto prompt = done(std::move(written))) scheduler_.add(request(std::move(*prompt)));
       };
       bool has_next = true;
-      const auto next_request = [&]() -> RequestPtr {
+      const std::function<RequestPtr()> next_request = [&]() -> RequestPtr {
         auto prompt = has_next ? next() : std::nullopt;
         has_next = prompt.has_value();
         return has_next ? request(std::move(*prompt)) : nullptr;
