@@ -1,4 +1,7 @@
 #include "core/gpu_backend.cuh"
+#include "decoding/decode_attention.cuh"
+#include "decoding/penalties.cuh"
+#include "decoding/sampling.cuh"
 #include "factorization/als.cuh"
 #include "operations.h"
 #include "similarity/topk.cuh"
@@ -6,7 +9,12 @@
 namespace sartor::cuda {
 
 const Operations& GpuBackend::operations() const {
-  static constexpr Operations table = {.topk = topk_gpu, .als_update = als_update_gpu};
+  static constexpr Operations table = {.topk = topk_gpu,
+                                       .als_update = als_update_gpu,
+                                       .append_to_cache = append_to_cache_gpu,
+                                       .decode_attention = decode_attention_gpu,
+                                       .penalize = penalize_gpu,
+                                       .sample = sample_gpu};
   return table;
 }
 

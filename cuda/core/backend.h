@@ -24,6 +24,11 @@ class Backend {
   virtual void copy_out(void* to_host, const void* from_device, size_t bytes) = 0;  // blocking
   virtual void fill_zero(void* memory, size_t bytes) = 0;
   virtual void synchronize() = 0;  // waits for all operations and throws their errors
+
+  // From now on operations run in order on `stream`, a cudaStream_t of the caller, who keeps it until the backend is
+  // destroyed or uses another one. Null is CUDA's default stream. Initially the backend uses a stream of its own. Waits
+  // for the operations on the stream used so far if it is another. No effect on the CPU.
+  virtual void use_stream(void* stream) = 0;
 };
 
 }  // namespace sartor::cuda

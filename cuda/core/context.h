@@ -32,6 +32,9 @@ class Context {
   const Operations& operations() const { return backend_->operations(); }
   bool is_gpu() const { return backend_->is_gpu(); }
 
+  // See Backend::use_stream.
+  void use_stream(void* stream) { backend_->use_stream(stream); }
+
   // Device memory of at least `bytes` bytes. Valid until the next call, which reuses or reallocates it.
   void* scratch(size_t bytes);
 

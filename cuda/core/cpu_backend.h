@@ -20,6 +20,7 @@ struct CpuBackend : Backend {
   void copy_out(void* to_host, const void* from_device, size_t bytes) override;
   void fill_zero(void* memory, size_t bytes) override;
   void synchronize() override {}
+  void use_stream(void*) override {}
 
   const int threads;
   const Isa isa;

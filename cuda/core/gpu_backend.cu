@@ -35,13 +35,12 @@ GpuBackend::GpuBackend(int ordinal) : ordinal_(ordinal) {
   multiprocessors_ = properties.multiProcessorCount;
   shared_bytes_per_block_ = properties.sharedMemPerBlockOptin;
 
-  cudaStream_t stream = nullptr;
-  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "stream");
-  stream_.reset(stream);
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
+  own_stream_.reset(stream_);
   cublasHandle_t cublas = nullptr;
   check(cublasCreate(&cublas), "cuBLAS");
   cublas_.reset(cublas);
-  check(cublasSetStream(cublas, stream), "cuBLAS stream");
+  check(cublasSetStream(cublas, stream_), "cuBLAS stream");
 }
 
 void GpuBackend::use() const { check(cudaSetDevice(ordinal_), "set device"); }
@@ -91,6 +90,13 @@ void GpuBackend::fill_zero(void* memory, size_t bytes) {
 void GpuBackend::synchronize() {
   use();
   check(cudaStreamSynchronize(stream()), "GPU stream");
+}
+
+void GpuBackend::use_stream(void* stream) {
+  if (stream == stream_) return;
+  synchronize();  // the scratch memory may be in use
+  stream_ = static_cast<cudaStream_t>(stream);
+  check(cublasSetStream(cublas(), stream_), "cuBLAS stream");
 }
 
 namespace {

@@ -1,4 +1,4 @@
-// Backend of a GPU: one stream and one cuBLAS handle.
+// Backend of a GPU: the stream that operations use and one cuBLAS handle.
 #pragma once
 
 #include <memory>
@@ -30,10 +30,11 @@ class GpuBackend final : public Backend {
   void copy_out(void* to_host, const void* from_device, size_t bytes) override;
   void fill_zero(void* memory, size_t bytes) override;
   void synchronize() override;
+  void use_stream(void* stream) override;
 
   void use() const;  // selects this device in the calling thread
 
-  cudaStream_t stream() const { return stream_.get(); }
+  cudaStream_t stream() const { return stream_; }
   cublasHandle_t cublas() const { return cublas_.get(); }
   int multiprocessors() const { return multiprocessors_; }
   size_t shared_bytes_per_block() const { return shared_bytes_per_block_; }  // maximum after opt-in
@@ -43,7 +44,8 @@ class GpuBackend final : public Backend {
   std::string description_;
   int multiprocessors_ = 0;
   size_t shared_bytes_per_block_ = 0;
-  Handle<cudaStream_t, cudaStreamDestroy> stream_;
+  Handle<cudaStream_t, cudaStreamDestroy> own_stream_;
+  cudaStream_t stream_ = nullptr;
   Handle<cublasHandle_t, cublasDestroy> cublas_;
 };
 

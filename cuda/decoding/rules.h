@@ -42,12 +42,12 @@ constexpr int64_t most_logits = int64_t{1} << 22;  // per row: the sum of their 
   return mantissa << 17 >> minus_n;
 }
 
-// part * total in double precision, for 0 <= part <= 1, rounded up to an integer.
+// part * total in double precision, for 0 <= part <= 1, rounded up to an integer; never more than the total.
 [[gnu::always_inline]] constexpr uint64_t part_of(float part, uint64_t total) {
+  if (part == 1) return total;
   const double product = static_cast<double>(part) * static_cast<double>(total);
   const auto below = static_cast<uint64_t>(product);
-  const uint64_t least = below + (static_cast<double>(below) < product);
-  return least < total ? least : total;  // its conversion may have rounded up
+  return below + (static_cast<double>(below) < product);
 }
 
 // The tokens that the filters leave: those with logits above `logit`, those with equal logits up to id `last`, and of

@@ -19,6 +19,8 @@ GPU_TESTS = "*gpu*:*Gpu*"
 # A fast selection that runs each kernel once, for compute-sanitizer and simulators.
 SMALL_TESTS = (
     "DeviceBuffer.gpu:*Topk*gpu_1x1x1_k1:*Topk*gpu_7x33x17_k4:*Topk*gpu_15x31x401_k7:*Topk*CosinesOfFourUsers*gpu"
+    ":*Penalize*gpu_5x257*:*PenaltyRules*gpu:*SampleShape*gpu_5x31:*SampleShape*gpu_3x65"
+    ":DecodeAttentionGpu.OddShapes:DecodeAttentionGpu.NoRows*:DecodeAttentionGpu.TheCache*"
     ":*Als*gpu*:-*Large*:*9001*:*20011*:*530x8200*"
 )
 

@@ -1,4 +1,5 @@
 // Tests of contexts, device memory and threads.
+#include <dlfcn.h>
 #include <gmock/gmock.h>
 
 #include <atomic>
@@ -144,6 +145,44 @@ TEST(DeviceBuffer, gpuMemoryThatIsMissingIsSaidAndForgotten) {
                  .params = {.k = 1, .similarity = Similarity::dot},
                  .found = {1, 1, score.data(), id.data()}});
   EXPECT_THAT(score.to_host(), ElementsAre(4));
+}
+
+// CUDA's runtime library as the GPU module has loaded it; this program is not linked with it.
+template <class Function> Function* runtime_function(const char* name) {
+  static void* const library = dlopen("libcudart.so.13", RTLD_NOW | RTLD_NOLOAD);
+  return library ? reinterpret_cast<Function*>(dlsym(library, name)) : nullptr;
+}
+
+TEST(ContextGpu, UsesTheCallersStream) {
+  std::string why_not;
+  if (gpu_count(&why_not) == 0) GTEST_SKIP() << why_not;
+  Context context = Context::gpu();
+  auto* const create = runtime_function<int(void**)>("cudaStreamCreate");
+  auto* const destroy = runtime_function<int(void*)>("cudaStreamDestroy");
+  auto* const query = runtime_function<int(void*)>("cudaStreamQuery");
+  ASSERT_TRUE(create && destroy && query);
+  void* stream = nullptr;
+  ASSERT_EQ(create(&stream), 0);
+  const DeviceBuffer<float> row(context, std::vector<float>{2}), score(context, 1);
+  const DeviceBuffer<int32_t> id(context, 1);
+  for (void* const used : {stream, static_cast<void*>(nullptr), stream}) {  // null: the default stream
+    context.use_stream(used);
+    topk(context, {.queries = {row.data(), 1, 1},
+                   .items = {row.data(), 1, 1},
+                   .params = {.k = 1, .similarity = Similarity::dot},
+                   .found = {1, 1, score.data(), id.data()}});
+    EXPECT_THAT(score.to_host(), ElementsAre(4));
+    EXPECT_EQ(query(used), 0);  // copying to the host has waited for this stream
+  }
+  context.use_stream(nullptr);
+  EXPECT_EQ(destroy(stream), 0);
+  EXPECT_THAT(score.to_host(), ElementsAre(4));
+}
+
+TEST(Context, CpuHasNoStream) {
+  Context context = Context::cpu(1);
+  context.use_stream(nullptr);
+  context.use_stream(&context);
 }
 
 // Interleaves two contexts, so that each must select its own GPU: the device used last is the other one.

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <vector>
 
+#include "core/device_buffer.h"
 #include "decoding/decode_attention.h"
 #include "support/random.h"
 
@@ -35,8 +36,13 @@ class Numbers {
       value = from_bf16(halves_.back());
     }
   }
-  void* data() { return halves_.empty() ? static_cast<void*>(values_.data()) : halves_.data(); }
-  // Value of element `i`, also after data() has been written to.
+  DeviceBuffer<std::byte> upload(Context& context) const {
+    return {context, halves_.empty() ? std::as_bytes(std::span(values_)) : std::as_bytes(std::span(halves_))};
+  }
+  void download(const DeviceBuffer<std::byte>& from) {
+    from.read(halves_.empty() ? std::as_writable_bytes(std::span(values_))
+                              : std::as_writable_bytes(std::span(halves_)));
+  }
   float operator[](int64_t i) const { return halves_.empty() ? values_[i] : from_bf16(halves_[i]); }
 
  private:
@@ -78,7 +84,8 @@ class AttendedSequences {
     const auto table = permutation(blocks, block_seed);
     const std::vector<float> unused(blocks * shape_.kv_heads * shape_.d * cache_block,
                                     std::numeric_limits<float>::quiet_NaN());
-    Numbers keys(unused, shape_.cache), values(unused, shape_.cache);
+    const Numbers none(unused, shape_.cache);
+    const auto keys = none.upload(context), values = none.upload(context);
     const PagedCache cache = {keys.data(), values.data(), shape_.cache, shape_.kv_heads, shape_.d};
     std::vector<float> all(rows() * shape_.heads * shape_.d, -1);
     for (const auto& call : calls) run(context, cache, call, table, columns, all);
@@ -142,13 +149,19 @@ class AttendedSequences {
       blocks.insert(blocks.end(), table.begin() + part.sequence * columns,
                     table.begin() + (part.sequence + 1) * columns);
     }
-    const CacheRows rows = {std::ssize(first), offsets.data(), first.data(), blocks.data(), columns};
+    const DeviceBuffer<int32_t> device_offsets(context, offsets), device_first(context, first),
+        device_blocks(context, blocks);
+    const CacheRows rows = {std::ssize(first), device_offsets.data(), device_first.data(), device_blocks.data(),
+                            columns};
     const int64_t kv_columns = shape_.kv_heads * shape_.d, q_columns = shape_.heads * shape_.d;
-    auto k = gathered(k_, call, kv_columns), v = gathered(v_, call, kv_columns), q = gathered(q_, call, q_columns);
+    const auto k = gathered(k_, call, kv_columns).upload(context), v = gathered(v_, call, kv_columns).upload(context),
+               q = gathered(q_, call, q_columns).upload(context);
     Numbers out(std::vector<float>(offsets.back() * q_columns, -1), shape_.rows);
+    const auto device_out = out.upload(context);
     append_to_cache(context, {cache, rows, k.data(), v.data(), kv_columns + 2, shape_.rows});
-    decode_attention(context,
-                     {cache, rows, shape_.heads, scale(), q.data(), q_columns + 2, out.data(), q_columns, shape_.rows});
+    decode_attention(context, {cache, rows, shape_.heads, scale(), q.data(), q_columns + 2, device_out.data(),
+                               q_columns, shape_.rows});
+    out.download(device_out);
     for (size_t p = 0; p < call.size(); p++) {
       const int64_t to = row(call[p].sequence, call[p].first) * q_columns;
       for (int64_t i = 0; i < call[p].count * q_columns; i++) all[to + i] = out[offsets[p] * q_columns + i];
