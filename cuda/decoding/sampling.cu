@@ -180,8 +180,8 @@ __device__ Place locate(Shared& shared, const Row& row, const Amount& amount, co
   return {id, total};
 }
 
-__device__ Kept filter(Shared& shared, const Row& row, const SamplingParams& params) {
-  Kept kept = {-INFINITY, INT32_MAX, part_of(params.min_p, largest_weight)};
+__device__ Kept filter(Shared& shared, const Row& row, const SamplingParams& params, uint64_t least_weight) {
+  Kept kept = {-INFINITY, INT32_MAX, least_weight};
   if (params.top_k > 0 && params.top_k < row.n) {
     kept.logit = find_threshold(
                      shared, row, [](float) { return Sum{1}; }, [&](Sum) { return Sum(params.top_k); })
@@ -202,12 +202,12 @@ __device__ Kept filter(Shared& shared, const Row& row, const SamplingParams& par
   return kept;
 }
 
-// Draws a token; stores its log-probability under the distribution drawn from.
-__device__ int32_t draw_token(Shared& shared, const Row& row, const SamplingParams& params, const Draw& draw,
-                              float& log_probability) {
+// Draws a token; stores its log-probability under the distribution drawn from. `least_weight` is min_p as a weight.
+__device__ int32_t draw_token(Shared& shared, const Row& row, const SamplingParams& params, uint64_t least_weight,
+                              const Draw& draw, float& log_probability) {
   const uint64_t bits = philox(params.seed, static_cast<uint64_t>(draw.row), static_cast<uint32_t>(draw.variant),
                                static_cast<uint32_t>(draw.position));
-  const Kept kept = filter(shared, row, params);
+  const Kept kept = filter(shared, row, params, least_weight);
   const auto kept_weight = [&](float logit, int32_t id) {
     const Sum its = row.weight_of(logit);
     return kept(logit, id, its) ? its : 0;
@@ -226,7 +226,7 @@ __device__ float model_log_probability(Shared& shared, const Row& row, int32_t i
 }
 
 // Grid: one block per row.
-__global__ void __launch_bounds__(threads) sample_kernel(const SamplingTask task) {
+__global__ void __launch_bounds__(threads) sample_kernel(const SamplingTask task, uint64_t least_weight) {
   __shared__ Shared shared;
   const int64_t r = blockIdx.x;
   const auto n = static_cast<int32_t>(task.logits.columns);
@@ -235,7 +235,7 @@ __global__ void __launch_bounds__(threads) sample_kernel(const SamplingTask task
   float log_probability = 0;
   if (!task.params.greedy && !row.is_empty()) {
     row.scale = 1 / task.params.temperature;
-    id = draw_token(shared, row, task.params, task.draws[r], log_probability);
+    id = draw_token(shared, row, task.params, least_weight, task.draws[r], log_probability);
   }
   if (task.log_probabilities) {
     Row model = {task.model_logits.data + r * n, n, row.largest, 1, row.any_nan};
@@ -254,7 +254,8 @@ __global__ void __launch_bounds__(threads) sample_kernel(const SamplingTask task
 }  // namespace
 
 void sample_gpu(Context& context, const SamplingTask& task) {
-  sample_kernel<<<task.logits.rows, threads, 0, gpu(context).stream()>>>(task);
+  const uint64_t least_weight = task.params.greedy ? 0 : part_of(task.params.min_p, largest_weight);
+  sample_kernel<<<task.logits.rows, threads, 0, gpu(context).stream()>>>(task, least_weight);
   check_launch("sample");
 }
 
