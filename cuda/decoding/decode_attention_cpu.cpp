@@ -71,7 +71,11 @@ class Attention {
   void run() const {
     const int64_t tasks = std::ssize(chunks_) * task_.cache.kv_heads;
     if (!splits_) {
-      parallel_for(threads_, tasks, 1, [&](int64_t i, int64_t, int thread) { attend(i, thread); });
+      // a thread takes several heads, as the keys of the next one have been requested
+      const int64_t grain = std::clamp<int64_t>(tasks / (8 * threads_), 1, task_.cache.kv_heads);
+      parallel_for(threads_, tasks, grain, [&](int64_t begin, int64_t end, int thread) {
+        for (int64_t i = begin; i < end; i++) attend(i, thread);
+      });
       return;
     }
     parallel_for(threads_, tasks * most_parts_, 1,

@@ -163,7 +163,7 @@ void exponentials(float* scores, int64_t keys, float* most, float* total) {
 // ---- values ----
 
 // Adds the values of keys first to end - 1, in ascending order, to `vectors` vectors of the outputs of `queries`
-// queries. If not `whole`, the last vector has `left` elements.
+// queries. If not `whole`, the last vector has `left` elements. Requests the keys of the next head from memory.
 template <class T, int queries, int vectors, bool whole>
 [[gnu::always_inline]] inline void add_columns(const PartOfCache& part, int64_t first, int64_t end, const float* e,
                                                int64_t column, int64_t left, float* out, int64_t out_stride) {
@@ -175,12 +175,15 @@ template <class T, int queries, int vectors, bool whole>
   }
   for (int64_t key = first; key < end;) {
     const int64_t stop = least((key / cache_block + 1) * cache_block, end);
-    const T* value = value_block<T>(part.cache, part.blocks[key / cache_block], part.head) +
-                     key % cache_block * part.cache.d + column;
-    for (; key < stop; key++, value += part.cache.d) {
+    const int32_t block = part.blocks[key / cache_block];
+    const int64_t place = key % cache_block * part.cache.d + column;
+    const T* value = value_block<T>(part.cache, block, part.head) + place;
+    const T* later = key_block<T>(part.cache, block, part.head + 1) + place;
+    for (; key < stop; key++, value += part.cache.d, later += part.cache.d) {
       Vector right[vectors];
 #pragma GCC unroll 4
       for (int v = 0; v < vectors; v++) {
+        __builtin_prefetch(later + v * width, 0, 2);
         right[v] = whole || v + 1 < vectors ? load(value + v * width) : load_part(value + v * width, left);
       }
 #pragma GCC unroll 8

@@ -19,7 +19,7 @@ const AttentionShape shapes[] = {{1, 1, 1},
                                  {3, 3, 128, Store::bf16, Store::bf16},
                                  {2, 1, 256, Store::fp32, Store::bf16},
                                  {9, 3, 7, Store::bf16, Store::bf16}};
-const std::vector<int64_t> lengths = {1, 15, 17, 256, 530};
+const std::vector<int64_t> lengths = {1, 15, 17, 256, 300};
 
 std::vector<Context> contexts(int threads) {
   std::vector<Context> found;
@@ -54,8 +54,7 @@ TEST(DecodeAttention, ChunksAndNeighboursDoNotChangeBits) {
     const AttendedSequences sequences(shape, lengths);
     for (auto& context : contexts(2)) {
       const auto expected = sequences.attend(context, at_once(lengths));
-      for (const int32_t count : {1, 5, 64})
-        expect_same_bits(sequences.attend(context, alone(lengths, count)), expected);
+      for (const int32_t count : {1, 64}) expect_same_bits(sequences.attend(context, alone(lengths, count)), expected);
       for (const uint64_t seed : {1, 2}) expect_same_bits(sequences.attend(context, mixed(lengths, seed)), expected);
     }
   }
