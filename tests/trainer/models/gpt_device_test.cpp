@@ -117,6 +117,7 @@ class NoDevice : public cuda::Backend {
   void copy_out(void*, const void*, size_t) override { FAIL() << "a blocking copy"; }
   void fill_zero(void*, size_t) override {}
   void synchronize() override { FAIL() << "waits for the device"; }
+  void use_stream(void*) override {}
 
   static inline int appended = 0, attended = 0;
 };

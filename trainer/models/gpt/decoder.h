@@ -49,9 +49,9 @@ class Decoder {
   virtual cuda::Rows<float> run(std::span<const DecoderChunk> chunks, const int32_t* last_ids = nullptr) = 0;
 };
 
-// Opens a Hugging Face folder for inference, or a folder with adapters (peft), which are merged into the weights of
-// their base model. gpu: -1 for the CPU, otherwise its number; int8 requires the CPU. threads: of the CPU, 0 for all
-// that are available. Throws std::invalid_argument like load_gpt.
+// Opens a Hugging Face folder for inference. gpu: -1 for the CPU, otherwise its number; int8 requires the CPU. threads:
+// of the CPU, 0 for all that are available. Throws std::invalid_argument like load_gpt, and for a folder that has only
+// adapters (peft).
 std::unique_ptr<Decoder> open_decoder(const std::filesystem::path& folder, transformer::Precision precision, int gpu,
                                       int threads);
 

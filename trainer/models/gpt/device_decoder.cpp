@@ -8,6 +8,7 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/linear.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
 #include <array>
@@ -32,6 +33,11 @@ at::Tensor on_device(const void* data, int64_t size, at::Device device) {
   const auto options = at::TensorOptions(device).dtype(at::kInt);
   return at::from_blob(
       const_cast<void*>(data), {size}, [](void*) {}, options, device);
+}
+
+// The stream that libtorch's operators run on.
+void* current_stream(at::Device device) {
+  return c10::impl::VirtualGuardImpl(device.type()).getStream(device).native_handle();
 }
 
 at::Tensor apply(const transformer::Linear& linear, const at::Tensor& x) {
@@ -142,6 +148,7 @@ cuda::CacheRows DeviceDecoder::cache_rows(int64_t sequences) const {
 
 cuda::Rows<float> DeviceDecoder::run(std::span<const DecoderChunk> chunks, const int32_t* last_ids) {
   const c10::InferenceMode inference;
+  if (device_.is_cuda()) context_.use_stream(current_stream(device_));
   order_chunks(chunks, last_ids != nullptr);
   if (batch_.tokens() == 0) return {nullptr, 0, config_.vocab_size};
   gather_chunks();
