@@ -133,7 +133,9 @@ TEST_F(GoldenSmollm2, SearchesWithBeamsAsTransformers) {
     equal += std::ranges::equal(found, ids, {}, &Written::ids);
     for (size_t i = 0; i < ids.size(); i++) {
       const double score = each["scores"][i];
-      if (each["stable"]) EXPECT_EQ(found[i].ids, ids[i]) << each["prompt"];
+      if (each["stable"]) {
+        EXPECT_EQ(found[i].ids, ids[i]) << each["prompt"];
+      }
       EXPECT_NEAR(found[i].score, score, (each["stable"] ? 1e-5 : 1e-3) * std::max(1.0, std::abs(score)))
           << each["prompt"];
     }
