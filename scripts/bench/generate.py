@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common import BUILD, PROCESSORS, WORK, compare, fetch, in_turn, last_json, peer_python, publish, run
+from common import BUILD, WORK, compare, fetch, in_turn, last_json, peer_python, run
 
 FOLDER = WORK / "generate"
 BENCH = BUILD / "bin" / "generate_bench"
@@ -158,6 +158,15 @@ def bandwidth(threads: int) -> float:
     return last_json(run(BENCH, "bandwidth", threads, threads=threads))["gb_per_s"]
 
 
+def check_tokens(name: str, rows: Path, *sides: list) -> int:
+    """Number of new tokens; exits if a side has another number of them than a row asks for."""
+    wanted = [int(line.split()[0]) for line in rows.read_text().splitlines()]
+    for texts in sides:
+        if [len(each) for each in texts] != wanted:
+            sys.exit(f"bench: {name}: a text has another number of tokens than it should")
+    return sum(wanted)
+
+
 def memory(side: Side, precision: str, rows: Path, threads: int, found: dict) -> dict[str, list[int]]:
     """Peak MiB of both processes, and how much of it is above that before the model is loaded."""
     base = peer(side, precision, rows, threads, 0)["peak_mib"]
@@ -183,8 +192,7 @@ def race(name: str, side: Side, precision: str, rows: Path, threads: int, steps:
     before = bandwidth(threads)
     figures = in_turn(mine, theirs, rounds=rounds)
     reached = max(before, bandwidth(threads))
-    if found["ours"]["tokens"] != found["peer"]["tokens"]:
-        sys.exit(f"bench: {name}: {found['ours']['tokens']} and {found['peer']['tokens']} tokens")
+    tokens = check_tokens(name, rows, *(each["texts"] for each in found.values()))
     times = [statistics.median(each) for each in figures]
     counts = [found["ours"]["steps"], steps or found["ours"]["steps"]]
     rates = [count * weight_bytes(precision) / seconds / 1e9 for count, seconds in zip(counts, times)]
@@ -193,11 +201,11 @@ def race(name: str, side: Side, precision: str, rows: Path, threads: int, steps:
         figures[0],
         {side.label(): figures[1]},
         threads,
-        tokens_per_second=[round(found["ours"]["tokens"] / each, 1) for each in times],
+        tokens_per_second=[round(tokens / each, 1) for each in times],
         weights_gb_per_s=[round(each, 1) for each in (rates if steps else rates[:1])],
         read_gb_per_s=round(reached, 1),
         share_of_bandwidth=round(rates[0] / reached, 2),
-        same_ids=found["ours"]["ids"] == found["peer"]["ids"],
+        same_texts=found["ours"]["texts"] == found["peer"]["texts"],
         **memory(side, precision, rows, threads, found),
     )
 
@@ -238,15 +246,16 @@ def shared_prefix(name: str, threads: int) -> None:
         lambda: mine("shared"), lambda: mine("unshared"), lambda: peer(best, "fp32", rows, threads, 1)["seconds"], rounds=2
     )
     reached = max(before, bandwidth(threads))
-    if found["shared"]["ids"] != found["unshared"]["ids"]:
+    if found["shared"]["texts"] != found["unshared"]["texts"]:
         sys.exit(f"bench: {name}: sharing changes the texts")
+    tokens = check_tokens(name, rows, found["shared"]["texts"])
     times = [statistics.median(each) for each in figures]
     compare(
         name,
         figures[0],
         {"without sharing": figures[1]},
         threads,
-        tokens_per_second=[round(found["shared"]["tokens"] / each, 1) for each in times],
+        tokens_per_second=[round(tokens / each, 1) for each in times],
         static_prompt={best.label(): round(times[2], 3)},
         speedup_of_static_prompt=round(times[2] / times[0], 2),
         weights_gb_per_s=round(found["shared"]["steps"] * weight_bytes("fp32") / times[0] / 1e9, 1),

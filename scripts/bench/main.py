@@ -25,6 +25,7 @@ from common import (
     publish,
     run,
 )
+from generate import continuous_batching, generate_same, shared_prefix
 from gpt import byte_bpe, gpt_train, gpt_zh
 from ids_as_text import ids_as_text
 from reviews_zh import reviews_zh
@@ -292,6 +293,13 @@ for threads in (1, 2):
         BENCHES[f"speed/gpt-train-{precision}/6x384-t{threads}"] = partial(
             gpt_train, precision=precision, threads=threads
         )
+    for precision in ("fp32", "int8"):
+        for batch in (1, 8):
+            BENCHES[f"speed/gpt-generate-{precision}/124m-b{batch}-t{threads}"] = partial(
+                generate_same, precision=precision, batch=batch, threads=threads
+            )
+    BENCHES[f"speed/continuous-batching/124m-t{threads}"] = partial(continuous_batching, threads=threads)
+    BENCHES[f"speed/gpt-shared-prefix/124m-t{threads}"] = partial(shared_prefix, threads=threads)
     for label, shape in {
         "1000x100k-d128-k10": (1000, 100_000, 128, 10),
         "1000x100k-d128-k100": (1000, 100_000, 128, 100),
