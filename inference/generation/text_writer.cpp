@@ -44,7 +44,7 @@ class TextWriter::Impl {
         stops_(config_.stop_strings),
         counts_{.blocks = cache_blocks(decoder, config_, limits)},
         cache_(counts_.blocks, limits.share_prefixes, [&](int32_t from, int32_t to) { decoder_.copy_block(from, to); }),
-        scheduler_(cache_, limits, config_.max_new_tokens, config_.num_beams, counts_) {
+        scheduler_(cache_, limits, config_.num_beams, counts_) {
     config_.check();
     const WriterParts parts{decoder_, tokenizer_, config_, end_ids_, stops_, cache_, scheduler_, counts_};
     const auto banned = tokenize_phrases(tokenizer_, config_.banned_phrases, end_ids_);
@@ -111,30 +111,38 @@ class TextWriter::Impl {
     request->variant = prompt.first_variant;
     request->variants = prompt.variants;
     request->prompt = std::ssize(prompt.ids);
+    request->max_new_tokens = max_new_tokens(prompt);
     auto& sequence = request->sequences.emplace_back();
     sequence.ids = std::move(prompt.ids);
-    sequence.ids.reserve(request->prompt + config_.max_new_tokens);
+    sequence.ids.reserve(request->prompt + request->max_new_tokens);
     strategy_->prepare(*request);
     return request;
   }
 
+  int64_t max_new_tokens(const Prompt& prompt) const { return prompt.max_new_tokens.value_or(config_.max_new_tokens); }
+
   void check(const Prompt& prompt) const {
     const int64_t row = prompt.row, length = std::ssize(prompt.ids), longest = decoder_.config().longest_sequence();
+    const int64_t new_tokens = max_new_tokens(prompt);
     require(length > 0, "row {}: the prompt has no tokens, but a text needs at least one to begin from", row);
     for (const int32_t id : prompt.ids) {
       require(id >= 0 && id < vocabulary(), "row {}: the prompt contains token {}, but the model has {} tokens", row,
               id, vocabulary());
     }
-    require(length + config_.max_new_tokens <= longest,
+    require(
+        new_tokens > 0 && new_tokens <= config_.max_new_tokens && (config_.num_beams == 1 || !prompt.max_new_tokens),
+        "row {}: {} new tokens, expected 1 to max_new_tokens {}, and none with beam search", row, new_tokens,
+        config_.max_new_tokens);
+    require(length + new_tokens <= longest,
             "row {}: the prompt has {} tokens, which with max_new_tokens {} exceeds the {} positions of the model", row,
-            length, config_.max_new_tokens, longest);
+            length, new_tokens, longest);
     check_variants(prompt);
-    const int64_t needed = needed_blocks(length);
+    const int64_t needed = needed_blocks(length + new_tokens - 1, length);
     require(
         needed <= counts_.blocks,
         "row {}: the prompt has {} tokens, which with max_new_tokens {} and num_beams {} needs {} blocks of {} bytes "
         "in the cache, but cache_bytes has room for {}",
-        row, length, config_.max_new_tokens, config_.num_beams, needed, decoder_.bytes_per_block(), counts_.blocks);
+        row, length, new_tokens, config_.num_beams, needed, decoder_.bytes_per_block(), counts_.blocks);
   }
 
   void check_variants(const Prompt& prompt) const {
@@ -148,8 +156,8 @@ class TextWriter::Impl {
 
   // For a prompt alone in the cache. The last token of a text is never cached. Beams share the full blocks of their
   // prompt.
-  int64_t needed_blocks(int64_t prompt) const {
-    const int64_t all = blocks_for(prompt + config_.max_new_tokens - 1);
+  int64_t needed_blocks(int64_t tokens, int64_t prompt) const {
+    const int64_t all = blocks_for(tokens);
     const int64_t shared = prompt / cuda::cache_block;
     return shared + config_.num_beams * (all - shared);
   }

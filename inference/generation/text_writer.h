@@ -41,6 +41,8 @@ struct Prompt {
   int64_t row = 0;  // of the data, for random numbers and errors
   std::vector<int32_t> ids;
   int32_t first_variant = 0, variants = 1;
+  // Less than that of the config, for this prompt; not with beam search.
+  std::optional<int64_t> max_new_tokens;
 };
 
 enum class EndReason { end_token, stop_string, length };

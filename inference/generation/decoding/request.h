@@ -19,7 +19,8 @@ struct Request {
   // This variant and those after it that begin from the same prompt. Once the prompt is computed, they become requests
   // of their own.
   int32_t variants = 1;
-  int64_t prompt = 0;               // tokens
+  int64_t prompt = 0;  // tokens
+  int64_t max_new_tokens = 0;
   std::vector<Sequence> sequences;  // one; in beam search the beams that go on
 
   // Of the scheduler.

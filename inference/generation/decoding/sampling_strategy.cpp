@@ -65,8 +65,9 @@ RequestPtr SamplingStrategy::copy(const Request& request, int32_t variant) const
   copy->row = request.row;
   copy->variant = variant;
   copy->prompt = request.prompt;
+  copy->max_new_tokens = request.max_new_tokens;
   copy->sequences = request.sequences;
-  copy->sequences.front().ids.reserve(request.prompt + parts_.config.max_new_tokens);
+  copy->sequences.front().ids.reserve(request.prompt + request.max_new_tokens);
   parts_.cache.share(copy->sequences.front());
   return copy;
 }
@@ -124,7 +125,7 @@ std::optional<EndReason> SamplingStrategy::add_to_text(Request& request, int32_t
     return EndReason::end_token;
   }
   if (request.text.add(id)) return EndReason::stop_string;
-  if (std::ssize(request.sequences.front().ids) - request.prompt < parts_.config.max_new_tokens) return std::nullopt;
+  if (std::ssize(request.sequences.front().ids) - request.prompt < request.max_new_tokens) return std::nullopt;
   return request.text.finish() ? EndReason::stop_string : EndReason::length;
 }
 

@@ -19,7 +19,7 @@ void Scheduler::plan(const std::function<RequestPtr()>& next) {
 
 void Scheduler::plan_next_token(const RequestPtr& request) {
   const auto& front = request->sequences.front();
-  if (front.length() - front.cached != 1 || request->written() == max_new_tokens_) return;
+  if (front.length() - front.cached != 1 || request->written() == request->max_new_tokens) return;
   for (auto& sequence : request->sequences) {
     while (!cache_.extend(sequence)) {
       if (!make_room(*request)) return;

@@ -16,11 +16,9 @@ namespace sartor::inference {
 // youngest requests are interrupted and computed again later.
 class Scheduler {
  public:
-  // Requests of one job all write up to max_new_tokens tokens with num_beams beams. The cache has room for any of them
-  // alone.
-  Scheduler(SequenceCache& cache, const WriterLimits& limits, int64_t max_new_tokens, int64_t num_beams,
-            WriterCounts& counts)
-      : cache_(cache), limits_(limits), max_new_tokens_(max_new_tokens), num_beams_(num_beams), counts_(counts) {}
+  // Requests of one job all have num_beams beams. The cache has room for any of them alone.
+  Scheduler(SequenceCache& cache, const WriterLimits& limits, int64_t num_beams, WriterCounts& counts)
+      : cache_(cache), limits_(limits), num_beams_(num_beams), counts_(counts) {}
 
   // A chunk of a request's sequence.
   struct Item {
@@ -63,7 +61,7 @@ class Scheduler {
 
   SequenceCache& cache_;
   WriterLimits limits_;
-  int64_t max_new_tokens_, num_beams_;
+  int64_t num_beams_;
   WriterCounts& counts_;
   std::deque<RequestPtr> waiting_;
   std::vector<RequestPtr> running_;  // the oldest first
