@@ -78,9 +78,7 @@ def model() -> Path:
 
 def peer(side: Side, precision: str, rows: Path, threads: int, passes: int) -> dict:
     words = [side.engine, FOLDER, precision, rows, json.dumps(side.settings), passes]
-    return last_json(
-        run(peer_python(PYTHONS[side.engine]), SCRIPT, *words, threads=threads, **side.environment)
-    )
+    return last_json(run(peer_python(PYTHONS[side.engine]), SCRIPT, *words, threads=threads, **side.environment))
 
 
 def ours(precision: str, rows: Path, threads: int, passes: int, *words: object) -> dict:
@@ -131,7 +129,9 @@ def llama_same(rows: Path, threads: int) -> Side:
 
 def ctranslate2_mixed(rows: Path, threads: int) -> Side:
     """The best static batching: one setting after the other is improved."""
-    best = Side("ctranslate2", {**divisions(threads, 64)[-1], "batch": 8, "unit": "rows", "order": "both", "leave": True})
+    best = Side(
+        "ctranslate2", {**divisions(threads, 64)[-1], "batch": 8, "unit": "rows", "order": "both", "leave": True}
+    )
 
     def improve(sides: list[Side]) -> Side:
         return fastest([best, *sides], "fp32", rows, threads)
@@ -155,7 +155,8 @@ def weight_bytes(precision: str) -> float:
 
 def bandwidth(threads: int) -> float:
     """GB/s of reading memory with the given number of threads."""
-    return last_json(run(BENCH, "bandwidth", threads, threads=threads))["gb_per_s"]
+    found = run(BUILD / "bin" / "decode_products_bench", "int8", threads, 1, threads=threads)
+    return json.loads(found.splitlines()[0])["read_gb_per_s"]
 
 
 def check_tokens(name: str, rows: Path, *sides: list) -> int:
@@ -177,7 +178,9 @@ def memory(side: Side, precision: str, rows: Path, threads: int, found: dict) ->
     }
 
 
-def race(name: str, side: Side, precision: str, rows: Path, threads: int, steps: float, rounds: int, passes: int) -> None:
+def race(
+    name: str, side: Side, precision: str, rows: Path, threads: int, steps: float, rounds: int, passes: int
+) -> None:
     """Ours and the peer in turn. `steps`: times that the weights are read, if the number is known."""
     found = {}
 
@@ -243,7 +246,10 @@ def shared_prefix(name: str, threads: int) -> None:
     best = fastest(peers, "fp32", rows, threads)
     before = bandwidth(threads)
     figures = in_turn(
-        lambda: mine("shared"), lambda: mine("unshared"), lambda: peer(best, "fp32", rows, threads, 1)["seconds"], rounds=2
+        lambda: mine("shared"),
+        lambda: mine("unshared"),
+        lambda: peer(best, "fp32", rows, threads, 1)["seconds"],
+        rounds=2,
     )
     reached = max(before, bandwidth(threads))
     if found["shared"]["texts"] != found["unshared"]["texts"]:

@@ -78,7 +78,9 @@ def prepare(folder: Path) -> dict:
     for name in ("vocab.json", "merges.txt"):
         shutil.copy(ROOT / "data" / "gpt2-tokenizer" / name, model)
     tensors = weights()
-    save_file({f"transformer.{name}": each for name, each in tensors.items()}, model / "model.safetensors", {"format": "pt"})
+    save_file(
+        {f"transformer.{name}": each for name, each in tensors.items()}, model / "model.safetensors", {"format": "pt"}
+    )
     for precision, kind in {"fp32": "float32", "int8": "int8"}.items():
         converter = ctranslate2.converters.TransformersConverter(str(model))
         converter.convert(str(folder / f"ctranslate2-{precision}"), quantization=kind, force=True)
@@ -174,7 +176,11 @@ def ctranslate2(folder: Path, precision: str, rows: list, settings: dict):
     def generate(rows: list) -> list[list[int]]:
         made, waiting = [None] * len(rows), []
         own = [(new, ids[shared:]) for new, ids in rows]
-        size, unit, order = (settings.get("batch", len(rows)), settings.get("unit", "rows"), settings.get("order", "prompt"))
+        size, unit, order = (
+            settings.get("batch", len(rows)),
+            settings.get("unit", "rows"),
+            settings.get("order", "prompt"),
+        )
         parts = batches(own, size, unit, order)
         for part in parts:
             longest = max(rows[i][0] for i in part)
@@ -234,13 +240,17 @@ class Llama:
                 wanted.append(i)
         if self.llama.llama_decode(self.context, batch):
             sys.exit("llama_decode failed")
-        logits = (np.ctypeslib.as_array(self.llama.llama_get_logits_ith(self.context, i), (VOCABULARY,)) for i in wanted)
+        logits = (
+            np.ctypeslib.as_array(self.llama.llama_get_logits_ith(self.context, i), (VOCABULARY,)) for i in wanted
+        )
         return [int(each.argmax()) for each in logits]
 
     def __call__(self, rows: list) -> list[list[int]]:
         self.llama.llama_memory_clear(self.llama.llama_get_memory(self.context), False)
         entries = [
-            (token, place, i, place == len(ids) - 1) for i, (_, ids) in enumerate(rows) for place, token in enumerate(ids)
+            (token, place, i, place == len(ids) - 1)
+            for i, (_, ids) in enumerate(rows)
+            for place, token in enumerate(ids)
         ]
         made = [[] for _ in rows]
         active = list(range(len(rows)))
