@@ -60,7 +60,8 @@ struct Kept {
   uint64_t weight;
 
   [[gnu::always_inline]] constexpr bool operator()(float other, int32_t id, uint64_t its_weight) const {
-    return (other > logit || (other == logit && id <= last)) && its_weight >= weight;
+    // without branches, which could not be predicted
+    return ((other > logit) | ((other == logit) & (id <= last))) & (its_weight >= weight);
   }
 };
 

@@ -58,6 +58,7 @@ struct Candidates {
   std::span<float> logits;
   std::span<int32_t> ids;
   std::span<uint64_t> weights;
+  float bound;  // not above any of the logits
 
   int64_t size() const { return std::ssize(ids); }
 };
@@ -115,15 +116,13 @@ class RowSampler {
 
   Choice draw_from(const Candidates& tokens, const Distribution& row, uint64_t bits) const {
     const Kept kept = filter(tokens, row);
-    const auto weight = [&](int64_t i) {
-      return kept(tokens.logits[i], tokens.ids[i], tokens.weights[i]) ? tokens.weights[i] : 0;
-    };
-    uint64_t total = 0;
-    for (int64_t i = 0; i < tokens.size(); i++) total += weight(i);
+    const uint64_t total =
+        kernels_.keep(tokens.logits.data(), tokens.ids.data(), tokens.size(), kept, tokens.weights.data());
     uint64_t mass = drawn_mass(bits, total);
-    int64_t i = 0;
-    for (; mass >= weight(i); i++) mass -= weight(i);
-    return {tokens.ids[i], static_cast<float>(row.log_probability(tokens.ids[i], total))};
+    const uint64_t* weight = tokens.weights.data();
+    while (mass >= *weight) mass -= *weight++;
+    const int32_t id = tokens.ids[weight - tokens.weights.data()];
+    return {id, static_cast<float>(row.log_probability(id, total))};
   }
 
   // The k best tokens, or without top_k those that the other filters cannot drop.
@@ -132,8 +131,8 @@ class RowSampler {
     int64_t count = kernels_.gather(row.logits.data(), row.size(), work_.maxima, cut, work_.logits, work_.ids);
     if (params_.top_k > 0) count = keep_k_best(count);
     kernels_.weigh(work_.logits, count, row.maxima.largest, row.scale, work_.weights);
-    return {
-        {work_.logits, work_.logits + count}, {work_.ids, work_.ids + count}, {work_.weights, work_.weights + count}};
+    const auto size = static_cast<size_t>(count);
+    return {{work_.logits, size}, {work_.ids, size}, {work_.weights, size}, cut};
   }
 
   // The k-th largest maximum of blocks: at least k logits are not below it.
@@ -176,38 +175,38 @@ class RowSampler {
     Kept kept = {none, std::numeric_limits<int32_t>::max(), part_of(params_.min_p, largest_weight)};
     if (params_.top_p < 1) {
       const uint64_t total = params_.top_k > 0 ? std::reduce(tokens.weights.begin(), tokens.weights.end()) : row.total;
-      const int32_t last = last_of_mass(tokens, std::max<uint64_t>(part_of(params_.top_p, total), 1));
+      const int32_t last = last_of_mass(tokens, row, std::max<uint64_t>(part_of(params_.top_p, total), 1));
       kept.logit = tokens.logits[last];
       kept.last = tokens.ids[last];
     }
     return kept;
   }
 
-  // The index of the token at which the sum of weights, from the most probable token on, reaches `mass` (quickselect).
-  int32_t last_of_mass(const Candidates& tokens, uint64_t mass) const {
-    const auto before = [&](int32_t a, int32_t b) {
-      return tokens.logits[a] > tokens.logits[b] || (tokens.logits[a] == tokens.logits[b] && a < b);
+  // The index of the token at which the sum of weights, from the most probable token on, reaches `mass`. Sorts only the
+  // tokens of that part of the logits' range.
+  int32_t last_of_mass(const Candidates& tokens, const Distribution& row, uint64_t mass) const {
+    constexpr int parts = 1024;
+    const float lowest = scaled_logit(tokens.bound, row.maxima.largest, row.scale);
+    const float parts_per_unit = parts / std::clamp(-lowest, 0.1f, 28.0f);
+    const auto part_of_token = [&](int64_t i) {
+      const float place = -scaled_logit(tokens.logits[i], row.maxima.largest, row.scale) * parts_per_unit;
+      return place < parts - 1 ? static_cast<int>(place) : parts - 1;
     };
-    int32_t *begin = work_.order, *end = begin + tokens.size();
-    std::iota(begin, end, 0);
-    while (end - begin > 1) {
-      const int32_t first = *begin, middle = begin[(end - begin) / 2], last = end[-1];
-      const int32_t pivot =
-          std::max(std::min(first, middle, before), std::min(std::max(first, middle, before), last, before), before);
-      int32_t* const others = std::partition(begin, end, [&](int32_t i) { return before(i, pivot); });
-      const uint64_t sum =
-          std::transform_reduce(begin, others, uint64_t{0}, std::plus(), [&](int32_t i) { return tokens.weights[i]; });
-      if (sum >= mass) {
-        end = others;
-        continue;
-      }
-      mass -= sum;
-      std::iter_swap(others, std::find(others, end, pivot));
-      if (tokens.weights[pivot] >= mass) return pivot;
-      mass -= tokens.weights[pivot];
-      begin = others + 1;
+    uint64_t masses[parts] = {};
+    for (int64_t i = 0; i < tokens.size(); i++) masses[part_of_token(i)] += tokens.weights[i];
+    int part = 0;
+    for (; masses[part] < mass; part++) mass -= masses[part];
+
+    int32_t *const begin = work_.order, *end = begin;
+    for (int32_t i = 0; i < static_cast<int32_t>(tokens.size()); i++) {
+      if (part_of_token(i) == part) *end++ = i;
     }
-    return *begin;
+    std::sort(begin, end, [&](int32_t a, int32_t b) {
+      return tokens.logits[a] > tokens.logits[b] || (tokens.logits[a] == tokens.logits[b] && a < b);
+    });
+    const int32_t* token = begin;
+    for (; tokens.weights[*token] < mass; token++) mass -= tokens.weights[*token];
+    return *token;
   }
 
   const SamplingKernels& kernels_;

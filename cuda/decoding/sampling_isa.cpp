@@ -78,8 +78,18 @@ int64_t gather(const float* row, int64_t n, const float* maxima, float cut, floa
   return count;
 }
 
+uint64_t keep(const float* logits, const int32_t* ids, int64_t n, const Kept& kept, uint64_t* weights) {
+  const Kept local = kept;
+  uint64_t total = 0;
+  for (int64_t i = 0; i < n; i++) {
+    weights[i] = local(logits[i], ids[i], weights[i]) ? weights[i] : 0;
+    total += weights[i];
+  }
+  return total;
+}
+
 }  // namespace
 
-const SamplingKernels sampling_kernels = {find_maxima, sum_blocks, weigh, gather};
+const SamplingKernels sampling_kernels = {find_maxima, sum_blocks, weigh, gather, keep};
 
 }  // namespace sartor::cuda::SARTOR_ISA

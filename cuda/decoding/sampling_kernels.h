@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "decoding/rules.h"
+
 namespace sartor::cuda {
 
 // Logits per block. Rows are searched by the largest logits or the sums of weights of their blocks.
@@ -26,6 +28,9 @@ struct SamplingKernels {
   // Appends logits that are at least `cut`, and their ids, in the order of ids; returns their number. `logits` and
   // `ids` have room for n.
   int64_t (*gather)(const float* row, int64_t n, const float* maxima, float cut, float* logits, int32_t* ids);
+
+  // Sets the weights of tokens that are not kept to 0; returns the sum of the others.
+  uint64_t (*keep)(const float* logits, const int32_t* ids, int64_t n, const Kept& kept, uint64_t* weights);
 };
 
 namespace v3 {
