@@ -1,6 +1,7 @@
 #include "generation/text_writer.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "base/require.h"
@@ -96,7 +97,11 @@ class TextWriter::Impl {
   // Returns false if there is nothing left to write.
   bool step(const std::function<RequestPtr()>& next) {
     scheduler_.plan(next);
-    if (scheduler_.chunks().empty()) return strategy_->settle();
+    if (scheduler_.chunks().empty()) {
+      const bool settled = strategy_->settle();
+      assert(settled || scheduler_.is_empty());
+      return settled;
+    }
     const auto logits = decoder_.run(scheduler_.chunks(), strategy_->last_ids());
     counts_.steps++;
     scheduler_.set_running();

@@ -38,7 +38,7 @@ void BlockPool::drop(int32_t block) {
     keep(block);
     if (kept_ > peak_) free_oldest();
   } else {
-    forget(block);
+    unpublish(block);
     free_.push_back(block);
   }
 }
@@ -59,10 +59,11 @@ BlockPool::Beginning BlockPool::publish(int32_t block, Beginning before, Tokens 
   return blocks_[entry->second].beginning;
 }
 
-// Texts that begin with a forgotten block get new numbers, so nothing after it is found either.
-void BlockPool::forget(int32_t block) {
+// Texts that begin with an unpublished block get new numbers, so nothing after it is found either.
+void BlockPool::unpublish(int32_t block) {
   if (const Key* key = blocks_[block].key) published_.erase(published_.find(*key));
-  blocks_[block] = {};
+  blocks_[block].key = nullptr;
+  blocks_[block].computed = false;
 }
 
 void BlockPool::keep(int32_t block) {
@@ -84,7 +85,7 @@ void BlockPool::remove_kept(int32_t block) {
 void BlockPool::free_oldest() {
   const int32_t block = oldest_;
   remove_kept(block);
-  forget(block);
+  unpublish(block);
   free_.push_back(block);
 }
 

@@ -45,6 +45,8 @@ class BlockPool {
   Beginning publish(int32_t block, Beginning before, Tokens tokens);
   // The block's keys and values are in the cache. If a block is dropped by its last user before that, nobody finds it.
   void set_computed(int32_t block) { blocks_[block].computed = true; }
+  // Others do not find the block any more.
+  void unpublish(int32_t block);
 
  private:
   struct Key {
@@ -63,7 +65,6 @@ class BlockPool {
     int32_t newer = -1, older = -1;  // list of kept blocks
   };
   static Key key(Beginning before, Tokens tokens);
-  void forget(int32_t block);
   void keep(int32_t block);
   void remove_kept(int32_t block);
   void free_oldest();

@@ -42,6 +42,7 @@ class Scheduler {
   // Removes a request and gives its blocks back.
   void remove(const Request& request);
   void clear();
+  bool is_empty() const { return running_.empty() && waiting_.empty(); }
 
  private:
   int64_t free_slots() const;

@@ -49,7 +49,10 @@ void SequenceCache::publish(const Sequence& sequence) {
 bool SequenceCache::extend(Sequence& sequence) {
   const int64_t index = sequence.cached / cuda::cache_block;
   const bool is_new = index == std::ssize(sequence.blocks);
-  if (!is_new && !pool_.is_shared(sequence.blocks[index])) return true;
+  if (!is_new && !pool_.is_shared(sequence.blocks[index])) {
+    pool_.unpublish(sequence.blocks[index]);  // nobody may begin to read what is written
+    return true;
+  }
   const auto block = pool_.take();
   if (!block) return false;
   if (is_new) {
