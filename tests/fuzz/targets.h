@@ -16,6 +16,7 @@ void gpt_config(std::string_view input, bool use);    // config.json
 void json_object(std::string_view input, bool use);   // a line of JSON Lines
 void encoded_text(std::string_view input, bool use);  // a byte with the position to cut at, text in any encoding
 void masking(std::string_view input, bool use);       // any text
+void text_metrics(std::string_view input, bool use);  // bytes of tokenizer and options, texts with a byte 0 between
 
 struct Target {
   std::string_view name;  // name of its folder in corpus/
@@ -30,6 +31,7 @@ constexpr Target targets[] = {{"tokenizer_json", tokenizer_json},
                               {"gpt_config", gpt_config},
                               {"json_object", json_object},
                               {"encoded_text", encoded_text},
-                              {"masking", masking}};
+                              {"masking", masking},
+                              {"text_metrics", text_metrics}};
 
 }  // namespace sartor::fuzz
