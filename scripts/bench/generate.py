@@ -181,11 +181,12 @@ def memory(side: Side, precision: str, rows: Path, threads: int, found: dict) ->
 def race(
     name: str, side: Side, precision: str, rows: Path, threads: int, steps: float, rounds: int, passes: int
 ) -> None:
-    """Ours and the peer in turn. `steps`: times that the weights are read, if the number is known."""
+    """Ours and the peer in turn. `steps`: times that the weights are read, if the number is known. `limits`: sequences and MiB
+    of the cache."""
     found = {}
 
     def mine() -> float:
-        found["ours"] = ours(precision, rows, threads, passes)
+        found["ours"] = ours(precision, rows, threads, passes, *limits)
         return found["ours"]["seconds"]
 
     def theirs() -> float:
@@ -227,7 +228,7 @@ def continuous_batching(name: str, threads: int) -> None:
     """64 rows with prompts of 8 to 256 tokens, 8 to 128 new ones."""
     model()
     rows = mixed_rows()
-    race(name, ctranslate2_mixed(rows, threads), "fp32", rows, threads, 0, rounds=2, passes=1)
+    race(name, ctranslate2_mixed(rows, threads), "fp32", rows, threads, 0, rounds=2, passes=1, limits=(32, 640))
 
 
 def shared_prefix(name: str, threads: int) -> None:
@@ -235,8 +236,8 @@ def shared_prefix(name: str, threads: int) -> None:
     model()
     rows, found = shared_rows(), {}
 
-    def mine(words: str) -> float:
-        found[words] = ours("fp32", rows, threads, 1, words)
+    def mine(words: str, *limits: object) -> float:
+        found[words] = ours("fp32", rows, threads, 1, *limits)
         return found[words]["seconds"]
 
     best = Side("ctranslate2", {**divisions(threads, 200)[-1], "batch": 32, "shared": 256})

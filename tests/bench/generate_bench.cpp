@@ -1,7 +1,8 @@
-// generate_bench FOLDER fp32|bf16|int8 THREADS ROWS PASSES [unshared]: writes texts with the generator in FOLDER,
-// greedy, end tokens ignored. Each line of the file ROWS is a number of tokens to write and the ids of a prompt. Prints
-// the median of PASSES after a short warm-up as one line of JSON. "unshared" computes common prefixes for each row.
-// With PASSES 0 it ends before loading the model, to measure base memory.
+// generate_bench FOLDER fp32|bf16|int8 THREADS ROWS PASSES [SEQUENCES CACHE_MIB [unshared]]: writes texts with the
+// generator in FOLDER, greedy, end tokens ignored. Each line of the file ROWS is a number of tokens to write and the
+// ids of a prompt. SEQUENCES are written at a time. Prints the median of PASSES after a short warm-up as one line of
+// JSON. "unshared" computes common prefixes for each row. With PASSES 0 it ends before loading the model, to measure
+// base memory.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -90,7 +91,8 @@ void print_texts(const std::vector<std::vector<int32_t>>& texts) {
 
 int main(int argc, char** argv) {
   if (argc < 6) {
-    fmt::print(stderr, "usage: {} FOLDER fp32|bf16|int8 THREADS ROWS PASSES [unshared]\n", argv[0]);
+    fmt::print(stderr, "usage: {} FOLDER fp32|bf16|int8 THREADS ROWS PASSES [SEQUENCES CACHE_MIB [unshared]]\n",
+               argv[0]);
     return 2;
   }
   const std::string_view name = argv[2];
@@ -98,13 +100,16 @@ int main(int argc, char** argv) {
                          : name == "bf16" ? transformer::Precision::bf16
                                           : transformer::Precision::fp32;
   const auto rows = read_rows(argv[4]);
+  keep_freed_memory();
   const int passes = std::atoi(argv[5]);
   if (passes == 0) {
     fmt::print("{{\"peak_mib\": {:.1f}}}\n", peak_resident_mib());
     return 0;
   }
-  const bool share = argc < 7 || std::string_view(argv[6]) != "unshared";
-  Bench bench(argv[1], precision, std::atoi(argv[3]), {.cache_bytes = int64_t{2} << 30, .share_prefixes = share});
+  inference::WriterLimits limits{.share_prefixes = argc < 9};
+  if (argc > 7) limits.max_sequences = std::atoll(argv[6]);
+  if (argc > 7) limits.cache_bytes = std::atoll(argv[7]) << 20;
+  Bench bench(argv[1], precision, std::atoi(argv[3]), limits);
   bench.write({{.tokens = 4, .prompt = {1, 2, 3}}, {.tokens = 4, .prompt = {4, 5, 6}}});
   std::vector<double> seconds;
   for (int pass = 0; pass < passes; pass++) {
