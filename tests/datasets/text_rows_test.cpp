@@ -58,6 +58,25 @@ TEST_F(TextRowsTest, FillTemplatesAndKeepColumns) {
   EXPECT_EQ(rows.parts(), 1);
 }
 
+TEST_F(TextRowsTest, ColumnsWithoutATextAndPlaces) {
+  auto options = csv("1,,x\nbad\n2,好,y\n");
+  write("b.csv", "id,text,more\n3,c,z\n");
+  options.source.path = path("*.csv");
+  options.text = "";
+  options.may_be_blank = options.places = true;
+  options.keep = {"text"};
+  TextRows rows(options, every);
+  const auto windows = all(rows);
+  ASSERT_EQ(windows.size(), 1);
+  EXPECT_THAT(windows[0].rows, ElementsAre(2, 4, 6));
+  EXPECT_THAT(strings(windows[0].kept[0]), ElementsAre("", "好", "c"));
+  std::vector<std::string> places;
+  for (const auto& [file, row] : windows[0].places) {
+    places.push_back(std::filesystem::path(file).filename().string() + " " + std::to_string(row));
+  }
+  EXPECT_THAT(places, ElementsAre("a.csv 2", "a.csv 4", "b.csv 2"));
+}
+
 TEST_F(TextRowsTest, UnfitRowsAreCounted) {
   auto options = csv("1,a,x\n2, ,x\n\n3,\xff\xfe,x\n4\n,b,x\n5,c,\n6,d,x\n");
   options.pair = "{more}";
