@@ -1,3 +1,4 @@
+#include "copy/generate.h"
 #include "runtime/program.h"
 #include "scoring/recommend.h"
 #include "scoring/similar.h"
@@ -14,14 +15,19 @@ int main(int argc, char** argv) {
                    "  sartor-infer --config configs/ml-100k-similar.yaml --overwrite\n"
                    "  sartor-infer --config configs/reviews-en-score.yaml --set precision=int8\n"
                    "  sartor-infer --config configs/reviews-en-score.yaml --resume\n"
-                   "  sartor-infer --config configs/reviews-en-embed.yaml\n",
+                   "  sartor-infer --config configs/reviews-en-embed.yaml\n"
+                   "  sartor-infer --config configs/copy-zh-generate.yaml\n"
+                   "  sartor-infer --config configs/copy-zh-generate-one.yaml --set prompt=\"写一条购物好评：\"\n",
        .tasks = {task("recommend", Processes::one, "Best items for each user by a factor model.", inference::recommend),
                  task("similar", Processes::one,
                       "Nearest items or users by a factor model, or texts by their embeddings.", inference::similar),
                  make_task<inference::ClassificationConfig>("classify", Processes::sharing,
                                                             "Classes and probabilities of texts.", inference::classify),
                  make_task<inference::EmbedConfig>("embed", Processes::sharing, "Embeddings of texts.",
-                                                   inference::embed)},
+                                                   inference::embed),
+                 make_task<inference::GenerateConfig>("generate", Processes::sharing,
+                                                      "Texts written by a language model for prompts.",
+                                                      inference::generate)},
        .other = "sartor-train",
        .tasks_of_other = {"prepare", "factorize", "vocabulary", "tokenize", "pretrain", "classify", "finetune"}},
       argc, argv);

@@ -31,6 +31,12 @@ JobParts::JobParts(JobRequest request) : request_(std::move(request)), name_(req
   complete_ = on_first(*request_.ranks, [&] { return claim() ? "complete" : ""; }) == "complete";
 }
 
+std::vector<fs::path> JobParts::outputs() const {
+  std::vector<fs::path> paths = {request_.output, request_.rejects, request_.record};
+  paths.insert(paths.end(), request_.reports.begin(), request_.reports.end());
+  return paths;
+}
+
 // Called on the first rank only. Returns whether the job is complete.
 bool JobParts::claim() {
   claim_ = claim_of(request_.start, name_ / "job.json", request_.output);
@@ -42,11 +48,9 @@ bool JobParts::claim() {
   } else if (claim_ == Claim::fresh) {
     require(!begun, "{} exists from a job that was stopped: --resume continues it, --overwrite starts over",
             name_.string());
-    for (const auto& path : {request_.output, request_.rejects, request_.record}) {
-      require(!fs::exists(path), "{} exists: --overwrite replaces it", path.string());
-    }
+    for (const auto& path : outputs()) require(!fs::exists(path), "{} exists: --overwrite replaces it", path.string());
   }
-  outputs_.emplace(std::vector{request_.output, request_.rejects});
+  outputs_.emplace(outputs());
   const bool complete = claim_ == Claim::resume && !begun;
   if (!complete) {
     folder_.emplace(name_, claim_, request_.output);
@@ -72,7 +76,7 @@ void JobParts::start_or_continue(const JobOrigin& origin) {
     sartor::write_record(folder_->path() / "job.json", job_record(origin, request_.start.launch.id));
     folder_->publish(remove_all);
   }
-  for (const auto& path : {request_.output, request_.rejects, request_.record}) datasets::remove_partial(path);
+  for (const auto& path : outputs()) datasets::remove_partial(path);
 }
 
 // Lists the numbers of finished parts, separated by spaces, and removes files left by killed processes.

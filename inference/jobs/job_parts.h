@@ -24,7 +24,8 @@ namespace sartor::inference {
 
 struct JobRequest {
   std::filesystem::path output, rejects, record;
-  std::string extension;        // of part files, e.g. ".parquet"
+  std::string extension;                            // of part files, e.g. ".parquet"
+  std::vector<std::filesystem::path> reports = {};  // other files that `join` of finish() writes
   Collective* ranks = nullptr;  // all ranks make the same calls; only the first changes files other than parts
   Start start = {};
 };
@@ -60,6 +61,7 @@ class JobParts {
   int64_t finish(int64_t parts, const std::function<void(const std::vector<std::filesystem::path>&)>& join);
 
  private:
+  std::vector<std::filesystem::path> outputs() const;
   bool claim();
   void start_or_continue(const JobOrigin& origin);
   std::string list_done() const;

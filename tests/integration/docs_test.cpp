@@ -40,9 +40,9 @@ TEST(Docs, EveryPublishedConfigIsUnderstood) {
     if (entry.path().extension() != ".yaml") continue;
     const std::string text = contents(entry.path());
     const std::string named = "sartor-infer --config configs/" + entry.path().filename().string();
-    const bool infers =
-        std::ranges::any_of(std::vector<std::string>{"task: recommend", "task: similar", "task: embed", named},
-                            [&](const std::string& word) { return text.find(word) != text.npos; });
+    const bool infers = std::ranges::any_of(
+        std::vector<std::string>{"task: recommend", "task: similar", "task: embed", "task: generate", named},
+        [&](const std::string& word) { return text.find(word) != text.npos; });
     const Outcome outcome =
         run_command({infers ? sartor::testing::program("sartor-infer") : sartor::testing::program("sartor-train"),
                      "--config", entry.path().string(), "--dry-run"});
