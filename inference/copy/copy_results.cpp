@@ -17,6 +17,14 @@ template <Enum E> Record counts_of(const std::map<std::string, int64_t, std::les
   return json;
 }
 
+Record json_of(const privacy::MaskCounts& counts) {
+  auto json = Record::object();
+  for (size_t kind = 0; kind < privacy::kind_names.size(); kind++) {
+    json[std::string(privacy::kind_names[kind])] = counts.counts[kind];
+  }
+  return json;
+}
+
 }  // namespace
 
 void CopyResults::add(const CopyRecord& record) {
@@ -39,6 +47,7 @@ void CopyResults::add(const CopyRecord& record) {
   tokens_ += record.tokens;
   log_probability_ += record.log_probability;
   ends_[std::string(record.end)]++;
+  privacy::mask(record.text, in_texts_);
   if (texts_ <= most_distinct_texts) ngrams_.add(record.text);
   row_texts_.emplace_back(record.text);
 }
@@ -54,9 +63,7 @@ void CopyResults::end_row() {
 Record CopyResults::json() {
   end_row();
   Record masked = {{"prompts", masked_prompts_}};
-  for (size_t kind = 0; kind < privacy::kind_names.size(); kind++) {
-    masked[std::string(privacy::kind_names[kind])] = masked_.counts[kind];
-  }
+  masked.update(json_of(masked_));
   Record json = {{"rows", rows_},
                  {"texts", texts_},
                  {"passed", passed_},
@@ -65,6 +72,7 @@ Record CopyResults::json() {
                  {"ends", counts_of<EndReason>(ends_)},
                  {"verdicts", counts_of<Verdict>(verdicts_)},
                  {"masked", masked},
+                 {"personal_data_in_texts", json_of(in_texts_)},
                  {"tokens", tokens_}};
   json["tokens_per_text"] = texts_ > 0 ? Record(static_cast<double>(tokens_) / texts_) : Record();
   json["log_probability_per_token"] = tokens_ > 0 ? Record(log_probability_ / tokens_) : Record();

@@ -30,7 +30,7 @@ class CopyResults {
   int64_t rows_ = 0, texts_ = 0, passed_ = 0, replaced_ = 0, dropped_ = 0, tokens_ = 0, masked_prompts_ = 0;
   double log_probability_ = 0;
   Counts ends_, verdicts_;
-  privacy::MaskCounts masked_;
+  privacy::MaskCounts masked_, in_texts_;  // in prompts; in written texts, where nothing is masked
   text_metrics::DistinctNgrams ngrams_ = {text_metrics::Tokenizer::zh, 2};
   std::vector<std::string> row_texts_;  // written texts of the current row
   double self_bleu_ = 0;                // sum over rows

@@ -154,6 +154,13 @@ TEST_F(CopyTableTest, ResultsCountAllTexts) {
   EXPECT_EQ(none["distinct_2"], 0);
 }
 
+TEST(CopyResults, PersonalDataThatTheModelWrote) {
+  CopyResults results;
+  results.add({.row = 1, .first_of_row = true, .text = "电话13812345678，a@b.com"});
+  results.add({.row = 1, .text = "13912345678", .fate = Fate::replaced});
+  EXPECT_EQ(results.json()["personal_data_in_texts"].dump(), "{\"mobile\":1,\"id\":0,\"card\":0,\"email\":1}");
+}
+
 TEST(CopyResults, DiversityOfTheTexts) {
   CopyResults results;
   for (const auto* text : {"我 喜欢 a red hat", "我 喜欢 a red hat", "b"}) {
