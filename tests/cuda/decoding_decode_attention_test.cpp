@@ -68,6 +68,17 @@ TEST(DecodeAttention, BlocksDoNotChangeBits) {
   }
 }
 
+TEST(DecodeAttention, SharedBlocksDoNotChangeBits) {
+  const std::vector<int64_t> two = {290, 40};
+  const AttendedSequences sequences({6, 2, 32}, two);
+  const Call shared = {{0, 0, 270}, {0, 270, 1}, {1, 0, 40}, {0, 271, 1}, {0, 272, 18}};
+  for (const int threads : {1, 2}) {
+    for (auto& context : contexts(threads)) {
+      expect_same_bits(sequences.attend(context, {shared}), sequences.attend(context, alone(two, 7)));
+    }
+  }
+}
+
 TEST(DecodeAttention, ThreadsDoNotChangeBits) {
   const std::vector<int64_t> one = {1100};  // threads divide its parts
   const AttendedSequences sequences({2, 1, 32}, one), many({4, 4, 64}, lengths);
