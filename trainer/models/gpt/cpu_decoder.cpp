@@ -197,15 +197,30 @@ void CpuDecoder::multiply(const Product& product, const Buffer& x, Buffer& y, st
   product.run(x.data(), rows_, y.data(), threads_, kind);
 }
 
+// Reads the token embeddings of the batch. Those of the mapped file are read a few at a time, because its pages count
+// as memory of the process until they are released.
+void CpuDecoder::read_words() {
+  constexpr int64_t most_mapped = 32;
+  if (config().tie_word_embeddings && precision_ == Precision::fp32) {
+    head_->rows_of(batch_.ids, work_.words.data());
+    return;
+  }
+  for (int64_t begin = 0; begin < rows_; begin += most_mapped) {
+    const int64_t count = std::min(most_mapped, rows_ - begin);
+    rows_to_float(stored_.view(words_), std::span(batch_.ids).subspan(begin, count),
+                  work_.words.data() + begin * config().hidden_size);
+    mapped_rows_ += count;
+    if (mapped_rows_ < most_mapped) continue;
+    stored_.release();
+    mapped_rows_ = 0;
+  }
+}
+
 void CpuDecoder::embed() {
   const int64_t columns = config().hidden_size;
   if (work_.words.size() < rows_ * columns) work_.words = cuda::DeviceBuffer<float>(context_, rows_ * columns);
   reserve(work_.stream, columns);
-  if (config().tie_word_embeddings && precision_ == Precision::fp32) {
-    head_->rows_of(batch_.ids, work_.words.data());
-  } else {
-    rows_to_float(stored_.view(words_), batch_.ids, work_.words.data());
-  }
+  read_words();
   each_range(columns, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; r++) {
       const float* words = work_.words.data() + r * columns;

@@ -59,6 +59,7 @@ class CpuDecoder : public Decoder {
   transformer::Norm norm(const std::string& name) const;
   Layer read_layer(int64_t index) const;
 
+  void read_words();
   void embed();
   void run_layer(int64_t index);
   void prepare_heads(const Layer& layer);
@@ -94,8 +95,9 @@ class CpuDecoder : public Decoder {
   std::vector<cuda::DeviceBuffer<std::byte>> keys_, values_;  // of each layer
   DecoderBatch batch_;
   Workspace work_;
-  int64_t rows_ = 0;        // current number of rows: T, in the last layer R
-  bool has_added_ = false;  // whether `added` is still to be added to the stream
+  int64_t mapped_rows_ = 0;  // number of embeddings read from the file since its pages were released
+  int64_t rows_ = 0;         // current number of rows: T, in the last layer R
+  bool has_added_ = false;   // whether `added` is still to be added to the stream
 };
 
 }  // namespace sartor::gpt
