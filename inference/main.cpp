@@ -4,6 +4,7 @@
 #include "scoring/similar.h"
 #include "texts/classify.h"
 #include "texts/embed.h"
+#include "texts/evaluate_texts.h"
 
 int main(int argc, char** argv) {
   using namespace sartor;
@@ -17,7 +18,8 @@ int main(int argc, char** argv) {
                    "  sartor-infer --config configs/reviews-en-score.yaml --resume\n"
                    "  sartor-infer --config configs/reviews-en-embed.yaml\n"
                    "  sartor-infer --config configs/copy-zh-generate.yaml\n"
-                   "  sartor-infer --config configs/copy-zh-generate-one.yaml --set prompt=\"写一条购物好评：\"\n",
+                   "  sartor-infer --config configs/copy-zh-generate-one.yaml --set prompt=\"写一条购物好评：\"\n"
+                   "  sartor-infer --config configs/reviews-zh-diversity.yaml\n",
        .tasks = {task("recommend", Processes::one, "Best items for each user by a factor model.", inference::recommend),
                  task("similar", Processes::one,
                       "Nearest items or users by a factor model, or texts by their embeddings.", inference::similar),
@@ -27,7 +29,10 @@ int main(int argc, char** argv) {
                                                    inference::embed),
                  make_task<inference::GenerateConfig>("generate", Processes::sharing,
                                                       "Texts written by a language model for prompts.",
-                                                      inference::generate)},
+                                                      inference::generate),
+                 task("evaluate_texts", Processes::one,
+                      "BLEU, chrF and ROUGE of generated texts against references, and their diversity.",
+                      inference::evaluate_texts)},
        .other = "sartor-train",
        .tasks_of_other = {"prepare", "factorize", "vocabulary", "tokenize", "pretrain", "classify", "finetune"}},
       argc, argv);
