@@ -19,7 +19,7 @@ struct IntervalConfig {
 
   template <class Fields> void describe(Fields& field) {
     field("draws", draws, between(0, 1e6),
-          "Bootstrap samples of texts; 0: no intervals, and memory does not depend on the number of texts.");
+          "Bootstrap samples of texts, for which the counts of each text are kept in memory; 0: no intervals.");
     field("level", level, Range{.low = 0, .high = 0.9999, .open = true}, "Confidence level.");
     field("seed", seed, at_least(0), "Seed of the samples.");
   }
