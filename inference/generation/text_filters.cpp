@@ -62,7 +62,7 @@ std::vector<uint64_t> trigrams_of(std::string_view folded_text) {
     if (i >= 2 || at == end) found.push_back(last);
   }
   std::ranges::sort(found);
-  found.erase(std::ranges::unique(found).begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
   return found;
 }
 
@@ -123,7 +123,7 @@ std::string folded(std::string_view text) {
 WordFinder::WordFinder(const std::vector<std::string>& words) {
   for (const auto& word : words) words_.push_back(folded(word));
   std::ranges::sort(words_);
-  words_.erase(std::ranges::unique(words_).begin(), words_.end());
+  words_.erase(std::unique(words_.begin(), words_.end()), words_.end());
   for (size_t i = 0; i < words_.size(); i++) first_char_[character_at(words_[i], 0)].push_back(i);
 }
 

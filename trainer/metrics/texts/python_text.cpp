@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <ranges>
 
 #include "base/utf8.h"
 #include "encodings/unicode.h"
@@ -15,17 +14,15 @@ namespace unicode = text::unicode;
 constexpr char32_t capital_sigma = 0x3A3, small_sigma = 0x3C3, final_sigma = 0x3C2;
 
 // Whether the first character that is not case-ignorable exists and is cased.
-bool begins_cased(const auto& characters) {
-  for (const char32_t code : characters) {
-    const auto classes = unicode::metric_classes(code);
-    if (!(classes & unicode::case_ignorable)) return classes & unicode::cased;
-  }
-  return false;
+template <class Iterator> bool begins_cased(Iterator at, Iterator end) {
+  at = std::find_if(at, end, [](char32_t code) { return !(unicode::metric_classes(code) & unicode::case_ignorable); });
+  return at != end && unicode::metric_classes(*at) & unicode::cased;
 }
 
 // The condition Final_Sigma of the Unicode Standard, section 3.13.
 bool is_final(std::u32string_view text, size_t at) {
-  return begins_cased(std::views::reverse(text.substr(0, at))) && !begins_cased(text.substr(at + 1));
+  const auto before = text.substr(0, at), after = text.substr(at + 1);
+  return begins_cased(before.rbegin(), before.rend()) && !begins_cased(after.begin(), after.end());
 }
 
 }  // namespace
