@@ -121,7 +121,7 @@ def beams() -> dict:
         {"num_beams": 5, "num_return_sequences": 5, "length_penalty": -1.0},
         {"num_beams": 3, "num_return_sequences": 2, "no_repeat_ngram_size": 2},
         {"num_beams": 3, "num_return_sequences": 3, "min_new_tokens": 6, "repetition_penalty": 1.2},
-        {"num_beams": 8, "num_return_sequences": 8, "length_penalty": 0.5},
+        {"num_beams": 6, "num_return_sequences": 6, "length_penalty": 0.5},
     ]
     cases, decoders = [], [made(index) for index in range(len(MODELS))]
     for early_stopping in (False, True, "never"):
