@@ -91,7 +91,8 @@ Product CpuDecoder::product(std::span<const std::string> names) const {
     if (stored_.has(name + ".bias")) biases.push_back(stored_.value(name + ".bias"));
   }
   const auto all = [](const std::vector<at::Tensor>& parts) { return parts.size() == 1 ? parts[0] : at::cat(parts); };
-  return {all(weights), biases.empty() ? at::Tensor() : all(biases), precision_, Product::By::kernels};
+  return {all(weights), biases.empty() ? at::Tensor() : all(biases), precision_, Product::By::kernels,
+          [&] { stored_.release(); }};
 }
 
 transformer::Norm CpuDecoder::norm(const std::string& name) const {

@@ -93,15 +93,17 @@ at::Tensor weight_memory(int64_t bytes) {
 }
 
 // Packs value(output, input) into panels: [padded outputs / panel][groups of inputs][panel][group], where `start` is
-// called before the outputs of a panel.
-template <class T, class Start, class Value>
-at::Tensor pack(int64_t inputs, int64_t outputs, const Start& start, const Value& value) {
+// called before the outputs of a panel, and `on_read` after parts of the weight.
+template <class T, class Start, class Value> at::Tensor pack(int64_t inputs, int64_t outputs,
+                                                             const std::function<void()>& on_read, const Start& start,
+                                                             const Value& value) {
+  constexpr int64_t part_bytes = 16 << 20;  // in fp32
   constexpr int64_t group = std::is_same_v<T, float> ? 1 : 4 / sizeof(T);
   const int64_t wide = panel_outputs(outputs), deep = ceil_divide(inputs, group) * group;
   auto packed = weight_memory(wide * deep * sizeof(T));
   T* const all = static_cast<T*>(packed.data_ptr());
-  cuda::parallel_for(at::get_num_threads(), wide / product_panel, 1, [&](int64_t begin, int64_t, int) {
-    const int64_t first = begin * product_panel, count = std::min(product_panel, outputs - first);
+  const auto pack_panel = [&](int64_t panel) {
+    const int64_t first = panel * product_panel, count = std::min(product_panel, outputs - first);
     T* const to = all + first * deep;
     std::memset(to, 0, product_panel * deep * sizeof(T));
     for (int64_t lane = 0; lane < count; lane++) {
@@ -109,7 +111,14 @@ at::Tensor pack(int64_t inputs, int64_t outputs, const Start& start, const Value
       for (int64_t k = 0; k < inputs; k++)
         to[(k / group * product_panel + lane) * group + k % group] = value(first + lane, k);
     }
-  });
+  };
+  const int64_t panels = wide / product_panel, panel_bytes = product_panel * inputs * sizeof(float);
+  const int64_t some = std::max<int64_t>(1, part_bytes / std::max<int64_t>(1, panel_bytes));
+  for (int64_t begin = 0; begin < panels; begin += some) {
+    cuda::parallel_for(at::get_num_threads(), std::min(some, panels - begin), 1,
+                       [&](int64_t index, int64_t, int) { pack_panel(begin + index); });
+    if (on_read) on_read();
+  }
   return packed;
 }
 
@@ -166,7 +175,8 @@ Product::By Product::fastest(Precision precision) {
   return amx && precision == Precision::bf16 ? By::onednn : By::kernels;
 }
 
-Product::Product(const at::Tensor& weight, const at::Tensor& bias, Precision precision, By by)
+Product::Product(const at::Tensor& weight, const at::Tensor& bias, Precision precision, By by,
+                 const std::function<void()>& on_read)
     : precision_(precision), by_(by), inputs_(weight.size(1)), outputs_(weight.size(0)) {
   const auto dense = weight.detach().contiguous();
   require(precision != Precision::bf16 || cuda::best_isa() == cuda::Isa::v4,
@@ -179,7 +189,7 @@ Product::Product(const at::Tensor& weight, const at::Tensor& bias, Precision pre
   bias_ = at::zeros({2, panel_outputs(outputs_)}, at::kFloat);
   if (bias.defined()) bias_[0].narrow(0, 0, outputs_).copy_(bias.detach());
   if (precision == Precision::int8) {
-    pack_int8(dense);
+    pack_int8(dense, on_read);
     return;
   }
   const float* from = dense.const_data_ptr<float>();
@@ -187,16 +197,16 @@ Product::Product(const at::Tensor& weight, const at::Tensor& bias, Precision pre
   const auto start = [](int64_t) {};
   if (precision == Precision::fp32) {
     const auto value = [&](int64_t j, int64_t k) { return from[j * inputs_ + k]; };
-    weight_ = pack<float>(inputs_, outputs_, start, value);
+    weight_ = pack<float>(inputs_, outputs_, on_read, start, value);
   } else if (product_kernels().bf16) {
-    weight_ = pack<uint16_t>(inputs_, outputs_, start, [&](int64_t j, int64_t k) { return rounded(j, k).x; });
+    weight_ = pack<uint16_t>(inputs_, outputs_, on_read, start, [&](int64_t j, int64_t k) { return rounded(j, k).x; });
   } else {
-    weight_ =
-        pack<float>(inputs_, outputs_, start, [&](int64_t j, int64_t k) { return static_cast<float>(rounded(j, k)); });
+    weight_ = pack<float>(inputs_, outputs_, on_read, start,
+                          [&](int64_t j, int64_t k) { return static_cast<float>(rounded(j, k)); });
   }
 }
 
-void Product::pack_int8(const at::Tensor& dense) {
+void Product::pack_int8(const at::Tensor& dense, const std::function<void()>& on_read) {
   sums_.resize(bias_.size(1));
   const float* from = dense.const_data_ptr<float>();
   float* inverse_scales = bias_.data_ptr<float>() + bias_.size(1);
@@ -208,7 +218,7 @@ void Product::pack_int8(const at::Tensor& dense) {
     scales[j] = largest > 0 ? limit / largest : 1;
     inverse_scales[j] = 1 / scales[j];
   };
-  weight_ = pack<int8_t>(inputs_, outputs_, find_scale, [&](int64_t j, int64_t k) {
+  weight_ = pack<int8_t>(inputs_, outputs_, on_read, find_scale, [&](int64_t j, int64_t k) {
     const auto rounded = static_cast<int32_t>(std::lrint(from[j * inputs_ + k] * scales[j]));
     sums_[j] += rounded;
     return static_cast<int8_t>(rounded);

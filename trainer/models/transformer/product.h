@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -23,7 +24,10 @@ class Product {
   // without AVX-512.
   Product(const at::Tensor& weight, const at::Tensor& bias, Precision precision)
       : Product(weight, bias, precision, fastest(precision)) {}
-  Product(const at::Tensor& weight, const at::Tensor& bias, Precision precision, By by);
+  // `on_read`, if given, is called repeatedly while parts of the weight have been copied and are not needed any more,
+  // to release the pages of a mapped file.
+  Product(const at::Tensor& weight, const at::Tensor& bias, Precision precision, By by,
+          const std::function<void()>& on_read = {});
 
   // x w^T + bias for contiguous x (T, in), (T, out). x and result are bf16 if the precision is bf16, otherwise fp32.
   // The result of a row does not depend on other rows.
@@ -42,7 +46,7 @@ class Product {
   int64_t outputs() const { return outputs_; }
 
  private:
-  void pack_int8(const at::Tensor& dense);
+  void pack_int8(const at::Tensor& dense, const std::function<void()>& on_read);
   at::Tensor by_onednn(const at::Tensor& x, std::optional<Activation> kind) const;
   at::Tensor by_kernels(const at::Tensor& x, std::optional<Activation> kind) const;
   void by_fp32(const float* x, int64_t rows, float* y, int threads, std::optional<Activation> kind) const;
