@@ -179,10 +179,19 @@ def memory(side: Side, precision: str, rows: Path, threads: int, found: dict) ->
 
 
 def race(
-    name: str, side: Side, precision: str, rows: Path, threads: int, steps: float, rounds: int, passes: int
+    name: str,
+    side: Side,
+    precision: str,
+    rows: Path,
+    threads: int,
+    *,
+    steps: int = 0,
+    limits: tuple[int, ...] = (),
+    rounds: int = 3,
+    passes: int = 2,
 ) -> None:
-    """Ours and the peer in turn. `steps`: times that the weights are read, if the number is known. `limits`: sequences and MiB
-    of the cache."""
+    """Ours and the peer in turn. `steps`: how often the peer reads the weights, if that is known. `limits`: sequences and
+    MiB of our cache."""
     found = {}
 
     def mine() -> float:
@@ -221,14 +230,14 @@ def generate_same(name: str, precision: str, batch: int, threads: int) -> None:
     sides = [ctranslate2_same(precision, rows, batch, threads)]
     if precision == "int8":
         sides.append(llama_same(rows, threads))
-    race(name, fastest(sides, precision, rows, threads), precision, rows, threads, 64, rounds=3, passes=2)
+    race(name, fastest(sides, precision, rows, threads), precision, rows, threads, steps=64)
 
 
 def continuous_batching(name: str, threads: int) -> None:
     """64 rows with prompts of 8 to 256 tokens, 8 to 128 new ones."""
     model()
     rows = mixed_rows()
-    race(name, ctranslate2_mixed(rows, threads), "fp32", rows, threads, 0, rounds=2, passes=1, limits=(32, 640))
+    race(name, ctranslate2_mixed(rows, threads), "fp32", rows, threads, limits=(32, 640), rounds=2, passes=1)
 
 
 def shared_prefix(name: str, threads: int) -> None:
