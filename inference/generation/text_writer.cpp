@@ -134,10 +134,11 @@ class TextWriter::Impl {
       require(id >= 0 && id < vocabulary(), "row {}: the prompt contains token {}, but the model has {} tokens", row,
               id, vocabulary());
     }
-    require(
-        new_tokens > 0 && new_tokens <= config_.max_new_tokens && (config_.num_beams == 1 || !prompt.max_new_tokens),
-        "row {}: {} new tokens, expected 1 to max_new_tokens {}, and none with beam search", row, new_tokens,
-        config_.max_new_tokens);
+    require(new_tokens > 0 && new_tokens <= config_.max_new_tokens,
+            "row {}: max_new_tokens of the prompt is {}, expected 1 to {}", row, new_tokens, config_.max_new_tokens);
+    require(config_.num_beams == 1 || new_tokens == config_.max_new_tokens,
+            "row {}: max_new_tokens of the prompt is {}, but all beams are written up to {}", row, new_tokens,
+            config_.max_new_tokens);
     require(length + new_tokens <= longest,
             "row {}: the prompt has {} tokens, which with max_new_tokens {} exceeds the {} positions of the model", row,
             length, new_tokens, longest);

@@ -101,6 +101,26 @@ TEST_F(TextWriterLimits, DoNotChangeBeams) {
   expect_equal(beams, 10, 2);
 }
 
+TEST_F(TextWriterLimits, APromptMayHaveItsOwn) {
+  auto prompts = random_prompts(12, model().vocabulary, 3);
+  const Texts whole = naive(sampling_, prompts);
+  for (auto& prompt : prompts) prompt.max_new_tokens = 1 + prompt.row;
+  for (const int64_t lag : {0, 1}) {
+    const Texts texts = written(sampling_, prompts, {.max_sequences = 5, .lag = lag});
+    ASSERT_EQ(texts.size(), whole.size());
+    for (const auto& [key, text] : texts) {
+      auto expected = whole.at(key);
+      const auto most = static_cast<size_t>(1 + text.row);
+      if (expected.ids.size() > most) {
+        expected.ids.resize(most);
+        expected.end = EndReason::length;
+      }
+      EXPECT_EQ(text.ids, expected.ids) << "row " << text.row;
+      EXPECT_EQ(text.end, expected.end) << "row " << text.row;
+    }
+  }
+}
+
 TEST_F(TextWriterLimits, ASharedPrefixIsComputedOnce) {
   DecodingConfig greedy;
   greedy.max_new_tokens = 8;

@@ -156,6 +156,10 @@ TEST_F(TextWriterTest, RejectsPromptsThatCannotBeContinued) {
   expect_error([&] { write_all(writer, {{.row = 3, .ids = {1}, .variants = 2}}); },
                "row 3: 2 variants, but without do_sample: true or num_beams above 1 all would be equal");
   expect_error([&] { write_all(writer, {{.row = 3, .ids = {1}, .variants = 0}}); }, "row 3: 0 variants");
+  expect_error([&] { write_all(writer, {{.row = 3, .ids = {1}, .max_new_tokens = 65}}); },
+               "row 3: max_new_tokens of the prompt is 65, expected 1 to 64");
+  expect_error([&] { write_all(writer, {{.row = 3, .ids = {1}, .max_new_tokens = 0}}); },
+               "row 3: max_new_tokens of the prompt is 0, expected 1 to 64");
   expect_error([&] { write_all(writer, {{.row = 3, .ids = Ids(30, 1)}}); },
                "row 3: the prompt has 30 tokens, which with max_new_tokens 64 and num_beams 1 needs 6 blocks of 1000 "
                "bytes in the cache, but cache_bytes has room for 5");
@@ -178,6 +182,8 @@ TEST_F(TextWriterTest, RejectsConfigsThatDoNotFitTheModel) {
   TextWriter two(decoder, tokenizer_, beams, {});
   expect_error([&] { write_all(two, {{.row = 1, .ids = {1}, .variants = 5}}); },
                "row 1: 5 variants, more than num_beams 4");
+  expect_error([&] { write_all(two, {{.row = 1, .ids = {1}, .max_new_tokens = 3}}); },
+               "row 1: max_new_tokens of the prompt is 3, but all beams are written up to 64");
 }
 
 TEST_F(TextWriterTest, AVocabularyOfOneTokenHasOneText) {
