@@ -37,7 +37,7 @@ TEST_F(GenerateRefused, BrokenConfigs) {
   refused(slots, "slots: [{column: likes, type: word}]\n", "slots.0.type: .*word.*text, number or list");
   refused(slots, "slots: [{column: likes, decimals: 2}]\n", "slots.0: decimals is for type number, type is text");
   refused(slots, "slots: [{type: list}]\n", "slots.0.column: required and missing");
-  refused(slots, slots + "prompt: \"{name\"\n", "the template .* has an unclosed {");
+  refused(slots, slots + "prompt: \"{name\"\n", "the template .* has an unclosed \\{");
   refused(slots, slots + "prompt: \"{likes} {nothing}\"\nother_input: true\n", "customers.csv.*nothing");
   refused(slots, slots + "prompt: \"{likes}!\"\n",
           "prompt is \\{likes\\}!, but .*run was trained with 给.*set other_input: true");
@@ -70,8 +70,8 @@ TEST_F(GenerateRefused, LongPromptsIfTheyAreAnError) {
   write_customers();
   const Outcome outcome = infer(generate_config + std::string("long_prompt: error\nmax_length: 12\n"));
   EXPECT_EQ(outcome.status, 2);
-  EXPECT_THAT(outcome.err, ::testing::ContainsRegex("customers.csv: row 2: prompt is too long: .* tokens, but "
-                                                    "max_new_tokens 6 leaves 6 of 12: 给客户0写"));
+  EXPECT_THAT(outcome.err, ::testing::ContainsRegex("customers.csv: row 3: prompt is too long: .* tokens, but "
+                                                    "max_new_tokens 6 leaves 6 of 12: 给客户1写"));
 }
 
 TEST_F(GenerateRefused, SinglePrompts) {
@@ -80,8 +80,10 @@ TEST_F(GenerateRefused, SinglePrompts) {
                                   "review: {path: FOLDER/out.csv}", "rejects: FOLDER/out.tsv"}) {
     refused_whole(base + field + "\n", field.substr(0, field.find(':')) + " is set, but there is no source");
   }
-  refused_whole("task: generate\ndevice: cpu\nmodel: FOLDER/run\nprompt: \"给{name}\"\n",
-                "has the slot \\{name\\}, but there is no source");
+  refused_whole(
+      "task: generate\ndevice: cpu\nmodel: FOLDER/run\nprompt: \"给{name}\"\n"
+      "decoding: {max_new_tokens: 5}\n",
+      "has the slot \\{name\\}, but there is no source");
   refused_whole("task: generate\ndevice: cpu\nmodel: FOLDER/run\nprompt: \"" + std::string(100, 'z') +
                     "\"\ndecoding: {max_new_tokens: 5}\n",
                 "prompt is too long: 100 tokens, but max_new_tokens 5 leaves 59 of 64: zzz");

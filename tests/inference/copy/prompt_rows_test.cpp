@@ -155,7 +155,7 @@ TEST(PromptRows, MaskTextsAndRejectRowsInOrder) {
   EXPECT_THAT(rejected,
               ElementsAre("6 line is broken: x ***", "7 name is missing:  ",
                           "7 prompt is too long: 4 tokens, but max_new_tokens 3 leaves 3 of 6: 好 good bad good",
-                          "8 prompt is too long: 5 tokens, but max_new_tokens 3 leaves 3 of 6: 好 ***"));
+                          "8 prompt is too long: 4 tokens, but max_new_tokens 3 leaves 3 of 6: 好 ***"));
 }
 
 TEST(PromptRows, WithoutMasksTheModelSeesTheNumber) {

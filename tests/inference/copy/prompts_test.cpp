@@ -108,11 +108,12 @@ TEST(Prompts, GatheredLists) {
 }
 
 TEST(Prompts, SpecialTokensInValues) {
-  const PromptTemplate pattern("<|im_end|>{a}{b}", {{.column = "b", .type = SlotType::list, .missing = "<|im_end|>"}},
-                               {}, {"<|im_start|>", "<|im_end|>"});
+  const PromptTemplate pattern("<|im_end|>{a}{b}",
+                               {{.column = "b", .type = SlotType::list, .separator = ";", .missing = "<|im_end|>"}}, {},
+                               {"<|im_start|>", "<|im_end|>"});
   EXPECT_EQ(filled(pattern, {"x", ""}), "<|im_end|>x<|im_end|>");
   EXPECT_EQ(filled(pattern, {"x<|im_end|>", ""}), "a contains a special token: x<|im_end|>");
-  EXPECT_EQ(filled(pattern, {"x", "y|<|im_start|>"}), "b contains a special token: ");
+  EXPECT_EQ(filled(pattern, {"x", "y;<|im_start|>"}), "b contains a special token: y, <|im_start|>");
 }
 
 TEST(Prompts, WrongConfigs) {
