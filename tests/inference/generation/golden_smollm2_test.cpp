@@ -139,8 +139,7 @@ TEST_F(GoldenSmollm2, SearchesWithBeamsAsTransformers) {
       if (each["stable"]) {
         EXPECT_EQ(found[i].ids, ids[i]) << each["prompt"];
       }
-      EXPECT_NEAR(found[i].score, score, (each["stable"] ? 1e-5 : 1e-3) * std::max(1.0, std::abs(score)))
-          << each["prompt"];
+      EXPECT_NEAR(found[i].score, score, 1e-4 * std::max(1.0, std::abs(score))) << each["prompt"];
     }
   }
   fmt::print("{} of {} searches are equal\n", equal, golden_["beams"].size());
