@@ -73,15 +73,19 @@ TEST_F(Generate, EveryTableFormatHasTheSameTexts) {
   expect_done(infer(config(more)));
   const auto texts = texts_of("out.jsonl");
   EXPECT_EQ(texts.size(), 57);
-  for (const std::string name : {"out.csv", "out.tsv", "out.parquet"}) {
-    expect_done(infer(config(more, name)));
-    // read back as a source
-    expect_done(
-        infer("task: generate\ndevice: cpu\nthreads: 1\nmodel: FOLDER/run\nsource: {path: FOLDER/" + name +
-                  "}\nprompt: x\nother_input: true\nkeep: [prompt_hash]\ndecoding: {max_new_tokens: 1}\nfilters: "
-                  "{}\noutput: FOLDER/again.jsonl\n",
-              {"--overwrite"}));
+  std::set<std::vector<std::string>> read_back;
+  for (const std::string name : {"out.jsonl", "out.csv", "out.tsv", "out.parquet"}) {
+    if (name != "out.jsonl") expect_done(infer(config(more, name)));
+    expect_done(infer("task: generate\ndevice: cpu\nthreads: 1\nmodel: FOLDER/run\nsource: {path: FOLDER/" + name +
+                          "}\nprompt: \"{log_probability}{tokens}{variant}\"\nother_input: true\n" +
+                          "decoding: {max_new_tokens: 1}\noutput: FOLDER/again.jsonl\n",
+                      {"--overwrite"}));
+    std::vector<std::string> hashes;
+    for (const auto& row : rows_of("again.jsonl")) hashes.push_back(row["prompt_hash"]);
+    EXPECT_EQ(hashes.size(), 57) << name;
+    read_back.insert(hashes);
   }
+  EXPECT_EQ(read_back.size(), 1);
 }
 
 TEST_F(Generate, ListsComeFromRecommendations) {
