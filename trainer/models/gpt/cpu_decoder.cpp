@@ -3,6 +3,7 @@
 #include <ATen/ops/cat.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/util/BFloat16.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <array>
@@ -67,10 +68,14 @@ CpuDecoder::CpuDecoder(const std::filesystem::path& folder, Precision precision,
       element_bytes_(store_ == cuda::Store::bf16 ? 2 : 4) {
   const c10::InferenceMode inference;
   const Family& family = config().family();
+  const auto release = [&] {
+    stored_.release();
+    malloc_trim(0);  // copies of weights, between which small parameters stay
+  };
   words_ = joined(family.prefix, family.embeddings) + ".weight";
   head_.emplace(product(
       std::array{config().tie_word_embeddings ? joined(family.prefix, family.embeddings) : std::string(output_layer)}));
-  stored_.release();
+  release();
   if (family.is_rotary()) {
     rotary_.emplace(config());
   } else {
@@ -78,7 +83,7 @@ CpuDecoder::CpuDecoder(const std::filesystem::path& folder, Precision precision,
   }
   for (int64_t i = 0; i < config().num_hidden_layers; i++) {
     layers_.push_back(read_layer(i));
-    stored_.release();
+    release();
   }
   last_norm_ = norm(joined(family.prefix, family.last_norm));
 }
