@@ -4,6 +4,7 @@
 #include <c10/core/InferenceMode.h>
 #include <c10/util/BFloat16.h>
 #include <malloc.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
@@ -55,6 +56,12 @@ template <class T> void activate_values(Activation kind, const T* x, const T* up
 // y_r = words_r + positions_p, or words_r
 template <class T> void sum_embeddings(const float* words, const float* positions, int64_t count, T* y) {
   for (int64_t i = 0; i < count; i++) y[i] = static_cast<T>(positions ? words[i] + positions[i] : words[i]);
+}
+
+// The first blocks of a layer, which are all that a small job uses, are not to occupy whole huge pages.
+void use_small_pages(const Buffer& buffer) {
+  constexpr int64_t begin_bytes = 4 << 20, least = 2 << 20;
+  if (buffer.size() >= least) madvise(buffer.data(), std::min(buffer.size(), begin_bytes), MADV_NOHUGEPAGE);
 }
 
 }  // namespace
@@ -141,9 +148,11 @@ void CpuDecoder::allocate(int64_t blocks) {
   keys_.clear();
   values_.clear();
   const int64_t bytes = blocks * config().key_value_size() * cuda::cache_block * element_bytes_;
-  for (int64_t i = 0; i < config().num_hidden_layers; i++) {
-    keys_.emplace_back(context_, bytes);
-    values_.emplace_back(context_, bytes);
+  for (auto* buffers : {&keys_, &values_}) {
+    for (int64_t i = 0; i < config().num_hidden_layers; i++) {
+      buffers->emplace_back(context_, bytes);
+      use_small_pages(buffers->back());
+    }
   }
   blocks_ = blocks;
 }
