@@ -256,8 +256,8 @@ def shared_prefix(name: str, threads: int) -> None:
     best = fastest(peers, "fp32", rows, threads)
     before = bandwidth(threads)
     figures = in_turn(
-        lambda: mine("shared"),
-        lambda: mine("unshared"),
+        lambda: mine("shared", 64, 1024),
+        lambda: mine("unshared", 64, 2048, "unshared"),
         lambda: peer(best, "fp32", rows, threads, 1)["seconds"],
         rounds=2,
     )
