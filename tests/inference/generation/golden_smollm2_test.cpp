@@ -81,7 +81,7 @@ TEST_F(GoldenSmollm2, RendersAndTokenizesChatsAsTransformers) {
 }
 
 TEST_F(GoldenSmollm2, HasThePerplexityOfTransformers) {
-  const auto rows = review_rows(2);
+  const auto rows = review_rows(8);
   if (rows.empty()) GTEST_SKIP() << "data/reviews-en is missing: run scripts/fetch_data.py reviews-en";
   const c10::NoGradGuard no_gradients;
   const auto model = gpt::load_gpt(folder_);
