@@ -210,13 +210,21 @@ struct Int8Products {
 };
 
 void int8(const Int8Rows& a, const Int8Weights& w, int64_t first, int64_t count, bool with_gelu, float* y) {
+  Vector terms[panel_vectors] = {};  // of the first row of a pair, which the second one follows immediately
   const auto finish = [&](int64_t row, int64_t column, const Integers* sums) {
     const Vector inverse = broadcast(a.inverse_scales[row]);
+    const bool is_first = a.in_pairs && row % 2 == 0;
+    float* const to = y + (a.in_pairs ? row / 2 : row) * w.outputs;
     for (int64_t v = 0; v < panel_vectors; v++) {
       const int64_t j = column + v * width;
       const Integers sum = sums[v] - a.zeros[row] * load(w.sums + j);
-      const Vector value = __builtin_convertvector(sum, Vector) * (load(w.scales + j) * inverse);
-      put(value + load(w.bias + j), with_gelu, w.outputs, j, y + row * w.outputs);
+      const Vector value = __builtin_convertvector(sum, Vector), scale = load(w.scales + j) * inverse;
+      if (is_first) {
+        terms[v] = value * scale + load(w.bias + j);
+        asm("" : "+v"(terms[v]));  // rounded here for every instruction set
+      } else {
+        put(value * scale + (a.in_pairs ? terms[v] : load(w.bias + j)), with_gelu, w.outputs, j, to);
+      }
     }
   };
   each_sum<Int8Products>(a.values, a.rows, int8_inputs(w.inputs) / int8_group, w.panels, first, count, finish);

@@ -6,6 +6,9 @@
 //   x_ik = (a_ik - zero_i) / scale_i,  a in 0 .. 255      w_kj = b_kj weight_scale_j,  |b| <= largest_weight
 //   y_ij = (sum_k a_ik b_kj - zero_i sum_k b_kj) weight_scale_j / scale_i + bias_j
 //
+// Where bytes are too coarse, x_i is the sum of two rounded rows, of which the second rounds the remainder of the
+// first.
+//
 // In bf16, both operands are rounded; sums are in fp32, in a fixed order.
 #pragma once
 
@@ -45,10 +48,11 @@ struct Bf16Weights {
 };
 
 struct Int8Rows {
-  int64_t rows;
+  int64_t rows;           // if in pairs, twice the rows of the result
   const uint8_t* values;  // (rows, int8_inputs), padded with zeros
   const float* inverse_scales;
   const int32_t* zeros;
+  bool in_pairs = false;  // rows 2 i and 2 i + 1 are the two terms of x_i
 };
 
 // Computes y (rows, outputs) for the outputs first to first + count - 1, multiples of the panel except at the end.

@@ -19,6 +19,17 @@ std::vector<Precision> precisions() {
   return all;
 }
 
+struct Kind {
+  Precision precision;
+  bool fine_inputs = false;
+};
+
+std::vector<Kind> kinds() {
+  std::vector<Kind> all = {{Precision::int8, true}};
+  for (const auto precision : precisions()) all.push_back({precision});
+  return all;
+}
+
 at::ScalarType type_of(Precision precision) { return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat; }
 
 at::Tensor run(const Product& product, const at::Tensor& x, int threads, std::optional<Activation> kind = {}) {
@@ -36,8 +47,9 @@ TEST(ProductRun, ARowHasTheSameBitsAmongAnyNumberOfRowsAndThreads) {
   at::manual_seed(3);
   constexpr int64_t most = 260;
   for (const auto& [inputs, outputs] : shapes) {
-    for (const auto precision : precisions()) {
-      const Product product(at::randn({outputs, inputs}), at::randn({outputs}), precision, Product::By::kernels);
+    for (const auto [precision, fine_inputs] : kinds()) {
+      const Product product(at::randn({outputs, inputs}), at::randn({outputs}), precision, Product::By::kernels,
+                            {.fine_inputs = fine_inputs});
       const auto x = at::randn({most, inputs}).to(type_of(precision));
       std::vector<at::Tensor> alone;
       for (int64_t i = 0; i < most; i++) alone.push_back(run(product, x.narrow(0, i, 1), 1));
@@ -56,8 +68,9 @@ TEST(ProductRun, ARowHasTheSameBitsAmongAnyNumberOfRowsAndThreads) {
 
 TEST(ProductRun, AnActivationFollowsTheProduct) {
   at::manual_seed(4);
-  for (const auto precision : precisions()) {
-    const Product product(at::randn({300, 96}), at::randn({300}), precision, Product::By::kernels);
+  for (const auto [precision, fine_inputs] : kinds()) {
+    const Product product(at::randn({300, 96}), at::randn({300}), precision, Product::By::kernels,
+                          {.fine_inputs = fine_inputs});
     const auto x = at::randn({21, 96}).to(type_of(precision));
     for (const auto kind : {Activation::gelu_tanh, Activation::relu, Activation::silu, Activation::tanh}) {
       for (const int threads : {1, 3}) {
@@ -66,6 +79,27 @@ TEST(ProductRun, AnActivationFollowsTheProduct) {
       EXPECT_TRUE(at::equal(product.activated(x, kind), run(product, x, 1, kind)));
     }
     EXPECT_TRUE(at::equal(product.activated(x, Activation::gelu), run(product, x, 2, Activation::gelu)));
+  }
+}
+
+// Weights that int8 represents exactly, so that only the inputs are rounded.
+TEST(ProductRun, FineInputsKeepSmallValuesBesideOutliers) {
+  at::manual_seed(6);
+  for (const auto& [inputs, outputs] : shapes) {
+    auto weight = at::randint(-1, 2, {outputs, inputs}).to(at::kFloat);
+    weight.select(1, 0).fill_(1);
+    auto x = at::randn({9, inputs});
+    x.select(1, inputs - 1).mul_(100);
+    const auto bias = at::randn({outputs});
+    const auto exact = at::linear(x.to(at::kDouble), weight.to(at::kDouble), bias.to(at::kDouble));
+    const auto error = [&](bool fine_inputs) {
+      const Product product(weight, bias, Precision::int8, Product::By::kernels, {.fine_inputs = fine_inputs});
+      return (run(product, x, 2) - exact).norm().item<double>() / exact.norm().item<double>();
+    };
+    EXPECT_LT(error(true), 1e-4);
+    if (inputs > 1) {
+      EXPECT_GT(error(false), 100 * error(true));
+    }
   }
 }
 

@@ -100,9 +100,9 @@ struct Int8Operands {
     }
   }
 
-  std::vector<float> product(const ProductKernels& kernels, bool with_gelu) const {
-    std::vector<float> y(of.rows * of.outputs, NAN);
-    kernels.int8({of.rows, a.data(), inverse.data(), zeros.data()},
+  std::vector<float> product(const ProductKernels& kernels, bool with_gelu, bool in_pairs = false) const {
+    std::vector<float> y(of.rows / (in_pairs ? 2 : 1) * of.outputs, NAN);
+    kernels.int8({of.rows, a.data(), inverse.data(), zeros.data(), in_pairs},
                  {of.inputs, of.outputs, panels.const_data_ptr<int8_t>(), sums.data(), scales.data(), bias.data()}, 0,
                  of.outputs, with_gelu, y.data());
     return y;
@@ -138,9 +138,12 @@ TEST(ProductKernels, Int8HasTheSameBitsOnEachInstructionSet) {
   const auto tables = product_tables();
   for (const auto& of : int8_cases) {
     const Int8Operands operands(of, v3::product_kernels.largest_weight);
-    for (const bool with_gelu : {false, true}) {
-      const auto expected = operands.product(v3::product_kernels, with_gelu);
-      for (const auto* kernels : tables) EXPECT_EQ(operands.product(*kernels, with_gelu), expected) << of.inputs;
+    for (const auto& [with_gelu, in_pairs] : {std::pair(false, false), {true, false}, {false, true}, {true, true}}) {
+      if (in_pairs && of.rows % 2 == 1) continue;
+      const auto expected = operands.product(v3::product_kernels, with_gelu, in_pairs);
+      for (const auto* kernels : tables) {
+        EXPECT_EQ(operands.product(*kernels, with_gelu, in_pairs), expected) << of.rows << " rows";
+      }
     }
   }
 }

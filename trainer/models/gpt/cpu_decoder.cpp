@@ -80,8 +80,8 @@ CpuDecoder::CpuDecoder(const std::filesystem::path& folder, Precision precision,
     malloc_trim(0);  // copies of weights, between which small parameters stay
   };
   words_ = joined(family.prefix, family.embeddings) + ".weight";
-  head_.emplace(product(
-      std::array{config().tie_word_embeddings ? joined(family.prefix, family.embeddings) : std::string(output_layer)}));
+  const auto head = config().tie_word_embeddings ? joined(family.prefix, family.embeddings) : std::string(output_layer);
+  head_.emplace(product(std::array{head}, Inputs::fine));
   release();
   if (family.is_rotary()) {
     rotary_.emplace(config());
@@ -96,15 +96,18 @@ CpuDecoder::CpuDecoder(const std::filesystem::path& folder, Precision precision,
 }
 
 // The outputs of several linear layers of the same input, one after the other.
-Product CpuDecoder::product(std::span<const std::string> names) const {
+Product CpuDecoder::product(std::span<const std::string> names, Inputs inputs) const {
   std::vector<at::Tensor> weights, biases;
   for (const auto& name : names) {
     weights.push_back(stored_.value(name + ".weight"));
     if (stored_.has(name + ".bias")) biases.push_back(stored_.value(name + ".bias"));
   }
   const auto all = [](const std::vector<at::Tensor>& parts) { return parts.size() == 1 ? parts[0] : at::cat(parts); };
-  return {all(weights), biases.empty() ? at::Tensor() : all(biases), precision_, Product::By::kernels,
-          [&] { stored_.release(); }};
+  return {all(weights),
+          biases.empty() ? at::Tensor() : all(biases),
+          precision_,
+          Product::By::kernels,
+          {.fine_inputs = inputs == Inputs::fine, .on_read = [&] { stored_.release(); }}};
 }
 
 transformer::Norm CpuDecoder::norm(const std::string& name) const {
@@ -117,12 +120,12 @@ transformer::Norm CpuDecoder::norm(const std::string& name) const {
 CpuDecoder::Layer CpuDecoder::read_layer(int64_t index) const {
   const Family& family = config().family();
   const auto prefix = layer_prefix(config(), index);
-  const auto fused = [&](std::initializer_list<Module> modules) {
+  const auto fused = [&](std::initializer_list<Module> modules, Inputs inputs = Inputs::coarse) {
     std::vector<std::string> names;
     for (const auto module : modules) {
       if (!family.module(module).empty()) names.push_back(joined(prefix, family.module(module)));
     }
-    return product(names);
+    return product(names, inputs);
   };
   const auto norm_of = [&](std::string_view name) {
     return name.empty() ? transformer::Norm() : norm(joined(prefix, name));
@@ -130,7 +133,7 @@ CpuDecoder::Layer CpuDecoder::read_layer(int64_t index) const {
   return {.query_key_value = fused({Module::query, Module::key, Module::value}),
           .attention_output = fused({Module::attention_output}),
           .up = fused({Module::gate, Module::up}),
-          .down = fused({Module::down}),
+          .down = fused({Module::down}, Inputs::fine),
           .attention_norm = norm_of(family.attention_norm),
           .feed_forward_norm = norm_of(family.feed_forward_norm),
           .query_norm = norm_of(family.query_norm),

@@ -176,8 +176,13 @@ Product::By Product::fastest(Precision precision) {
 }
 
 Product::Product(const at::Tensor& weight, const at::Tensor& bias, Precision precision, By by,
-                 const std::function<void()>& on_read)
-    : precision_(precision), by_(by), inputs_(weight.size(1)), outputs_(weight.size(0)) {
+                 const ProductOptions& options)
+    : precision_(precision),
+      by_(by),
+      fine_inputs_(options.fine_inputs),
+      inputs_(weight.size(1)),
+      outputs_(weight.size(0)) {
+  const auto& on_read = options.on_read;
   const auto dense = weight.detach().contiguous();
   require(precision != Precision::bf16 || cuda::best_isa() == cuda::Isa::v4,
           "precision is bf16, which requires a CPU with AVX-512; this CPU supports int8 and fp32");
@@ -278,13 +283,25 @@ void Product::by_bf16(const uint16_t* x, int64_t rows, uint16_t* y, int threads,
 
 void Product::by_int8(const float* x, int64_t rows, float* y, int threads, std::optional<Activation> kind) const {
   constexpr int64_t rows_to_round = 16;
-  const int64_t wide = int8_inputs(inputs_);
-  const auto values = std::make_unique_for_overwrite<uint8_t[]>(rows * wide);
-  const auto zeros = std::make_unique_for_overwrite<int32_t[]>(rows);
-  const auto inverse_scales = std::make_unique_for_overwrite<float[]>(rows);
+  const int64_t wide = int8_inputs(inputs_), terms = fine_inputs_ ? 2 : 1;
+  const auto values = std::make_unique_for_overwrite<uint8_t[]>(rows * terms * wide);
+  const auto zeros = std::make_unique_for_overwrite<int32_t[]>(rows * terms);
+  const auto inverse_scales = std::make_unique_for_overwrite<float[]>(rows * terms);
+  const auto round = [&](const float* from, int64_t count, int64_t to) {
+    product_kernels().round_rows(from, count, inputs_, &values[to * wide], &inverse_scales[to], &zeros[to]);
+  };
   cuda::parallel_for(threads, rows, rows_to_round, [&](int64_t begin, int64_t end, int) {
-    product_kernels().round_rows(x + begin * inputs_, end - begin, inputs_, &values[begin * wide],
-                                 &inverse_scales[begin], &zeros[begin]);
+    if (!fine_inputs_) return round(x + begin * inputs_, end - begin, begin);
+    std::vector<float> remainder(inputs_);
+    for (int64_t row = begin; row < end; row++) {
+      const float* from = x + row * inputs_;
+      const int64_t to = 2 * row;
+      round(from, 1, to);
+      for (int64_t k = 0; k < inputs_; k++) {
+        remainder[k] = from[k] - static_cast<float>(values[to * wide + k] - zeros[to]) * inverse_scales[to];
+      }
+      round(remainder.data(), 1, to + 1);
+    }
   });
   const float* bias = bias_.const_data_ptr<float>();
   const auto* panels = static_cast<const int8_t*>(weight_.const_data_ptr());
@@ -293,7 +310,8 @@ void Product::by_int8(const float* x, int64_t rows, float* y, int threads, std::
   each_block(threads, rows, outputs_, [&](const Block& block) {
     const auto [begin, some, first, count] = block;
     float* to = y + begin * outputs_;
-    const Int8Rows from = {some, &values[begin * wide], &inverse_scales[begin], &zeros[begin]};
+    const int64_t term = begin * terms;
+    const Int8Rows from = {some * terms, &values[term * wide], &inverse_scales[term], &zeros[term], fine_inputs_};
     product_kernels().int8(from, weights, first, count, kind == Activation::gelu, to);
     if (curve) activate_block(*curve, Store::fp32, to, some, outputs_, first, count);
   });

@@ -14,6 +14,15 @@
 
 namespace sartor::transformer {
 
+struct ProductOptions {
+  // int8: rounds inputs to two bytes, the second of which is for the remainder of the first. For layers whose inputs
+  // have outliers. Takes almost twice as many operations, but no more memory.
+  bool fine_inputs = false;
+  // Called repeatedly, if given, while parts of the weight have been copied and are not needed any more, to release the
+  // pages of a mapped file.
+  std::function<void()> on_read = {};
+};
+
 class Product {
  public:
   enum class By : uint8_t { kernels, onednn };  // onednn: bf16 only
@@ -24,10 +33,8 @@ class Product {
   // without AVX-512.
   Product(const at::Tensor& weight, const at::Tensor& bias, Precision precision)
       : Product(weight, bias, precision, fastest(precision)) {}
-  // `on_read`, if given, is called repeatedly while parts of the weight have been copied and are not needed any more,
-  // to release the pages of a mapped file.
   Product(const at::Tensor& weight, const at::Tensor& bias, Precision precision, By by,
-          const std::function<void()>& on_read = {});
+          const ProductOptions& options = {});
 
   // x w^T + bias for contiguous x (T, in), (T, out). x and result are bf16 if the precision is bf16, otherwise fp32.
   // The result of a row does not depend on other rows.
@@ -55,6 +62,7 @@ class Product {
 
   Precision precision_;
   By by_;
+  bool fine_inputs_;
   int64_t inputs_, outputs_;
   at::Tensor weight_, bias_;   // in oneDNN's layout, or panels with bias and scales (2, padded outputs)
   std::vector<int32_t> sums_;  // int8: sums of the weights per output
