@@ -16,6 +16,7 @@
 #include "core/parallel_for.h"
 #include "models/gpt/families.h"
 #include "models/gpt/parameters.h"
+#include "models/transformer/ops/activation_kernels.h"
 #include "transformer/norm_kernels.h"
 #include "transformer/rows_kernels.h"
 
@@ -23,6 +24,7 @@ namespace sartor::gpt {
 namespace {
 
 using transformer::Activation;
+using transformer::curve_of;
 using transformer::Precision;
 using transformer::Product;
 using Buffer = cuda::DeviceBuffer<std::byte>;
@@ -30,19 +32,6 @@ using Buffer = cuda::DeviceBuffer<std::byte>;
 constexpr int64_t grain = 12288;  // elements per range of rows
 
 std::string joined(std::string_view prefix, std::string_view name) { return std::string(prefix).append(name); }
-
-std::optional<cuda::Curve> curve_of(Activation kind) {
-  switch (kind) {
-    case Activation::gelu:
-      return cuda::Curve::gelu;
-    case Activation::gelu_tanh:
-      return cuda::Curve::gelu_tanh;
-    case Activation::silu:
-      return cuda::Curve::silu;
-    default:
-      return std::nullopt;
-  }
-}
 
 // y = kind(x) up, for activations without a kernel
 template <class T> void activate_values(Activation kind, const T* x, const T* up, int64_t count, T* y) {

@@ -25,6 +25,7 @@
 #include "core/profiler_range.h"
 #include "models/tensors/onednn.h"
 #include "models/transformer/ops.h"
+#include "models/transformer/ops/activation_kernels.h"
 #include "transformer/product_kernels.h"
 #include "transformer/rows_kernels.h"
 
@@ -133,10 +134,9 @@ void each_packed(const at::Tensor& packed, int64_t inputs, int64_t output, const
 
 float to_float(uint16_t bf16) { return c10::detail::f32_from_bits(bf16); }
 
-// The kernel for an activation that follows a product; nullopt if there is none.
+// The kernel for an activation that follows a product, which applies gelu itself; nullopt if there is none.
 std::optional<Curve> curve_after_product(Activation kind) {
-  if (kind == Activation::gelu_tanh) return Curve::gelu_tanh;
-  return kind == Activation::silu ? std::optional(Curve::silu) : std::nullopt;
+  return kind == Activation::gelu ? std::nullopt : curve_of(kind);
 }
 
 // Applies an activation other than gelu to outputs first to first + count - 1 of rows of y.

@@ -59,8 +59,7 @@ struct Activated : torch::autograd::Function<Activated> {
 
 }  // namespace
 
-std::optional<cuda::Curve> curve_of(const at::Tensor& x, Activation kind) {
-  if (!has_kernels(x)) return std::nullopt;
+std::optional<cuda::Curve> curve_of(Activation kind) {
   switch (kind) {
     case Activation::gelu:
       return cuda::Curve::gelu;
@@ -71,6 +70,10 @@ std::optional<cuda::Curve> curve_of(const at::Tensor& x, Activation kind) {
     default:
       return std::nullopt;
   }
+}
+
+std::optional<cuda::Curve> curve_of(const at::Tensor& x, Activation kind) {
+  return has_kernels(x) ? curve_of(kind) : std::nullopt;
 }
 
 at::Tensor activate(const at::Tensor& x, const at::Tensor& up, cuda::Curve curve) {

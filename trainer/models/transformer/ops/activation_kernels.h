@@ -10,7 +10,8 @@
 
 namespace sartor::transformer {
 
-// The kernel for an activation of x; nullopt if there is none.
+// The kernel for an activation, of x if given; nullopt if there is none.
+std::optional<cuda::Curve> curve_of(Activation kind);
 std::optional<cuda::Curve> curve_of(const at::Tensor& x, Activation kind);
 
 // curve(x) * up, of the shape and dtype of x; curve(x) if `up` is undefined. Differentiable.
