@@ -30,6 +30,6 @@ int main(int argc, char** argv) {
                                            "Trains a generator on tokenized texts, completions or preferences.",
                                            finetune)},
        .other = "sartor-infer",
-       .tasks_of_other = {"recommend", "similar", "classify", "embed", "evaluate_texts"}},
+       .tasks_of_other = {"recommend", "similar", "classify", "embed", "generate", "evaluate_texts"}},
       argc, argv);
 }

@@ -74,7 +74,7 @@ TEST_F(BadInput, TasksOfTheOtherProgram) {
     const auto help = run_command({sartor::testing::program(program), "--help"}).out;
     const auto list = help.substr(help.find("Tasks ("), help.find("Examples:") - help.find("Tasks ("));
     std::vector<std::string> names;
-    const std::regex line("\n  ([a-z]+) ");
+    const std::regex line("\n  ([a-z_]+) ");
     for (std::sregex_iterator found(list.begin(), list.end(), line), end; found != end; ++found)
       names.push_back((*found)[1]);
     return names;

@@ -26,7 +26,7 @@ std::vector<std::string_view> names_of(const std::vector<Task>& tasks) {
 
 std::string teaching(const Program& program) {
   std::string text = "Tasks (`task:` in the config):\n";
-  for (const auto& task : program.tasks) text += fmt::format("  {:<12}  {}\n", task.name, task.summary);
+  for (const auto& task : program.tasks) text += fmt::format("  {:<14}  {}\n", task.name, task.summary);
   return fmt::format("{}\nExamples:\n{}", text, program.examples);
 }
 
