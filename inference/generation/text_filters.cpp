@@ -114,7 +114,8 @@ std::string folded(std::string_view text) {
     } else if (!(kind & text::unicode::control)) {
       if (space && !found.empty()) found += ' ';
       space = false;
-      for (const auto each : text::unicode::lowercase(code).span()) append_character(found, each);
+      const auto lower = text::unicode::lowercase(code);
+      for (const auto each : lower.span()) append_character(found, each);
     }
   }
   return text::is_surely_nfc(found) ? found : text::nfc(found, 0).text;
