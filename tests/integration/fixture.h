@@ -68,6 +68,15 @@ class Programs : public FolderTest {
       "k: 5\n"
       "output: FOLDER/lists.csv\n";
 
+  // The files whose names contain "out.".
+  std::vector<std::string> outputs() const {
+    std::vector<std::string> names;
+    for (const auto& name : files()) {
+      if (name.find("out.") != name.npos) names.push_back(name);
+    }
+    return names;
+  }
+
   void expect_done(const Outcome& outcome) const { ASSERT_EQ(outcome.status, 0) << outcome.err; }
   void make_run() {
     write_ratings();

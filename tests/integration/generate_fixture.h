@@ -74,13 +74,6 @@ class Generating : public Programs {
     for (const auto& name : outputs()) std::filesystem::remove_all(path(name));
     return found;
   }
-  std::vector<std::string> outputs() const {
-    std::vector<std::string> names;
-    for (const auto& name : files()) {
-      if (name.find("out.") != name.npos) names.push_back(name);
-    }
-    return names;
-  }
 };
 
 }  // namespace sartor::testing

@@ -71,13 +71,6 @@ class Scoring : public Programs {
     }
     return found;
   }
-  std::vector<std::string> outputs() const {
-    std::vector<std::string> names;
-    for (const auto& name : files()) {
-      if (name.find("out.") != name.npos) names.push_back(name);
-    }
-    return names;
-  }
 };
 
 }  // namespace sartor::testing

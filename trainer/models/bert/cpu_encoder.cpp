@@ -3,7 +3,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
@@ -36,11 +35,9 @@ CpuEncoder CpuEncoder::open(const std::filesystem::path& folder, Head head, tran
   bool mapped = false;
   CpuEncoder encoder(std::move(config), head, precision, [&](const std::string& name) {
     const auto& view = *views.at(name);
-    const bool aligned = reinterpret_cast<uintptr_t>(view.data.data()) % sizeof(float) == 0;
-    if (!name.ends_with("word_embeddings.weight") || view.dtype != hf::Dtype::f32 || !aligned) return to_float(view);
-    mapped = true;
-    auto* data = const_cast<std::byte*>(view.data.data());  // from_blob takes no const pointer; words_ is only read
-    return at::from_blob(data, view.shape, at::kFloat);
+    const auto words = name.ends_with("word_embeddings.weight") ? mapped_tensor(view) : at::Tensor();
+    mapped |= words.defined();
+    return words.defined() ? words : to_float(view);
   });
   if (mapped) encoder.weights_ = weights;
   weights->release();

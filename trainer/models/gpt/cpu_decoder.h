@@ -56,7 +56,7 @@ class CpuDecoder : public Decoder {
   };
 
   // How int8 rounds the inputs of a product. Those of the head and of the second layer of the feed-forward part have
-  // outliers: in bytes they would raise the perplexity of SmolLM2 by 2%.
+  // outliers: with all inputs in bytes the perplexity of SmolLM2 was 1.7% above that of fp32, not 0.5%.
   enum class Inputs : uint8_t { coarse, fine };
   transformer::Product product(std::span<const std::string> names, Inputs inputs) const;
   transformer::Norm norm(const std::string& name) const;

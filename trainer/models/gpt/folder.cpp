@@ -1,6 +1,5 @@
 #include "models/gpt/folder.h"
 
-#include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -104,14 +103,8 @@ StoredParameters::StoredParameters(const fs::path& folder) : weights_(folder), c
 
 at::Tensor StoredParameters::value(const std::string& name) const {
   const auto& found = view(name);
-  const bool aligned = reinterpret_cast<uintptr_t>(found.data.data()) % sizeof(float) == 0;
-  at::Tensor values;
-  if (found.dtype == hf::Dtype::f32 && aligned) {
-    auto* data = const_cast<std::byte*>(found.data.data());  // from_blob takes no const pointer
-    values = at::from_blob(data, found.shape, at::kFloat);
-  } else {
-    values = to_float(found);
-  }
+  auto values = mapped_tensor(found);
+  if (!values.defined()) values = to_float(found);
   return is_transposed(name, config_) ? values.t() : values;
 }
 

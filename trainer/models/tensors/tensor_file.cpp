@@ -1,6 +1,7 @@
 #include "models/tensors/tensor_file.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 
 #include <cstring>
 
@@ -38,6 +39,13 @@ at::Tensor to_float(const hf::TensorView& view) {
   auto tensor = at::empty(view.shape, at::TensorOptions().dtype(type_of(view)));
   if (!view.data.empty()) std::memcpy(tensor.data_ptr(), view.data.data(), view.data.size());
   return tensor.to(at::kFloat);
+}
+
+at::Tensor mapped_tensor(const hf::TensorView& view) {
+  const bool aligned = reinterpret_cast<uintptr_t>(view.data.data()) % sizeof(float) == 0;
+  if (view.dtype != hf::Dtype::f32 || !aligned) return {};
+  auto* data = const_cast<std::byte*>(view.data.data());  // from_blob takes no const pointer
+  return at::from_blob(data, view.shape, at::kFloat);
 }
 
 void rows_to_float(const hf::TensorView& view, std::span<const int32_t> rows, float* values) {

@@ -168,6 +168,18 @@ template <class Multiply> void each_block(int threads, int64_t rows, int64_t out
   });
 }
 
+// Calls multiply(block, its first row of y) for all blocks, and applies an activation that the kernels do not.
+template <class T, class Multiply> void each_product(int threads, int64_t rows, int64_t outputs, T* y,
+                                                     std::optional<Activation> kind, const Multiply& multiply) {
+  constexpr auto store = std::is_same_v<T, float> ? Store::fp32 : Store::bf16;
+  const auto curve = kind ? curve_after_product(*kind) : std::nullopt;
+  each_block(threads, rows, outputs, [&](const Block& block) {
+    T* to = y + block.begin * outputs;
+    multiply(block, to);
+    if (curve) activate_block(*curve, store, to, block.rows, outputs, block.first, block.count);
+  });
+}
+
 }  // namespace
 
 Product::By Product::fastest(Precision precision) {
@@ -253,12 +265,9 @@ at::Tensor Product::by_onednn(const at::Tensor& x, std::optional<Activation> kin
 void Product::by_fp32(const float* x, int64_t rows, float* y, int threads, std::optional<Activation> kind) const {
   const auto* panels = static_cast<const float*>(weight_.const_data_ptr());
   const Fp32Weights weights = {inputs_, outputs_, panels, bias_.const_data_ptr<float>()};
-  const auto curve = kind ? curve_after_product(*kind) : std::nullopt;
-  each_block(threads, rows, outputs_, [&](const Block& block) {
+  each_product(threads, rows, outputs_, y, kind, [&](const Block& block, float* to) {
     const auto [begin, some, first, count] = block;
-    float* to = y + begin * outputs_;
     product_kernels().fp32(x + begin * inputs_, some, weights, first, count, kind == Activation::gelu, to);
-    if (curve) activate_block(*curve, Store::fp32, to, some, outputs_, first, count);
   });
 }
 
@@ -272,12 +281,9 @@ void Product::by_bf16(const uint16_t* x, int64_t rows, uint16_t* y, int threads,
   }
   const auto* panels = static_cast<const uint16_t*>(weight_.const_data_ptr());
   const Bf16Weights weights = {inputs_, outputs_, panels, bias_.const_data_ptr<float>()};
-  const auto curve = kind ? curve_after_product(*kind) : std::nullopt;
-  each_block(threads, rows, outputs_, [&](const Block& block) {
+  each_product(threads, rows, outputs_, y, kind, [&](const Block& block, uint16_t* to) {
     const auto [begin, some, first, count] = block;
-    uint16_t* to = y + begin * outputs_;
     product_kernels().bf16(x + begin * wide, some, weights, first, count, kind == Activation::gelu, to);
-    if (curve) activate_block(*curve, Store::bf16, to, some, outputs_, first, count);
   });
 }
 
@@ -306,14 +312,11 @@ void Product::by_int8(const float* x, int64_t rows, float* y, int threads, std::
   const float* bias = bias_.const_data_ptr<float>();
   const auto* panels = static_cast<const int8_t*>(weight_.const_data_ptr());
   const Int8Weights weights = {inputs_, outputs_, panels, sums_.data(), bias + bias_.size(1), bias};
-  const auto curve = kind ? curve_after_product(*kind) : std::nullopt;
-  each_block(threads, rows, outputs_, [&](const Block& block) {
+  each_product(threads, rows, outputs_, y, kind, [&](const Block& block, float* to) {
     const auto [begin, some, first, count] = block;
-    float* to = y + begin * outputs_;
     const int64_t term = begin * terms;
     const Int8Rows from = {some * terms, &values[term * wide], &inverse_scales[term], &zeros[term], fine_inputs_};
     product_kernels().int8(from, weights, first, count, kind == Activation::gelu, to);
-    if (curve) activate_block(*curve, Store::fp32, to, some, outputs_, first, count);
   });
 }
 
