@@ -27,6 +27,9 @@ TEST(Pack, LaysSequencesEndToEnd) {
   EXPECT_THAT(values(batch.token_type_ids_T), ElementsAre(0, 0, 1, 1, 0, 1));
   EXPECT_THAT(batch.offsets, ElementsAre(0, 3, 4, 6));
   EXPECT_THAT(values(batch.places_T), ElementsAre(0, 1, 2, 3, 6, 7));
+  EXPECT_THAT(values(batch.first_rows_B), ElementsAre(0, 3, 4));
+  EXPECT_THAT(values(batch.sequences_T), ElementsAre(0, 0, 0, 1, 2, 2));
+  EXPECT_TRUE(batch.offsets_B1.equal(at::tensor({0, 3, 4, 6}, at::kInt)));
   EXPECT_EQ(batch.longest, 3);
   EXPECT_EQ(batch.batch(), 3);
   EXPECT_EQ(batch.tokens(), 6);

@@ -191,7 +191,7 @@ at::Tensor Bert::embed(const transformer::Packed& batch, Pooling pooling, bool n
 at::Tensor pool(const at::Tensor& hidden, const transformer::Packed& batch, Pooling pooling, bool normalised) {
   auto pooled = hidden;
   if (pooling == Pooling::mean) {
-    const auto sequences = batch.places_T.div(batch.padded_length, "floor");
+    const auto& sequences = batch.sequences_T;
     const auto options = hidden.options();
     const auto sum = at::zeros({batch.batch(), hidden.size(1)}, options).index_add(0, sequences, hidden);
     pooled =

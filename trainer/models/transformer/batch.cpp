@@ -1,10 +1,11 @@
 #include "models/transformer/batch.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 #include "base/require.h"
@@ -12,11 +13,29 @@
 namespace sartor::transformer {
 namespace {
 
+// Replaces host tensors by tensors on a device, with one copy. Each begins at a multiple of 16 bytes.
+void send_together(const std::vector<at::Tensor*>& tensors, at::Device device) {
+  const auto room = [](const at::Tensor& x) { return (static_cast<int64_t>(x.nbytes()) + 15) / 16 * 16; };
+  int64_t bytes = 0;
+  for (const auto* tensor : tensors) bytes += room(*tensor);
+  const auto host = at::empty({bytes}, at::kByte);
+  for (int64_t begin = 0; const auto* tensor : tensors) {
+    std::memcpy(host.data_ptr<uint8_t>() + begin, tensor->const_data_ptr(), tensor->nbytes());
+    begin += room(*tensor);
+  }
+  const auto sent = host.to(device);
+  for (int64_t begin = 0; auto* tensor : tensors) {
+    const auto part = sent.narrow(0, begin, static_cast<int64_t>(tensor->nbytes())).view(tensor->scalar_type());
+    begin += room(*tensor);
+    *tensor = part;
+  }
+}
+
 // Builds a batch token by token.
 class Packing {
  public:
   Packing(const InputSpec& model, int64_t tokens) : model_(model) {
-    for (auto* part : {&ids_, &positions_, &types_, &places_}) part->reserve(tokens);
+    for (auto* part : {&ids_, &positions_, &types_, &sequences_, &places_}) part->reserve(tokens);
   }
 
   // `column` is the token's position in its row, `place` its index in the flattened padded batch.
@@ -36,6 +55,7 @@ class Packing {
     positions_.push_back(is_padding ? id : first + counted);
     ids_.push_back(id);
     if (model_.token_types > 0) types_.push_back(type);
+    sequences_.push_back(sequence);
     places_.push_back(place);
   }
   void end_sequence() {
@@ -46,25 +66,40 @@ class Packing {
     counted_ = 0;
   }
   Packed finish(int64_t padded_length, at::Device device) {
-    const auto tensor = [&](std::vector<int64_t>& values) {
-      return at::from_blob(values.data(), {std::ssize(values)}, at::kLong).clone().to(device);
+    const auto tensor = [](const std::vector<int64_t>& values, int64_t size) {
+      return at::from_blob(const_cast<int64_t*>(values.data()), {size}, at::kLong).clone();
     };
-    return {.input_ids_T = tensor(ids_),
-            .position_ids_T = tensor(positions_),
-            .token_type_ids_T = model_.token_types > 0 ? tensor(types_) : at::Tensor(),
-            .offsets = std::move(offsets_),
-            .longest = longest_,
-            .places_T = tensor(places_),
-            .padded_length = padded_length};
+    const auto all = [&](const std::vector<int64_t>& values) { return tensor(values, std::ssize(values)); };
+    Packed packed = {.input_ids_T = all(ids_),
+                     .position_ids_T = all(positions_),
+                     .token_type_ids_T = model_.token_types > 0 ? all(types_) : at::Tensor(),
+                     .offsets = offsets_,
+                     .longest = longest_,
+                     .offsets_B1 = all(offsets_).to(at::kInt),
+                     .first_rows_B = tensor(offsets_, std::ssize(offsets_) - 1),
+                     .sequences_T = all(sequences_),
+                     .places_T = all(places_),
+                     .padded_length = padded_length};
+    if (!device.is_cpu()) send_together(tensors_of(packed), device);
+    return packed;
   }
 
  private:
   const InputSpec& model_;
-  std::vector<int64_t> ids_, positions_, types_, places_, offsets_ = {0};
+  std::vector<int64_t> ids_, positions_, types_, sequences_, places_, offsets_ = {0};
   int64_t longest_ = 0, counted_ = 0;
 };
 
 }  // namespace
+
+std::vector<at::Tensor*> tensors_of(Packed& packed) {
+  std::vector<at::Tensor*> tensors;
+  for (auto* tensor : {&packed.input_ids_T, &packed.position_ids_T, &packed.token_type_ids_T, &packed.offsets_B1,
+                       &packed.first_rows_B, &packed.sequences_T, &packed.places_T}) {
+    if (tensor->defined()) tensors.push_back(tensor);
+  }
+  return tensors;
+}
 
 Packed pack(const InputSpec& model, std::span<const std::vector<int32_t>> sequences,
             std::span<const std::vector<int32_t>> token_types, at::Device device) {
@@ -138,8 +173,7 @@ at::Tensor unpack(const at::Tensor& hidden_TH, const Packed& packed) {
 }
 
 at::Tensor first_tokens(const at::Tensor& hidden_TH, const Packed& packed) {
-  const at::ArrayRef<int64_t> firsts(packed.offsets.data(), packed.batch());
-  return hidden_TH.index_select(0, at::tensor(firsts, at::kLong).to(hidden_TH.device()));
+  return hidden_TH.index_select(0, packed.first_rows_B);
 }
 
 std::vector<std::vector<int64_t>> token_budget_batches(std::span<const int64_t> lengths, int64_t token_budget) {

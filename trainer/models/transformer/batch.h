@@ -26,7 +26,10 @@ struct Packed {
   at::Tensor input_ids_T, position_ids_T, token_type_ids_T;
   std::vector<int64_t> offsets;  // (B + 1)
   int64_t longest = 0;           // length of the longest sequence
-  // Index of each token in the flattened padded batch (B, padded_length).
+  at::Tensor offsets_B1;         // the offsets as int32, on the model's device
+  at::Tensor first_rows_B;       // int64, offsets without the last one
+  at::Tensor sequences_T;        // int64, index of each token's sequence
+  // Index of each token in the flattened padded batch (B, padded_length), int64, where a padded batch is needed.
   at::Tensor places_T;
   int64_t padded_length = 0;
 
@@ -34,9 +37,12 @@ struct Packed {
   int64_t tokens() const { return offsets.back(); }
 };
 
-// Packs sequences. `token_types` has the types for each sequence; all are 0 if it is empty. Throws
-// std::invalid_argument if a sequence is empty or longer than the model's positions, or if ids or types are out of
-// range.
+// The tensors of a batch that are defined, to be sent to a device together.
+std::vector<at::Tensor*> tensors_of(Packed& packed);
+
+// Packs sequences; the tensors are sent to `device` by one copy. `token_types` has the types for each sequence; all are
+// 0 if it is empty. Throws std::invalid_argument if a sequence is empty or longer than the model's positions, or if ids
+// or types are out of range.
 Packed pack(const InputSpec& model, std::span<const std::vector<int32_t>> sequences,
             std::span<const std::vector<int32_t>> token_types = {}, at::Device device = at::kCPU);
 
