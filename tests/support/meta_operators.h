@@ -4,6 +4,7 @@
 
 #include <torch/library.h>
 
+#include <string>
 #include <vector>
 
 namespace sartor::testing {

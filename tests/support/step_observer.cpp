@@ -1,6 +1,7 @@
 #include "support/step_observer.h"
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/function_schema.h>
 #include <fmt/format.h>
 
 #include <algorithm>

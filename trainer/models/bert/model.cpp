@@ -140,8 +140,8 @@ at::Tensor Bert::run_recomputed(const Layer& layer, const at::Tensor& x_TH,
   for (const auto module : modules_) append_leaves(layer.*module, leaves);
   for (const auto* norm : {&layer.attention_norm, &layer.norm}) append_leaves(*norm, leaves);
   return transformer::recomputed(
-      [=, this, &layer](const at::Tensor& x) { return run_layer(layer, x, *batch, first_only, nullptr); }, x_TH,
-      leaves);
+      [=, this, &layer](const at::Tensor& x) { return run_layer(layer, x, *batch, first_only, nullptr); }, x_TH, leaves,
+      generators_);
 }
 
 at::Tensor Bert::encode(const transformer::Packed& batch, bool first_only, std::vector<at::Tensor>* attentions) const {

@@ -2,12 +2,14 @@
 // packed sequences, on one device. Parallelism and optimizers are applied from outside, through the named parameters.
 #pragma once
 
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 
 #include <array>
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "models/bert/config.h"
@@ -58,7 +60,11 @@ class Bert {
 
   // Whether to recompute each layer's activations in the backward pass instead of storing them. Results are bitwise
   // equal. The model must not be changed or moved until that pass.
-  void checkpoint_gradients(bool on) { recomputes_ = on; }
+  // `generators` are those that dropout draws from; by default libtorch's of the CPU and of the model's device.
+  void checkpoint_gradients(bool on, std::vector<at::Generator> generators = {}) {
+    recomputes_ = on;
+    generators_ = std::move(generators);
+  }
 
   // Hidden states of the last layer, (T, H). If `attentions` is not null, appends the attention weights of each layer
   // (B, heads, L, L) and uses eager attention.
@@ -106,6 +112,7 @@ class Bert {
   transformer::Linear head_dense_, head_output_;
   transformer::Norm head_norm_;
   bool training_ = false, recomputes_ = false;
+  std::vector<at::Generator> generators_;  // of recomputed layers; empty: the default ones
   at::ScalarType compute_type_ = at::kFloat;
   transformer::AttentionKind attention_kind_ = transformer::AttentionKind::packed;
 };

@@ -60,7 +60,8 @@ class Gpt::RunningLayer {
     }
     const int64_t queries = config_.query_size(), keys = config_.key_value_size();
     const auto all = product(Module::query, x);
-    return {all.narrow(1, 0, queries), all.narrow(1, queries, keys), all.narrow(1, queries + keys, keys)};
+    const auto parts = all.split_with_sizes({queries, keys, keys}, 1);  // whose gradients are joined by one operator
+    return {parts[0], parts[1], parts[2]};
   }
 
   at::Tensor rotated(at::Tensor x, const transformer::Norm& head_norm) const {
@@ -162,7 +163,7 @@ at::Tensor Gpt::run_recomputed(const Layer& layer, const at::Tensor& x_TH,
     if (norm->weight.defined()) append_leaves(*norm, leaves);
   }
   return transformer::recomputed([=, this, &layer](const at::Tensor& x) { return run_layer(layer, x, *batch, rotary); },
-                                 x_TH, leaves);
+                                 x_TH, leaves, generators_);
 }
 
 at::Tensor Gpt::hidden(const transformer::Packed& batch) const {

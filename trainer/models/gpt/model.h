@@ -2,12 +2,14 @@
 // on one device. Parallelism and optimizers are applied from outside, through the named parameters.
 #pragma once
 
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 
 #include <array>
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "models/gpt/config.h"
@@ -58,7 +60,11 @@ class Gpt {
 
   // Whether to recompute each layer's activations in the backward pass instead of storing them. Results are bitwise
   // equal. The model must not be changed or moved until that pass.
-  void checkpoint_gradients(bool on) { recomputes_ = on; }
+  // `generators` are those that dropout draws from; by default libtorch's of the CPU and of the model's device.
+  void checkpoint_gradients(bool on, std::vector<at::Generator> generators = {}) {
+    recomputes_ = on;
+    generators_ = std::move(generators);
+  }
 
   // Hidden states after the last norm, (T, H), in the compute type.
   at::Tensor hidden(const transformer::Packed& batch) const;
@@ -95,6 +101,7 @@ class Gpt {
   std::vector<Layer> layers_;
   transformer::Norm last_norm_;
   bool training_ = false, recomputes_ = false;
+  std::vector<at::Generator> generators_;  // of recomputed layers; empty: the default ones
   at::ScalarType compute_type_ = at::kFloat;
   transformer::AttentionKind attention_kind_ = transformer::AttentionKind::packed;
 };

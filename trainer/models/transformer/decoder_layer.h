@@ -38,7 +38,7 @@ template <class Layer> at::Tensor decoder_layer(const Layer& layer, const at::Te
   const auto attended = attend({.q = query,
                                 .k = key,
                                 .v = value,
-                                .rows = {batch.offsets, batch.offsets},
+                                .rows = attention_rows(batch),
                                 .head_size = options.head_size,
                                 .scale = options.scale,
                                 .causal = true,

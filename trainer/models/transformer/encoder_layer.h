@@ -7,6 +7,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/arange.h>
 
 #include <numeric>
 #include <utility>
@@ -34,6 +35,16 @@ struct EncoderLayerResult {
   at::Tensor attention_weights;  // as Attended::weights
 };
 
+// Self-attention within the sequences of a batch.
+inline AttentionRows attention_rows(const Packed& batch) {
+  return {.q_offsets = batch.offsets,
+          .k_offsets = batch.offsets,
+          .q_offsets_B1 = batch.offsets_B1,
+          .k_offsets_B1 = batch.offsets_B1,
+          .longest_q = batch.longest,
+          .longest_k = batch.longest};
+}
+
 // A Layer provides, for x (T, H) and the rows `queries` of x for which the result is computed:
 //
 //   QueryKeyValue query_key_value(queries, x)
@@ -42,11 +53,13 @@ struct EncoderLayerResult {
 //   const Norm& attention_norm(), norm()
 template <class Layer> EncoderLayerResult encoder_layer(const Layer& layer, const at::Tensor& x, const Packed& batch,
                                                         const EncoderLayerOptions& options) {
-  AttentionRows rows = {batch.offsets, batch.offsets};
+  AttentionRows rows = attention_rows(batch);
   at::Tensor queries = x;
   if (options.first_only) {
     queries = first_tokens(x, batch);
     std::iota(rows.q_offsets.begin(), rows.q_offsets.end(), 0);
+    if (!x.is_cpu()) rows.q_offsets_B1 = at::arange(batch.batch() + 1, batch.offsets_B1.options());
+    rows.longest_q = 1;
   }
   const auto add_norm = [&](const at::Tensor& sublayer, const at::Tensor& residual, const Norm& norm) {
     return transformer::add_norm(sublayer, residual, norm.weight, norm.bias, options.norm_eps, options.hidden_dropout);

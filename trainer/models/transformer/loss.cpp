@@ -6,6 +6,8 @@
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/mse_loss.h>
 
+#include <limits>
+
 #include "base/require.h"
 #include "models/hf/safetensors.h"
 
@@ -17,17 +19,19 @@ constexpr int64_t ignored = -100;
 Loss cross_entropy(const at::Tensor& logits, const at::Tensor& labels, const LossOptions& options) {
   require(labels.scalar_type() == at::kLong && labels.dim() == 1 && labels.size(0) == logits.size(0),
           "labels: expected ({}) of int64, found {}", logits.size(0), hf::shape_text(labels.sizes()));
-  const auto counted = labels.ge(0);
-  const auto kept = labels.masked_select(counted);
-  if (kept.numel() == 0) return {logits.sum() * 0, 0};
-  const auto highest = kept.max().item<int64_t>();
-  require(highest < logits.size(1), "label {}, expected less than {}", highest, logits.size(1));
-  const auto targets = labels.masked_fill(counted.logical_not(), ignored);
   const bool weighted = options.class_weights.defined();
+  double weight = std::numeric_limits<double>::quiet_NaN();
+  if (labels.is_cpu()) {
+    const auto kept = labels.masked_select(labels.ge(0));
+    if (kept.numel() == 0) return {logits.sum() * 0, 0};
+    const auto highest = kept.max().item<int64_t>();
+    require(highest < logits.size(1), "label {}, expected less than {}", highest, logits.size(1));
+    weight =
+        weighted ? options.class_weights.index_select(0, kept).sum().item<double>() : static_cast<double>(kept.numel());
+  }
+  const auto targets = labels.masked_fill(labels.lt(0), ignored);
   auto sum = at::cross_entropy_loss(logits, targets, weighted ? std::optional(options.class_weights) : std::nullopt,
                                     at::Reduction::Sum, ignored, options.label_smoothing);
-  const double weight =
-      weighted ? options.class_weights.index_select(0, kept).sum().item<double>() : static_cast<double>(kept.numel());
   return {std::move(sum), weight};
 }
 

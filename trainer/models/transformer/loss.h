@@ -9,8 +9,10 @@
 namespace sartor::transformer {
 
 struct Loss {
-  at::Tensor sum;     // fp32 scalar, differentiable
-  double weight = 0;  // sum / weight equals the loss in transformers; 0 if all labels are ignored
+  at::Tensor sum;  // fp32 scalar, differentiable
+  // sum / weight equals the loss in transformers; 0 if all labels are ignored. NaN if single labels are on an
+  // accelerator, because their values are not read back.
+  double weight = 0;
 };
 
 struct LossOptions {
@@ -20,7 +22,8 @@ struct LossOptions {
 
 // Loss of logits (B, labels) of fp32. Labels are int64 (B) for single-label classification, where negative labels are
 // ignored; 0 or 1 in fp32 (B, labels) for multi-label classification; fp32 (B) or (B, labels) for regression. Throws
-// std::invalid_argument if shapes or dtypes do not match or a label is out of range.
+// std::invalid_argument if shapes or dtypes do not match or a label is out of range. Labels on an accelerator are not
+// read back: their range is not checked.
 Loss classification_loss(const at::Tensor& logits, const at::Tensor& labels, Problem problem,
                          const LossOptions& options = {});
 

@@ -17,11 +17,12 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// State of the random generators that a computation on `device` may use.
+using Generators = std::vector<at::Generator>;
+
+// State of random generators.
 class RandomState {
  public:
-  explicit RandomState(at::Device device) : generators_{at::detail::getDefaultCPUGenerator()} {
-    if (!device.is_cpu()) generators_.push_back(at::globalContext().defaultGenerator(device));
+  explicit RandomState(const Generators& generators) : generators_(generators) {
     for (auto& generator : generators_) {
       const std::lock_guard lock(generator.mutex());
       states_.push_back(generator.get_state());
@@ -35,15 +36,22 @@ class RandomState {
   }
 
  private:
-  std::vector<at::Generator> generators_;
+  Generators generators_;
   std::vector<at::Tensor> states_;
 };
 
+Generators default_generators(at::Device device) {
+  Generators generators = {at::detail::getDefaultCPUGenerator()};
+  if (!device.is_cpu()) generators.push_back(at::globalContext().defaultGenerator(device));
+  return generators;
+}
+
 struct Part : torch::CustomClassHolder {
-  Part(std::function<at::Tensor(const at::Tensor&)> run, at::TensorList parameters, at::Device device)
-      : run(std::move(run)), parameters(parameters.vec()), random(device) {}
+  Part(std::function<at::Tensor(const at::Tensor&)> run, at::TensorList parameters, Generators used)
+      : run(std::move(run)), parameters(parameters.vec()), generators(std::move(used)), random(generators) {}
   std::function<at::Tensor(const at::Tensor&)> run;
   variable_list parameters;
+  Generators generators;
   RandomState random;
 };
 
@@ -61,7 +69,7 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
     x.set_requires_grad(ctx->needs_input_grad(0));
 
     at::Tensor y;
-    RandomState before(x.device());
+    RandomState before(part.generators);
     part.random.restore();
     {
       const c10::AutoGradMode gradients(true);
@@ -85,9 +93,11 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
 
 }  // namespace
 
-at::Tensor recomputed(std::function<at::Tensor(const at::Tensor&)> part, const at::Tensor& x,
-                      at::TensorList parameters) {
-  return Recomputed::apply(x, parameters, c10::make_intrusive<Part>(std::move(part), parameters, x.device()));
+at::Tensor recomputed(std::function<at::Tensor(const at::Tensor&)> part, const at::Tensor& x, at::TensorList parameters,
+                      std::vector<at::Generator> generators) {
+  if (generators.empty()) generators = default_generators(x.device());
+  return Recomputed::apply(x, parameters,
+                           c10::make_intrusive<Part>(std::move(part), parameters, std::move(generators)));
 }
 
 }  // namespace sartor::transformer

@@ -2,16 +2,19 @@
 // backward pass.
 #pragma once
 
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <vector>
 
 namespace sartor::transformer {
 
 // Returns part(x) and stores only x for the backward pass, which runs `part` again with the same random numbers from
-// libtorch's default generators of the CPU and of x's device, and then restores the generators. `parameters` lists all
-// other tensors that may receive gradients. Everything that `part` refers to must exist, unchanged, until then.
-at::Tensor recomputed(std::function<at::Tensor(const at::Tensor&)> part, const at::Tensor& x,
-                      at::TensorList parameters);
+// `generators`, and then restores these. By default they are libtorch's of the CPU and of x's device. `parameters`
+// lists all other tensors that may receive gradients. Everything that `part` refers to must exist, unchanged, until
+// then.
+at::Tensor recomputed(std::function<at::Tensor(const at::Tensor&)> part, const at::Tensor& x, at::TensorList parameters,
+                      std::vector<at::Generator> generators = {});
 
 }  // namespace sartor::transformer

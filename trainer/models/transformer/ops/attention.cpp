@@ -21,6 +21,7 @@
 #include "core/parallel_for.h"
 #include "core/profiler_range.h"
 #include "models/transformer/ops/cpu_kernels.h"
+#include "models/transformer/ops/varlen_attention.h"
 #include "transformer/attention_kernels.h"
 
 namespace sartor::transformer {
@@ -118,7 +119,8 @@ void save_shape(AutogradContext* ctx, const Shape& shape) {
 }
 Shape saved_shape(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k) {
   const int64_t d = ctx->saved_data["d"].toInt();
-  return {{ctx->saved_data["q_offsets"].toIntVector(), ctx->saved_data["k_offsets"].toIntVector()},
+  return {{.q_offsets = ctx->saved_data["q_offsets"].toIntVector(),
+           .k_offsets = ctx->saved_data["k_offsets"].toIntVector()},
           d,
           q.size(1) / d,
           k.size(1) / d,
@@ -245,7 +247,7 @@ void check(const AttentionRequest& request) {
   require(!request.scale || *request.scale > 0, "attention: the scale is {}, expected above 0",
           request.scale.value_or(0));
   if (!request.causal) return;
-  const auto& [q_offsets, k_offsets] = request.rows;
+  const auto &q_offsets = request.rows.q_offsets, &k_offsets = request.rows.k_offsets;
   for (size_t b = 0; b + 1 < q_offsets.size(); b++) {
     const int64_t queries = q_offsets[b + 1] - q_offsets[b], keys = k_offsets[b + 1] - k_offsets[b];
     require(queries <= keys,
@@ -259,6 +261,7 @@ void check(const AttentionRequest& request) {
 Attended attend(const AttentionRequest& request) {
   check(request);
   const cuda::ProfilerRange range("attention");
+  if (request.kind == AttentionKind::packed && !request.q.is_cpu()) return {varlen_attention(request), {}};
   if (request.kind != AttentionKind::packed || !has_kernels(request.q)) return attend_padded(request);
   const int64_t d = request.head_size;
   const float scale = request.scale ? static_cast<float>(*request.scale) : 1 / std::sqrt(static_cast<float>(d));

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/gelu.h>
+#include <ATen/ops/native_dropout.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/tanh.h>
@@ -11,7 +12,8 @@
 namespace sartor::transformer {
 
 at::Tensor dropout(const at::Tensor& x, double probability) {
-  return probability > 0 ? at::dropout(x, probability, true) : x;
+  if (probability == 0) return x;
+  return x.is_cpu() ? at::dropout(x, probability, true) : std::get<0>(at::native_dropout(x, probability, true));
 }
 
 at::Tensor activation(const at::Tensor& x, Activation kind) {

@@ -11,6 +11,7 @@ namespace sartor::transformer {
 at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation kind) {
   const cuda::ProfilerRange range("gated");
   if (const auto curve = curve_of(gate, kind)) return activate(gate, up, *curve);
+  if (!gate.is_cpu()) return activation(gate, kind) * up;
   return (activation(gate.to(at::kFloat), kind) * up.to(at::kFloat)).to(gate.scalar_type());
 }
 

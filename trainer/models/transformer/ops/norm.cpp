@@ -2,7 +2,8 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/dropout.h>
+#include <ATen/ops/_fused_rms_norm.h>
+#include <ATen/ops/_fused_rms_norm_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/layer_norm.h>
@@ -18,6 +19,7 @@
 #include "core/parallel_for.h"
 #include "core/profiler_range.h"
 #include "models/transformer/ops/cpu_kernels.h"
+#include "models/transformer/ops/elementwise.h"
 #include "transformer/norm_kernels.h"
 
 namespace sartor::transformer {
@@ -136,7 +138,7 @@ variable_list by_kernels(const at::Tensor& x, const at::Tensor& residual, const 
 }
 
 at::Tensor sum_by_libtorch(const at::Tensor& x, const at::Tensor& residual, double probability) {
-  const auto kept = at::dropout(x, probability, probability > 0);
+  const auto kept = transformer::dropout(x, probability);
   return residual.defined() ? kept + residual : kept;
 }
 
@@ -147,9 +149,30 @@ SumAndNorm by_libtorch(const at::Tensor& x, const at::Tensor& residual, const at
   return {std::move(sum), std::move(normalised)};
 }
 
+// RMS normalization by the kernel of accelerators, which requires the weight in the dtype of its input.
+struct FusedRmsNorm : torch::autograd::Function<FusedRmsNorm> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, double eps) {
+    auto [normalised, rstd] = at::_fused_rms_norm(x.to(at::kFloat), weight.sizes(), weight, eps);
+    ctx->save_for_backward({x, weight, rstd});
+    return normalised.to(x.scalar_type());
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const auto &x = saved[0], &weight = saved[1], &rstd = saved[2];
+    auto [by_x, by_weight] =
+        at::_fused_rms_norm_backward(grads[0].to(at::kFloat), x.to(at::kFloat), weight.sizes(), rstd, weight,
+                                     {ctx->needs_input_grad(0), ctx->needs_input_grad(1)});
+    return {by_x.defined() ? by_x.to(x.scalar_type()) : by_x, by_weight, {}};
+  }
+};
+
 SumAndNorm rms_by_libtorch(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight, double eps,
                            double probability) {
   auto sum = sum_by_libtorch(x, residual, probability);
+  if (!x.is_cpu()) {
+    auto normalised = FusedRmsNorm::apply(sum, weight, eps);
+    return {std::move(sum), std::move(normalised)};
+  }
   const auto wide = sum.to(at::kFloat);
   const auto rstd = at::rsqrt(wide.square().mean(1, true) + eps);
   auto normalised = ((wide * rstd).to(x.scalar_type()) * weight).to(x.scalar_type());

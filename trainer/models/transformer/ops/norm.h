@@ -21,7 +21,8 @@ SumAndNorm add_and_norm(const at::Tensor& x, const at::Tensor& residual, const a
 
 // x / sqrt(mean(x^2) + eps) weight for each row of (T, H) of fp32 or bf16 (Zhang and Sennrich 2019); statistics are in
 // fp32. As in LlamaRMSNorm of transformers, the normalized row is rounded to the dtype of x before it is multiplied by
-// the weight (H) of fp32. For normalization per head, view (T, heads * d) as (T * heads, d).
+// the weight (H) of fp32; accelerators round only the product. For normalization per head, view (T, heads * d) as (T *
+// heads, d).
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps);
 
 // The same for the sum, as add_and_norm().
