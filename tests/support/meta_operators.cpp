@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/ExpandUtils.h>
+#include <ATen/OpMathType.h>
 
 #include <array>
 #include <optional>
@@ -27,6 +28,38 @@ void same_type(const Tensor& a, const Tensor& b) {
 void same_type(const Tensor& a, const Optional& b) {
   if (b && b->defined()) same_type(a, *b);
 }
+
+void check_heads(const Tensor& query, const Tensor& key, const Tensor& value) {
+  same_type(query, key);
+  same_type(query, value);
+  TORCH_CHECK(query.stride(-1) == 1 && key.stride(-1) == 1 && value.stride(-1) == 1, "heads are not contiguous");
+  TORCH_CHECK(query.size(-1) == key.size(-1) && key.size(-3) == value.size(-3));
+}
+
+}  // namespace
+
+void check_lengths(const Tensor& query, const Tensor& lengths) {
+  same_device(query, lengths);
+  TORCH_CHECK(lengths.scalar_type() == at::kInt && lengths.dim() == 1 && lengths.is_contiguous());
+}
+
+void check_flash(const Tensor& query, const Tensor& key, const Tensor& value) {
+  check_heads(query, key, value);
+  TORCH_CHECK(query.dim() == 3, "expected (T, heads, d)");
+  TORCH_CHECK(query.scalar_type() == at::kBFloat16 || query.scalar_type() == at::kHalf);
+  TORCH_CHECK(query.size(2) % 8 == 0 && query.size(2) <= 256, "head size ", query.size(2));
+  TORCH_CHECK(query.size(1) % key.size(1) == 0);
+}
+
+void check_efficient(const Tensor& query, const Tensor& key, const Tensor& value) {
+  check_heads(query, key, value);
+  TORCH_CHECK(query.dim() == 4 && query.size(0) == 1, "expected (1, T, heads, d)");
+  TORCH_CHECK(query.size(2) == key.size(2) && query.size(2) == value.size(2), "heads are not expanded");
+  const int64_t aligned = 4 / query.element_size();
+  TORCH_CHECK(query.size(3) % aligned == 0, "head size ", query.size(3));
+}
+
+namespace {
 
 Tensor index_select(const Tensor& self, int64_t dim, const Tensor& index) {
   same_device(self, index);
@@ -114,24 +147,6 @@ std::tuple<Tensor, Tensor> fused_rms_norm_backward(const Tensor& gradient, const
 
 // ---- attention over packed rows: (T, heads, d) or (1, T, heads, d), cumulative lengths (B + 1) ----
 
-void check_lengths(const Tensor& query, const Tensor& lengths) {
-  same_device(query, lengths);
-  TORCH_CHECK(lengths.scalar_type() == at::kInt && lengths.dim() == 1 && lengths.is_contiguous());
-}
-void check_heads(const Tensor& query, const Tensor& key, const Tensor& value) {
-  same_type(query, key);
-  same_type(query, value);
-  TORCH_CHECK(query.stride(-1) == 1 && key.stride(-1) == 1 && value.stride(-1) == 1, "heads are not contiguous");
-  TORCH_CHECK(query.size(-1) == key.size(-1) && key.size(-3) == value.size(-3));
-}
-
-void check_flash(const Tensor& query, const Tensor& key, const Tensor& value) {
-  check_heads(query, key, value);
-  TORCH_CHECK(query.dim() == 3, "expected (T, heads, d)");
-  TORCH_CHECK(query.scalar_type() == at::kBFloat16 || query.scalar_type() == at::kHalf);
-  TORCH_CHECK(query.size(2) % 8 == 0 && query.size(2) <= 256, "head size ", query.size(2));
-  TORCH_CHECK(query.size(1) % key.size(1) == 0);
-}
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> flash_forward(const Tensor& query, const Tensor& key,
                                                                  const Tensor& value, const Optional& q_lengths,
                                                                  const Optional& k_lengths, int64_t, int64_t, double,
@@ -164,13 +179,6 @@ std::tuple<Tensor, Tensor, Tensor> flash_backward(const Tensor& gradient, const 
           at::empty(value.sizes(), value.options())};
 }
 
-void check_efficient(const Tensor& query, const Tensor& key, const Tensor& value) {
-  check_heads(query, key, value);
-  TORCH_CHECK(query.dim() == 4 && query.size(0) == 1, "expected (1, T, heads, d)");
-  TORCH_CHECK(query.size(2) == key.size(2) && query.size(2) == value.size(2), "heads are not expanded");
-  const int64_t aligned = 4 / query.element_size();
-  TORCH_CHECK(query.size(3) % aligned == 0, "head size ", query.size(3));
-}
 // Rows of logsumexp are padded to a multiple of 32 queries.
 std::tuple<Tensor, Tensor, Tensor, Tensor, int64_t, int64_t> efficient_forward(
     const Tensor& query, const Tensor& key, const Tensor& value, const Optional& bias, const Optional& q_lengths,
