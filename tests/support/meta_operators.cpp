@@ -74,6 +74,23 @@ Tensor embedding_dense_backward(const Tensor& gradient, const Tensor& indices, i
   return at::empty({rows, gradient.size(-1)}, gradient.options());
 }
 
+// ---- products of bf16 with a result of fp32 ----
+
+void check_product(const Tensor& left, const Tensor& right, at::ScalarType type) {
+  same_type(left, right);
+  TORCH_CHECK(left.dim() == 2 && right.dim() == 2 && left.size(1) == right.size(0));
+  TORCH_CHECK(type == left.scalar_type() || (type == at::kFloat && left.scalar_type() == at::kBFloat16));
+}
+Tensor mm_to(const Tensor& left, const Tensor& right, at::ScalarType type) {
+  check_product(left, right, type);
+  return at::empty({left.size(0), right.size(1)}, left.options().dtype(type));
+}
+Tensor& mm_to_out(const Tensor& left, const Tensor& right, at::ScalarType type, Tensor& out) {
+  check_product(left, right, type);
+  TORCH_CHECK(out.scalar_type() == type && out.size(0) == left.size(0) && out.size(1) == right.size(1));
+  return out;
+}
+
 // ---- elementwise ----
 
 std::tuple<Tensor, Tensor> native_dropout(const Tensor& input, double, std::optional<bool>) {
@@ -251,6 +268,8 @@ template <class Function> void MetaOperators::add(const char* name, Function fun
 MetaOperators::MetaOperators() : library_(torch::Library::IMPL, "aten", c10::DispatchKey::Meta, __FILE__, __LINE__) {
   add("index_select", index_select);
   add("embedding_dense_backward", embedding_dense_backward);
+  add("mm.dtype", mm_to);
+  add("mm.dtype_out", mm_to_out);
   add("native_dropout", native_dropout);
   add("native_dropout_backward", native_dropout_backward);
   add("where.self_out", where_out);

@@ -34,10 +34,11 @@ class Bert::RunningLayer {
 
   // The order determines the random numbers of adapter dropout and the rounding of the gradient of x.
   transformer::QueryKeyValue query_key_value(const at::Tensor& queries, const at::Tensor& x) const {
-    auto value = apply(layer_.value, x, compute_);
-    auto key = apply(layer_.key, x, compute_);
-    auto query = apply(layer_.query, queries, compute_);
-    return {std::move(query), std::move(key), std::move(value)};
+    std::vector<const transformer::Linear*> linears = {&layer_.value, &layer_.key};
+    const bool all = queries.is_same(x);
+    if (all) linears.push_back(&layer_.query);
+    const auto parts = apply_all(linears, x, compute_);
+    return {all ? parts[2] : apply(layer_.query, queries, compute_), parts[1], parts[0]};
   }
   at::Tensor attention_output(const at::Tensor& x) const { return apply(layer_.attention_output, x, compute_); }
   at::Tensor feed_forward(const at::Tensor& x) const {

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "models/transformer/decoder_layer.h"
@@ -14,6 +15,7 @@
 namespace sartor::gpt {
 
 using transformer::apply;
+using transformer::TokenAngles;
 
 transformer::InputSpec input_spec(const GptConfig& config) {
   return {.vocabulary = config.vocab_size, .longest_sequence = config.longest_sequence()};
@@ -21,7 +23,7 @@ transformer::InputSpec input_spec(const GptConfig& config) {
 
 class Gpt::RunningLayer {
  public:
-  RunningLayer(const Layer& layer, const GptConfig& config, const RotaryTable& rotary, transformer::Compute compute)
+  RunningLayer(const Layer& layer, const GptConfig& config, const TokenAngles& rotary, transformer::Compute compute)
       : layer_(layer), config_(config), family_(config.family()), rotary_(rotary), compute_(compute) {}
 
   at::Tensor norm(const at::Tensor& x, const transformer::Norm& norm) const {
@@ -38,25 +40,34 @@ class Gpt::RunningLayer {
   transformer::QueryKeyValue query_key_value(const at::Tensor& x) const {
     auto all = products(x);
     if (family_.is_rotary()) {
-      all.query = rotated(std::move(all.query), layer_.query_norm);
-      all.key = rotated(std::move(all.key), layer_.key_norm);
+      all.query = normalised(std::move(all.query), layer_.query_norm);
+      all.key = normalised(std::move(all.key), layer_.key_norm);
+      std::tie(all.query, all.key) = transformer::rotate(all.query, all.key, rotary_, config_.head_dim);
     }
     return all;
   }
   at::Tensor attention_output(const at::Tensor& x) const { return product(Module::attention_output, x); }
   at::Tensor feed_forward(const at::Tensor& x) const {
-    const auto wide = family_.is_gated()
-                          ? transformer::gated(product(Module::gate, x), product(Module::up, x), config_.hidden_act)
-                          : transformer::activation(product(Module::up, x), config_.hidden_act);
-    return product(Module::down, wide);
+    if (!family_.is_gated()) {
+      return product(Module::down, transformer::activation(product(Module::up, x), config_.hidden_act));
+    }
+    const auto wide = products({Module::gate, Module::up}, x);
+    return product(Module::down, transformer::gated(wide[0], wide[1], config_.hidden_act));
   }
 
  private:
   at::Tensor product(Module module, const at::Tensor& x) const { return apply(layer_[module], x, compute_); }
 
+  std::vector<at::Tensor> products(std::initializer_list<Module> modules, const at::Tensor& x) const {
+    std::vector<const transformer::Linear*> linears;
+    for (const auto module : modules) linears.push_back(&layer_[module]);
+    return apply_all(linears, x, compute_);
+  }
+
   transformer::QueryKeyValue products(const at::Tensor& x) const {
     if (!family_.has_fused_queries()) {
-      return {product(Module::query, x), product(Module::key, x), product(Module::value, x)};
+      const auto parts = products({Module::query, Module::key, Module::value}, x);
+      return {parts[0], parts[1], parts[2]};
     }
     const int64_t queries = config_.query_size(), keys = config_.key_value_size();
     const auto all = product(Module::query, x);
@@ -64,18 +75,16 @@ class Gpt::RunningLayer {
     return {parts[0], parts[1], parts[2]};
   }
 
-  at::Tensor rotated(at::Tensor x, const transformer::Norm& head_norm) const {
-    if (head_norm.weight.defined()) {
-      const int64_t rows = x.size(0), columns = x.size(1), heads = columns / config_.head_dim;
-      x = norm(x.view({rows * heads, config_.head_dim}), head_norm).view({rows, columns});
-    }
-    return transformer::rotate(x, rotary_.cos, rotary_.sin, rotary_.rows_T, config_.head_dim);
+  at::Tensor normalised(at::Tensor x, const transformer::Norm& head_norm) const {
+    if (!head_norm.weight.defined()) return x;
+    const int64_t rows = x.size(0), columns = x.size(1), heads = columns / config_.head_dim;
+    return norm(x.reshape({rows * heads, config_.head_dim}), head_norm).view({rows, columns});
   }
 
   const Layer& layer_;
   const GptConfig& config_;
   const Family& family_;
-  const RotaryTable& rotary_;
+  const TokenAngles& rotary_;
   const transformer::Compute compute_;
 };
 
@@ -143,7 +152,7 @@ at::Tensor Gpt::embeddings(const transformer::Packed& batch) const {
 }
 
 at::Tensor Gpt::run_layer(const Layer& layer, const at::Tensor& x_TH, const transformer::Packed& batch,
-                          const RotaryTable& rotary) const {
+                          const TokenAngles& rotary) const {
   return transformer::decoder_layer(RunningLayer(layer, config_, rotary, compute()), x_TH, batch,
                                     {.head_size = config_.head_dim,
                                      .scale = layer.scale,
@@ -154,7 +163,7 @@ at::Tensor Gpt::run_layer(const Layer& layer, const at::Tensor& x_TH, const tran
 
 at::Tensor Gpt::run_recomputed(const Layer& layer, const at::Tensor& x_TH,
                                const std::shared_ptr<const transformer::Packed>& batch,
-                               const RotaryTable& rotary) const {
+                               const TokenAngles& rotary) const {
   std::vector<at::Tensor> leaves;
   for (const auto& linear : layer.linear) {
     if (linear.weight.defined()) append_leaves(linear, leaves);
@@ -169,7 +178,7 @@ at::Tensor Gpt::run_recomputed(const Layer& layer, const at::Tensor& x_TH,
 at::Tensor Gpt::hidden(const transformer::Packed& batch) const {
   const bool recomputes = recomputes_ && c10::GradMode::is_enabled();
   const auto kept = recomputes ? std::make_shared<const transformer::Packed>(batch) : nullptr;
-  const auto rotary = rotary_ ? rotary_->table(batch) : RotaryTable();
+  const auto rotary = rotary_ ? rotary_->angles(batch) : TokenAngles();
   auto x = embeddings(batch);
   for (const auto& layer : layers_) {
     x = recomputes ? run_recomputed(layer, x, kept, rotary) : run_layer(layer, x, batch, rotary);
@@ -178,7 +187,7 @@ at::Tensor Gpt::hidden(const transformer::Packed& batch) const {
 }
 
 at::Tensor Gpt::logits(const transformer::Packed& batch) const {
-  return transformer::linear(hidden(batch), output_, {}, compute_type_).to(at::kFloat);
+  return transformer::linear(hidden(batch), output_, {}, compute_type_, &output_casts_).to(at::kFloat);
 }
 
 }  // namespace sartor::gpt

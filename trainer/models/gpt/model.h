@@ -71,6 +71,7 @@ class Gpt {
 
   // Weight of the output layer (V, H) of fp32: the token embeddings if they are tied. It has no bias.
   const at::Tensor& output_weight() const { return output_; }
+  const transformer::KeptCast& output_cast() const { return output_casts_.weight; }  // for token_loss()
 
   // Logits (T, V) of fp32. Training uses hidden() and output_weight() instead, because (T, V) is large.
   at::Tensor logits(const transformer::Packed& batch) const;
@@ -90,14 +91,16 @@ class Gpt {
   transformer::Compute compute() const { return {.type = compute_type_, .training = training_}; }
   at::Tensor embeddings(const transformer::Packed& batch) const;
   at::Tensor run_layer(const Layer& layer, const at::Tensor& x_TH, const transformer::Packed& batch,
-                       const RotaryTable& rotary) const;
+                       const transformer::TokenAngles& rotary) const;
   at::Tensor run_recomputed(const Layer& layer, const at::Tensor& x_TH,
-                            const std::shared_ptr<const transformer::Packed>& batch, const RotaryTable& rotary) const;
+                            const std::shared_ptr<const transformer::Packed>& batch,
+                            const transformer::TokenAngles& rotary) const;
 
   GptConfig config_;
   transformer::Parameters registry_;
   std::optional<Rotary> rotary_;
   at::Tensor words_, positions_, output_;  // positions_ is undefined if they are rotary
+  transformer::LinearCasts output_casts_;
   std::vector<Layer> layers_;
   transformer::Norm last_norm_;
   bool training_ = false, recomputes_ = false;

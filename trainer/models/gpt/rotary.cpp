@@ -111,12 +111,12 @@ double attention_factor(const RotaryConfig& rotary) {
 Rotary::Rotary(const GptConfig& config, at::Device device)
     : config_(config), frequencies_(inverse_frequencies(config, 0, device)), factor_(attention_factor(config.rotary)) {}
 
-RotaryTable Rotary::rows(const at::Tensor& positions, const at::Tensor& frequencies) const {
+Rotary::Table Rotary::rows(const at::Tensor& positions, const at::Tensor& frequencies) const {
   const auto angles = positions.to(at::kFloat).unsqueeze(1) * frequencies;
   return {.cos = angles.cos() * factor_, .sin = angles.sin() * factor_, .rows_T = {}};
 }
 
-RotaryTable Rotary::table(const transformer::Packed& batch) const {
+Rotary::Table Rotary::table(const transformer::Packed& batch) const {
   const auto options = batch.position_ids_T.options();
   auto table = rows(at::arange(batch.padded_length, options), frequencies_);
   table.rows_T = batch.position_ids_T;
@@ -138,6 +138,11 @@ RotaryTable Rotary::table(const transformer::Packed& batch) const {
     next += length;
   }
   return {.cos = at::cat(cos), .sin = at::cat(sin), .rows_T = at::cat(places)};
+}
+
+transformer::TokenAngles Rotary::angles(const transformer::Packed& batch) const {
+  const auto [cos, sin, rows_T] = table(batch);
+  return transformer::token_angles(cos, sin, rows_T);
 }
 
 DecodingRotary::DecodingRotary(const GptConfig& config, at::Device device)

@@ -5,6 +5,7 @@
 
 #include "models/gpt/config.h"
 #include "models/transformer/batch.h"
+#include "models/transformer/ops/rotary.h"
 
 namespace sartor::gpt {
 
@@ -14,22 +15,22 @@ at::Tensor inverse_frequencies(const GptConfig& config, int64_t length = 0, at::
 // Factor of the cosines and sines. 1 except for yarn.
 double attention_factor(const RotaryConfig& rotary);
 
-// Cosines and sines (P, head_dim / 2) of fp32, and the row of each token, int64.
-struct RotaryTable {
-  at::Tensor cos, sin, rows_T;
-};
-
 class Rotary {
  public:
   explicit Rotary(const GptConfig& config, at::Device device);
 
-  // The table for the positions of a batch. With dynamic scaling, a sequence longer than max_position_embeddings has
-  // frequencies by its own length. transformers gives the same numbers for a batch of this sequence alone; in a larger
-  // batch it takes the length of the longest sequence for all. Does not read tensors back.
-  RotaryTable table(const transformer::Packed& batch) const;
+  // Cosines and sines for the positions of a batch. With dynamic scaling, a sequence longer than
+  // max_position_embeddings has frequencies by its own length. transformers gives the same numbers for a batch of this
+  // sequence alone; in a larger batch it takes the length of the longest sequence for all. Does not read tensors back.
+  transformer::TokenAngles angles(const transformer::Packed& batch) const;
 
  private:
-  RotaryTable rows(const at::Tensor& positions, const at::Tensor& frequencies) const;
+  // Cosines and sines (P, head_dim / 2) of fp32, and the row of each token, int64.
+  struct Table {
+    at::Tensor cos, sin, rows_T;
+  };
+  Table table(const transformer::Packed& batch) const;
+  Table rows(const at::Tensor& positions, const at::Tensor& frequencies) const;
 
   GptConfig config_;
   at::Tensor frequencies_;

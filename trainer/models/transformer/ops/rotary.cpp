@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/addcmul.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -55,35 +56,69 @@ struct Rotation : torch::autograd::Function<Rotation> {
   }
 };
 
-at::Tensor by_libtorch(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin,
-                       const at::Tensor& position_ids_T, int64_t d) {
-  const auto halves = x.to(at::kFloat).reshape({x.size(0), x.size(1) / d, d}).chunk(2, 2);
-  const auto c = cos.index_select(0, position_ids_T).unsqueeze(1), s = sin.index_select(0, position_ids_T).unsqueeze(1);
-  const auto rotated = at::cat({halves[0] * c - halves[1] * s, halves[1] * c + halves[0] * s}, 2);
-  return rotated.reshape(x.sizes()).to(x.scalar_type());
+// (T, heads d) as heads (T, heads, d): x cos + (x with its halves exchanged) sin, with the sign of the sines in `sign`.
+at::Tensor by_libtorch(const at::Tensor& x, const TokenAngles& angles, int64_t d, double sign) {
+  const auto heads = x.reshape({x.size(0), x.size(1) / d, d});
+  const auto rotated = at::addcmul(heads * angles.cos, heads.roll(d / 2, 2), angles.sin, sign);
+  return rotated.to(x.scalar_type()).view(x.sizes());
 }
 
-void check(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, const at::Tensor& position_ids_T,
-           int64_t d) {
+struct DeviceRotation : torch::autograd::Function<DeviceRotation> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin,
+                            int64_t d) {
+    ctx->save_for_backward({cos, sin});
+    ctx->saved_data["d"] = d;
+    return by_libtorch(x, {cos, sin, {}}, d, 1);
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    return {by_libtorch(grads[0], {saved[0], saved[1], {}}, ctx->saved_data["d"].toInt(), -1), {}, {}, {}};
+  }
+};
+
+TokenAngles by_token(const at::Tensor& cos, const at::Tensor& sin, const at::Tensor& position_ids_T) {
+  const auto c = cos.index_select(0, position_ids_T), s = sin.index_select(0, position_ids_T);
+  return {at::cat({c, c}, 1).unsqueeze(1), at::cat({-s, s}, 1).unsqueeze(1), {}};
+}
+
+void check(const at::Tensor& x, const TokenAngles& angles, int64_t d) {
   require(d > 0 && d % 2 == 0 && x.size(1) % d == 0,
           "rotation: x has {} columns, expected a multiple of the head size {}, which must be even", x.size(1), d);
-  require(cos.size(1) == d / 2 && sin.sizes() == cos.sizes(),
-          "rotation: the tables of cosines and sines have {} and {} columns, expected {}", cos.size(1), sin.size(1),
-          d / 2);
-  require(position_ids_T.numel() == x.size(0), "rotation: {} positions for {} tokens", position_ids_T.numel(),
-          x.size(0));
+  const bool of_tables = angles.rows_T.defined();
+  const int64_t columns = of_tables ? angles.cos.size(1) : angles.cos.size(2) / 2;
+  require(columns == d / 2, "rotation: the tables of cosines and sines have {} columns, expected {}", columns, d / 2);
+  const int64_t tokens = of_tables ? angles.rows_T.numel() : angles.cos.size(0);
+  require(tokens == x.size(0), "rotation: {} positions for {} tokens", tokens, x.size(0));
 }
 
 }  // namespace
 
+TokenAngles token_angles(const at::Tensor& cos, const at::Tensor& sin, const at::Tensor& position_ids_T) {
+  require(sin.sizes() == cos.sizes(), "rotation: the tables of cosines and sines have {} and {} columns", cos.size(1),
+          sin.size(1));
+  if (cos.is_cpu()) return {cos.contiguous(), sin.contiguous(), position_ids_T.contiguous()};
+  return by_token(cos, sin, position_ids_T);
+}
+
+at::Tensor rotate(const at::Tensor& x, const TokenAngles& angles, int64_t head_size) {
+  const cuda::ProfilerRange range("rotary");
+  check(x, angles, head_size);
+  if (has_kernels(x)) return Rotation::apply(x, angles.cos, angles.sin, angles.rows_T, head_size);
+  const auto own = angles.rows_T.defined() ? by_token(angles.cos, angles.sin, angles.rows_T) : angles;
+  return DeviceRotation::apply(x, own.cos, own.sin, head_size);
+}
+
+std::pair<at::Tensor, at::Tensor> rotate(const at::Tensor& query, const at::Tensor& key, const TokenAngles& angles,
+                                         int64_t head_size) {
+  if (query.is_cpu()) return {rotate(query, angles, head_size), rotate(key, angles, head_size)};
+  const auto both =
+      rotate(at::cat({query, key}, 1), angles, head_size).split_with_sizes({query.size(1), key.size(1)}, 1);
+  return {both[0], both[1]};
+}
+
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, const at::Tensor& position_ids_T,
                   int64_t head_size) {
-  const cuda::ProfilerRange range("rotary");
-  check(x, cos, sin, position_ids_T, head_size);
-  if (has_kernels(x)) {
-    return Rotation::apply(x, cos.contiguous(), sin.contiguous(), position_ids_T.contiguous(), head_size);
-  }
-  return by_libtorch(x, cos, sin, position_ids_T, head_size);
+  return rotate(x, token_angles(cos, sin, position_ids_T), head_size);
 }
 
 }  // namespace sartor::transformer

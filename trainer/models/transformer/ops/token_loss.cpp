@@ -41,15 +41,29 @@ int64_t chunk_of(int64_t tokens, int64_t vocabulary) {
   return std::max<int64_t>(1, (tokens + chunks - 1) / chunks);
 }
 
+// Writes left right to c of fp32, or adds it, on accelerators; the operands are of one dtype.
+void multiply_on_device(const at::Tensor& c, const at::Tensor& left, const at::Tensor& right, bool add) {
+  auto to = c;
+  if (left.scalar_type() == at::kFloat) {
+    add ? to.addmm_(left, right) : at::mm_out(to, left, right);
+  } else {
+    add ? to.add_(at::mm(left, right, at::kFloat)) : at::mm_out(to, left, right, at::kFloat);
+  }
+}
+
 // Products of `compute`, by matmul() or libtorch.
 struct Products {
   at::ScalarType compute;
   bool by_kernels;
 
+  // An operand in the dtype of the products. matmul() rounds while it packs.
+  at::Tensor operand(const at::Tensor& x) const { return by_kernels ? x : x.to(compute); }
+
   // Writes left right to c of fp32, or adds it.
   void operator()(const at::Tensor& c, const at::Tensor& left, const at::Tensor& right, bool add) const {
     if (by_kernels) return matmul_into(c, left, right, compute, add);
-    const auto product = at::mm(left.to(compute), right.to(compute));
+    if (!c.is_cpu()) return multiply_on_device(c, left, right, add);
+    const auto product = at::mm(left, right);
     add ? c.add_(product) : c.copy_(product);
   }
 };
@@ -80,11 +94,11 @@ at::Tensor losses_by_libtorch(const at::Tensor& logits, const at::Tensor& target
 }
 
 Losses losses_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& targets,
-                 const at::Tensor& token_weights, at::ScalarType compute, Wanted wanted) {
+                 const at::Tensor& token_weights, at::ScalarType compute, Wanted wanted, const KeptCast* kept) {
   const int64_t tokens = x.size(0), vocabulary = weight.size(0), chunk = chunk_of(tokens, vocabulary);
   const bool differentiates = wanted.x || wanted.weight;
   const Products multiply_into = {compute, has_matmul(x, compute)};
-  const auto w = multiply_into.by_kernels ? weight : weight.to(compute);  // matmul() rounds while it packs
+  const auto w = kept && !weight.is_cpu() ? (*kept)(weight, compute) : multiply_into.operand(weight);
   const auto fp32 = weight.options();
   Losses losses = {.nll = at::empty({tokens}, fp32)};
   at::Tensor by_x;
@@ -95,11 +109,12 @@ Losses losses_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
     const auto part = [&](const at::Tensor& all) {
       return all.defined() ? all.narrow(0, begin, std::min(chunk, tokens - begin)) : all;
     };
-    const auto some = part(x), logits = buffer.narrow(0, 0, some.size(0));
+    const auto some = multiply_into.operand(part(x)), logits = buffer.narrow(0, 0, some.size(0));
     multiply_into(logits, some, w.t(), false);
     const auto softmax = x.is_cpu() ? losses_by_kernels : losses_by_libtorch;
-    const auto gradient =
+    auto gradient =
         softmax(logits, part(targets), differentiates ? part(token_weights) : at::Tensor(), part(losses.nll));
+    if (differentiates) gradient = multiply_into.operand(gradient);
     if (wanted.x) multiply_into(part(by_x), gradient, w, false);
     if (wanted.weight) multiply_into(losses.by_weight, gradient.t(), some, begin > 0);
   }
@@ -110,8 +125,8 @@ Losses losses_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
 struct TokenLoss : torch::autograd::Function<TokenLoss> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& targets, const at::Tensor& token_weights, at::ScalarType compute,
-                            Wanted wanted) {
-    auto losses = losses_of(x, weight, targets, token_weights, compute, wanted);
+                            Wanted wanted, const KeptCast* kept) {
+    auto losses = losses_of(x, weight, targets, token_weights, compute, wanted, kept);
     ctx->save_for_backward({losses.by_x, losses.by_weight});
     ctx->saved_data["scaled"] = false;
     return (losses.nll * token_weights).sum();
@@ -124,41 +139,41 @@ struct TokenLoss : torch::autograd::Function<TokenLoss> {
     for (auto& gradient : saved) {
       if (gradient.defined()) gradient.mul_(grads[0]);
     }
-    return {saved[0], saved[1], {}, {}, {}, {}};
+    return {saved[0], saved[1], {}, {}, {}, {}, {}};
   }
 };
 
 struct TokenLogProbabilities : torch::autograd::Function<TokenLogProbabilities> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& targets, at::ScalarType compute) {
+                            const at::Tensor& targets, at::ScalarType compute, const KeptCast* kept) {
     ctx->save_for_backward({x, weight, targets});
     ctx->saved_data["compute"] = static_cast<int64_t>(compute);
-    return losses_of(x, weight, targets, {}, compute, {false, false}).nll.neg();
+    return losses_of(x, weight, targets, {}, compute, {false, false}, kept).nll.neg();
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const auto token_weights = grads[0].neg().contiguous();
     const auto compute = static_cast<at::ScalarType>(ctx->saved_data["compute"].toInt());
     const auto losses = losses_of(saved[0], saved[1], saved[2], token_weights, compute,
-                                  {ctx->needs_input_grad(0), ctx->needs_input_grad(1)});
-    return {losses.by_x, losses.by_weight, {}, {}};
+                                  {ctx->needs_input_grad(0), ctx->needs_input_grad(1)}, nullptr);
+    return {losses.by_x, losses.by_weight, {}, {}, {}};
   }
 };
 
 }  // namespace
 
 at::Tensor token_loss(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& targets,
-                      const at::Tensor& token_weights, at::ScalarType compute) {
+                      const at::Tensor& token_weights, at::ScalarType compute, const KeptCast* kept) {
   const cuda::ProfilerRange range("token_loss");
   const bool trains = c10::GradMode::is_enabled();
   const Wanted wanted = {trains && x.requires_grad(), trains && weight.requires_grad()};
-  return TokenLoss::apply(x, weight, targets.contiguous(), token_weights.contiguous(), compute, wanted);
+  return TokenLoss::apply(x, weight, targets.contiguous(), token_weights.contiguous(), compute, wanted, kept);
 }
 
 at::Tensor token_log_probabilities(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& targets,
-                                   at::ScalarType compute) {
+                                   at::ScalarType compute, const KeptCast* kept) {
   const cuda::ProfilerRange range("token_log_probabilities");
-  return TokenLogProbabilities::apply(x, weight, targets.contiguous(), compute);
+  return TokenLogProbabilities::apply(x, weight, targets.contiguous(), compute, kept);
 }
 
 }  // namespace sartor::transformer
