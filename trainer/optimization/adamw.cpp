@@ -39,6 +39,7 @@ void AdamW::step(double learning_rate) {
     for (const size_t i : group.members) {
       if (!parameters_[i].tensor.grad().defined()) continue;
       weights.push_back(parameters_[i].tensor);
+      weights.back().unsafeGetTensorImpl()->bump_version();  // _fused_adamw_ does not
       gradients.push_back(parameters_[i].tensor.grad());
       means.push_back(mean_[i]);
       squares.push_back(square_[i]);

@@ -71,6 +71,14 @@ TEST(AdamW, EqualsTorchs) {
   }
 }
 
+// Copies of weights in another dtype are renewed when the version has changed.
+TEST(AdamW, RaisesTheVersionOfTheWeights) {
+  Case mine(cases()[0]);
+  const auto before = mine.parameters[0].tensor._version();
+  mine.step(0, 0.01);
+  EXPECT_GT(mine.parameters[0].tensor._version(), before);
+}
+
 TEST(AdamW, ContinuesFromItsState) {
   const auto data = cases()[1];
   Case before(data), after(data);
