@@ -2,6 +2,7 @@
 // throws on any attempt to read one.
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <c10/core/InferenceMode.h>
 #include <gmock/gmock.h>
 
 #include <functional>
@@ -98,50 +99,58 @@ Trained generator(const std::string& family, int64_t layers, const Variant& vari
 
 struct Counts {
   int64_t forward, backward;
+  int64_t rounding;  // of weights, once an optimizer step
+
   bool operator==(const Counts&) const = default;
 };
 std::ostream& operator<<(std::ostream& out, const Counts& counts) {
-  return out << counts.forward << " forward, " << counts.backward << " backward";
+  return out << counts.forward << " forward, " << counts.backward << " backward, " << counts.rounding << " a step";
 }
 
 struct Step {
-  StepCounts forward, backward;
+  StepCounts first_forward, forward, backward;
 };
 
 class DeviceStep : public ::testing::Test {
  protected:
-  // The first micro-batch of a step.
-  Step run(const Trained& model) {
+  // Two micro-batches.
+  static Step run(const Trained& model) {
     StepObserver observer;
-    const auto loss = model.loss();
-    Step step = {.forward = observer.take()};
-    loss.backward();
-    step.backward = observer.take();
-    for (const auto* counts : {&step.forward, &step.backward}) {
-      EXPECT_EQ(counts->copies_in, 0) << counts->text();
-      EXPECT_EQ(counts->copies_out, 0) << counts->text();
-    }
-    for (const auto& [name, parameter] : model.parameters) {
-      EXPECT_TRUE(parameter.grad().defined() && parameter.grad().sizes() == parameter.sizes()) << name;
+    Step step;
+    for (auto* forward : {&step.first_forward, &step.forward}) {
+      for (const auto& [name, parameter] : model.parameters) parameter.mutable_grad() = at::Tensor();
+      const auto loss = model.loss();
+      *forward = observer.take();
+      loss.backward();
+      step.backward = observer.take();
+      for (const auto* counts : {forward, &step.backward}) {
+        EXPECT_EQ(counts->copies_in + counts->copies_out, 0) << counts->text();
+      }
+      for (const auto& [name, parameter] : model.parameters) {
+        EXPECT_TRUE(parameter.grad().defined() && parameter.grad().sizes() == parameter.sizes()) << name;
+      }
     }
     return step;
   }
 
   // Operators of one layer more.
-  Counts per_layer(const std::function<Trained(int64_t)>& model) {
+  static Counts per_layer(const std::function<Trained(int64_t)>& model) {
     const auto two = run(model(2)), three = run(model(3));
-    show(two.forward, three.forward);
-    show(two.backward, three.backward);
-    return {three.forward.operators - two.forward.operators, three.backward.operators - two.backward.operators};
+    std::cout << "forward: " << difference(three.forward, two.forward)
+              << "\nbackward: " << difference(three.backward, two.backward) << "\n";
+    const auto rounding = [](const Step& step) { return step.first_forward.operators - step.forward.operators; };
+    return {.forward = three.forward.operators - two.forward.operators,
+            .backward = three.backward.operators - two.backward.operators,
+            .rounding = rounding(three) - rounding(two)};
   }
 
  private:
-  static void show(const StepCounts& two, const StepCounts& three) {
+  static std::string difference(const StepCounts& three, const StepCounts& two) {
     StepCounts layer;
     for (const auto& [name, count] : three.names) {
       if (count != two.of(name)) layer.names[name] = count - two.of(name);
     }
-    std::cout << "a layer: " << layer.text() << "\n";
+    return layer.text();
   }
 
   sartor::testing::MetaOperators operators_;
@@ -166,14 +175,85 @@ TEST_P(OperatorsALayer, AreAsFewAsBefore) {
 
 INSTANTIATE_TEST_SUITE_P(
     Models, OperatorsALayer,
-    ::testing::Values(Held{"bert", {"fp32"}, {0, 0}}, Held{"bert", {"bf16", at::kBFloat16}, {0, 0}},
-                      Held{"bert", {"lora", at::kBFloat16, true}, {0, 0}},
-                      Held{"bert", {"recompute", at::kBFloat16, false, true}, {0, 0}}, Held{"gpt2", {"fp32"}, {0, 0}},
-                      Held{"gpt2", {"bf16", at::kBFloat16}, {0, 0}},
-                      Held{"gpt2", {"lora", at::kBFloat16, true}, {0, 0}},
-                      Held{"gpt2", {"recompute", at::kBFloat16, false, true}, {0, 0}}, Held{"llama", {"fp32"}, {0, 0}},
-                      Held{"llama", {"bf16", at::kBFloat16}, {0, 0}}, Held{"qwen3", {"bf16", at::kBFloat16}, {0, 0}}),
+    ::testing::Values(Held{"bert", {"fp32"}, {0, 0, 0}}, Held{"bert", {"bf16", at::kBFloat16}, {0, 0, 0}},
+                      Held{"bert", {"lora", at::kBFloat16, true}, {0, 0, 0}},
+                      Held{"bert", {"recompute", at::kBFloat16, false, true}, {0, 0, 0}},
+                      Held{"gpt2", {"fp32"}, {0, 0, 0}}, Held{"gpt2", {"bf16", at::kBFloat16}, {0, 0, 0}},
+                      Held{"gpt2", {"lora", at::kBFloat16, true}, {0, 0, 0}},
+                      Held{"gpt2", {"recompute", at::kBFloat16, false, true}, {0, 0, 0}},
+                      Held{"llama", {"fp32"}, {0, 0, 0}}, Held{"llama", {"bf16", at::kBFloat16}, {0, 0, 0}},
+                      Held{"qwen3", {"bf16", at::kBFloat16}, {0, 0, 0}}),
     [](const auto& test) { return test.param.model + "_" + test.param.variant.name; });
+
+TEST_F(DeviceStep, SendsABatchByOneCopy) {
+  const auto config = bert_config(2);
+  StepObserver observer;
+  const auto batch =
+      transformer::pack(bert::input_spec(config), sartor::testing::random_rows({9, 30, 1}), {}, at::kMeta);
+  const auto counts = observer.take();
+  EXPECT_EQ(counts.copies_in, 1);
+  EXPECT_EQ(batch.input_ids_T.sizes(), (std::vector<int64_t>{40}));
+  EXPECT_EQ(batch.offsets_B1.scalar_type(), at::kInt);
+  EXPECT_EQ(batch.offsets_B1.sizes(), (std::vector<int64_t>{4}));
+  EXPECT_EQ(batch.first_rows_B.sizes(), (std::vector<int64_t>{3}));
+  EXPECT_EQ(batch.sequences_T.scalar_type(), at::kLong);
+}
+
+TEST_F(DeviceStep, RoundsWeightsAgainAfterTheyChanged) {
+  const auto model = bert_classifier(2, {"bf16", at::kBFloat16});
+  StepObserver observer;
+  const auto operators = [&] {
+    observer.take();
+    model.loss();
+    return observer.take().operators;
+  };
+  const auto first = operators(), second = operators();
+  EXPECT_LT(second, first);
+  EXPECT_EQ(operators(), second);
+  for (const auto& [name, parameter] : model.parameters) transformer::mark_changed(parameter);
+  EXPECT_EQ(operators(), first);
+}
+
+// Gradients of the micro-batches of a step are summed by one operator a parameter.
+TEST_F(DeviceStep, AccumulatesGradients) {
+  const auto model = bert_classifier(2, {"bf16", at::kBFloat16});
+  StepObserver observer;
+  std::vector<int64_t> backward;
+  for (int i = 0; i < 3; i++) {
+    const auto loss = model.loss();
+    observer.take();
+    loss.backward();
+    const auto counts = observer.take();
+    EXPECT_EQ(counts.copies_in + counts.copies_out, 0);
+    backward.push_back(counts.operators);
+  }
+  EXPECT_EQ(backward[1], backward[2]);
+  EXPECT_EQ(backward[1] - backward[0], std::ssize(model.parameters));
+}
+
+TEST_F(DeviceStep, ScoresWithWeightsThatAreRoundedOnce) {
+  for (const auto head : {bert::Head::classification, bert::Head::none}) {
+    bert::Bert model(bert_config(2), head, at::kMeta);
+    model.compute_in(at::kBFloat16);
+    const auto rows = sartor::testing::random_rows({9, 30, 1});
+    const c10::InferenceMode inference;
+    StepObserver observer;
+    std::vector<StepCounts> counts;
+    for (int i = 0; i < 3; i++) {
+      const auto batch = transformer::pack(bert::input_spec(model.config()), rows, {}, at::kMeta);
+      const auto found =
+          head == bert::Head::none ? model.embed(batch, bert::Pooling::mean, true) : model.classify(batch);
+      EXPECT_EQ(found.size(0), 3);
+      counts.push_back(observer.take());
+      EXPECT_EQ(counts.back().copies_in, 1) << "the batch";
+      EXPECT_EQ(counts.back().copies_out, 0);
+    }
+    EXPECT_LT(counts[1].operators, counts[0].operators);
+    EXPECT_EQ(counts[2].operators, counts[1].operators);
+    std::cout << counts[1].operators << " operators a batch, " << counts[0].operators - counts[1].operators
+              << " to round weights: " << counts[1].text() << "\n";
+  }
+}
 
 }  // namespace
 }  // namespace sartor
