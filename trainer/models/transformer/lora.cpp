@@ -34,6 +34,10 @@ Adapter new_adapter(const LoraConfig& config, const at::Tensor& weight) {
 
 at::Tensor adapted(const Adapter& adapter, at::Tensor y, const at::Tensor& x, bool trains) {
   const auto type = y.scalar_type();
+  if (!x.is_cpu()) {
+    const auto narrow = linear(dropout(x, trains ? adapter.dropout : 0), adapter.a, {}, type, &adapter.a_casts);
+    return y.add_(linear(narrow, adapter.b, {}, type, &adapter.b_casts), adapter.scale);
+  }
   const auto narrow = at::linear(dropout(x.to(type), trains ? adapter.dropout : 0), adapter.a.to(type));
   return y.addmm_(narrow, adapter.b.to(type).t(), 1, adapter.scale);
 }

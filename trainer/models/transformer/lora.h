@@ -15,6 +15,7 @@
 
 #include "models/tensors/tensor_file.h"
 #include "models/transformer/lora_config.h"
+#include "models/transformer/ops/linear.h"
 
 namespace sartor::transformer {
 
@@ -22,6 +23,7 @@ struct Adapter {
   at::Tensor a, b;  // (rank, in), (out, rank) of fp32: leaves that require gradients
   double scale;     // alpha / rank
   double dropout;
+  LinearCasts a_casts = {}, b_casts = {};
 };
 
 // Creates an adapter for weight (out, in), initialized as in peft: A is uniform in +-1 / sqrt(in), drawn from
