@@ -55,7 +55,7 @@ void check_efficient(const Tensor& query, const Tensor& key, const Tensor& value
   check_heads(query, key, value);
   TORCH_CHECK(query.dim() == 4 && query.size(0) == 1, "expected (1, T, heads, d)");
   TORCH_CHECK(query.size(2) == key.size(2) && query.size(2) == value.size(2), "heads are not expanded");
-  const int64_t aligned = 4 / query.element_size();
+  const int64_t aligned = 16 / query.element_size();
   TORCH_CHECK(query.size(3) % aligned == 0, "head size ", query.size(3));
 }
 
@@ -197,7 +197,7 @@ std::tuple<Tensor, Tensor, Tensor> flash_backward(const Tensor& gradient, const 
 }
 
 // Rows of logsumexp are padded to a multiple of 32 queries.
-std::tuple<Tensor, Tensor, Tensor, Tensor, int64_t, int64_t> efficient_forward(
+std::tuple<Tensor, Tensor, Tensor, Tensor, c10::SymInt, c10::SymInt> efficient_forward(
     const Tensor& query, const Tensor& key, const Tensor& value, const Optional& bias, const Optional& q_lengths,
     const Optional& k_lengths, std::optional<int64_t> longest_q, std::optional<int64_t> longest_k, double, int64_t mask,
     bool with_logsumexp, std::optional<double>, const Optional&, std::optional<int64_t>) {

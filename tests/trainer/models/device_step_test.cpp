@@ -162,6 +162,8 @@ struct Held {
   Counts counts;
 };
 
+std::ostream& operator<<(std::ostream& out, const Held& held) { return out << held.model << " " << held.variant.name; }
+
 class OperatorsALayer : public DeviceStep, public ::testing::WithParamInterface<Held> {};
 
 TEST_P(OperatorsALayer, AreAsFewAsBefore) {

@@ -99,7 +99,7 @@ std::tuple<Tensor, Tensor, Tensor> flash_backward(const Tensor& by_out, const Te
   return {by[0], by[1], by[2]};
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor, int64_t, int64_t> efficient_forward(
+std::tuple<Tensor, Tensor, Tensor, Tensor, c10::SymInt, c10::SymInt> efficient_forward(
     const Tensor& q, const Tensor& k, const Tensor& v, const Optional&, const Optional& q_offsets,
     const Optional& k_offsets, std::optional<int64_t> longest_q, std::optional<int64_t> longest_k, double dropout,
     int64_t mask, bool, std::optional<double> scale, const Optional&, std::optional<int64_t>) {
@@ -136,6 +136,8 @@ struct Shape {
   std::vector<int64_t> queries, keys;  // per sequence
   bool is_flash;
 };
+
+std::ostream& operator<<(std::ostream& out, const Shape& shape) { return out << shape.name; }
 
 class VarlenAttention : public ::testing::TestWithParam<Shape> {
  protected:
