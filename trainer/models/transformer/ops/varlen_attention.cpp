@@ -83,7 +83,7 @@ at::Tensor repeat_heads(const at::Tensor& x, int64_t heads) {
 }
 at::Tensor sum_heads(const at::Tensor& gradient, int64_t heads) {
   const int64_t rows = gradient.size(0), copies = gradient.size(1) / heads;
-  return copies == 1 ? gradient : gradient.view({rows, heads, copies, gradient.size(2)}).sum(2);
+  return copies == 1 ? gradient : gradient.reshape({rows, heads, copies, gradient.size(2)}).sum(2);
 }
 
 Result efficient(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& q_offsets,
