@@ -1,13 +1,18 @@
 // Communication between the processes of a run.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sartor {
 
-// All ranks must make the same calls in the same order.
+// All ranks must make the same calls in the same order, except next(). Network errors are std::runtime_error and name
+// the rank, the step and the operation.
 class Collective {
  public:
   virtual ~Collective() = default;
@@ -18,6 +23,28 @@ class Collective {
 
   virtual std::string from_first(const std::string& text) = 0;      // returns the text of rank 0 on all ranks
   virtual std::vector<double> sum(std::vector<double> values) = 0;  // elementwise all-reduce
+
+  // All-gather in place: `all` consists of one part per rank, elements offsets[r] to offsets[r + 1] - 1 from rank r.
+  // Each rank has filled in its own part; afterwards every rank has all of them. offsets (size() + 1) ascend from 0 to
+  // the size of `all` and are the same on all ranks. Needs no further memory.
+  virtual void gather(std::span<float> all, std::span<const int64_t> offsets) = 0;
+
+  // The bytes of each rank, on rank 0; empty on the others.
+  virtual std::vector<std::string> gather_on_first(std::string bytes) = 0;
+
+  // The next number of a counter that all ranks share: 0, 1, 2, ... in the order of the calls, each to one caller. A
+  // rank may call it at any time before its last collective call, from one thread at a time. Counters start at 0 again
+  // when torchrun has restarted the processes.
+  virtual int64_t next(const std::string& counter) = 0;
+
+  // Names what the following calls belong to in error messages: "epoch 3".
+  void name_step(std::string step) { step_ = std::move(step); }
+
+ protected:
+  const std::string& step() const { return step_; }
+
+ private:
+  std::string step_;
 };
 
 // A single process.
@@ -27,6 +54,12 @@ class Alone : public Collective {
   int size() const override { return 1; }
   std::string from_first(const std::string& text) override { return text; }
   std::vector<double> sum(std::vector<double> values) override { return values; }
+  void gather(std::span<float>, std::span<const int64_t>) override {}
+  std::vector<std::string> gather_on_first(std::string bytes) override { return {std::move(bytes)}; }
+  int64_t next(const std::string& counter) override { return counters_[counter]++; }
+
+ private:
+  std::map<std::string, int64_t> counters_;
 };
 
 // Calls `work` on rank 0 and returns its result on all ranks. If `work` throws, the other ranks throw, too:

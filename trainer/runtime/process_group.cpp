@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstdlib>
 #include <exception>
 #include <optional>
@@ -14,6 +15,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#include <type_traits>
 
 #include "base/numbers.h"
 #include "base/require.h"
@@ -30,6 +32,8 @@ using std::chrono::seconds;
 // How long a rank that received a stop signal waits for a message of rank 0; and how long rank 0, if it hosts the
 // store, waits before it exits for the others to read its messages.
 constexpr seconds patience{5};
+
+constexpr int64_t most_in_flight = 1 << 24;  // elements of one message of gather()
 
 constexpr const char* heard_key = "texts-heard";  // store key: number of texts that ranks have read
 
@@ -89,6 +93,17 @@ struct ProcessGroup::Joined {
   c10::intrusive_ptr<c10d::Backend> nccl;  // null on the CPU
   bool serves_store = false;
   seconds timeout{};
+
+  // Sends one array and receives another at the same time. Empty ones are omitted.
+  template <class T> void exchange(std::span<T> out, int to, std::span<T> in, int from) {
+    constexpr auto type = std::is_same_v<T, float> ? at::kFloat : at::kChar;
+    std::vector<c10::intrusive_ptr<c10d::Work>> works;
+    std::vector<at::Tensor> sent = {at::from_blob(out.data(), {std::ssize(out)}, type)};
+    std::vector<at::Tensor> received = {at::from_blob(in.data(), {std::ssize(in)}, type)};
+    if (!in.empty()) works.push_back(group->recv(received, from, /*tag=*/0));
+    if (!out.empty()) works.push_back(group->send(sent, to, /*tag=*/0));
+    for (const auto& work : works) work->wait();
+  }
 };
 
 ProcessGroup::ProcessGroup(const Ranks& ranks, bool gpu, std::chrono::seconds timeout)
@@ -155,6 +170,15 @@ std::string ProcessGroup::from_first(const std::string& text) {
   return {bytes.begin(), bytes.end()};
 }
 
+void ProcessGroup::named(const std::string& operation, const std::function<void()>& work) const {
+  try {
+    work();
+  } catch (const std::exception& error) {
+    throw std::runtime_error(fmt::format("rank {} of {}{}{}: {}: {}", rank_, size_, step().empty() ? "" : ", ", step(),
+                                         operation, error.what()));
+  }
+}
+
 std::vector<double> ProcessGroup::sum(std::vector<double> values) {
   if (joined_) sum(at::from_blob(values.data(), {std::ssize(values)}, at::kDouble));
   return values;
@@ -163,15 +187,61 @@ std::vector<double> ProcessGroup::sum(std::vector<double> values) {
 void ProcessGroup::sum(const at::Tensor& tensor) {
   if (!joined_) return;
   std::vector<at::Tensor> tensors = {tensor};
-  joined_->group->allreduce(tensors)->wait();
+  named("sum", [&] { joined_->group->allreduce(tensors)->wait(); });
 }
 
 void ProcessGroup::copy_from_first(std::vector<at::Tensor>& tensors) {
   if (!joined_) return;
   for (auto& tensor : tensors) {
     std::vector<at::Tensor> one = {tensor};
-    joined_->group->broadcast(one)->wait();
+    named("copy", [&] { joined_->group->broadcast(one)->wait(); });
   }
+}
+
+// A ring: in each of size - 1 steps, every rank sends the part that it got last to its right neighbor. Each part
+// travels directly between the arrays, in pieces.
+void ProcessGroup::gather(std::span<float> all, std::span<const int64_t> offsets) {
+  if (!joined_) return;
+  assert(std::ssize(offsets) == size_ + 1 && offsets.back() == std::ssize(all));
+  const int right = (rank_ + 1) % size_, left = (rank_ + size_ - 1) % size_;
+  const auto piece = [&](int part, int64_t at) -> std::span<float> {
+    const int64_t begin = std::min(offsets[part] + at, offsets[part + 1]);
+    return all.subspan(begin, std::min(most_in_flight, offsets[part + 1] - begin));
+  };
+  named("gather", [&] {
+    for (int step = 0; step < size_ - 1; step++) {
+      const int sent = (rank_ + size_ - step) % size_, received = (sent + size_ - 1) % size_;
+      for (int64_t at = 0;; at += most_in_flight) {
+        const auto out = piece(sent, at), in = piece(received, at);
+        if (out.empty() && in.empty()) break;
+        joined_->exchange(out, right, in, left);
+      }
+    }
+  });
+}
+
+std::vector<std::string> ProcessGroup::gather_on_first(std::string bytes) {
+  if (!joined_) return alone_.gather_on_first(std::move(bytes));
+  std::vector<double> sizes(size_);
+  sizes[rank_] = static_cast<double>(bytes.size());
+  sizes = sum(std::move(sizes));
+  std::vector<std::string> gathered(first() ? size_ : 0);
+  named("gather on rank 0", [&] {
+    if (!first()) return joined_->exchange(std::span(bytes), 0, std::span<char>(), 0);
+    for (int rank = 1; rank < size_; rank++) {
+      gathered[rank].resize(static_cast<size_t>(sizes[rank]));
+      joined_->exchange(std::span<char>(), rank, std::span(gathered[rank]), rank);
+    }
+    gathered[0] = std::move(bytes);
+  });
+  return gathered;
+}
+
+int64_t ProcessGroup::next(const std::string& counter) {
+  if (!joined_) return alone_.next(counter);
+  int64_t count = 0;
+  named("counter " + counter, [&] { count = joined_->store->add("counter-" + counter, 1); });
+  return count - 1;
 }
 
 }  // namespace sartor

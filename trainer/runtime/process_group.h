@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <exception>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,6 +38,9 @@ class ProcessGroup : public Collective {
   int size() const override { return size_; }
   std::string from_first(const std::string& text) override;
   std::vector<double> sum(std::vector<double> values) override;
+  void gather(std::span<float> all, std::span<const int64_t> offsets) override;
+  std::vector<std::string> gather_on_first(std::string bytes) override;
+  int64_t next(const std::string& counter) override;
 
   void sum(const at::Tensor& tensor);                      // in place
   void copy_from_first(std::vector<at::Tensor>& tensors);  // in place
@@ -45,12 +50,15 @@ class ProcessGroup : public Collective {
  private:
   struct Joined;
 
+  // Calls `work`. Its errors get the rank, the step and `operation` before their message.
+  void named(const std::string& operation, const std::function<void()>& work) const;
   void close_nccl();
   void wait_until_heard();
 
   int rank_, size_;
   int exceptions_ = std::uncaught_exceptions();  // uncaught exceptions at construction
   int64_t told_ = 0;                             // number of texts that from_first() has sent
+  Alone alone_;                                  // counters of a single rank
   std::unique_ptr<Joined> joined_;
 };
 
