@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
                    "  sartor-train --config configs/ml-100k-als.yaml --resume\n"
                    "  sartor-train --config configs/ml-100k-als.yaml --dry-run\n",
        .tasks = {task("prepare", Processes::one, "Converts a table of ratings to a prepared HDF5 file.", prepare),
-                 task("factorize", Processes::one, "Trains a recommender by factorizing prepared ratings.",
+                 task("factorize", Processes::sharing, "Trains a recommender by factorizing prepared ratings.",
                       factorize_by<FactorizationAlgorithms>, {"model.epochs", "data.path"}),
                  task("vocabulary", Processes::one,
                       "Trains a WordPiece or byte-level BPE tokenizer on tables of texts.", vocabulary),

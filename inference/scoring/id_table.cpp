@@ -5,6 +5,7 @@
 
 #include "schema/log.h"
 #include "storage/id_map.h"
+#include "tables/table_files.h"
 #include "tables/table_reader.h"
 
 namespace sartor::inference {
@@ -46,6 +47,10 @@ void for_each_distinct_id(const IdTableConfig& config, const std::function<void(
     if (repeated++ == 0) first = fmt::format("{} in row {} of {}", id, row, file);
   });
   if (repeated > 0) log_warning("{} repeated ids are ignored; the first is {}", repeated, first);
+}
+
+void require_readable_by_all(const Collective& ranks, const datasets::TableConfig& config) {
+  if (ranks.size() > 1) datasets::require_readable_twice(config, "by the other ranks");
 }
 
 }  // namespace sartor::inference

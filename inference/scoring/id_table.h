@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "runtime/collective.h"
 #include "schema/fields.h"
 #include "tables/table_config.h"
 
@@ -27,5 +28,8 @@ void for_each_id(const IdTableConfig& config, const std::function<void(std::stri
 
 // The same without repeated ids; a warning gives their number and the first one.
 void for_each_distinct_id(const IdTableConfig& config, const std::function<void(std::string_view)>& use);
+
+// For tables that every rank reads: with several ranks, throws std::invalid_argument if a file can be read only once.
+void require_readable_by_all(const Collective& ranks, const datasets::TableConfig& config);
 
 }  // namespace sartor::inference

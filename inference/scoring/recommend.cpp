@@ -1,17 +1,19 @@
 #include "scoring/recommend.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <iterator>
+#include <span>
 
 #include "models/factorization/algorithms.h"
 #include "records/ratings.h"
+#include "runtime/process_group.h"
 #include "runtime/progress.h"
-#include "runtime/signals.h"
 #include "schema/log.h"
 #include "scoring/item_details.h"
-#include "scoring/pair_blocks.h"
 #include "scoring/recommender.h"
+#include "scoring/shared_blocks.h"
 #include "tables/presets.h"
 #include "tables/table_writer.h"
 
@@ -63,10 +65,15 @@ std::map<std::string, std::vector<UserRating>> read_new_users(const datasets::Ra
 // Writes the output: user, rank, item, score, basis and the columns of the item table.
 class RecommendationTable {
  public:
-  RecommendationTable(const RecommendConfig& config, const TrainedModel& model, const ItemDetails& titles)
-      : model_(model), titles_(titles), k_(config.k), writer_(config.output, columns(titles), /*overwrite=*/true) {}
+  RecommendationTable(const RecommendConfig& config, const TrainedModel& model)
+      : model_(model),
+        titles_(config.items),
+        k_(config.k),
+        writer_(config.output, columns(titles_), /*overwrite=*/true) {}
 
-  void append(const std::vector<std::string>& users, const Recommendations& found) {
+  void append(std::span<const std::string> users, const Recommendations& found) {
+    users_ += std::ssize(users);
+    without_factors_ += std::ranges::count(found.basis, Basis::popularity);
     std::vector<std::string_view> user, item, basis;
     std::vector<int64_t> rank;
     std::vector<float> score;
@@ -87,9 +94,17 @@ class RecommendationTable {
     writer_.append(values);
   }
 
+  int64_t users() const { return users_; }
+
   void finish() { writer_.finish(); }
-  int64_t rows() const { return writer_.rows(); }
-  int64_t shorter() const { return shorter_; }  // number of users with fewer than k rows
+
+  void log(const std::string& output) const {
+    log_info(
+        "{}: {} recommendations for {} users; {} of the users are unknown or have no training ratings ({:.1f}%) and "
+        "get the most popular items",
+        output, writer_.rows(), users_, without_factors_, users_ > 0 ? 100.0 * without_factors_ / users_ : 0);
+    if (shorter_ > 0) log_warning("{} users have fewer than {} items left to recommend", shorter_, k_);
+  }
 
  private:
   static std::vector<datasets::ColumnSpec> columns(const ItemDetails& titles) {
@@ -104,11 +119,53 @@ class RecommendationTable {
   }
 
   const TrainedModel& model_;
-  const ItemDetails& titles_;
+  const ItemDetails titles_;
   const int64_t k_;
-  int64_t shorter_ = 0;
+  int64_t users_ = 0, without_factors_ = 0;
+  int64_t shorter_ = 0;  // number of users with fewer than k rows
   datasets::TableWriter writer_;
 };
+
+// The ratings of new_users, for which rank 0 writes the rejects.
+class NewUsers {
+ public:
+  NewUsers(const RecommendConfig& config, const TrainedModel& model, Collective& ranks) : config_(config) {
+    if (!config.new_users) return;
+    require_readable_by_all(ranks, config.new_users->table);
+    if (ranks.first()) {
+      rejects_.emplace(config.rejects_path(), config.new_users->unfit);
+    } else {
+      rejects_.emplace(config.new_users->unfit);
+    }
+    ratings_ = read_new_users(*config.new_users, model, *rejects_);
+  }
+
+  const std::map<std::string, std::vector<UserRating>>& ratings() const { return ratings_; }
+
+  void finish() {
+    if (rejects_) rejects_->finish();
+  }
+
+  void log() const {
+    const int64_t rejected = rejects_ ? rejects_->total() : 0;
+    if (rejected > 0) log_warning("{} rows of new_users are invalid, {} says why", rejected, config_.rejects_path());
+  }
+
+ private:
+  const RecommendConfig& config_;
+  std::optional<datasets::Rejects> rejects_;
+  std::map<std::string, std::vector<UserRating>> ratings_;
+};
+
+// Calls `use` for the ids of all users to recommend to.
+void for_each_user(const RecommendConfig& config, const TrainedModel& model, const NewUsers& new_users,
+                   const std::function<void(std::string_view)>& use) {
+  if (config.users) return for_each_distinct_id(*config.users, use);
+  for (int64_t user = 0; user < model.users.size(); user++) use(model.users[user]);
+  for (const auto& [user, ratings] : new_users.ratings()) {
+    if (model.users.find(user) < 0) use(user);
+  }
+}
 
 }  // namespace
 
@@ -136,54 +193,48 @@ void recommend(const RecommendConfig& config, Runtime& runtime) {
 }
 
 void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime& runtime) {
-  const ItemDetails titles(config.items);
-  RecommendationTable table(config, model, titles);
+  ProcessGroup ranks(runtime.ranks, /*gpu=*/false, std::chrono::seconds(config.ddp_timeout));
+  for (const auto* table : {&config.users, &config.allow, &config.deny}) {
+    if (*table) require_readable_by_all(ranks, (*table)->table);
+  }
+  std::optional<RecommendationTable> table;
+  on_first(ranks, [&] {
+    table.emplace(config, model);
+    return "";
+  });
   Recommender recommender(
       runtime.context, model,
       {.k = config.k, .exclude_seen = config.exclude_seen, .offered = offered_items(config, model)});
-  std::map<std::string, std::vector<UserRating>> new_users;
-  std::optional<datasets::Rejects> rejects;  // invalid rows of new_users
-  if (config.new_users) {
-    rejects.emplace(config.rejects_path(), config.new_users->unfit);
-    new_users = read_new_users(*config.new_users, model, *rejects);
-  }
-  if (!new_users.empty()) recommender.fold_in(new_users, config.new_users->replace);
+  NewUsers new_users(config, model, ranks);
+  if (!new_users.ratings().empty()) recommender.fold_in(new_users.ratings(), config.new_users->replace);
 
-  Progress progress("user", 0);
-  int64_t users = 0, without_factors = 0;
-  std::vector<std::string> ids;
+  std::optional<Progress> progress;
+  if (ranks.first()) progress.emplace("user", 0);
+  SharedBlocks blocks(ranks, config.k);
+  std::vector<std::string> ids;  // of one round
   const auto flush = [&] {
-    const Recommendations found = recommender.recommend(ids);
-    table.append(ids, found);
-    users += std::ssize(ids);
-    without_factors += std::ranges::count(found.basis, Basis::popularity);
-    progress.update(users);
+    const std::span users(ids);
+    blocks.round<Recommendations>(
+        std::ssize(ids),
+        [&](int64_t first, int64_t count) { return recommender.recommend(users.subspan(first, count)); },
+        [&](int64_t first, int64_t count, const Recommendations& found) {
+          table->append(users.subspan(first, count), found);
+          progress->update(table->users());
+        });
     ids.clear();
-    if (const int signal = stop_signal()) throw Stopped(signal, "stopped, nothing written");
   };
-  const auto add = [&](std::string_view id) {
+  for_each_user(config, model, new_users, [&](std::string_view id) {
     ids.emplace_back(id);
-    if (std::ssize(ids) == queries_in_block(config.k)) flush();
-  };
-  if (config.users) {
-    for_each_distinct_id(*config.users, add);
-  } else {
-    for (int64_t user = 0; user < model.users.size(); user++) add(model.users[user]);
-    for (const auto& [user, ratings] : new_users) {
-      if (model.users.find(user) < 0) add(user);
-    }
-  }
+    if (std::ssize(ids) == blocks.queries_in_round()) flush();
+  });
   flush();
-  table.finish();
-  const int64_t rejected = rejects ? rejects->total() : 0;
-  if (rejects) rejects->finish();
-  log_info(
-      "{}: {} recommendations for {} users; {} of the users are unknown or have no training ratings ({:.1f}%) and get "
-      "the most popular items",
-      config.output, table.rows(), users, without_factors, users > 0 ? 100.0 * without_factors / users : 0);
-  if (table.shorter() > 0)
-    log_warning("{} users have fewer than {} items left to recommend", table.shorter(), config.k);
-  if (rejected > 0) log_warning("{} rows of new_users are invalid, {} says why", rejected, config.rejects_path());
+  on_first(ranks, [&] {
+    table->finish();
+    new_users.finish();
+    table->log(config.output);
+    new_users.log();
+    return "";
+  });
 }
 
 }  // namespace sartor::inference

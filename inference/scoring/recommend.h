@@ -25,7 +25,7 @@ struct NewUsersConfig : datasets::RatingsConfig {
   }
 };
 
-struct RecommendConfig : RuntimeConfig {
+struct RecommendConfig : RanksConfig {
   std::string model, output;
   int64_t k = 10;
   bool exclude_seen = true;
@@ -35,7 +35,7 @@ struct RecommendConfig : RuntimeConfig {
   std::optional<std::string> rejects;
 
   template <class Fields> void describe(Fields& field) {
-    RuntimeConfig::describe(field);
+    RanksConfig::describe(field);
     field.required("model", model, file_path(), "Run folder of task: factorize, or its factors.h5.");
     field.required("output", output, file_path(),
                    "Table to write (.csv, .tsv, .jsonl or .parquet) with user, rank, item, score, basis and the "
@@ -59,6 +59,7 @@ struct RecommendConfig : RuntimeConfig {
   std::vector<Output> writes() const;
 };
 
+// Several ranks share the users; the first one writes.
 void recommend(const RecommendConfig& config, Runtime& runtime);
 
 // The same with a loaded model; config.model is not read.

@@ -24,6 +24,11 @@ constexpr std::string_view name_of(Basis basis) {
 struct Recommendations {
   RankedItems items;         // one list per user, of k items or of all offered items if there are fewer
   std::vector<Basis> basis;  // (users)
+
+  void transfer(auto& visit) {
+    items.transfer(visit);
+    visit(basis);
+  }
 };
 
 struct UserRating {

@@ -1,15 +1,18 @@
 #include "scoring/similar.h"
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
+#include <optional>
+#include <span>
 
 #include "models/factorization/algorithms.h"
+#include "runtime/process_group.h"
 #include "runtime/progress.h"
-#include "runtime/signals.h"
 #include "schema/log.h"
 #include "scoring/item_details.h"
 #include "scoring/neighbours.h"
-#include "scoring/pair_blocks.h"
+#include "scoring/shared_blocks.h"
 #include "storage/stored_embeddings.h"
 #include "tables/presets.h"
 #include "tables/table_writer.h"
@@ -76,6 +79,45 @@ std::vector<int32_t> query_indices(const SimilarConfig& config, const datasets::
   return indices;
 }
 
+// Writes the output: id, rank, neighbour, cosine and the columns of the item table.
+class NeighbourTable {
+ public:
+  NeighbourTable(const SimilarConfig& config, const datasets::IdMap& ids)
+      : ids_(ids), titles_(config.items), writer_(config.output, columns(titles_), /*overwrite=*/true) {}
+
+  void append(std::span<const int32_t> queries, const RankedItems& found) {
+    std::vector<std::string_view> id, neighbour;
+    std::vector<int64_t> rank;
+    for (size_t at = 0; at < found.items.size(); at++) {
+      id.push_back(ids_[queries[at / found.k]]);
+      rank.push_back(static_cast<int64_t>(at % found.k) + 1);
+      neighbour.push_back(ids_[found.items[at]]);
+    }
+    std::vector<datasets::ColumnValues> values = {id, rank, neighbour, found.scores};
+    const auto more = titles_.of(neighbour);
+    values.insert(values.end(), more.begin(), more.end());
+    writer_.append(values);
+  }
+
+  void finish() { writer_.finish(); }
+  int64_t rows() const { return writer_.rows(); }
+
+ private:
+  static std::vector<datasets::ColumnSpec> columns(const ItemDetails& titles) {
+    using datasets::ColumnType;
+    std::vector<datasets::ColumnSpec> columns = {{"id", ColumnType::text},
+                                                 {"rank", ColumnType::int64},
+                                                 {"neighbour", ColumnType::text},
+                                                 {"cosine", ColumnType::float32}};
+    titles.append_specs(columns);
+    return columns;
+  }
+
+  const datasets::IdMap& ids_;
+  const ItemDetails titles_;
+  datasets::TableWriter writer_;
+};
+
 }  // namespace
 
 std::vector<std::filesystem::path> SimilarConfig::reads() const {
@@ -96,38 +138,36 @@ void similar(const SimilarConfig& config, Runtime& runtime) {
   require(rows.rows > 1, "{} has too few {} to compare, expected at least 2", config.model, vectors.of);
   const int64_t k = std::min(config.k, rows.rows - 1);
   if (k < config.k) log_warning("k is {}, but there are only {} others", config.k, k);
-  const ItemDetails titles(config.items);
 
-  using datasets::ColumnType;
-  std::vector<datasets::ColumnSpec> columns = {{"id", ColumnType::text},
-                                               {"rank", ColumnType::int64},
-                                               {"neighbour", ColumnType::text},
-                                               {"cosine", ColumnType::float32}};
-  titles.append_specs(columns);
-  datasets::TableWriter table(config.output, columns, /*overwrite=*/true);
-
+  ProcessGroup ranks(runtime.ranks, /*gpu=*/false, std::chrono::seconds(config.ddp_timeout));
+  if (config.queries) require_readable_by_all(ranks, config.queries->table);
+  std::optional<NeighbourTable> table;
+  on_first(ranks, [&] {
+    table.emplace(config, ids);
+    return "";
+  });
   Neighbours neighbours(runtime.context, rows);
   const std::vector<int32_t> queries = query_indices(config, ids);
-  Progress progress(std::string(vectors.of.substr(0, vectors.of.size() - 1)), std::ssize(queries));
-  for_each_block(std::ssize(queries), k, [&](int64_t first, int64_t count) {
-    const auto chosen = std::span(queries).subspan(first, count);
-    const RankedItems found = neighbours.find(chosen, k);
-    std::vector<std::string_view> id, neighbour;
-    std::vector<int64_t> rank;
-    for (size_t at = 0; at < found.items.size(); at++) {
-      id.push_back(ids[chosen[at / k]]);
-      rank.push_back(static_cast<int64_t>(at % k) + 1);
-      neighbour.push_back(ids[found.items[at]]);
-    }
-    std::vector<datasets::ColumnValues> values = {id, rank, neighbour, found.scores};
-    const auto more = titles.of(neighbour);
-    values.insert(values.end(), more.begin(), more.end());
-    table.append(values);
-    progress.update(first + count);
-    if (const int signal = stop_signal()) throw Stopped(signal, "stopped, nothing written");
+  std::optional<Progress> progress;
+  if (ranks.first()) progress.emplace(std::string(vectors.of.substr(0, vectors.of.size() - 1)), std::ssize(queries));
+  SharedBlocks blocks(ranks, k);
+  std::span<const int32_t> left = queries;
+  while (!left.empty()) {
+    const auto round = left.first(std::min<size_t>(left.size(), blocks.queries_in_round()));
+    left = left.subspan(round.size());
+    blocks.round<RankedItems>(
+        std::ssize(round),
+        [&](int64_t first, int64_t count) { return neighbours.find(round.subspan(first, count), k); },
+        [&](int64_t first, int64_t count, const RankedItems& found) {
+          table->append(round.subspan(first, count), found);
+          progress->update(std::ssize(queries) - std::ssize(left) - std::ssize(round) + first + count);
+        });
+  }
+  on_first(ranks, [&] {
+    table->finish();
+    log_info("{}: {} neighbours of {} {}", config.output, table->rows(), queries.size(), vectors.of);
+    return "";
   });
-  table.finish();
-  log_info("{}: {} neighbours of {} {}", config.output, table.rows(), queries.size(), vectors.of);
 }
 
 }  // namespace sartor::inference

@@ -19,7 +19,7 @@ constexpr auto choices(Entity) {
   return std::to_array<Choice<Entity>>({{"items", Entity::items}, {"users", Entity::users}});
 }
 
-struct SimilarConfig : RuntimeConfig {
+struct SimilarConfig : RanksConfig {
   std::string model, output;
   Entity of = Entity::items;
   int64_t k = 10;
@@ -27,7 +27,7 @@ struct SimilarConfig : RuntimeConfig {
   std::optional<datasets::ItemTableConfig> items;
 
   template <class Fields> void describe(Fields& field) {
-    RuntimeConfig::describe(field);
+    RanksConfig::describe(field);
     field.required("model", model, file_path(),
                    "Run folder of task: factorize, its factors.h5, or an output of task: embed.");
     field.required(
@@ -45,6 +45,7 @@ struct SimilarConfig : RuntimeConfig {
   std::vector<Output> writes() const { return {{output}}; }
 };
 
+// Several ranks share the queries; the first one writes.
 void similar(const SimilarConfig& config, Runtime& runtime);
 
 }  // namespace sartor::inference

@@ -253,11 +253,9 @@ TEST_F(Pipeline, TasksThatShareNoWorkRefuseSeveralProcesses) {
     }
   };
   refused("prepare", command("sartor-train", prepare_config, {"--overwrite"}));
-  refused("factorize", command("sartor-train", factorize_config, {"--resume"}));
   refused("vocabulary", command("sartor-train", "task: vocabulary\n"));
   refused("tokenize", command("sartor-train", "task: tokenize\n"));
-  refused("recommend", command("sartor-infer", recommend_config));
-  refused("similar", command("sartor-infer", "task: similar\n"));
+  refused("evaluate_texts", command("sartor-infer", "task: evaluate_texts\n"));
 }
 
 TEST_F(Pipeline, UsersComeFromStandardInput) {

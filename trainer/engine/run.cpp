@@ -35,16 +35,6 @@ void remove_partial(const fs::path& folder) {
   }
 }
 
-// A stop signal that any rank received, or 0. All ranks get the same result, so that they stop after the same step.
-int stop_signal_of_any(Collective& ranks) {
-  const int noted = stop_signal();
-  std::vector<double> signalled;
-  for (const int signal : stop_signals) signalled.push_back(noted == signal ? 1 : 0);
-  signalled = ranks.sum(std::move(signalled));
-  const auto first = std::ranges::find_if(signalled, [](double sum) { return sum > 0; }) - signalled.begin();
-  return first < std::ssize(stop_signals) ? stop_signals[first] : 0;
-}
-
 }  // namespace
 
 Run::Run(RunRequest request)

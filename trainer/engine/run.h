@@ -80,6 +80,8 @@ class Run {
   // - another process is writing to it.
   explicit Run(RunRequest request);
 
+  Collective& ranks() { return ranks_; }  // the processes that train together
+
   // Whether the run already has results. A resumed run with a changed config is not complete.
   bool complete() const { return complete_; }
 

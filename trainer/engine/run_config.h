@@ -41,12 +41,12 @@ struct StepCheckpointConfig : CheckpointConfig {
 };
 
 // Base of the configs of tasks that count epochs.
-struct RunConfig : RuntimeConfig {
+struct RunConfig : RanksConfig {
   std::string output;
   CheckpointConfig checkpoint;
 
   template <class Fields> void describe(Fields& field) {
-    RuntimeConfig::describe(field);
+    RanksConfig::describe(field);
     field.required("output", output, file_path(),
                    "Run folder to write. It must not exist unless --resume or --overwrite is given.");
     field("checkpoint", checkpoint, "Checkpoints, from which --resume continues.");

@@ -1,6 +1,7 @@
 #include "metrics/ranking.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <functional>
@@ -11,6 +12,8 @@
 
 namespace sartor {
 namespace {
+
+constexpr int64_t sums_per_cutoff = 6;
 
 double gini(std::vector<int64_t> exposure, double total) {
   std::ranges::sort(exposure);
@@ -30,12 +33,12 @@ double novelty(std::span<const int64_t> exposure, double total, std::span<const 
 
 }  // namespace
 
-RankingMetrics::RankingMetrics(std::vector<int64_t> cutoffs, int64_t items)
+RankingMetrics::RankingMetrics(std::vector<int64_t> cutoffs, int64_t items, bool postponed)
     : cutoffs_(std::move(cutoffs)), items_(items) {
   for (const int64_t k : cutoffs_) require(k >= 1, "ranking metrics: cutoff {}, expected at least 1", k);
   std::ranges::sort(cutoffs_);
   cutoffs_.erase(std::unique(cutoffs_.begin(), cutoffs_.end()), cutoffs_.end());
-  sums_.resize(cutoffs_.size());
+  sums_.assign(cutoffs_.size(), OrderedSums(sums_per_cutoff, postponed));
   exposure_.resize(cutoffs_.size() * items_);
 }
 
@@ -66,19 +69,30 @@ void RankingMetrics::add(std::span<const int32_t> ranked, std::span<const int32_
       precisions += hits / double(rank);
       if (hits == 1) reciprocal_rank = 1 / double(rank);
     }
-    const UserSums values = {hits / double(k),  hits / double(wanted),
-                             gain / ideal_gain, precisions / double(std::min(k, wanted)),
-                             reciprocal_rank,   std::min(hits, 1.0)};
-    std::ranges::transform(sums_[c], values, sums_[c].begin(), std::plus{});
+    const std::array<double, sums_per_cutoff> values = {hits / double(k),  hits / double(wanted),
+                                                        gain / ideal_gain, precisions / double(std::min(k, wanted)),
+                                                        reciprocal_rank,   std::min(hits, 1.0)};
+    sums_[c].add(values);
   }
 }
 
 void RankingMetrics::merge(const RankingMetrics& other) {
   assert(cutoffs_ == other.cutoffs_ && items_ == other.items_);
   users_ += other.users_;
-  for (size_t c = 0; c < sums_.size(); c++)
-    std::ranges::transform(sums_[c], other.sums_[c], sums_[c].begin(), std::plus{});
+  for (size_t c = 0; c < sums_.size(); c++) sums_[c].add(other.sums_[c].sums());
   std::ranges::transform(exposure_, other.exposure_, exposure_.begin(), std::plus{});
+}
+
+std::vector<int64_t> RankingMetrics::counts() const {
+  std::vector<int64_t> counts = {users_};
+  counts.insert(counts.end(), exposure_.begin(), exposure_.end());
+  return counts;
+}
+
+void RankingMetrics::set_counts(std::span<const int64_t> counts) {
+  assert(counts.size() == exposure_.size() + 1);
+  users_ = counts[0];
+  std::ranges::copy(counts.subspan(1), exposure_.begin());
 }
 
 std::vector<Metric> RankingMetrics::finish(std::span<const int64_t> popularity) const {
@@ -92,7 +106,7 @@ std::vector<Metric> RankingMetrics::finish(std::span<const int64_t> popularity) 
       metrics.push_back({fmt::format("{}@{}", name, cutoffs_[c]), value});
     };
     for (size_t m = 0; const auto* name : {"precision", "recall", "ndcg", "map", "mrr", "hit_rate"})
-      add(name, sums_[c][m++] / double(users_));
+      add(name, sums_[c].sums()[m++] / double(users_));
 
     const std::span further(exposure_.data() + c * items_, items_);
     std::ranges::transform(exposure, further, exposure.begin(), std::plus{});

@@ -1,12 +1,12 @@
 // Metrics of recommendation lists: relevance for the users, and coverage and diversity of the catalog.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "metrics/metric.h"
+#include "metrics/ordered_sums.h"
 
 namespace sartor {
 
@@ -34,8 +34,9 @@ namespace sartor {
 // Undefined metrics are omitted: all without users, gini and novelty if all lists are empty.
 class RankingMetrics {
  public:
-  // cutoffs: in any order; duplicates are ignored. Throws std::invalid_argument if one is below 1.
-  RankingMetrics(std::vector<int64_t> cutoffs, int64_t items);
+  // cutoffs: in any order; duplicates are ignored. postponed: see OrderedSums. Throws std::invalid_argument if a cutoff
+  // is below 1.
+  RankingMetrics(std::vector<int64_t> cutoffs, int64_t items, bool postponed = false);
 
   // Adds a user.
   // ranked    distinct item ids, best first; a -1 ends the list
@@ -52,13 +53,16 @@ class RankingMetrics {
 
   int64_t users() const { return users_; }  // number of users with relevant items
 
- private:
-  using UserSums = std::array<double, 6>;  // precision, recall, ndcg, map, mrr, hit_rate
+  // For processes that add consecutive users: the sums at each cutoff, and the counts, which may be added in any order.
+  std::span<OrderedSums> sums() { return sums_; }
+  std::vector<int64_t> counts() const;
+  void set_counts(std::span<const int64_t> counts);
 
+ private:
   std::vector<int64_t> cutoffs_;  // strictly ascending
   int64_t items_;
   int64_t users_ = 0;
-  std::vector<UserSums> sums_;  // (cutoffs)
+  std::vector<OrderedSums> sums_;  // (cutoffs) of precision, recall, ndcg, map, mrr, hit_rate
   std::vector<int64_t>
       exposure_;  // (cutoffs, items): recommendations at ranks from the previous cutoff (exclusive) to this one
 };

@@ -1,7 +1,10 @@
 #include "runtime/collective.h"
 
+#include <algorithm>
 #include <exception>
 #include <stdexcept>
+
+#include "runtime/signals.h"
 
 namespace sartor {
 namespace {
@@ -31,6 +34,15 @@ std::string on_first(Collective& ranks, const std::function<std::string()>& work
   if (told[0] == refused) throw std::invalid_argument("rank 0: " + text);
   if (told[0] == failed) throw std::runtime_error("rank 0: " + text);
   return text;
+}
+
+int stop_signal_of_any(Collective& ranks) {
+  const int noted = stop_signal();
+  std::vector<double> signalled;
+  for (const int signal : stop_signals) signalled.push_back(noted == signal ? 1 : 0);
+  signalled = ranks.sum(std::move(signalled));
+  const auto first = std::ranges::find_if(signalled, [](double sum) { return sum > 0; }) - signalled.begin();
+  return first < std::ssize(stop_signals) ? stop_signals[first] : 0;
 }
 
 }  // namespace sartor

@@ -66,4 +66,7 @@ class Alone : public Collective {
 // std::invalid_argument if it threw that, otherwise std::runtime_error, with "rank 0: " before the message.
 std::string on_first(Collective& ranks, const std::function<std::string()>& work);
 
+// A stop signal (signals.h) that any rank has received, or 0. All ranks get the same result.
+int stop_signal_of_any(Collective& ranks);
+
 }  // namespace sartor

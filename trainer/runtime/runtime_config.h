@@ -35,4 +35,15 @@ struct RuntimeConfig {
   }
 };
 
+// Base of the configs of tasks with factor models, whose work several processes can share.
+struct RanksConfig : RuntimeConfig {
+  int64_t ddp_timeout = 1800;
+
+  template <class Fields> void describe(Fields& field) {
+    RuntimeConfig::describe(field);
+    field("ddp_timeout", ddp_timeout, at_least(1),
+          "Timeout of collective operations between processes, in seconds; the task fails after it.");
+  }
+};
+
 }  // namespace sartor

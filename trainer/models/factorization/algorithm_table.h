@@ -1,7 +1,9 @@
 // Factory of factorizers and trained models for a list of algorithms. Each is a Factorizer with these members:
 //
 //   name     name in configs and files
-//   Config   config with describe(); argument of the constructor, with datasets::Prepared and cuda::Context
+//   Config   config with describe(); argument of the constructor, with datasets::Prepared and cuda::Context. If the
+//            constructor also takes a Collective*, the ranks of a run share the training; otherwise each rank trains
+//            the whole model, which must be the same on all of them
 //   Model    TrainedModel that model() returns and that is saved to files
 #pragma once
 
@@ -16,6 +18,7 @@
 #include <utility>
 
 #include "models/factorization/factorizer.h"
+#include "runtime/collective.h"
 #include "schema/fields.h"
 #include "schema/messages.h"
 #include "storage/prepared.h"
@@ -60,10 +63,15 @@ template <Algorithm... Algorithms> class AlgorithmTable {
       });
     }
 
-    std::unique_ptr<Factorizer> make(const datasets::Prepared& data, cuda::Context& context) const {
+    std::unique_ptr<Factorizer> make(const datasets::Prepared& data, cuda::Context& context, Collective& ranks) const {
       std::unique_ptr<Factorizer> made;
       with(chosen_, [&]<class A>(std::type_identity<A>) {
-        made = std::make_unique<A>(std::get<typename A::Config>(configs_), data, context);
+        const auto& config = std::get<typename A::Config>(configs_);
+        if constexpr (std::constructible_from<A, decltype(config), decltype(data), cuda::Context&, Collective*>) {
+          made = std::make_unique<A>(config, data, context, &ranks);
+        } else {
+          made = std::make_unique<A>(config, data, context);
+        }
       });
       return made;
     }

@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "base/require.h"
+#include "models/factorization/row_shares.h"
 #include "storage/hdf5_file.h"
 
 namespace sartor {
@@ -57,55 +58,84 @@ void read(const Hdf5File& file, const std::string& name, cuda::DeviceBuffer<floa
   }
 }
 
-}  // namespace
-
-Als::Side Als::read_side(cuda::Context& context, const datasets::StoredRatings& ratings, const AlsConfig& config) {
-  const int64_t rows = ratings.rows();
+// Reads rows begin to end - 1 in blocks of bounded size. Calls use(place, columns, values), where place counts the
+// entries from row `begin`.
+template <class Use> void read_rows(const datasets::StoredRatings& ratings, int64_t begin, int64_t end, Use use) {
   const std::vector<int64_t>& offsets = ratings.offsets();
-  Side side = {rows,
-               {context, std::span<const int64_t>(offsets)},
-               {context, ratings.size()},
-               {context, ratings.size()},
-               {context, rows * config.factors},
-               {context, config.biases ? rows : 0}};
   std::vector<int32_t> columns;
   std::vector<float> values;
-  for (int64_t begin = 0; begin < rows;) {
-    const int64_t end = ratings.rows_within(begin, chunk);
-    columns.resize(offsets[end] - offsets[begin]);
+  for (int64_t row = begin; row < end;) {
+    const int64_t next = std::min(ratings.rows_within(row, chunk), end);
+    columns.resize(offsets[next] - offsets[row]);
     values.resize(columns.size());
-    ratings.read(begin, end, columns, values);
-    side.columns.write(columns, offsets[begin]);
-    side.values.write(values, offsets[begin]);
-    begin = end;
+    ratings.read(row, next, columns, values);
+    use(offsets[row] - offsets[begin], columns, values);
+    row = next;
   }
+}
+
+}  // namespace
+
+Als::Side Als::make_side(const datasets::StoredRatings& ratings) {
+  const std::span<const int64_t> offsets = ratings.offsets();
+  const int64_t rows = ratings.rows();
+  auto bounds = row_shares(offsets, config_.factors, ranks_.size());
+  const int64_t first = bounds[ranks_.rank()], last = bounds[ranks_.rank() + 1];
+  const auto own = offsets.subspan(first, last - first + 1);
+  std::vector<int64_t> from_zero;
+  if (own.front() > 0) {
+    for (const int64_t offset : own) from_zero.push_back(offset - own.front());
+  }
+  Side side = {rows,
+               std::move(bounds),
+               first,
+               {context_, from_zero.empty() ? own : std::span<const int64_t>(from_zero)},
+               {context_, own.back() - own.front()},
+               {context_, own.back() - own.front()},
+               {context_, rows * config_.factors},
+               {context_, config_.biases ? rows : 0}};
   side.factors.fill_zero();
   side.bias.fill_zero();
   return side;
 }
 
-Als::Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context& context)
+Als::Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks)
     : config_(config),
       context_(context),
+      ranks_(ranks ? *ranks : alone_),
+      by_item_(data.train_by_item),
       rating_min_(data.rating_min),
       rating_max_(data.rating_max),
-      users_(read_side(context, data.train, config)),
-      items_(read_side(context, data.train_by_item, config)) {
+      users_(make_side(data.train)),
+      items_(make_side(data.train_by_item)) {
   require(data.train.size() > 0, "{}: there are no training ratings", data.file.path().string());
-  std::vector<float> values;
-  double sum = 0;
-  for (int64_t first = 0; first < users_.values.size(); first += chunk) {
-    values.resize(std::min(chunk, users_.values.size() - first));
-    users_.values.read(values, first);
-    sum = std::accumulate(values.begin(), values.end(), sum);
-  }
-  mean_ = sum / static_cast<double>(users_.values.size());
+  double sum = 0;  // of all users' ratings in order, so that it does not depend on the shares
+  const auto add = [&](std::span<const float> values) { sum = std::accumulate(values.begin(), values.end(), sum); };
+  const auto write = [](Side& side, int64_t at, const auto& columns, const auto& values) {
+    side.columns.write(columns, at);
+    side.values.write(values, at);
+  };
+  const int64_t first = users_.first, last = first + users_.share();
+  read_rows(data.train, 0, first, [&](int64_t, const auto&, const auto& values) { add(values); });
+  read_rows(data.train, first, last, [&](int64_t at, const auto& columns, const auto& values) {
+    add(values);
+    write(users_, at, columns, values);
+  });
+  read_rows(data.train, last, users_.rows, [&](int64_t, const auto&, const auto& values) { add(values); });
+  mean_ = sum / static_cast<double>(data.train.size());
+  read_rows(data.train_by_item, items_.first, items_.first + items_.share(),
+            [&](int64_t at, const auto& columns, const auto& values) { write(items_, at, columns, values); });
+  start_items();
+}
 
-  const int64_t size = items_.factors.size();  // users are solved first, so only items need initial values
+// Users are solved first, so only items need initial values.
+void Als::start_items() {
+  const int64_t size = items_.factors.size();
+  std::vector<float> values;
   for (int64_t first = 0; first < size; first += chunk) {
     values.resize(std::min(chunk, size - first));
     for (size_t at = 0; at < values.size(); at++) {
-      values[at] = config.init_scale * static_cast<float>(random_normal(config.seed, first + at));
+      values[at] = config_.init_scale * static_cast<float>(random_normal(config_.seed, first + at));
     }
     items_.factors.write(values, first);
   }
@@ -118,13 +148,17 @@ void Als::train_epoch() {
 }
 
 void Als::update(const Side& fixed, Side& solved) {
-  cuda::als_update(context_, {.ratings = solved.ratings(),
-                              .mean = static_cast<float>(mean_),
-                              .fixed = {fixed.factors.data(), fixed.rows, config_.factors},
-                              .fixed_bias = fixed.bias.data(),
-                              .solved = {solved.factors.data(), solved.rows, config_.factors},
-                              .solved_bias = solved.bias.data(),
-                              .params = config_.params()});
+  float* bias = config_.biases ? solved.bias.data() + solved.first : nullptr;
+  cuda::als_update(context_,
+                   {.ratings = solved.ratings(),
+                    .mean = static_cast<float>(mean_),
+                    .fixed = {fixed.factors.data(), fixed.rows, config_.factors},
+                    .fixed_bias = fixed.bias.data(),
+                    .solved = {solved.factors.data() + solved.first * config_.factors, solved.share(), config_.factors},
+                    .solved_bias = bias,
+                    .params = config_.params()});
+  gather_rows(ranks_, context_, solved.bounds, config_.factors, solved.factors);
+  gather_rows(ranks_, context_, solved.bounds, 1, solved.bias);
 }
 
 AlsModel Als::factors() const {
@@ -138,7 +172,7 @@ AlsModel Als::factors() const {
   model.item_factors = finite(items_.factors, "items/factors");
   model.user_bias = config_.biases ? finite(users_.bias, "users/bias") : std::vector<float>(users_.rows);
   model.item_bias = config_.biases ? finite(items_.bias, "items/bias") : std::vector<float>(items_.rows);
-  const auto offsets = items_.offsets.to_host();
+  const auto& offsets = by_item_.offsets();
   for (int64_t item = 0; item < items_.rows; item++) model.item_count.push_back(offsets[item + 1] - offsets[item]);
   model.popularity_weight = config_.popularity_weight;
   model.solver = config_.params();

@@ -1,12 +1,16 @@
 // Matrix factorization of explicit ratings by alternating least squares (ALS). Ratings and factors are on the context's
-// device.
+// device. With several ranks, each solves a share of the users and of the items, for which alone it keeps the ratings;
+// after each half of an epoch the factors are all-gathered (row_shares.h). The result does not depend on the number of
+// ranks.
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "core/device_buffer.h"
 #include "models/factorization/als_model.h"
 #include "models/factorization/factorizer.h"
+#include "runtime/collective.h"
 #include "schema/fields.h"
 #include "storage/prepared.h"
 
@@ -51,9 +55,9 @@ class Als : public Factorizer {
   using Config = AlsConfig;
   using Model = AlsModel;
 
-  // Copies the training ratings to the context's device, by user and by item. Throws std::invalid_argument if there are
-  // none.
-  Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context& context);
+  // Copies the training ratings to the context's device, by user and by item. ranks: the processes that train together;
+  // null: only this process. Throws std::invalid_argument if there are no ratings.
+  Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks = nullptr);
 
   int64_t epochs() const override { return config_.epochs; }
   void train_epoch() override;  // users for fixed items, then items for fixed users (als_update)
@@ -67,18 +71,25 @@ class Als : public Factorizer {
  private:
   struct Side {
     int64_t rows;
-    cuda::DeviceBuffer<int64_t> offsets;
+    std::vector<int64_t> bounds;          // of the ranks' shares
+    int64_t first;                        // first row of this rank's share
+    cuda::DeviceBuffer<int64_t> offsets;  // ratings of the share
     cuda::DeviceBuffer<int32_t> columns;
     cuda::DeviceBuffer<float> values;
-    cuda::DeviceBuffer<float> factors, bias;
+    cuda::DeviceBuffer<float> factors, bias;  // of all rows
 
-    cuda::Csr<const float> ratings() const { return {rows, offsets.data(), columns.data(), values.data()}; }
+    int64_t share() const { return offsets.size() - 1; }
+    cuda::Csr<const float> ratings() const { return {share(), offsets.data(), columns.data(), values.data()}; }
   };
-  static Side read_side(cuda::Context& context, const datasets::StoredRatings& ratings, const AlsConfig& config);
+  Side make_side(const datasets::StoredRatings& ratings);
+  void start_items();
   void update(const Side& fixed, Side& solved);
 
   AlsConfig config_;
   cuda::Context& context_;
+  Alone alone_;
+  Collective& ranks_;
+  const datasets::StoredRatings& by_item_;
   double mean_, rating_min_, rating_max_;
   Side users_, items_;
 };

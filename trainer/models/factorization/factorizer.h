@@ -9,7 +9,8 @@
 
 namespace sartor {
 
-// Constructed from a config, the prepared data, and the context to train on; both must outlive it.
+// Constructed from a config, the prepared data, and the context to train on; both must outlive it. With several ranks,
+// each has one, and all make the same calls, except save() and model(), which may be called on some ranks only.
 class Factorizer {
  public:
   virtual ~Factorizer() = default;

@@ -16,6 +16,13 @@ struct RankedItems {
   std::vector<float> scores;   // (users, k)
 
   std::span<const int32_t> of(int64_t user) const { return std::span(items).subspan(user * k, k); }
+
+  // Visits all members, to send them to another process.
+  void transfer(auto& visit) {
+    visit(k);
+    visit(items);
+    visit(scores);
+  }
 };
 
 // Ratings of users, laid out as in cuda::Csr.
@@ -27,7 +34,8 @@ struct UserRatings {
   int64_t users() const { return std::ssize(offsets) - 1; }
 };
 
-// Created by TrainedModel::scorer(). All arguments are on the host.
+// Created by TrainedModel::scorer(). All arguments are on the host. The list of a user does not depend on the other
+// users of the call.
 //
 //   excluded  ascending items to exclude for each user; rows = 0 for none
 //   k         1 to offered()

@@ -5,6 +5,7 @@
 
 #include "metrics/metric.h"
 #include "models/factorization/factor_model.h"
+#include "runtime/collective.h"
 #include "schema/fields.h"
 #include "storage/prepared.h"
 
@@ -25,7 +26,10 @@ enum class HeldOut { validation, test };
 
 // Rating metrics over a split, with predictions clipped to the range of the ratings (omitted if the model does not
 // predict ratings), and ranking metrics averaged over its users. Ranks all items except those that the user rated in
-// earlier splits (train; for test also validation). Returns no metrics for an empty split.
+// earlier splits (train; for test also validation). Returns no metrics for an empty split. Ranks evaluate an equal
+// number of consecutive users each; all get the same metrics, bit for bit those of a single process.
+std::vector<Metric> evaluate(cuda::Context& context, const TrainedModel& model, const datasets::Prepared& data,
+                             HeldOut split, const EvaluationConfig& config, Collective& ranks);
 std::vector<Metric> evaluate(cuda::Context& context, const TrainedModel& model, const datasets::Prepared& data,
                              HeldOut split, const EvaluationConfig& config);
 

@@ -1,5 +1,7 @@
 #include "tasks/factors/factorize.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <span>
@@ -47,13 +49,15 @@ void factorize(const PreparedConfig& config, const EvaluationConfig& evaluation,
                Runtime& runtime, Run& run) {
   const auto data = datasets::open_prepared(config.path);
   run.record("data_hash", data.data_hash);
-  std::unique_ptr<Factorizer> factorizer = make(data, runtime.context);
+  Collective& ranks = run.ranks();
+  std::unique_ptr<Factorizer> factorizer = make(data, runtime.context, ranks);
   run.restore(*factorizer);
 
   const auto evaluated = [&](const TrainedModel& model, HeldOut split) {
-    return evaluate(runtime.context, model, data, split, evaluation);
+    return evaluate(runtime.context, model, data, split, evaluation, ranks);
   };
   for (const auto epoch : run.steps(factorizer->epochs())) {
+    ranks.name_step(fmt::format("epoch {}", epoch));
     Scores scores = {{"train", {{"seconds", train_epoch(*factorizer)}}}};
     if (data.validation.size() > 0)
       scores.emplace_back("validation", evaluated(*factorizer->model(), HeldOut::validation));
@@ -61,6 +65,7 @@ void factorize(const PreparedConfig& config, const EvaluationConfig& evaluation,
     run.checkpoint(epoch, *factorizer);
   }
 
+  ranks.name_step("evaluation");
   const std::unique_ptr<TrainedModel> model = factorizer->model();
   factorizer.reset();  // frees its copy of the ratings before the test evaluation
   const auto test = evaluated(*model, HeldOut::test);
@@ -70,9 +75,12 @@ void factorize(const PreparedConfig& config, const EvaluationConfig& evaluation,
        {std::pair("popularity", popularity_baseline(data)), {"user_mean", user_mean_baseline(data)}}) {
     baselines.emplace_back(name, evaluated(baseline, HeldOut::test));
   }
-  add_ids(*model, data);
-  run.finish([&](const auto& folder) { model->save(folder); }, scores, baselines);
-  print_results(test, baselines);
+  on_first(ranks, [&] {
+    add_ids(*model, data);
+    run.finish([&](const auto& folder) { model->save(folder); }, scores, baselines);
+    print_results(test, baselines);
+    return "";
+  });
 }
 
 }  // namespace sartor

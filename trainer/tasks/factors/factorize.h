@@ -35,14 +35,18 @@ template <class Algorithms> struct FactorizeConfigOf : RunConfig {
   std::vector<Output> writes() const { return {{.path = output, .folder = true}}; }
 };
 
-using MakeFactorizer = std::function<std::unique_ptr<Factorizer>(const datasets::Prepared&, cuda::Context&)>;
+using MakeFactorizer =
+    std::function<std::unique_ptr<Factorizer>(const datasets::Prepared&, cuda::Context&, Collective& ranks)>;
 
+// run.ranks() share the training, as far as the algorithm supports it, and the evaluation. The first one writes.
 void factorize(const PreparedConfig& config, const EvaluationConfig& evaluation, const MakeFactorizer& make,
                Runtime& runtime, Run& run);
 
 // Runs the task with the algorithm that config.model selects from `Algorithms`.
 template <class Algorithms> void factorize_by(const FactorizeConfigOf<Algorithms>& config, Runtime& runtime, Run& run) {
-  const auto make = [&](const auto& data, auto& context) { return config.model.make(data, context); };
+  const auto make = [&](const auto& data, auto& context, auto& ranks) {
+    return config.model.make(data, context, ranks);
+  };
   factorize(config.data, config.evaluation, make, runtime, run);
 }
 

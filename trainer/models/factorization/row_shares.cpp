@@ -1,0 +1,61 @@
+#include "models/factorization/row_shares.h"
+
+#include <algorithm>
+
+namespace sartor {
+namespace {
+
+double cost(int64_t ratings, int64_t factors) {
+  const auto [least, most] = std::minmax({static_cast<double>(ratings), static_cast<double>(factors)});
+  return least * least * (most / 2 + least / 6) + most;
+}
+
+void gather_through_host(Collective& ranks, std::span<const int64_t> parts, cuda::DeviceBuffer<float>& values) {
+  constexpr int64_t most = 1 << 22;  // elements per rank at a time
+  int64_t longest = 0;
+  for (int rank = 0; rank < ranks.size(); rank++) longest = std::max(longest, parts[rank + 1] - parts[rank]);
+  std::vector<float> piece;
+  for (int64_t at = 0; at < longest; at += most) {
+    std::vector<int64_t> offsets = {0};
+    for (int rank = 0; rank < ranks.size(); rank++) {
+      offsets.push_back(offsets.back() + std::clamp<int64_t>(parts[rank + 1] - parts[rank] - at, 0, most));
+    }
+    piece.resize(offsets.back());
+    const auto of = [&](int rank) {
+      return std::span(piece).subspan(offsets[rank], offsets[rank + 1] - offsets[rank]);
+    };
+    if (const auto own = of(ranks.rank()); !own.empty()) values.read(own, parts[ranks.rank()] + at);
+    ranks.gather(piece, offsets);
+    for (int rank = 0; rank < ranks.size(); rank++) {
+      if (rank != ranks.rank() && !of(rank).empty()) values.write(of(rank), parts[rank] + at);
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<int64_t> row_shares(std::span<const int64_t> offsets, int64_t factors, int ranks) {
+  const int64_t rows = std::ssize(offsets) - 1;
+  if (ranks == 1) return {0, rows};
+  std::vector<double> before = {0};  // cost of the rows before each row
+  for (int64_t row = 0; row < rows; row++) {
+    before.push_back(before.back() + cost(offsets[row + 1] - offsets[row], factors));
+  }
+  std::vector<int64_t> bounds;
+  for (int rank = 0; rank < ranks; rank++) {
+    bounds.push_back(std::ranges::lower_bound(before, before.back() * rank / ranks) - before.begin());
+  }
+  bounds.push_back(rows);
+  return bounds;
+}
+
+void gather_rows(Collective& ranks, const cuda::Context& context, std::span<const int64_t> bounds, int64_t width,
+                 cuda::DeviceBuffer<float>& values) {
+  if (ranks.size() == 1 || values.size() == 0) return;
+  std::vector<int64_t> parts(bounds.begin(), bounds.end());
+  for (int64_t& bound : parts) bound *= width;
+  if (context.is_gpu()) return gather_through_host(ranks, parts, values);
+  ranks.gather({values.data(), static_cast<size_t>(values.size())}, parts);
+}
+
+}  // namespace sartor
