@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -32,8 +33,10 @@ class InOrder : public Learner {
 
   std::vector<TrainedParameter> parameters() override { return learner_.parameters(); }
   const std::vector<int32_t>& lengths() const override { return lengths_; }
-  double labels(std::span<const int64_t> rows) override { return learner_.labels(ordered(rows)); }
-  at::Tensor loss(std::span<const int64_t> rows) override { return learner_.loss(ordered(rows)); }
+  std::unique_ptr<Batch> prepare(int64_t step, std::span<const int64_t> rows) const override {
+    return learner_.prepare(step, ordered(rows));
+  }
+  at::Tensor loss(const Batch& batch) override { return learner_.loss(batch); }
   std::vector<Metric> evaluate() override { return learner_.evaluate(); }
   void save(const std::filesystem::path&) const override {}
   void load(const std::filesystem::path&) override {}

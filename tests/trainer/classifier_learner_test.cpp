@@ -6,6 +6,7 @@
 #include "models/bert/folder.h"
 #include "support/bert_folders.h"
 #include "support/folder_test.h"
+#include "support/learner_rows.h"
 #include "tasks/texts/classifier_learner.h"
 #include "text/tokenizers/tokenizer.h"
 #include "text/tokenizers/tokenizer_files.h"
@@ -15,6 +16,8 @@ namespace sartor {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::labels_of;
+using testing::loss_of;
 using ::testing::ThrowsMessage;
 
 class ClassifierLearning : public testing::WorkingFolderTest {
@@ -56,12 +59,12 @@ class ClassifierLearning : public testing::WorkingFolderTest {
 TEST_F(ClassifierLearning, RDropAddsWhatTwoDrawsOfDropoutDifferBy) {
   const auto data = datasets::open_texts("texts.h5");
   const auto with = config(0.3, 2), without = config(0.3, 0);
-  ClassifierLearner learner(with, data, alone_, -1), plain(without, data, alone_, -1);
+  ClassifierLearner learner(with, data, alone_, Transfer(at::kCPU)), plain(without, data, alone_, Transfer(at::kCPU));
   const std::vector<int64_t> twice = {0, 1, 2, 3, 0, 1, 2, 3};
   at::manual_seed(7);
-  const double both = plain.loss(twice).item<double>();
+  const double both = loss_of(plain, twice).item<double>();
   at::manual_seed(7);
-  const double found = learner.loss(rows_).item<double>();
+  const double found = loss_of(learner, rows_).item<double>();
 
   auto shape = bert::read_config("model");
   shape.hidden_dropout_prob = shape.attention_probs_dropout_prob = 0.3;
@@ -75,16 +78,16 @@ TEST_F(ClassifierLearning, RDropAddsWhatTwoDrawsOfDropoutDifferBy) {
   const double apart = transformer::disagreement(answers[0], answers[1]).item<double>();
   EXPECT_GT(apart, 0);
   EXPECT_NEAR(found, both / 2 + 2 * apart, 1e-5);
-  EXPECT_EQ(learner.labels(rows_), 4);
+  EXPECT_EQ(labels_of(learner, rows_), 4);
   EXPECT_EQ(learner.flops(rows_), 2 * plain.flops(rows_));
 }
 
 TEST_F(ClassifierLearning, RDropChangesNothingWithoutDropout) {
   const auto data = datasets::open_texts("texts.h5");
   const auto with = config(0, 2), without = config(0, 0);
-  ClassifierLearner learner(with, data, alone_, -1), plain(without, data, alone_, -1);
+  ClassifierLearner learner(with, data, alone_, Transfer(at::kCPU)), plain(without, data, alone_, Transfer(at::kCPU));
   const auto learned = learner.parameters(), expected = plain.parameters();
-  const auto found = learner.loss(rows_), loss = plain.loss(rows_);
+  const auto found = loss_of(learner, rows_), loss = loss_of(plain, rows_);
   EXPECT_NEAR(found.item<double>(), loss.item<double>(), 1e-5);
   found.backward();
   loss.backward();
@@ -104,7 +107,7 @@ class ClassifierHead : public ClassifierLearning {
     chosen.model.head = head;
     const auto data = datasets::open_texts("texts.h5");
     EXPECT_THAT(data.labels, ::testing::ElementsAre("正面", "负面"));
-    ClassifierLearner learner(chosen, data, one_process(), -1);
+    ClassifierLearner learner(chosen, data, one_process(), Transfer(at::kCPU));
     for (const auto& [name, tensor, rate, decays] : learner.parameters()) {
       if (name == "classifier.weight") return tensor.detach().clone();
     }
@@ -165,7 +168,7 @@ TEST_F(ClassifierLearning, RDropIsForASingleLabel) {
   auto several = config(0.1, 1);
   several.data.path = "several.h5";
   EXPECT_THAT(
-      [&] { ClassifierLearner(several, data, alone_, -1); },
+      [&] { ClassifierLearner(several, data, alone_, Transfer(at::kCPU)); },
       ThrowsMessage<std::invalid_argument>(HasSubstr("model.r_drop require single_label data, several.h5 is multi")));
 }
 

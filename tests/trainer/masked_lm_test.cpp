@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "models/bert/folder.h"
 #include "support/folder_test.h"
+#include "support/learner_rows.h"
 #include "tasks/texts/masked_lm_learner.h"
 #include "text/tokenizers/tokenizer.h"
 #include "text/tokenizers/tokenizer_files.h"
@@ -17,6 +18,8 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::labels_of;
+using testing::loss_of;
 using ::testing::ThrowsMessage;
 
 const std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n好\n坏\n很\n书\ngood\nbad\n##s\n😀\n";
@@ -100,7 +103,7 @@ class MaskedLm : public testing::WorkingFolderTest {
   static void refused(const PretrainConfig& config, const std::string& message) {
     const auto data = datasets::open_texts(config.data.path);
     ProcessGroup alone({}, /*gpu=*/false, std::chrono::seconds(1));
-    EXPECT_THAT([&] { MaskedLmLearner(config, data, alone, -1); },
+    EXPECT_THAT([&] { MaskedLmLearner(config, data, alone, Transfer(at::kCPU)); },
                 ThrowsMessage<std::invalid_argument>(HasSubstr(message)));
   }
 
@@ -112,7 +115,7 @@ TEST_F(MaskedLm, JudgesAsOneRowAtATimeDoes) {
   chosen.per_device_eval_tokens = 20;  // several batches
   const auto data = datasets::open_texts("texts.h5");
   ASSERT_EQ(data.validation.rows(), 12);
-  MaskedLmLearner learner(chosen, data, alone_, -1);
+  MaskedLmLearner learner(chosen, data, alone_, Transfer(at::kCPU));
   std::filesystem::create_directory("model");
   learner.save("model");
   const auto model = bert::load_bert("model", bert::Head::masked_lm).model;
@@ -130,14 +133,14 @@ TEST_F(MaskedLm, JudgesAsOneRowAtATimeDoes) {
   EXPECT_NEAR(value(found, "loss"), mean, 1e-5);
   EXPECT_NEAR(value(found, "perplexity"), std::exp(mean), 1e-4);
   EXPECT_EQ(value(found, "accuracy"), static_cast<double>(all.right) / static_cast<double>(all.tokens));
-  learner.begin_step(5);
+  labels_of(learner, std::vector<int64_t>{0}, 5);
   EXPECT_EQ(value(learner.evaluate(), "loss"), value(found, "loss"));  // the masks do not change
 }
 
 TEST_F(MaskedLm, LossIsASumOverRowsWhateverTheyShareABatchWith) {
   const auto data = datasets::open_texts("texts.h5");
   const auto chosen = config();
-  MaskedLmLearner learner(chosen, data, alone_, -1);
+  MaskedLmLearner learner(chosen, data, alone_, Transfer(at::kCPU));
   std::filesystem::create_directory("model");
   learner.save("model");
   const auto model = bert::load_bert("model", bert::Head::masked_lm).model;
@@ -145,16 +148,15 @@ TEST_F(MaskedLm, LossIsASumOverRowsWhateverTheyShareABatchWith) {
   const std::vector<int64_t> rows = {11, 3, 7, 0, 16};
   std::vector<double> by_step;
   for (const int64_t step : {0, 1, 0}) {
-    learner.begin_step(step);
     Judged all;
     for (const auto row : rows) {
       const auto judged = judge(model, masking, data.train, row, random_bits(random_bits(42, step), row));
       all.loss += judged.loss;
       all.tokens += judged.tokens;
-      EXPECT_NEAR(learner.loss(std::span(&row, 1)).item<double>(), judged.loss, 1e-4);
+      EXPECT_NEAR(loss_of(learner, std::span(&row, 1), step).item<double>(), judged.loss, 1e-4);
     }
-    EXPECT_EQ(learner.labels(rows), all.tokens);
-    by_step.push_back(learner.loss(rows).item<double>());
+    EXPECT_EQ(labels_of(learner, rows, step), all.tokens);
+    by_step.push_back(loss_of(learner, rows, step).item<double>());
     EXPECT_NEAR(by_step.back(), all.loss, 1e-4);
   }
   EXPECT_NE(by_step[0], by_step[1]);
@@ -175,13 +177,13 @@ TEST_F(MaskedLm, RowsWithoutWordsCostNothing) {
                .describe = describe});
   const auto data = datasets::open_texts("unknown.h5");
   const auto chosen = config();
-  MaskedLmLearner learner(chosen, data, alone_, -1);
+  MaskedLmLearner learner(chosen, data, alone_, Transfer(at::kCPU));
   const std::vector<int64_t> rows = {0};
   learner.parameters();
-  const auto loss = learner.loss(rows);
+  const auto loss = loss_of(learner, rows);
   EXPECT_EQ(loss.item<double>(), 0);
   loss.backward();
-  EXPECT_EQ(learner.labels(rows), 0);
+  EXPECT_EQ(labels_of(learner, rows), 0);
   EXPECT_THAT(learner.evaluate(), IsEmpty());
 }
 
@@ -224,7 +226,8 @@ TEST_F(MaskedLm, StartsFromASeedOrAFolder) {
   const auto chosen = config();
   auto another = chosen;
   another.training.seed = 1;
-  MaskedLmLearner first(chosen, data, alone_, -1), same(chosen, data, alone_, -1), other(another, data, alone_, -1);
+  MaskedLmLearner first(chosen, data, alone_, Transfer(at::kCPU)), same(chosen, data, alone_, Transfer(at::kCPU)),
+      other(another, data, alone_, Transfer(at::kCPU));
   const double loss = value(first.evaluate(), "loss");
   EXPECT_EQ(value(same.evaluate(), "loss"), loss);
   EXPECT_NE(value(other.evaluate(), "loss"), loss);
@@ -232,7 +235,7 @@ TEST_F(MaskedLm, StartsFromASeedOrAFolder) {
   first.save("model");
   auto going_on = another;
   going_on.model = {.path = "model"};
-  MaskedLmLearner continued(going_on, data, alone_, -1);
+  MaskedLmLearner continued(going_on, data, alone_, Transfer(at::kCPU));
   EXPECT_EQ(value(continued.evaluate(), "loss"), loss);
   other.load("model");
   EXPECT_EQ(value(other.evaluate(), "loss"), loss);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/random.h"
@@ -16,6 +17,7 @@
 #include "schema/document.h"
 #include "support/folder_test.h"
 #include "support/in_order.h"
+#include "support/learner_rows.h"
 #include "support/paths.h"
 #include "tasks/data/tokenize.h"
 #include "tasks/texts/classifier_learner.h"
@@ -63,7 +65,7 @@ TEST_F(TrainerGolden, TwentyStepsOfMiniLm) {
                      "training.max_steps=540", "training.eval_strategy=steps", "training.eval_steps=10",
                      "training.metric_for_best_model=loss", "training.early_stopping.patience=1"}));
   ProcessGroup ranks({}, /*gpu=*/false, std::chrono::seconds(1));
-  TwentySteps learner(config, data, ranks, /*gpu=*/-1);
+  TwentySteps learner(config, data, ranks, Transfer(at::kCPU));
   const auto expected = golden("tests/golden/trainer_finetune.json");
   for (const auto& [name, tensor, scale, decays] : learner.parameters()) {
     if (!expected["start"].contains(name)) continue;
@@ -122,12 +124,7 @@ class MaskedTokens : public Learner {
     return trained;
   }
   const std::vector<int32_t>& lengths() const override { return lengths_; }
-  double labels(std::span<const int64_t> rows) override {
-    double count = 0;
-    for (const auto row : rows) count += static_cast<double>(labels_[row].size());
-    return count;
-  }
-  at::Tensor loss(std::span<const int64_t> rows) override {
+  std::unique_ptr<Batch> prepare(int64_t, std::span<const int64_t> rows) const override {
     std::vector<std::vector<int32_t>> ids;
     std::vector<int64_t> places, tokens;
     int64_t begin = 0;
@@ -138,9 +135,16 @@ class MaskedTokens : public Learner {
       }
       begin += std::ssize(ids.emplace_back(ids_[row]));
     }
-    const auto logits =
-        model_.predict_tokens(transformer::pack(bert::input_spec(model_.config()), ids), at::tensor(places, at::kLong));
-    return transformer::masked_lm_loss(logits, at::tensor(tokens, at::kLong)).sum;
+    auto batch = std::make_unique<Rows>();
+    batch->labels = static_cast<double>(tokens.size());
+    batch->input = transformer::pack(bert::input_spec(model_.config()), ids);
+    batch->places = at::tensor(places, at::kLong);
+    batch->tokens = at::tensor(tokens, at::kLong);
+    return batch;
+  }
+  at::Tensor loss(const Batch& prepared) override {
+    const auto& batch = static_cast<const Rows&>(prepared);
+    return transformer::masked_lm_loss(model_.predict_tokens(batch.input, batch.places), batch.tokens).sum;
   }
   std::vector<Metric> evaluate() override {
     for (size_t i = 0; i < start_.size(); i++) {
@@ -156,6 +160,11 @@ class MaskedTokens : public Learner {
   const std::map<std::string, std::vector<double>>& moved() const { return moved_; }
 
  private:
+  struct Rows : Batch {
+    transformer::Packed input;
+    at::Tensor places, tokens;
+  };
+
   bert::Bert model_;
   std::vector<at::Tensor> start_;
   std::vector<std::vector<int32_t>> ids_;
@@ -245,14 +254,7 @@ TEST_F(TwoHundredSteps, WithDecayOfAllAreOthers) {
 }
 
 TEST_F(TwoHundredSteps, WithTheMeanOfMicroBatchesAreOthers) {
-  class EachMicroBatch : public MaskedTokens {
-   public:
-    using MaskedTokens::MaskedTokens;
-    double labels(std::span<const int64_t>) override { return 1; }
-    at::Tensor loss(std::span<const int64_t> rows) override {
-      return MaskedTokens::loss(rows) / MaskedTokens::labels(rows);
-    }
-  } learner(small_, "small");
+  testing::MeanOfEach<MaskedTokens> learner(small_, "small");
   // The gradients of the key biases are zero except for rounding.
   expect_others(configured(), learner, [](const std::string& name) { return !name.ends_with("key.bias"); });
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <memory>
 #include <numeric>
 #include <optional>
 
@@ -35,6 +36,13 @@ struct Judgement {
   std::optional<double> best;
   int64_t best_step = 0;
   int64_t without_better = 0;  // evaluations since the best one
+};
+
+// A rank without rows contributes zero gradients to the all-reduce: of rows that do not count.
+struct MicroBatch {
+  std::unique_ptr<Batch> batch;
+  double labels = 0;
+  bool counts = true;
 };
 
 class Training {
@@ -114,11 +122,9 @@ class Training {
   void learn(int64_t step) {
     const cuda::ProfilerRange range("step");
     const auto begin = Clock::now();
-    const auto micro_batches = sampler_.micro_batches(step, ranks_.rank());
-    const auto all = sampler_.step(step);
-    learner_.begin_step(step);
+    const auto micro_batches = prepare(step);
     double labels = 0;
-    for (const auto rows : micro_batches) labels += rows.empty() ? 0 : learner_.labels(rows);
+    for (const auto& each : micro_batches) labels += each.labels;
     labels = ranks_.sum({labels})[0];
     if (labels == 0) labels = 1;  // the loss is 0
 
@@ -127,9 +133,7 @@ class Training {
                                 static_cast<uint64_t>(ranks_.rank())));
     at::Tensor loss_sum;
     for (size_t i = 0; i < micro_batches.size(); i++) {
-      // A rank without rows contributes zero gradients to the all-reduce.
-      const auto rows = micro_batches[i].empty() ? all.first(1) : micro_batches[i];
-      auto loss = forward(rows) * (micro_batches[i].empty() ? 0 : 1);
+      auto loss = forward(micro_batches[i]);
       const auto share = loss * (ranks_.size() / labels);  // the reducer takes the mean over ranks
       if (i + 1 == micro_batches.size()) reducer_->before_last_backward(share);
       backward(share);
@@ -150,9 +154,25 @@ class Training {
     watch(step + 1, loss);
   }
 
-  at::Tensor forward(std::span<const int64_t> rows) {
+  std::vector<MicroBatch> prepare(int64_t step) {
+    std::vector<MicroBatch> prepared;
+    const auto all = sampler_.step(step);
+    for (const auto rows : sampler_.micro_batches(step, ranks_.rank())) {
+      if (!rows.empty()) {
+        auto batch = learner_.prepare(step, rows);
+        const double labels = batch->labels;
+        prepared.push_back({std::move(batch), labels});
+      } else {
+        prepared.push_back({learner_.prepare(step, all.first(1)), 0, /*counts=*/false});
+      }
+    }
+    return prepared;
+  }
+
+  at::Tensor forward(const MicroBatch& each) {
     const cuda::ProfilerRange range("forward");
-    return learner_.loss(rows);
+    const auto loss = learner_.loss(*each.batch);
+    return each.counts ? loss : loss * 0;
   }
   static void backward(const at::Tensor& loss) {
     const cuda::ProfilerRange range("backward");

@@ -28,12 +28,12 @@ TEST_F(Likelihood, LossIsAWeightedSumOverCompletionsWhateverTheyShareABatchWith)
     for (const auto row : some) {
       const auto log_p = log_probabilities(model, all[row]);
       const double mine = -log_p.sum().item<double>() * all[row].weight;
-      EXPECT_NEAR(learner.loss(std::span(&row, 1)).item<double>(), mine, 1e-4);
+      EXPECT_NEAR(loss_of(learner, std::span(&row, 1)).item<double>(), mine, 1e-4);
       sum += mine;
       weights += static_cast<double>(log_p.numel()) * all[row].weight;
     }
-    EXPECT_NEAR(learner.loss(some).item<double>(), sum, 1e-4);
-    EXPECT_DOUBLE_EQ(learner.labels(some), weights);
+    EXPECT_NEAR(loss_of(learner, some).item<double>(), sum, 1e-4);
+    EXPECT_DOUBLE_EQ(labels_of(learner, some), weights);
   }
 }
 
@@ -82,11 +82,11 @@ TEST_F(Likelihood, PacksHaveTheTextsOfTheFile) {
     for (const auto text : packs[pack]) sum += data_->train.lengths()[text];
     EXPECT_EQ(packed.lengths()[pack], sum);
     EXPECT_LE(sum, 40);
-    const double loss = packed.loss(std::span(&pack, 1)).item<double>();
-    EXPECT_NEAR(loss, alone.loss(packs[pack]).item<double>(), 1e-5 * loss);
-    EXPECT_EQ(packed.labels(std::span(&pack, 1)), alone.labels(packs[pack]));
+    const double loss = loss_of(packed, std::span(&pack, 1)).item<double>();
+    EXPECT_NEAR(loss, loss_of(alone, packs[pack]).item<double>(), 1e-5 * loss);
+    EXPECT_EQ(labels_of(packed, std::span(&pack, 1)), labels_of(alone, packs[pack]));
     EXPECT_EQ(packed.flops(std::span(&pack, 1)), alone.flops(packs[pack]));
-    labels += packed.labels(std::span(&pack, 1));
+    labels += labels_of(packed, std::span(&pack, 1));
     texts += static_cast<double>(packs[pack].size());
   }
   EXPECT_EQ(texts, 30);
@@ -102,8 +102,8 @@ TEST_F(Likelihood, UncountedRowsContributeNothing) {
   EXPECT_THAT(::testing::internal::GetCapturedStderr(),
               ::testing::HasSubstr("3 of 3 training rows have no token to predict or weight 0 and contribute nothing"));
   for (const std::vector<int64_t>& some : {std::vector<int64_t>{0}, {1}, {0, 1, 2}}) {
-    EXPECT_EQ(learner.labels(some), 0);
-    EXPECT_EQ(learner.loss(some).item<double>(), 0);
+    EXPECT_EQ(labels_of(learner, some), 0);
+    EXPECT_EQ(loss_of(learner, some).item<double>(), 0);
     for (const auto& [name, gradient] : gradients(learner, some)) EXPECT_EQ(gradient.abs().sum().item<double>(), 0);
   }
   const auto metrics = learner.evaluate();
@@ -188,8 +188,8 @@ TEST_F(Likelihood, Bf16IsCloseAndKeepsWeightsInFp32) {
   config.precision = transformer::Precision::bf16;
   auto narrow = generator(config);
   const std::vector<int64_t> some = {1, 4, 6};
-  const double loss = exact.loss(some).item<double>();
-  EXPECT_NEAR(narrow.loss(some).item<double>(), loss, 0.02 * loss);
+  const double loss = loss_of(exact, some).item<double>();
+  EXPECT_NEAR(loss_of(narrow, some).item<double>(), loss, 0.02 * loss);
   EXPECT_NEAR(value(narrow.evaluate(), "loss"), value(exact.evaluate(), "loss"),
               0.02 * value(exact.evaluate(), "loss"));
   for (const auto& [name, gradient] : gradients(narrow, some)) EXPECT_EQ(gradient.scalar_type(), at::kFloat);

@@ -11,6 +11,7 @@
 
 #include "support/folder_test.h"
 #include "support/in_order.h"
+#include "support/learner_rows.h"
 #include "support/paths.h"
 #include "trainer/generators/generator_support.h"
 

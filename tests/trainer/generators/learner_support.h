@@ -15,6 +15,7 @@
 #include "models/gpt/folder.h"
 #include "optimization/training.h"
 #include "support/folder_test.h"
+#include "support/learner_rows.h"
 #include "support/metrics_log.h"
 #include "tasks/generators/generator_learner.h"
 #include "tasks/generators/preference_learner.h"
@@ -96,10 +97,10 @@ class Generators : public WorkingFolderTest {
 
   // The fixture keeps the config, to which the learner refers.
   GeneratorLearner generator(const FinetuneConfig& config) {
-    return {configs_.emplace_back(config), *data_, alone_, -1};
+    return {configs_.emplace_back(config), *data_, alone_, Transfer(at::kCPU)};
   }
   PreferenceLearner preferences(const FinetuneConfig& config) {
-    return {configs_.emplace_back(config), *data_, alone_, -1, "reference.h5"};
+    return {configs_.emplace_back(config), *data_, alone_, Transfer(at::kCPU), "reference.h5"};
   }
 
   // Saves a new model as the folder "start".
@@ -122,7 +123,7 @@ class Generators : public WorkingFolderTest {
   template <class Trained> static NamedTensors gradients(Trained& learner, std::span<const int64_t> rows) {
     NamedTensors found;
     const auto trained = learner.parameters();
-    learner.loss(rows).backward();
+    loss_of(learner, rows).backward();
     for (const auto& each : trained) {
       found.push_back({each.name, each.tensor.grad().clone()});
       each.tensor.mutable_grad().reset();

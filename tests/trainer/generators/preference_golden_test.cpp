@@ -61,7 +61,7 @@ class DpoGolden : public WorkingFolderTest {
 // Gradients of the first step: the mean over 4 pairs.
 void DpoGolden::expect_gradients(PreferenceLearner& learner, const json& golden) const {
   const auto trained = learner.parameters();
-  (learner.loss(std::span(all_).first(4)) / 4).backward();
+  (loss_of(learner, std::span(all_).first(4)) / 4).backward();
   double largest = 0;
   for (const auto& [name, tensor, scale, decays] : trained) {
     const auto expected = at::tensor(golden["gradients"][name].get<std::vector<float>>()).view_as(tensor);
@@ -100,7 +100,7 @@ void DpoGolden::expect_metrics(PreferenceLearner& learner, const json& golden) c
 void DpoGolden::expect_golden(const std::string& name) {
   const auto& golden = golden_[name];
   const auto config = config_for(name);
-  Measured<PreferenceLearner> learner(config, *data_, alone_, -1, path("reference.h5"));
+  Measured<PreferenceLearner> learner(config, *data_, alone_, Transfer(at::kCPU), path("reference.h5"));
   expect_gradients(learner, golden);
   expect_metrics(learner, golden);
 
@@ -129,7 +129,7 @@ TEST_F(DpoGolden, Smoothed) { expect_golden("smoothed"); }
 
 TEST_F(DpoGolden, ReferenceIsThatOfTrl) {
   const auto config = config_for("sigmoid");
-  PreferenceLearner learner(config, *data_, alone_, -1, path("reference.h5"));
+  PreferenceLearner learner(config, *data_, alone_, Transfer(at::kCPU), path("reference.h5"));
   const auto file = datasets::Hdf5File::open(path("reference.h5"));
   const auto found = file.list<double>("/train").read();
   for (size_t i = 0; i < found.size(); i++) {

@@ -49,9 +49,9 @@ TEST_F(Preferences, ThePromptIsMaskedInBothTexts) {
 TEST_F(Preferences, WithoutAnotherReferenceTrainingStartsAtIt) {
   auto learner = preferences(dpo());
   const std::vector<int64_t> some = {4, 1};
-  EXPECT_EQ(learner.labels(some), 2);
+  EXPECT_EQ(labels_of(learner, some), 2);
   EXPECT_EQ(learner.lengths()[4], std::ssize(pairs_[8].ids) + std::ssize(pairs_[9].ids));
-  EXPECT_NEAR(learner.loss(some).item<double>(), 2 * std::log(2), 1e-5);
+  EXPECT_NEAR(loss_of(learner, some).item<double>(), 2 * std::log(2), 1e-5);
   const auto metrics = learner.evaluate();
   EXPECT_NEAR(value(metrics, "loss"), std::log(2), 1e-6);
   EXPECT_EQ(value(metrics, "margin"), 0);
@@ -60,7 +60,7 @@ TEST_F(Preferences, WithoutAnotherReferenceTrainingStartsAtIt) {
   config.objective = Objective::ipo;
   config.beta = 0.25;
   auto ipo = preferences(config);
-  EXPECT_NEAR(ipo.loss(some).item<double>(), 2 * 4, 1e-4);  // (1 / (2 beta))^2
+  EXPECT_NEAR(loss_of(ipo, some).item<double>(), 2 * 4, 1e-4);  // (1 / (2 beta))^2
 }
 
 TEST_F(Preferences, LossesAreThoseOfTheFormulas) {

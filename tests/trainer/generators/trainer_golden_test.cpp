@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "models/transformer/ops/token_loss.h"
 #include "tasks/generators/generator_learner.h"
 #include "tasks/generators/packs.h"
 #include "trainer/generators/golden_support.h"
@@ -44,7 +43,7 @@ class GptTrainerGolden : public WorkingFolderTest {
 
   void expect_golden(const std::string& name) {
     load(name);
-    const Measured<GeneratorLearner> learner(config_, *data_, alone_, -1);
+    const Measured<GeneratorLearner> learner(config_, *data_, alone_, Transfer(at::kCPU));
     std::map<std::string, std::vector<double>> logged;
     const auto found = train(learner, &logged);
     expect_equal(logged["learning_rate"], golden_["learning_rates"], 1e-6, "learning rate");
@@ -63,7 +62,7 @@ class GptTrainerGolden : public WorkingFolderTest {
   // Expects that a faulty training moves the tensors differently: by ten tolerances, more than rounding explains.
   template <class Faulty, class Concerns> void expect_others(const std::string& name, Concerns concerns) {
     load(name);
-    const Measured<Faulty> learner(config_, *data_, alone_, -1);
+    const Measured<Faulty> learner(config_, *data_, alone_, Transfer(at::kCPU));
     for (const auto& [tensor, difference] : train(learner, nullptr)) {
       EXPECT_TRUE(!concerns(tensor) || difference > 10) << tensor << ": " << difference << " tolerances";
     }
@@ -103,36 +102,37 @@ TEST_F(GptTrainerGolden, DecayOfNormsIsNoticed) {
   });
 }
 
-class MeanOfMicroBatches : public GeneratorLearner {
- public:
-  using GeneratorLearner::GeneratorLearner;
-  double labels(std::span<const int64_t>) override { return 1; }
-  at::Tensor loss(std::span<const int64_t> rows) override {
-    return GeneratorLearner::loss(rows) / GeneratorLearner::labels(rows);
-  }
-};
-
 TEST_F(GptTrainerGolden, TheMeanOfMicroBatchesIsNoticed) {
-  expect_others<MeanOfMicroBatches>("gpt2_packed", [](const std::string&) { return true; });
-  expect_others<MeanOfMicroBatches>("qwen3_packed", [](const std::string&) { return true; });
+  expect_others<MeanOfEach<GeneratorLearner>>("gpt2_packed", [](const std::string&) { return true; });
+  expect_others<MeanOfEach<GeneratorLearner>>("qwen3_packed", [](const std::string&) { return true; });
 }
 
 // Changes the input of each pack.
 template <void change(transformer::Packed& input)> class ChangedInput : public GeneratorLearner {
  public:
   using GeneratorLearner::GeneratorLearner;
-  at::Tensor loss(std::span<const int64_t> rows) override {
-    at::Tensor sum;
+  std::unique_ptr<Batch> prepare(int64_t step, std::span<const int64_t> rows) const override {
+    auto packs = std::make_unique<Packs>();
     for (const auto row : rows) {
-      auto batch = batch_of(texts_of(std::span(&row, 1)));
-      change(batch.input);
-      const auto x = model_.hidden(batch.input).index_select(0, batch.places_R);
-      const auto loss =
-          transformer::token_loss(x, model_.output_weight(), batch.targets_R, batch.weights_R, at::kFloat);
+      auto& pack = packs->each.emplace_back(GeneratorLearner::prepare(step, std::span(&row, 1)));
+      change(static_cast<TextBatch&>(*pack).input);
+      packs->labels += pack->labels;
+    }
+    return packs;
+  }
+  at::Tensor loss(const Batch& packs) override {
+    at::Tensor sum;
+    for (const auto& pack : static_cast<const Packs&>(packs).each) {
+      const auto loss = GeneratorLearner::loss(*pack);
       sum = sum.defined() ? sum + loss : loss;
     }
     return sum;
   }
+
+ private:
+  struct Packs : Batch {
+    std::vector<std::unique_ptr<Batch>> each;
+  };
 };
 void nothing(transformer::Packed&) {}
 void run_on(transformer::Packed& input) { input.position_ids_T = at::arange(input.tokens(), at::kLong); }
@@ -144,7 +144,7 @@ void join(transformer::Packed& input) {
 
 TEST_F(GptTrainerGolden, PacksAreIndependent) {
   load("gpt2_packed");
-  const Measured<ChangedInput<nothing>> learner(config_, *data_, alone_, -1);
+  const Measured<ChangedInput<nothing>> learner(config_, *data_, alone_, Transfer(at::kCPU));
   for (const auto& [tensor, difference] : train(learner, nullptr)) EXPECT_LE(difference, 1) << tensor;
 }
 

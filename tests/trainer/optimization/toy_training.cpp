@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <memory>
 
 #include "base/random.h"
 #include "models/tensors/tensor_file.h"
@@ -59,18 +60,19 @@ class ToyLearner : public Learner {
 
   std::vector<TrainedParameter> parameters() override { return parameters_; }
   const std::vector<int32_t>& lengths() const override { return lengths_; }
-  double labels(std::span<const int64_t> rows) override {
-    double count = 0;
-    for (const auto row : rows) count += lengths_[row];
-    return count;
-  }
-  at::Tensor loss(std::span<const int64_t> rows) override {
-    if (++losses_ == config_.die_in && dies_) std::raise(SIGKILL);
+  std::unique_ptr<Batch> prepare(int64_t, std::span<const int64_t> rows) const override {
+    auto batch = std::make_unique<Vectors>();
     std::vector<at::Tensor> inputs;
     for (const auto row : rows) inputs.push_back(made(100 + row, {lengths_[row], features}));
-    return error(at::cat(inputs), config_.dropout).sum();
+    batch->inputs = at::cat(inputs);
+    batch->labels = labels(rows);
+    return batch;
   }
-  double flops(std::span<const int64_t> rows) override {
+  at::Tensor loss(const Batch& batch) override {
+    if (++losses_ == config_.die_in && dies_) std::raise(SIGKILL);
+    return error(static_cast<const Vectors&>(batch).inputs, config_.dropout).sum();
+  }
+  double flops(std::span<const int64_t> rows) const override {
     return config_.counts_flops ? 6 * labels(rows) * hidden * (features + 1) : 0;
   }
   std::vector<Metric> evaluate() override {
@@ -91,6 +93,16 @@ class ToyLearner : public Learner {
   }
 
  private:
+  struct Vectors : Batch {
+    at::Tensor inputs;
+  };
+
+  double labels(std::span<const int64_t> rows) const {
+    double count = 0;
+    for (const auto row : rows) count += lengths_[row];
+    return count;
+  }
+
   at::Tensor error(const at::Tensor& inputs, double dropout) const {
     const auto& weights = parameters_;
     auto x = at::tanh(at::linear(inputs, weights[0].tensor, weights[1].tensor)) * weights[2].tensor;

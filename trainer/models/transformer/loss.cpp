@@ -6,6 +6,7 @@
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/mse_loss.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "base/require.h"
@@ -24,8 +25,7 @@ Loss cross_entropy(const at::Tensor& logits, const at::Tensor& labels, const Los
   if (labels.is_cpu()) {
     const auto kept = labels.masked_select(labels.ge(0));
     if (kept.numel() == 0) return {logits.sum() * 0, 0};
-    const auto highest = kept.max().item<int64_t>();
-    require(highest < logits.size(1), "label {}, expected less than {}", highest, logits.size(1));
+    require_labels({kept.const_data_ptr<int64_t>(), static_cast<size_t>(kept.numel())}, logits.size(1));
     weight =
         weighted ? options.class_weights.index_select(0, kept).sum().item<double>() : static_cast<double>(kept.numel());
   }
@@ -54,6 +54,11 @@ Loss classification_loss(const at::Tensor& logits, const at::Tensor& labels, Pro
   }
   require(!options.class_weights.defined(), "class weights cannot be used for regression");
   return {at::mse_loss(logits, targets, at::Reduction::Sum), weight};
+}
+
+void require_labels(std::span<const int64_t> labels, int64_t classes) {
+  const auto highest = labels.empty() ? -1 : std::ranges::max(labels);
+  require(highest < classes, "label {}, expected less than {}", highest, classes);
 }
 
 at::Tensor disagreement(const at::Tensor& logits, const at::Tensor& others) {

@@ -4,6 +4,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <span>
+
 #include "models/transformer/problem.h"
 
 namespace sartor::transformer {
@@ -23,9 +26,12 @@ struct LossOptions {
 // Loss of logits (B, labels) of fp32. Labels are int64 (B) for single-label classification, where negative labels are
 // ignored; 0 or 1 in fp32 (B, labels) for multi-label classification; fp32 (B) or (B, labels) for regression. Throws
 // std::invalid_argument if shapes or dtypes do not match or a label is out of range. Labels on an accelerator are not
-// read back: their range is not checked.
+// read back: require_labels() checks them before they are sent.
 Loss classification_loss(const at::Tensor& logits, const at::Tensor& labels, Problem problem,
                          const LossOptions& options = {});
+
+// Throws std::invalid_argument if a label is not below `classes`.
+void require_labels(std::span<const int64_t> labels, int64_t classes);
 
 // Mean of the two Kullback-Leibler divergences between two predictions for the same rows, logits (B, labels) of fp32,
 // summed over rows. For single-label classification. R-Drop adds it, weighted, to the loss (Liang et al. 2021, 2.1).

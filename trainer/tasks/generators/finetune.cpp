@@ -35,8 +35,9 @@ FinetuneConfig with_objective(FinetuneConfig config, Content content) {
 
 std::unique_ptr<GptLearner> make_learner(const FinetuneConfig& config, const datasets::TokenizedTexts& data,
                                          ProcessGroup& ranks, int gpu, const Run& run) {
-  if (config.objective == Objective::nll) return std::make_unique<GeneratorLearner>(config, data, ranks, gpu);
-  return std::make_unique<PreferenceLearner>(config, data, ranks, gpu, run.folder() / "reference.h5");
+  const Transfer transfer(device_of(gpu));
+  if (config.objective == Objective::nll) return std::make_unique<GeneratorLearner>(config, data, ranks, transfer);
+  return std::make_unique<PreferenceLearner>(config, data, ranks, transfer, run.folder() / "reference.h5");
 }
 
 // Inputs of the run besides the data. Checkpoints of adapters do not contain the weights.

@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "base/require.h"
 #include "models/transformer/ops/token_loss.h"
 #include "schema/log.h"
 #include "tables/table_writer.h"
 #include "tasks/generators/packs.h"
+#include "tasks/texts/batch_tensors.h"
 
 namespace sartor {
 namespace {
@@ -44,8 +46,8 @@ std::vector<std::vector<int64_t>> packs_of(const FinetuneConfig& config, const d
 }  // namespace
 
 GeneratorLearner::GeneratorLearner(const FinetuneConfig& config, const datasets::TokenizedTexts& data,
-                                   ProcessGroup& ranks, int gpu)
-    : GptLearner(config, data, ranks, gpu), packs_(packs_of(config, data)) {
+                                   ProcessGroup& ranks, Transfer transfer)
+    : GptLearner(config, data, ranks, std::move(transfer)), packs_(packs_of(config, data)) {
   const auto& lengths = data.train.lengths();
   if (packs_.empty()) lengths_ = lengths;
   for (const auto& pack : packs_) {
@@ -65,17 +67,27 @@ std::vector<int64_t> GeneratorLearner::texts_of(std::span<const int64_t> rows) c
   return texts;
 }
 
-double GeneratorLearner::labels(std::span<const int64_t> rows) {
+double GeneratorLearner::labels(std::span<const int64_t> texts) const {
   double sum = 0;
-  for (const auto text : texts_of(rows)) {
+  for (const auto text : texts) {
     sum += weight_of(data_.train, text) * static_cast<double>(counted_tokens(data_.train, text));
   }
   return sum;
 }
 
-at::Tensor GeneratorLearner::loss(std::span<const int64_t> rows) {
+std::unique_ptr<Batch> GeneratorLearner::prepare(int64_t, std::span<const int64_t> rows) const {
+  auto batch = std::make_unique<TextBatch>();
+  const auto texts = texts_of(rows);
+  batch->labels = labels(texts);
+  fill(*batch, model_.config(), data_.train, texts);
+  batch->arrival = send(transfer_, batch->input, {&batch->places_R, &batch->targets_R, &batch->weights_R});
+  return batch;
+}
+
+at::Tensor GeneratorLearner::loss(const Batch& prepared) {
+  const auto& batch = static_cast<const TextBatch&>(prepared);
+  transfer_.await(batch.arrival);
   model_.train(true);
-  const auto batch = batch_of(texts_of(rows));
   return transformer::token_loss(model_.hidden(batch.input).index_select(0, batch.places_R), model_.output_weight(),
                                  batch.targets_R, batch.weights_R, compute_type());
 }

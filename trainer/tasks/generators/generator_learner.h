@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "tasks/generators/gpt_learner.h"
@@ -11,13 +12,16 @@ namespace sartor {
 class GeneratorLearner : public GptLearner {
  public:
   // Throws like GptLearner, and if a training row is longer than a pack.
-  GeneratorLearner(const FinetuneConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks, int gpu);
+  GeneratorLearner(const FinetuneConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks,
+                   Transfer transfer);
 
   // With packing, the rows of training are packs.
   const std::vector<int32_t>& lengths() const override { return lengths_; }
-  double labels(std::span<const int64_t> rows) override;    // sum of the weights of all predicted tokens
-  at::Tensor loss(std::span<const int64_t> rows) override;  // weighted sum of their negative log-likelihoods
-  double flops(std::span<const int64_t> rows) override { return flops_of(texts_of(rows)); }
+  // The number of labels is the sum of the weights of all predicted tokens, the loss the weighted sum of their negative
+  // log-likelihoods.
+  std::unique_ptr<Batch> prepare(int64_t step, std::span<const int64_t> rows) const override;
+  at::Tensor loss(const Batch& batch) override;
+  double flops(std::span<const int64_t> rows) const override { return flops_of(texts_of(rows)); }
 
   //   loss            negative log-likelihood per predicted token, weighted by the weights of the rows
   //   perplexity      exp(loss)
@@ -32,6 +36,8 @@ class GeneratorLearner : public GptLearner {
   std::vector<int64_t> texts_of(std::span<const int64_t> rows) const;
 
  private:
+  double labels(std::span<const int64_t> texts) const;
+
   std::vector<std::vector<int64_t>> packs_;  // empty without packing
   std::vector<int32_t> lengths_;
 };

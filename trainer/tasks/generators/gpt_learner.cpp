@@ -77,13 +77,14 @@ std::vector<std::pair<std::string, std::string>> files_to_keep(const fs::path& f
 
 }  // namespace
 
-GptLearner::GptLearner(const FinetuneConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks, int gpu)
+GptLearner::GptLearner(const FinetuneConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks,
+                       Transfer transfer)
     : config_(config),
       data_(data),
       ranks_(ranks),
-      device_(device_of(gpu)),
+      transfer_(std::move(transfer)),
       tokenizer_(tokenizer_of(config.model.folder(), data, config.data.path)),
-      model_(make_model(config, data, tokenizer_, ranks.first(), device_)),
+      model_(make_model(config, data, tokenizer_, ranks.first(), transfer_.device())),
       kept_files_(files_to_keep(config.model.folder())) {
   model_.checkpoint_gradients(config.training.gradient_checkpointing);
   model_.compute_in(compute_type());

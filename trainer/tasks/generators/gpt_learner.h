@@ -16,20 +16,22 @@ namespace sartor {
 
 class GptLearner : public Learner {
  public:
-  // Creates or loads the model. gpu: device index, -1 for the CPU. The other arguments must outlive the learner. Throws
+  // Creates or loads the model on the device of `transfer`. The other arguments must outlive the learner. Throws
   // std::invalid_argument if data and model do not match: rows longer than the model's maximum, or data tokenized with
   // a different tokenizer.
-  GptLearner(const FinetuneConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks, int gpu);
+  GptLearner(const FinetuneConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks,
+             Transfer transfer);
 
   const gpt::GptConfig& config() const { return model_.config(); }
 
   std::vector<TrainedParameter> parameters() override;
   at::ScalarType compute_type() const override { return config_.compute_type(); }
+  Transfer transfer() const override { return transfer_; }
   std::vector<Metric> evaluate() override { return metrics(data_.validation, score(data_.validation)); }
 
   // Scores of a part's rows. The ranks share the rows; all return the same scores.
   TextScores score(const datasets::StoredTexts& part) {
-    return score_texts(model_, part, config_.per_device_eval_tokens, ranks_);
+    return score_texts(model_, part, config_.per_device_eval_tokens, ranks_, transfer_);
   }
   // Metrics for these scores; empty without rows.
   virtual std::vector<Metric> metrics(const datasets::StoredTexts& part, const TextScores& scores) const = 0;
@@ -46,15 +48,12 @@ class GptLearner : public Learner {
   void load(const std::filesystem::path& folder) override;
 
  protected:
-  TextBatch batch_of(std::span<const int64_t> texts) const {
-    return text_batch(model_.config(), data_.train, texts, device_);
-  }
   double flops_of(std::span<const int64_t> texts) const;  // of training on these texts
 
   const FinetuneConfig& config_;
   const datasets::TokenizedTexts& data_;
   ProcessGroup& ranks_;
-  const at::Device device_;
+  const Transfer transfer_;
   const text::TokenizerSpec tokenizer_;
   gpt::Gpt model_;
 

@@ -2,13 +2,17 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/log_softmax.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <memory>
 
+#include "models/transformer/loss.h"
 #include "models/transformer/ops/linear.h"
-#include "tasks/texts/tensor_of.h"
+#include "tasks/texts/batch_tensors.h"
+#include "tasks/texts/held_out.h"
 
 namespace sartor {
 namespace {
@@ -33,7 +37,8 @@ at::Tensor judge(const gpt::Gpt& model, const TextBatch& batch) {
     log_p.push_back(all.gather(1, targets.unsqueeze(1)).squeeze(1));
     right.push_back(all.argmax(1).eq(targets).to(at::kFloat));
   }
-  return log_p.empty() ? at::Tensor() : at::cat({at::cat(log_p), at::cat(right)}).view({2, -1}).cpu();
+  if (log_p.empty()) return at::empty({2, 0}, x_RH.options().dtype(at::kFloat));
+  return at::cat({at::cat(log_p), at::cat(right)}).view({2, -1});
 }
 
 }  // namespace
@@ -42,8 +47,7 @@ int64_t counted_tokens(const StoredTexts& part, int64_t row) {
   return std::max<int64_t>(0, part.lengths()[row] - first_counted(part, row));
 }
 
-TextBatch text_batch(const gpt::GptConfig& config, const StoredTexts& part, std::span<const int64_t> rows,
-                     at::Device device) {
+void fill(TextBatch& batch, const gpt::GptConfig& config, const StoredTexts& part, std::span<const int64_t> rows) {
   auto ids = part.ids(rows);
   std::vector<int64_t> places, targets, texts;
   std::vector<float> weights;
@@ -60,31 +64,39 @@ TextBatch text_batch(const gpt::GptConfig& config, const StoredTexts& part, std:
     if (mine.size() > 1 && config.rotary.type != gpt::RotaryType::dynamic) mine.pop_back();
     begin += std::ssize(mine);
   }
-  return {.input = transformer::pack(gpt::input_spec(config), ids, {}, device),
-          .places_R = tensor_of(places, device),
-          .targets_R = tensor_of(targets, device),
-          .texts_R = tensor_of(texts, device),
-          .weights_R = tensor_of(weights, device)};
+  transformer::require_labels(targets, config.vocab_size);
+  batch.input = transformer::pack(gpt::input_spec(config), ids);
+  batch.places_R = tensor_of(places);
+  batch.targets_R = tensor_of(targets);
+  batch.texts_R = tensor_of(texts);
+  batch.weights_R = tensor_of(weights);
 }
 
-TextScores score_texts(gpt::Gpt& model, const StoredTexts& part, int64_t token_budget, Collective& ranks) {
+TextScores score_texts(gpt::Gpt& model, const StoredTexts& part, int64_t token_budget, Collective& ranks,
+                       const Transfer& transfer) {
   const c10::InferenceMode inference;
   model.train(false);
   const int64_t rows = part.rows();
   const std::vector<int64_t> lengths(part.lengths().begin(), part.lengths().end());
   const auto batches = transformer::token_budget_batches(lengths, token_budget);
   std::vector<double> sums(2 * rows);  // log-probabilities, then right tokens
-  for (size_t i = ranks.rank(); i < batches.size(); i += ranks.size()) {
-    const auto judged = judge(model, text_batch(model.config(), part, batches[i], model.output_weight().device()));
-    const float* log_p = judged.defined() ? judged.const_data_ptr<float>() : nullptr;
-    const float* right = judged.defined() ? log_p + judged.size(1) : nullptr;
+  const auto prepare = [&](int64_t i) {
+    auto batch = std::make_unique<TextBatch>();
+    fill(*batch, model.config(), part, batches[i]);
+    batch->arrival = send(transfer, batch->input, {&batch->places_R, &batch->targets_R});
+    return batch;
+  };
+  const auto compute = [&](const TextBatch& batch) { return judge(model, batch); };
+  score_batches(std::ssize(batches), ranks, transfer, prepare, compute, [&](int64_t i, const at::Tensor& judged) {
+    const float* log_p = judged.const_data_ptr<float>();
+    const float* right = log_p + judged.size(1);
     for (const auto row : batches[i]) {
       for (int64_t count = counted_tokens(part, row); count > 0; count--) {
         sums[row] += *log_p++;
         sums[rows + row] += *right++;
       }
     }
-  }
+  });
   sums = ranks.sum(std::move(sums));
   return {.log_probability = {sums.begin(), sums.begin() + rows}, .right = {sums.begin() + rows, sums.end()}};
 }

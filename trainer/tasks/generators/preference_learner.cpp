@@ -6,12 +6,14 @@
 
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include "base/require.h"
 #include "models/gpt/folder.h"
 #include "models/transformer/ops/token_loss.h"
 #include "schema/log.h"
 #include "tables/table_writer.h"
+#include "tasks/texts/batch_tensors.h"
 
 namespace sartor {
 namespace {
@@ -26,8 +28,8 @@ std::string key_of(const FinetuneConfig& config, const datasets::TokenizedTexts&
 }
 
 // Values of the pairs' texts, in the order of texts_of(): (2, P).
-at::Tensor by_pair(std::vector<double> values, at::ScalarType type, at::Device device) {
-  return at::tensor(values, type).view({2, -1}).to(device);
+at::Tensor by_pair(const std::vector<double>& values, at::ScalarType type) {
+  return at::tensor(values, type).view({2, -1});
 }
 
 // Scores of each pair.
@@ -51,8 +53,8 @@ PairScores pair_scores(const TextScores& scores, const std::vector<double>& refe
 }  // namespace
 
 PreferenceLearner::PreferenceLearner(const FinetuneConfig& config, const datasets::TokenizedTexts& data,
-                                     ProcessGroup& ranks, int gpu, const std::filesystem::path& cache)
-    : GptLearner(config, data, ranks, gpu),
+                                     ProcessGroup& ranks, Transfer transfer, const std::filesystem::path& cache)
+    : GptLearner(config, data, ranks, std::move(transfer)),
       loss_{.ipo = config.objective == Objective::ipo, .beta = config.beta, .label_smoothing = config.label_smoothing} {
   require(data.train.weights().empty(), "{} has weights of rows, which preferences do not use", config.data.path);
   require(!config.model.dropout && !config.model.attention_dropout,
@@ -66,13 +68,13 @@ PreferenceLearner::PreferenceLearner(const FinetuneConfig& config, const dataset
 ReferenceScores PreferenceLearner::score_by_reference() {
   const auto score_all = [&](gpt::Gpt& model) -> ReferenceScores {
     const auto score_part = [&](const StoredTexts& part) {
-      return score_texts(model, part, config_.per_device_eval_tokens, ranks_).log_probability;
+      return score_texts(model, part, config_.per_device_eval_tokens, ranks_, transfer_).log_probability;
     };
     return {score_part(data_.train), score_part(data_.validation), score_part(data_.test)};
   };
   if (!config_.reference) return score_all(model_);
   tokenizer_of(*config_.reference, data_, config_.data.path);
-  auto reference = gpt::load_gpt(*config_.reference, device_);
+  auto reference = gpt::load_gpt(*config_.reference, transfer_.device());
   reference.compute_in(compute_type());
   return score_all(reference);
 }
@@ -89,22 +91,33 @@ std::vector<int64_t> PreferenceLearner::texts_of(std::span<const int64_t> pairs)
   return texts;
 }
 
-at::Tensor PreferenceLearner::loss(std::span<const int64_t> pairs) {
-  model_.train(false);
+std::unique_ptr<Batch> PreferenceLearner::prepare(int64_t, std::span<const int64_t> pairs) const {
+  auto batch = std::make_unique<PairBatch>();
   const auto texts = texts_of(pairs);
-  const auto batch = batch_of(texts);
-  const auto x_RH = model_.hidden(batch.input).index_select(0, batch.places_R);
-  const auto log_p =
-      transformer::token_log_probabilities(x_RH, model_.output_weight(), batch.targets_R, compute_type());
-  const auto sums = at::zeros({std::ssize(texts)}, log_p.options()).index_add(0, batch.texts_R, log_p);
-
+  batch->labels = static_cast<double>(pairs.size());
+  fill(*batch, model_.config(), data_.train, texts);
   std::vector<double> reference, tokens;
   for (const auto text : texts) {
     reference.push_back(reference_.train[text]);
     tokens.push_back(static_cast<double>(counted_tokens(data_.train, text)));
   }
-  return loss_(sums.view({2, -1}) - by_pair(reference, at::kFloat, device_), by_pair(tokens, at::kFloat, device_))
-      .sum();
+  batch->reference_2P = by_pair(reference, at::kFloat);
+  batch->tokens_2P = by_pair(tokens, at::kFloat);
+  batch->arrival =
+      send(transfer_, batch->input,
+           {&batch->places_R, &batch->targets_R, &batch->texts_R, &batch->reference_2P, &batch->tokens_2P});
+  return batch;
+}
+
+at::Tensor PreferenceLearner::loss(const Batch& prepared) {
+  const auto& batch = static_cast<const PairBatch&>(prepared);
+  transfer_.await(batch.arrival);
+  model_.train(false);
+  const auto x_RH = model_.hidden(batch.input).index_select(0, batch.places_R);
+  const auto log_p =
+      transformer::token_log_probabilities(x_RH, model_.output_weight(), batch.targets_R, compute_type());
+  const auto sums = at::zeros({batch.tokens_2P.numel()}, log_p.options()).index_add(0, batch.texts_R, log_p);
+  return loss_(sums.view({2, -1}) - batch.reference_2P, batch.tokens_2P).sum();
 }
 
 std::vector<Metric> PreferenceLearner::metrics(const StoredTexts& part, const TextScores& scores) const {
@@ -117,7 +130,7 @@ std::vector<Metric> PreferenceLearner::metrics(const StoredTexts& part, const Te
   }
   for (int64_t row = 0; row < part.rows(); row += 2) tokens.push_back(static_cast<double>(counted_tokens(part, row)));
   for (int64_t row = 1; row < part.rows(); row += 2) tokens.push_back(static_cast<double>(counted_tokens(part, row)));
-  const auto losses = loss_(by_pair(ratios, at::kDouble, at::kCPU), by_pair(tokens, at::kDouble, at::kCPU));
+  const auto losses = loss_(by_pair(ratios, at::kDouble), by_pair(tokens, at::kDouble));
 
   double right = 0;
   for (size_t i = 0; i < count; i++) right += pairs.rewards_chosen[i] > pairs.rewards_rejected[i];

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <vector>
 
 #include "tasks/generators/gpt_learner.h"
@@ -15,13 +16,13 @@ class PreferenceLearner : public GptLearner {
  public:
   // cache: file of the reference's log-probabilities (reference_scores.h); used by the first rank only. Throws like
   // GptLearner, also about the reference model.
-  PreferenceLearner(const FinetuneConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks, int gpu,
-                    const std::filesystem::path& cache);
+  PreferenceLearner(const FinetuneConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks,
+                    Transfer transfer, const std::filesystem::path& cache);
 
   const std::vector<int32_t>& lengths() const override { return lengths_; }
-  double labels(std::span<const int64_t> pairs) override { return static_cast<double>(pairs.size()); }
-  at::Tensor loss(std::span<const int64_t> pairs) override;
-  double flops(std::span<const int64_t> pairs) override { return flops_of(texts_of(pairs)); }
+  std::unique_ptr<Batch> prepare(int64_t step, std::span<const int64_t> pairs) const override;
+  at::Tensor loss(const Batch& batch) override;
+  double flops(std::span<const int64_t> pairs) const override { return flops_of(texts_of(pairs)); }
 
   // Means over the pairs, where a text's reward is beta (log-probability - log-probability by the reference):
   //   loss
@@ -36,6 +37,10 @@ class PreferenceLearner : public GptLearner {
                     const TextScores& scores) const override;
 
  private:
+  struct PairBatch : TextBatch {
+    at::Tensor reference_2P, tokens_2P;  // fp32: log-probabilities by the reference, and numbers of tokens
+  };
+
   ReferenceScores score_by_reference();
   const std::vector<double>& reference_of(const datasets::StoredTexts& part) const;
   static std::vector<int64_t> texts_of(std::span<const int64_t> pairs);  // chosen ones, then rejected ones

@@ -16,14 +16,13 @@ void log_taken(const std::string& folder, bert::Head head, const std::vector<std
 }
 
 transformer::Packed packed(const bert::BertConfig& config, const datasets::StoredTexts& part,
-                           std::span<const int64_t> rows, const std::vector<std::vector<int32_t>>& ids,
-                           at::Device device) {
+                           std::span<const int64_t> rows, const std::vector<std::vector<int32_t>>& ids) {
   std::vector<std::vector<int32_t>> types;
   for (size_t i = 0; i < rows.size(); i++) {
     types.emplace_back(ids[i].size());
     std::fill(types.back().begin() + part.second()[rows[i]], types.back().end(), 1);
   }
-  return transformer::pack(bert::input_spec(config), ids, types, device);
+  return transformer::pack(bert::input_spec(config), ids, types);
 }
 
 void save_model(const bert::Bert& model, const text::TokenizerSpec& tokenizer, const datasets::TokenizedTexts& data,

@@ -15,11 +15,10 @@ namespace sartor {
 // loaded but initialized randomly.
 void log_taken(const std::string& folder, bert::Head head, const std::vector<std::string>& drawn);
 
-// Packs the rows into a batch, with `ids` instead of the stored token ids. Token types are 0 for a row's first text, 1
-// for the rest.
+// Packs the rows into a batch on the host, with `ids` instead of the stored token ids. Token types are 0 for a row's
+// first text, 1 for the rest.
 transformer::Packed packed(const bert::BertConfig& config, const datasets::StoredTexts& part,
-                           std::span<const int64_t> rows, const std::vector<std::vector<int32_t>>& ids,
-                           at::Device device);
+                           std::span<const int64_t> rows, const std::vector<std::vector<int32_t>>& ids);
 
 // Writes a Hugging Face folder: config.json, model.safetensors, the tokenizer files, and input.json, which records how
 // the texts of `data` were prepared.

@@ -9,13 +9,16 @@
 #include <algorithm>
 #include <cmath>
 #include <string_view>
+#include <utility>
 
 #include "base/require.h"
 #include "models/bert/families.h"
 #include "models/bert/flops.h"
 #include "models/bert/folder.h"
 #include "schema/log.h"
+#include "tasks/texts/batch_tensors.h"
 #include "tasks/texts/bert_texts.h"
+#include "tasks/texts/held_out.h"
 
 namespace sartor {
 namespace {
@@ -92,13 +95,13 @@ bert::Bert load_model(const ClassifierTrainingConfig& config, const datasets::To
 }  // namespace
 
 ClassifierLearner::ClassifierLearner(const ClassifierTrainingConfig& config, const datasets::TokenizedTexts& data,
-                                     ProcessGroup& ranks, int gpu)
+                                     ProcessGroup& ranks, Transfer transfer)
     : config_(config),
       data_(data),
       ranks_(ranks),
-      device_(device_of(gpu)),
+      transfer_(std::move(transfer)),
       tokenizer_(tokenizer_of(config.model.path, data, config.data.path)),
-      model_(load_model(config, data, ranks.first(), device_)),
+      model_(load_model(config, data, ranks.first(), transfer_.device())),
       problem_(problem_of(data.label_kind)) {
   const auto layers = model_.config().num_hidden_layers;
   require(config.model.frozen_layers <= layers, "model.frozen_layers is {}, the model has {} layers",
@@ -117,7 +120,7 @@ ClassifierLearner::ClassifierLearner(const ClassifierTrainingConfig& config, con
   if (weights.empty()) return;
   require(weights.size() == data.labels.size(), "model.class_weights has {} values for {} classes", weights.size(),
           data.labels.size());
-  loss_.class_weights = at::tensor(weights, at::kFloat).to(device_);
+  loss_.class_weights = at::tensor(weights, at::kFloat).to(transfer_.device());
 }
 
 std::vector<TrainedParameter> ClassifierLearner::parameters() {
@@ -143,7 +146,7 @@ std::vector<TrainedParameter> ClassifierLearner::parameters() {
   return trained;
 }
 
-double ClassifierLearner::labels(std::span<const int64_t> rows) {
+double ClassifierLearner::labels(std::span<const int64_t> rows) const {
   if (problem_ != transformer::Problem::single_label) return static_cast<double>(rows.size() * data_.labels.size());
   if (!loss_.class_weights.defined()) return static_cast<double>(rows.size());
   double sum = 0;
@@ -151,17 +154,28 @@ double ClassifierLearner::labels(std::span<const int64_t> rows) {
   return sum;
 }
 
-at::Tensor ClassifierLearner::loss(std::span<const int64_t> rows) {
-  model_.train(true);
+std::unique_ptr<Batch> ClassifierLearner::prepare(int64_t, std::span<const int64_t> rows) const {
+  auto batch = std::make_unique<LabeledTexts>();
   const auto drawn = draws(rows);
-  const auto logits = model_.classify(packed(data_.train, drawn));
-  auto sum = transformer::classification_loss(logits, targets(data_.train, drawn).to(device_), problem_, loss_).sum;
+  batch->labels = labels(rows);
+  batch->input = packed(data_.train, drawn);
+  batch->targets = targets(data_.train, drawn);
+  batch->arrival = send(transfer_, batch->input, {&batch->targets});
+  return batch;
+}
+
+at::Tensor ClassifierLearner::loss(const Batch& prepared) {
+  const auto& batch = static_cast<const LabeledTexts&>(prepared);
+  transfer_.await(batch.arrival);
+  model_.train(true);
+  const auto logits = model_.classify(batch.input);
+  auto sum = transformer::classification_loss(logits, batch.targets, problem_, loss_).sum;
   if (config_.model.r_drop == 0) return sum;
   const auto answers = logits.chunk(2);
   return sum / 2 + transformer::disagreement(answers[0], answers[1]) * config_.model.r_drop;
 }
 
-double ClassifierLearner::flops(std::span<const int64_t> rows) {
+double ClassifierLearner::flops(std::span<const int64_t> rows) const {
   std::vector<int32_t> lengths;
   for (const auto row : draws(rows)) lengths.push_back(data_.train.lengths()[row]);
   return bert::training_flops(
@@ -179,15 +193,23 @@ Predictions ClassifierLearner::predict(const StoredTexts& part) {
   const auto batches = transformer::token_budget_batches(lengths, config_.per_device_eval_tokens);
   std::vector<double> found(part.rows() * classes);  // logits
   double loss = 0, weight = 0;
-  for (size_t i = ranks_.rank(); i < batches.size(); i += ranks_.size()) {
-    const auto logits = model_.classify(packed(part, batches[i])).to(at::kCPU, at::kFloat).contiguous();
+  const auto prepare = [&](int64_t i) {
+    auto batch = std::make_unique<LabeledTexts>();
+    batch->input = packed(part, batches[i]);
+    batch->arrival = send(transfer_, batch->input, {});
+    return batch;
+  };
+  const auto compute = [&](const LabeledTexts& batch) {
+    return model_.classify(batch.input).to(at::kFloat).contiguous();
+  };
+  score_batches(std::ssize(batches), ranks_, transfer_, prepare, compute, [&](int64_t i, const at::Tensor& logits) {
     const auto batch = transformer::classification_loss(logits, targets(part, batches[i]), problem_);
     loss += batch.sum.item<double>();
     weight += batch.weight;
     for (size_t k = 0; k < batches[i].size(); k++) {
       std::copy_n(logits.const_data_ptr<float>() + k * classes, classes, found.begin() + batches[i][k] * classes);
     }
-  }
+  });
   found.insert(found.end(), {loss, weight});
   found = ranks_.sum(std::move(found));
   predictions.loss = found[found.size() - 2] / found.back();
@@ -221,7 +243,7 @@ int32_t ClassifierLearner::class_of(const StoredTexts& part, int64_t row) const 
 }
 
 transformer::Packed ClassifierLearner::packed(const StoredTexts& part, std::span<const int64_t> rows) const {
-  return sartor::packed(model_.config(), part, rows, part.ids(rows), device_);
+  return sartor::packed(model_.config(), part, rows, part.ids(rows));
 }
 
 at::Tensor ClassifierLearner::targets(const StoredTexts& part, std::span<const int64_t> rows) const {

@@ -18,18 +18,19 @@ namespace sartor {
 
 class ClassifierLearner : public Learner {
  public:
-  // Loads the model of config.model.path, with a new head if it has none for the labels of the data. gpu: device index,
-  // -1 for the CPU. The other arguments must outlive the learner. Throws std::invalid_argument if data and model do not
+  // Loads the model of config.model.path to the device of `transfer`, with a new head if it has none for the labels of
+  // the data. The other arguments must outlive the learner. Throws std::invalid_argument if data and model do not
   // match: no labels, rows longer than the model's maximum, or data tokenized with a different tokenizer.
   ClassifierLearner(const ClassifierTrainingConfig& config, const datasets::TokenizedTexts& data, ProcessGroup& ranks,
-                    int gpu);
+                    Transfer transfer);
 
   std::vector<TrainedParameter> parameters() override;
   const std::vector<int32_t>& lengths() const override { return data_.train.lengths(); }
-  double labels(std::span<const int64_t> rows) override;
-  at::Tensor loss(std::span<const int64_t> rows) override;
-  double flops(std::span<const int64_t> rows) override;
+  std::unique_ptr<Batch> prepare(int64_t step, std::span<const int64_t> rows) const override;
+  at::Tensor loss(const Batch& batch) override;
+  double flops(std::span<const int64_t> rows) const override;
   at::ScalarType compute_type() const override { return config_.compute_type(); }
+  Transfer transfer() const override { return transfer_; }
   std::vector<Metric> evaluate() override { return metrics_of(predict(data_.validation)); }
 
   // Predictions for held-out rows. The ranks share the batches; all return the same predictions.
@@ -44,6 +45,12 @@ class ClassifierLearner : public Learner {
   void load(const std::filesystem::path& folder) override;
 
  private:
+  struct LabeledTexts : Batch {
+    transformer::Packed input;
+    at::Tensor targets;
+  };
+
+  double labels(std::span<const int64_t> rows) const;
   std::vector<int64_t> draws(std::span<const int64_t> rows) const;  // the rows to process; R-Drop repeats each
   int32_t class_of(const datasets::StoredTexts& part, int64_t row) const;
   transformer::Packed packed(const datasets::StoredTexts& part, std::span<const int64_t> rows) const;
@@ -52,7 +59,7 @@ class ClassifierLearner : public Learner {
   const ClassifierTrainingConfig& config_;
   const datasets::TokenizedTexts& data_;
   ProcessGroup& ranks_;
-  const at::Device device_;
+  const Transfer transfer_;
   const text::TokenizerSpec tokenizer_;
   bert::Bert model_;
   const transformer::Problem problem_;

@@ -48,7 +48,7 @@ void classify(const ClassifierTrainingConfig& config, const Invocation& invocati
 
   const auto data = datasets::open_texts(config.data.path);
   run.record("data_hash", data.data_hash);
-  ClassifierLearner learner(config, data, ranks, runtime.gpu);
+  ClassifierLearner learner(config, data, ranks, Transfer(device_of(runtime.gpu)));
   // Checkpoints of adapters do not contain the weights.
   if (config.model.lora) run.record("base_model_hash", weights_hash(config.model.path));
   train(config.training, learner, ranks, run);

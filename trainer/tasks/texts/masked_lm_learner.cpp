@@ -1,10 +1,13 @@
 #include "tasks/texts/masked_lm_learner.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/stack.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/random.h"
 #include "base/require.h"
@@ -12,8 +15,9 @@
 #include "models/bert/folder.h"
 #include "models/transformer/loss.h"
 #include "schema/log.h"
+#include "tasks/texts/batch_tensors.h"
 #include "tasks/texts/bert_texts.h"
-#include "tasks/texts/tensor_of.h"
+#include "tasks/texts/held_out.h"
 
 namespace sartor {
 namespace {
@@ -52,14 +56,14 @@ bert::Bert make_model(const PretrainConfig& config, const datasets::TokenizedTex
 }  // namespace
 
 MaskedLmLearner::MaskedLmLearner(const PretrainConfig& config, const datasets::TokenizedTexts& data,
-                                 ProcessGroup& ranks, int gpu)
+                                 ProcessGroup& ranks, Transfer transfer)
     : config_(config),
       data_(data),
       ranks_(ranks),
-      device_(device_of(gpu)),
+      transfer_(std::move(transfer)),
       tokenizer_(tokenizer_of(config.model.folder(), data, config.data.path)),
       masking_(tokenizer_, config.mlm_probability, config.mlm_span),
-      model_(make_model(config, data, tokenizer_, ranks.first(), device_)) {
+      model_(make_model(config, data, tokenizer_, ranks.first(), transfer_.device())) {
   model_.checkpoint_gradients(config.training.gradient_checkpointing);
   model_.compute_in(compute_type());
 }
@@ -72,23 +76,19 @@ std::vector<TrainedParameter> MaskedLmLearner::parameters() {
   return trained;
 }
 
-void MaskedLmLearner::begin_step(int64_t step) {
-  step_seed_ = random_bits(static_cast<uint64_t>(config_.training.seed), static_cast<uint64_t>(step));
+std::unique_ptr<Batch> MaskedLmLearner::prepare(int64_t step, std::span<const int64_t> rows) const {
+  const auto seed = random_bits(static_cast<uint64_t>(config_.training.seed), static_cast<uint64_t>(step));
+  return masked(data_.train, rows, seed);
 }
 
-double MaskedLmLearner::labels(std::span<const int64_t> rows) {
-  int64_t count = 0;
-  for (const auto& ids : data_.train.ids(rows)) count += masking_.predicted(ids);
-  return static_cast<double>(count);
-}
-
-at::Tensor MaskedLmLearner::loss(std::span<const int64_t> rows) {
+at::Tensor MaskedLmLearner::loss(const Batch& prepared) {
+  const auto& batch = static_cast<const MaskedTexts&>(prepared);
+  transfer_.await(batch.arrival);
   model_.train(true);
-  const auto [batch, places_R, tokens_R] = masked(data_.train, rows, step_seed_);
-  return transformer::masked_lm_loss(model_.predict_tokens(batch, places_R), tokens_R).sum;
+  return transformer::masked_lm_loss(model_.predict_tokens(batch.input, batch.places_R), batch.tokens_R).sum;
 }
 
-double MaskedLmLearner::flops(std::span<const int64_t> rows) {
+double MaskedLmLearner::flops(std::span<const int64_t> rows) const {
   std::vector<int32_t> lengths;
   bert::TrainedWork work = {.head = bert::Head::masked_lm};
   for (const auto row : rows) {
@@ -106,25 +106,29 @@ std::vector<Metric> MaskedLmLearner::evaluate() {
   model_.train(false);
   const std::vector<int64_t> lengths(part.lengths().begin(), part.lengths().end());
   const auto batches = transformer::token_budget_batches(lengths, config_.per_device_eval_tokens);
-  double loss = 0, count = 0, right = 0;
-  for (size_t i = ranks_.rank(); i < batches.size(); i += ranks_.size()) {
-    const auto [batch, places_R, tokens_R] = masked(part, batches[i], evaluation_seed);
-    const auto logits_RV = model_.predict_tokens(batch, places_R);
-    loss += transformer::masked_lm_loss(logits_RV, tokens_R).sum.item<double>();
-    right += logits_RV.argmax(1).eq(tokens_R).sum().item<double>();
-    count += static_cast<double>(tokens_R.numel());
-  }
-  const auto sums = ranks_.sum({loss, count, right});
-  const double mean = sums[0] / std::max(sums[1], 1.0);
-  return {{"loss", mean}, {"perplexity", std::exp(mean)}, {"accuracy", sums[2] / std::max(sums[1], 1.0)}};
+  std::vector<double> sums(3);  // loss, right tokens, tokens
+  const auto prepare = [&](int64_t i) { return masked(part, batches[i], evaluation_seed); };
+  const auto compute = [&](const MaskedTexts& batch) {
+    const auto logits_RV = model_.predict_tokens(batch.input, batch.places_R);
+    const auto loss = transformer::masked_lm_loss(logits_RV, batch.tokens_R).sum;
+    const auto right = logits_RV.argmax(1).eq(batch.tokens_R).sum();
+    return at::stack({loss.to(at::kDouble), right.to(at::kDouble), at::full_like(loss, batch.labels, at::kDouble)});
+  };
+  score_batches(std::ssize(batches), ranks_, transfer_, prepare, compute, [&](int64_t, const at::Tensor& found) {
+    for (size_t i = 0; i < sums.size(); i++) sums[i] += found.const_data_ptr<double>()[i];
+  });
+  sums = ranks_.sum(std::move(sums));
+  const double mean = sums[0] / std::max(sums[2], 1.0);
+  return {{"loss", mean}, {"perplexity", std::exp(mean)}, {"accuracy", sums[1] / std::max(sums[2], 1.0)}};
 }
 
 void MaskedLmLearner::save(const std::filesystem::path& folder) const { save_model(model_, tokenizer_, data_, folder); }
 
 void MaskedLmLearner::load(const std::filesystem::path& folder) { bert::load_weights(model_, folder); }
 
-MaskedLmLearner::Masked MaskedLmLearner::masked(const datasets::StoredTexts& part, std::span<const int64_t> rows,
-                                                uint64_t seed) const {
+std::unique_ptr<MaskedLmLearner::MaskedTexts> MaskedLmLearner::masked(const datasets::StoredTexts& part,
+                                                                      std::span<const int64_t> rows,
+                                                                      uint64_t seed) const {
   auto ids = part.ids(rows);
   std::vector<int64_t> places, tokens;
   int64_t begin = 0;
@@ -136,7 +140,14 @@ MaskedLmLearner::Masked MaskedLmLearner::masked(const datasets::StoredTexts& par
     }
     begin += std::ssize(ids[i]);
   }
-  return {packed(model_.config(), part, rows, ids, device_), tensor_of(places, device_), tensor_of(tokens, device_)};
+  transformer::require_labels(tokens, model_.config().vocab_size);
+  auto batch = std::make_unique<MaskedTexts>();
+  batch->labels = static_cast<double>(tokens.size());
+  batch->input = packed(model_.config(), part, rows, ids);
+  batch->places_R = tensor_of(places);
+  batch->tokens_R = tensor_of(tokens);
+  batch->arrival = send(transfer_, batch->input, {&batch->places_R, &batch->tokens_R});
+  return batch;
 }
 
 }  // namespace sartor

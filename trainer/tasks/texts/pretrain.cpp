@@ -18,7 +18,7 @@ void pretrain(const PretrainConfig& config, const Invocation& invocation) {
   require(data.content == datasets::Content::classification,
           "{} has texts for generators, expected a file without the section generation", config.data.path);
   run.record("data_hash", data.data_hash);
-  MaskedLmLearner learner(config, data, ranks, runtime.gpu);
+  MaskedLmLearner learner(config, data, ranks, Transfer(device_of(runtime.gpu)));
   train(config.training, learner, ranks, run);
   run.finish(learner, {{"validation", learner.evaluate()}});
 }
