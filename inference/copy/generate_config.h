@@ -83,7 +83,9 @@ struct GenerateConfig : JobConfig {
     field("decoding", decoding, "How texts are written.");
     field("filters", filters, "Which texts are rejected, and whether others replace them.");
     field("precision", precision,
-          "Data type of matrix products. int8 runs on CPUs only; bf16 requires hardware support.");
+          "Data type of matrix products. int8 runs on CPUs only; bf16 requires hardware support. tf32: fp32, but on a "
+          "GPU "
+          "tensor cores round inputs to 10 bits of mantissa; on a CPU the same as fp32.");
     field("limits", limits, "Size of batches and of the cache. They do not affect the texts.");
     field("window", window, between(1, 1e9), "Rows to read ahead.");
     describe_parts(field);

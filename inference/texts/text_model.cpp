@@ -10,6 +10,7 @@
 #include "base/require.h"
 #include "models/bert/cpu_encoder.h"
 #include "models/bert/folder.h"
+#include "models/tensors/gpu_numerics.h"
 
 namespace sartor::inference {
 namespace {
@@ -18,6 +19,7 @@ namespace fs = std::filesystem;
 
 bert::Bert on_gpu(const fs::path& folder, bert::Head head, Precision precision, at::Device device) {
   require(precision != Precision::int8, "precision is int8, which requires a CPU; expected fp32 or bf16 on a GPU");
+  allow_tf32(precision == Precision::tf32);
   auto loaded = bert::load_bert(folder, head, device);
   for (const auto& name : loaded.missing) {
     require(head == bert::Head::none && name.starts_with("pooler."), "{}: has no tensor {}", folder.string(), name);
@@ -56,7 +58,8 @@ struct TextModel::Opened {
       return TextModel(std::unique_ptr<Opened>(
           new Opened{config, bert::input_spec(config), columns, device, values, bert::ignored(folder, head)}));
     };
-    if (gpu < 0) return opened(bert::CpuEncoder::open(folder, head, precision), at::Device(at::kCPU));
+    if (gpu < 0)
+      return opened(bert::CpuEncoder::open(folder, head, transformer::on_cpu(precision)), at::Device(at::kCPU));
     const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu));
     return opened(on_gpu(folder, head, precision, device), device);
   }

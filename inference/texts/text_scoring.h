@@ -46,7 +46,9 @@ struct TextScoringConfig : JobConfig {
     field("other_input", other_input,
           "Allow text, pair and max_length to differ from those of the model's training (its input.json).");
     field("precision", precision,
-          "Data type of matrix products. int8 runs on CPUs only; bf16 requires hardware support.");
+          "Data type of matrix products. int8 runs on CPUs only; bf16 requires hardware support. tf32: fp32, but on a "
+          "GPU "
+          "tensor cores round inputs to 10 bits of mantissa; on a CPU the same as fp32.");
     field("batch_tokens", batch_tokens, at_least(1), "Maximum tokens per batch.");
     field("window", window, between(1, 1e9),
           "Rows to read ahead and sort by length for batching; the output keeps the order of the source.");

@@ -73,6 +73,13 @@ TEST_F(TextModelTest, EmbedsARowTheSameInAnyBatch) {
   }
 }
 
+TEST_F(TextModelTest, Tf32OnACpuIsFp32) {
+  const text::Tokenizer tokenizer(text::read_tokenizer(folder_));
+  const auto rows = tokenizer.encode(texts, {}, {});
+  EXPECT_EQ(TextModel::classifier(folder_, Precision::tf32, -1).score(rows, 100),
+            TextModel::classifier(folder_, Precision::fp32, -1).score(rows, 100));
+}
+
 TEST_F(TextModelTest, EmbeddingsHaveLengthOneIfAsked) {
   const text::Tokenizer tokenizer(text::read_tokenizer(folder_));
   const auto rows = tokenizer.encode(texts, {}, {});

@@ -49,7 +49,8 @@ void record_models(const FinetuneConfig& config, Run& run) {
 }  // namespace
 
 void finetune(const FinetuneConfig& given, const Invocation& invocation) {
-  const auto runtime = make_runtime(given, Compute::libtorch);
+  const auto runtime = start_runtime(given, given);
+  const GpuNumerics numerics(device_of(runtime.gpu), given.numerics());
   auto ranks = join_ranks(given, runtime);
   Run run(run_request(given, to_yaml(given), runtime, ranks, invocation));
   if (run.complete()) return log_info("{} is already complete", given.output);

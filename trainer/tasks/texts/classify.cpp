@@ -41,7 +41,8 @@ void log_calibration(const Predictions& validation) {
 }  // namespace
 
 void classify(const ClassifierTrainingConfig& config, const Invocation& invocation) {
-  const auto runtime = make_runtime(config, Compute::libtorch);
+  const auto runtime = start_runtime(config, config);
+  const GpuNumerics numerics(device_of(runtime.gpu), config.numerics());
   auto ranks = join_ranks(config, runtime);
   Run run(run_request(config, to_yaml(config), runtime, ranks, invocation, {"bootstrap_draws"}));
   if (run.complete()) return log_info("{} is already complete", config.output);

@@ -11,6 +11,11 @@
 
 namespace sartor {
 
+Runtime start_runtime(const RuntimeConfig& config, const TextTrainingConfig& training) {
+  if (training.deterministic) fix_cublas_workspaces();
+  return make_runtime(config, Compute::libtorch);
+}
+
 ProcessGroup join_ranks(const TextTrainingConfig& config, const Runtime& runtime) {
   return {runtime.ranks, runtime.gpu >= 0, std::chrono::seconds(config.ddp_timeout)};
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/run.h"
+#include "models/tensors/gpu_numerics.h"
 #include "models/transformer/precision.h"
 #include "optimization/training_config.h"
 #include "runtime/process_group.h"
@@ -28,6 +29,7 @@ struct TokenizedConfig {
 
 struct TextTrainingConfig {
   transformer::Precision precision = transformer::Precision::fp32;
+  bool deterministic = false;
   TrainingConfig training;
   int64_t per_device_eval_tokens = 8192;
   std::string output;
@@ -35,8 +37,17 @@ struct TextTrainingConfig {
   int64_t ddp_timeout = 1800;
 
   template <class Fields> void describe(Fields& field) {
-    field("precision", precision, among({transformer::Precision::fp32, transformer::Precision::bf16}),
-          "Data type of activations and matrix products. Weights, gradients and losses are always fp32.");
+    using enum transformer::Precision;
+    field(
+        "precision", precision, among({fp32, tf32, bf16}),
+        "Data type of activations and matrix products. Weights, gradients and losses are always fp32. tf32: fp32, but "
+        "matrix products on a GPU use tensor cores, which round inputs to 10 bits of mantissa; on a CPU the same as "
+        "fp32.");
+    field(
+        "deterministic", deterministic,
+        "On a GPU, use only algorithms that give the same bits each time, with the same GPUs, number of processes and "
+        "libraries. Slower, above all the backward pass of attention and of embeddings. An operator without such an "
+        "algorithm is an error. Training on a CPU is always deterministic.");
     field("training", training, "Optimizer, learning rate schedule, batches and evaluation during training.");
     field("per_device_eval_tokens", per_device_eval_tokens, at_least(1),
           "Maximum number of tokens per batch and process in evaluation.");
@@ -47,8 +58,14 @@ struct TextTrainingConfig {
           "Timeout of collective operations between processes, in seconds; the run fails after it.");
   }
   std::vector<Output> writes() const { return {{.path = output, .folder = true}}; }
+  NumericsOptions numerics() const {
+    return {.tf32 = precision == transformer::Precision::tf32, .deterministic = deterministic};
+  }
   at::ScalarType compute_type() const { return precision == transformer::Precision::bf16 ? at::kBFloat16 : at::kFloat; }
 };
+
+// Calls make_runtime() for libtorch with the settings that must precede it.
+Runtime start_runtime(const RuntimeConfig& config, const TextTrainingConfig& training);
 
 // Joins the processes of the run. Throws what the constructor of ProcessGroup throws.
 ProcessGroup join_ranks(const TextTrainingConfig& config, const Runtime& runtime);
