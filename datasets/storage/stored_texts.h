@@ -48,7 +48,8 @@ constexpr auto choices(Content) {
                                          {"preference", Content::preference}});
 }
 
-// One part of the file. Lengths and labels are kept in memory; ids are read on demand.
+// One part of the file. Lengths and labels are kept in memory; ids are read on demand, also on several threads, which
+// Debian's HDF5 lets read one after the other.
 class StoredTexts {
  public:
   StoredTexts(const Hdf5File& file, const std::string& group, int64_t classes, int64_t max_length,

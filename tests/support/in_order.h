@@ -37,6 +37,7 @@ class InOrder : public Learner {
     return learner_.prepare(step, ordered(rows));
   }
   at::Tensor loss(const Batch& batch) override { return learner_.loss(batch); }
+  Transfer transfer() const override { return learner_.transfer(); }
   std::vector<Metric> evaluate() override { return learner_.evaluate(); }
   void save(const std::filesystem::path&) const override {}
   void load(const std::filesystem::path&) override {}
@@ -56,14 +57,15 @@ class InOrder : public Learner {
 // Trains in the given order, with the folder "run" in the working directory. Returns the logged value of each step, by
 // name.
 inline std::map<std::string, std::vector<double>> train_in_order(TrainingConfig config, Learner& learner,
-                                                                 std::vector<int64_t> order) {
+                                                                 std::vector<int64_t> order,
+                                                                 Waiting waiting = Waiting::automatic) {
   config.group_by_length = false;
   config.logging_steps = 1;
   ProcessGroup ranks({}, /*gpu=*/false, std::chrono::seconds(1));
   Run run(
       {.folder = "run", .checkpoint = {.every = 1000}, .unit = "step", .ranks = &ranks, .start = {.overwrite = true}});
   InOrder ordered(learner, config, std::move(order));
-  train(config, ordered, ranks, run);
+  train(config, ordered, ranks, run, waiting);
 
   std::stringstream log;
   log << std::ifstream("run/metrics.jsonl").rdbuf();

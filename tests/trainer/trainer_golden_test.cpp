@@ -205,9 +205,9 @@ class TwoHundredSteps : public TrainerGolden {
     return found;
   }
 
-  void expect_golden(const json& golden, const std::string& kind) {
+  void expect_golden(const json& golden, const std::string& kind, Waiting waiting = Waiting::automatic) {
     MaskedTokens learner(golden, kind);
-    auto logged = train_in_order(configured(), learner, golden["order"]);
+    auto logged = train_in_order(configured(), learner, golden["order"], waiting);
     expect_equal(logged["loss"], golden["losses"], golden["losses_tolerance"], "loss");
     for (const auto& [name, difference] : differences(learner, golden)) EXPECT_LE(difference, 1) << name;
   }
@@ -224,6 +224,7 @@ class TwoHundredSteps : public TrainerGolden {
 };
 
 TEST_F(TwoHundredSteps, OfASmallModel) { expect_golden(small_, "small"); }
+TEST_F(TwoHundredSteps, ThatWaitRarely) { expect_golden(small_, "small", Waiting::rarely); }
 
 TEST_F(TwoHundredSteps, OfMiniLm) {
   const std::filesystem::path made = "build/trainer_minilm.json";

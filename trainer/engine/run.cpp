@@ -166,12 +166,14 @@ void Run::log(int64_t step, const Scores& scores) {
   latest_ = in_words(scores);
 }
 
-bool Run::checkpoint_due(int64_t step, bool good) {
-  stopping_ = stop_signal_of_any(ranks_);
-  if (stopping_ != 0 || step == steps_) return true;
+bool Run::checkpoint_due(int64_t step, const std::function<bool()>& good, std::optional<int> signal) {
+  stopping_ = signal ? *signal : stop_signal_of_any(ranks_);
   const auto& [strategy, every, keep] = request_.checkpoint;
-  return good && strategy != IntervalStrategy::no &&
-         step % (strategy == IntervalStrategy::epoch ? per_epoch_ : every) == 0;
+  const bool required = stopping_ != 0 || step == steps_;
+  const bool by_strategy =
+      strategy != IntervalStrategy::no && step % (strategy == IntervalStrategy::epoch ? per_epoch_ : every) == 0;
+  if (!required && !by_strategy) return false;
+  return good() || required;
 }
 
 void Run::save_checkpoint(int64_t step, const Save& save) {

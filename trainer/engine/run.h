@@ -107,10 +107,13 @@ class Run {
   // Appends {"epoch": 3, "seconds": 0.41, "validation": {...}} to metrics.jsonl; seconds since the previous line.
   void log(int64_t step, const Scores& scores);
 
-  // Saves the state after `step` if a checkpoint is due and `good` is true, and always after the last step and after a
-  // stop signal.
-  void checkpoint(int64_t step, const Checkpointable auto& model, bool good = true) {
-    if (checkpoint_due(step, good)) save_checkpoint(step, [&](const auto& folder) { model.save(folder); });
+  // Saves the state after `step` if a checkpoint is due and good() is true, and always after the last step and after a
+  // stop signal. Before anything is saved, good() is called once, on every rank. `signal`: the stop signal that any
+  // rank has received, or 0, if all ranks know it; otherwise they ask each other.
+  void checkpoint(
+      int64_t step, const Checkpointable auto& model, const std::function<bool()>& good = [] { return true; },
+      std::optional<int> signal = {}) {
+    if (checkpoint_due(step, good, signal)) save_checkpoint(step, [&](const auto& folder) { model.save(folder); });
   }
 
   // Saves the best model so far as best/step-000500/, replacing the previous one.
@@ -137,7 +140,7 @@ class Run {
   void start_writing();
   nlohmann::ordered_json next_record() const;
   void end_step(int64_t step);
-  bool checkpoint_due(int64_t step, bool good);
+  bool checkpoint_due(int64_t step, const std::function<bool()>& good, std::optional<int> signal);
   void save_checkpoint(int64_t step, const Save& save);
 
   RunRequest request_;

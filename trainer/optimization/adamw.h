@@ -28,8 +28,14 @@ class AdamW {
  public:
   AdamW(const AdamWConfig& config, std::vector<TrainedParameter> parameters);
 
+  const std::vector<TrainedParameter>& parameters() const { return parameters_; }
+
   // Updates all parameters that have a gradient. Does not clear the gradients.
   void step(double learning_rate);
+
+  // The same for gradients that are to be divided by `divisor`, unless `skip` is 1 instead of 0. Both are scalars of
+  // fp32 on the device of the parameters, which are fp32, too; divisor may be undefined. Reads neither.
+  void step(double learning_rate, const at::Tensor& divisor, const at::Tensor& skip);
 
   // State by name: "exp_avg.NAME", "exp_avg_sq.NAME", "step". The tensors share memory with the optimizer.
   NamedTensors state() const;
@@ -42,11 +48,17 @@ class AdamW {
     std::vector<size_t> members;
   };
 
+  std::vector<at::Tensor> steps_to_count() const;
+  void update(double learning_rate, const at::Tensor& divisor, const at::Tensor& skip);
+
   const AdamWConfig config_;
   const std::vector<TrainedParameter> parameters_;
   std::vector<at::Tensor> mean_, square_, steps_;
   std::vector<Group> groups_;
 };
+
+// Norm of all gradients together, a scalar tensor; undefined if there are none.
+at::Tensor gradient_norm(const std::vector<TrainedParameter>& parameters);
 
 // Scales the gradients so that their norm over all parameters is at most `most`; 0 disables clipping. Returns the norm
 // before scaling. Does not scale if the norm is infinite or NaN.

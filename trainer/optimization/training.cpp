@@ -2,6 +2,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/stack.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,16 +11,21 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 #include "base/random.h"
 #include "base/require.h"
 #include "core/profiler_range.h"
+#include "models/tensors/gpu_numerics.h"
 #include "models/tensors/tensor_file.h"
 #include "optimization/adamw.h"
+#include "optimization/ahead.h"
 #include "optimization/gradient_reducer.h"
 #include "optimization/interval.h"
+#include "optimization/prepared_step.h"
 #include "optimization/schedule.h"
 #include "optimization/spikes.h"
+#include "optimization/update.h"
 #include "optimization/utilisation.h"
 #include "resume/record.h"
 #include "runtime/memory.h"
@@ -38,16 +44,18 @@ struct Judgement {
   int64_t without_better = 0;  // evaluations since the best one
 };
 
-// A rank without rows contributes zero gradients to the all-reduce: of rows that do not count.
-struct MicroBatch {
-  std::unique_ptr<Batch> batch;
-  double labels = 0;
-  bool counts = true;
+// A step whose figures are on their way to the host.
+struct PendingStep {
+  int64_t step = 0;  // from 1
+  StepFigures figures;
+  Transfer::Fetch outcome;
 };
+
+constexpr int64_t steps_ahead = 2;  // that are prepared and sent while one is computed
 
 class Training {
  public:
-  Training(const TrainingConfig& config, Learner& learner, ProcessGroup& ranks, Run& run)
+  Training(const TrainingConfig& config, Learner& learner, ProcessGroup& ranks, Run& run, Waiting waiting)
       : config_(config),
         learner_(learner),
         ranks_(ranks),
@@ -55,6 +63,9 @@ class Training {
         sampler_(config, learner.lengths(), ranks.size()),
         parameters_(learner.parameters()),
         optimizer_(config, parameters_),
+        waits_(waiting == Waiting::automatic ? device().is_cpu() : waiting == Waiting::every_step),
+        update_(waits_ ? make_host_update(optimizer_, ranks, config.max_grad_norm)
+                       : make_device_update(optimizer_, ranks, config.max_grad_norm, learner.transfer())),
         spikes_(config.spike),
         steps_(total_steps(config, sampler_)) {}
 
@@ -62,14 +73,19 @@ class Training {
     run_.restore(*this);
     reducer_.emplace(parameters_, ranks_);
     peak_ = measure_peak();
+    steps_ready_.emplace(run_.done(), steps_, waits_ ? 0 : steps_ahead, [this](int64_t step) {
+      return prepare_step(learner_, sampler_, step, ranks_.rank(), ranks_.size());
+    });
     for (const auto step : run_.steps(steps_, sampler_.steps_per_epoch())) {
       if (enough()) break;  // also true for a resumed run that had stopped early
       learn(step - 1);
       const bool evaluated = due_for_evaluation(step);
       if (step == steps_ || step % config_.logging_steps == 0 || evaluated) log(step);
       if (evaluated) judge(step);
-      run_.checkpoint(step, *this, /*good=*/!spikes_.spiking());
+      run_.checkpoint(
+          step, *this, [&] { return is_good(); }, signal_);
     }
+    steps_ready_.reset();
     if (config_.load_best_model_at_end && judgement_.best) learner_.load(run_.best(judgement_.best_step));
     require_finite_parameters();
   }
@@ -109,6 +125,12 @@ class Training {
     return step == steps_ || step % (epochs ? sampler_.steps_per_epoch() : by_steps) == 0;
   }
 
+  // Whether the last step may be saved without being asked for.
+  bool is_good() {
+    settle();
+    return !spikes_.spiking();
+  }
+
   at::Device device() const { return parameters_.front().tensor.device(); }
 
   // Peak FLOP/s summed over all ranks, measured concurrently. 0 if the learner's operations are unknown.
@@ -122,51 +144,27 @@ class Training {
   void learn(int64_t step) {
     const cuda::ProfilerRange range("step");
     const auto begin = Clock::now();
-    const auto micro_batches = prepare(step);
-    double labels = 0;
-    for (const auto& each : micro_batches) labels += each.labels;
-    labels = ranks_.sum({labels})[0];
-    if (labels == 0) labels = 1;  // the loss is 0
+    auto prepared = steps_ready_->next();
+    update_->begin(prepared.labels);
 
     // Random numbers of a step do not depend on earlier steps.
     at::manual_seed(random_bits(random_bits(static_cast<uint64_t>(config_.seed), static_cast<uint64_t>(step)),
                                 static_cast<uint64_t>(ranks_.rank())));
     at::Tensor loss_sum;
-    for (size_t i = 0; i < micro_batches.size(); i++) {
-      auto loss = forward(micro_batches[i]);
-      const auto share = loss * (ranks_.size() / labels);  // the reducer takes the mean over ranks
-      if (i + 1 == micro_batches.size()) reducer_->before_last_backward(share);
+    for (const auto& each : prepared.micro_batches) {
+      const auto loss = forward(each);
+      const auto share = update_->share(loss);
+      if (&each == &prepared.micro_batches.back()) reducer_->before_last_backward(share);
       backward(share);
       loss_sum = loss_sum.defined() ? loss_sum + loss.detach() : loss.detach();
     }
-    const double norm = clip_gradients(parameters_, config_.max_grad_norm);
-    const double loss = ranks_.sum({loss_sum.item<double>()})[0] / labels;
-    require_finite(step, loss, norm);
-    const double rate = config_.learning_rate * rate_at(config_, step, steps_);
-    update(rate);
-
-    auto figures = figures_of(step);
-    figures.loss = loss;
-    figures.learning_rate = rate;
-    figures.gradient_norm = norm;
-    figures.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-    interval_.add(figures);
-    watch(step + 1, loss);
-  }
-
-  std::vector<MicroBatch> prepare(int64_t step) {
-    std::vector<MicroBatch> prepared;
-    const auto all = sampler_.step(step);
-    for (const auto rows : sampler_.micro_batches(step, ranks_.rank())) {
-      if (!rows.empty()) {
-        auto batch = learner_.prepare(step, rows);
-        const double labels = batch->labels;
-        prepared.push_back({std::move(batch), labels});
-      } else {
-        prepared.push_back({learner_.prepare(step, all.first(1)), 0, /*counts=*/false});
-      }
-    }
-    return prepared;
+    prepared.figures.learning_rate = config_.learning_rate * rate_at(config_, step, steps_);
+    auto outcome = update_->finish(loss_sum, prepared.figures.learning_rate);
+    for (const auto& parameter : parameters_) parameter.tensor.mutable_grad().reset();
+    prepared.figures.seconds = seconds_since(begin);
+    settle();  // the step before, while the device computes this one
+    pending_ = {step + 1, prepared.figures, std::move(outcome)};
+    if (waits_) settle();
   }
 
   at::Tensor forward(const MicroBatch& each) {
@@ -178,26 +176,43 @@ class Training {
     const cuda::ProfilerRange range("backward");
     loss.backward();
   }
-  void update(double learning_rate) {
-    const cuda::ProfilerRange range("optimizer");
-    optimizer_.step(learning_rate);
-    for (const auto& parameter : parameters_) parameter.tensor.mutable_grad().reset();
+
+  // Waits for the figures of the pending step, if there is one, and judges it.
+  void settle() {
+    if (!pending_) return;
+    auto [step, figures, fetched] = *std::exchange(pending_, std::nullopt);
+    const auto begin = Clock::now();
+    const auto outcome = update_->outcome(fetched);
+    figures.seconds += seconds_since(begin);
+    figures.loss = outcome.loss;
+    figures.gradient_norm = outcome.gradient_norm;
+    signal_ = outcome.stop_signal;
+    require_finite(step, outcome);
+    interval_.add(figures);
+    watch(step, outcome.loss);
   }
 
-  void require_finite(int64_t step, double loss, double norm) const {
-    if (std::isfinite(loss) && std::isfinite(norm)) return;
+  static double seconds_since(Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+
+  void require_finite(int64_t step, const StepOutcome& outcome) const {
+    if (std::isfinite(outcome.loss) && std::isfinite(outcome.gradient_norm)) return;
     throw std::runtime_error(
         fmt::format("step {}: the loss is {}, the gradient norm {}; the step was discarded. A lower learning_rate or "
                     "max_grad_norm or a longer warm-up may help",
-                    step + 1, loss, norm));
+                    step, outcome.loss, outcome.gradient_norm));
   }
 
   // A finite step can overflow the parameters; after the last step no loss would show it.
   void require_finite_parameters() const {
-    for (const auto& parameter : parameters_) {
-      if (parameter.tensor.isfinite().all().item<bool>()) continue;
+    std::vector<at::Tensor> flags;
+    for (const auto& parameter : parameters_) flags.push_back(parameter.tensor.isfinite().all());
+    const auto finite = at::stack(flags).cpu();
+    for (size_t i = 0; i < parameters_.size(); i++) {
+      if (finite.const_data_ptr<bool>()[i]) continue;
       throw std::runtime_error(fmt::format(
-          "the model is no longer finite: {} has overflowed. A lower learning_rate may help", parameter.name));
+          "the model is no longer finite: {} has overflowed. A lower learning_rate may help", parameters_[i].name));
     }
   }
 
@@ -211,31 +226,13 @@ class Training {
     }
   }
 
-  // Figures that depend only on the step's rows, the same on every rank.
-  StepFigures figures_of(int64_t step) {
-    const auto& lengths = learner_.lengths();
-    StepFigures figures;
-    for (int rank = 0; rank < ranks_.size(); rank++) {
-      for (const auto rows : sampler_.micro_batches(step, rank)) {
-        int32_t longest = 0;
-        for (const auto row : rows) {
-          figures.tokens += lengths[row];
-          longest = std::max(longest, lengths[row]);
-        }
-        figures.rows += static_cast<double>(rows.size());
-        figures.padded_tokens += static_cast<double>(rows.size()) * longest;
-      }
-    }
-    if (peak_ > 0) figures.flops = learner_.flops(sampler_.step(step));
-    return figures;
-  }
-
   // Writes a line of metrics: those of Interval::metrics(), then
   //
   //   memory_mib           peak resident memory of a rank so far
   //   gpu_memory_mib       peak GPU memory of libtorch's allocator on a rank so far; omitted without a GPU
   //   epoch                passes over the training rows so far
   void log(int64_t step) {
+    settle();
     auto metrics = interval_.metrics(peak_);
     metrics.push_back({"memory_mib", most_of_ranks(peak_resident_mib())});
     const double gpu = most_of_ranks(device().is_cpu() ? 0 : peak_gpu_mib(device().index()));
@@ -276,12 +273,17 @@ class Training {
   Sampler sampler_;
   const std::vector<TrainedParameter> parameters_;
   AdamW optimizer_;
+  const bool waits_;
+  const std::unique_ptr<Update> update_;
   std::optional<GradientReducer> reducer_;
+  std::optional<PendingStep> pending_;
+  std::optional<int> signal_;  // StepOutcome::stop_signal of the last step that is settled
   SpikeWatch spikes_;
   const int64_t steps_;
   Judgement judgement_;
   Interval interval_;
-  double peak_ = 0;  // FLOP/s
+  double peak_ = 0;                                 // FLOP/s
+  std::optional<Ahead<PreparedStep>> steps_ready_;  // last: its thread uses other members
 };
 
 }  // namespace
@@ -290,8 +292,14 @@ int64_t total_steps(const TrainingConfig& config, const Sampler& sampler) {
   return config.max_steps > 0 ? config.max_steps : config.num_train_epochs * sampler.steps_per_epoch();
 }
 
-void train(const TrainingConfig& config, Learner& learner, ProcessGroup& ranks, Run& run) {
-  Training(config, learner, ranks, run)();
+void train(const TrainingConfig& config, Learner& learner, ProcessGroup& ranks, Run& run, Waiting waiting) {
+  try {
+    Training(config, learner, ranks, run, waiting)();
+  } catch (const c10::Error& error) {
+    const auto name = nondeterministic_operator(error.what_without_backtrace());
+    require(!name, "deterministic is true, but {} has no deterministic algorithm on this device", name.value_or(""));
+    throw;
+  }
 }
 
 }  // namespace sartor

@@ -1,6 +1,5 @@
 #include "runtime/collective.h"
 
-#include <algorithm>
 #include <exception>
 #include <stdexcept>
 
@@ -37,12 +36,8 @@ std::string on_first(Collective& ranks, const std::function<std::string()>& work
 }
 
 int stop_signal_of_any(Collective& ranks) {
-  const int noted = stop_signal();
-  std::vector<double> signalled;
-  for (const int signal : stop_signals) signalled.push_back(noted == signal ? 1 : 0);
-  signalled = ranks.sum(std::move(signalled));
-  const auto first = std::ranges::find_if(signalled, [](double sum) { return sum > 0; }) - signalled.begin();
-  return first < std::ssize(stop_signals) ? stop_signals[first] : 0;
+  const auto flags = stop_flags(stop_signal());
+  return signal_of(ranks.sum({flags.begin(), flags.end()}));
 }
 
 }  // namespace sartor

@@ -1,5 +1,6 @@
 #include "runtime/signals.h"
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -31,6 +32,17 @@ void end_by(int signal) {
 }
 
 }  // namespace
+
+StopFlags stop_flags(int signal) {
+  StopFlags flags = {};
+  for (size_t i = 0; i < flags.size(); i++) flags[i] = stop_signals[i] == signal ? 1 : 0;
+  return flags;
+}
+
+int signal_of(std::span<const double> flags) {
+  const auto first = std::ranges::find_if(flags, [](double flag) { return flag > 0; }) - flags.begin();
+  return first < std::ssize(flags) ? stop_signals[first] : 0;
+}
 
 void catch_stop_signals(bool launched) {
   noted = 0;

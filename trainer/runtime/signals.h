@@ -3,6 +3,7 @@
 
 #include <array>
 #include <csignal>
+#include <span>
 #include <stdexcept>
 #include <string>
 
@@ -11,6 +12,11 @@ namespace sartor {
 inline constexpr std::array stop_signals = {SIGINT, SIGTERM, SIGHUP};
 
 const char* signal_name(int signal);  // "SIGINT"
+
+// Which of the signals any of several processes received is the sum of their flags: 1 for the signal, 0 for the others.
+using StopFlags = std::array<double, stop_signals.size()>;
+StopFlags stop_flags(int signal);
+int signal_of(std::span<const double> flags);  // the first with a flag above 0; 0 if there is none
 
 // From now on the first stop signal is only recorded; a second one kills the process. If `launched` by torchrun, later
 // ones are recorded, too: torchrun forwards signals that a batch system has already sent to all processes, and kills

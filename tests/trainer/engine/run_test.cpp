@@ -127,7 +127,7 @@ TEST_F(RunTest, CheckpointsByEpochsOrAtTheEndAlone) {
     asked.unit = "step";
     asked.checkpoint = {.save_strategy = strategy, .every = 2, .keep = 9};
     sartor::Run run(asked);
-    for (auto step : run.steps(7, /*per_epoch=*/3)) run.checkpoint(step, ToyModel(), good || step != 6);
+    for (auto step : run.steps(7, /*per_epoch=*/3)) run.checkpoint(step, ToyModel(), [&] { return good || step != 6; });
     return names_in(fs::path(folder) / "checkpoints");
   };
   EXPECT_THAT(kept("steps", IntervalStrategy::steps, true),

@@ -181,6 +181,28 @@ TEST_F(Likelihood, RecomputationChangesNoBit) {
   for (size_t i = 0; i < found.size(); i++) EXPECT_TRUE(found[i].tensor.equal(expected[i].tensor)) << found[i].name;
 }
 
+TEST_F(Likelihood, Tf32OnACpuIsFp32) {
+  write_texts({.train = rows(8)});
+  auto config = new_model();
+  auto exact = generator(config);
+  config.precision = transformer::Precision::tf32;
+  auto tf32 = generator(config);
+  const std::vector<int64_t> some = {1, 4, 6};
+  EXPECT_TRUE(loss_of(tf32, some).equal(loss_of(exact, some)));
+}
+
+// The last token is no input, so that only its check as a label finds it.
+TEST_F(Likelihood, TokensBeyondTheVocabularyAreRefused) {
+  write_start();
+  write_plain_tokenizer("start", tokens + 1);
+  write_tokenized("texts.h5", datasets::Content::prompt_completion, "start", {.train = {{{5, tokens}}}});
+  data_.emplace(datasets::open_texts("texts.h5"));
+  const std::vector<int64_t> only = {0};
+  const auto learner = generator(from_folder());
+  EXPECT_THAT([&] { learner.prepare(0, only); },
+              ::testing::ThrowsMessage<std::invalid_argument>("label 37, expected less than 37"));
+}
+
 TEST_F(Likelihood, Bf16IsCloseAndKeepsWeightsInFp32) {
   write_texts({.train = rows(8), .validation = rows(8)});
   auto config = new_model();

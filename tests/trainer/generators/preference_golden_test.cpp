@@ -48,7 +48,7 @@ class DpoGolden : public WorkingFolderTest {
     EXPECT_NEAR(found, golden[name][at].get<double>(), golden[name + "_tolerance"].get<double>()) << name << " " << at;
   }
 
-  void expect_golden(const std::string& name);
+  void expect_golden(const std::string& name, Waiting waiting = Waiting::automatic);
   void expect_gradients(PreferenceLearner& learner, const json& golden) const;
   void expect_metrics(PreferenceLearner& learner, const json& golden) const;
 
@@ -97,7 +97,7 @@ void DpoGolden::expect_metrics(PreferenceLearner& learner, const json& golden) c
   expect_near(sum_rejected, golden, "logps_rejected", 0);
 }
 
-void DpoGolden::expect_golden(const std::string& name) {
+void DpoGolden::expect_golden(const std::string& name, Waiting waiting) {
   const auto& golden = golden_[name];
   const auto config = config_for(name);
   Measured<PreferenceLearner> learner(config, *data_, alone_, Transfer(at::kCPU), path("reference.h5"));
@@ -106,7 +106,7 @@ void DpoGolden::expect_golden(const std::string& name) {
 
   std::vector<int64_t> order = all_;
   order.insert(order.end(), all_.begin(), all_.end());
-  auto logged = train_in_order(config.training, learner, order);
+  auto logged = train_in_order(config.training, learner, order, waiting);
   ASSERT_EQ(logged["loss"].size(), golden["losses"].size());
   for (size_t step = 0; step < logged["loss"].size(); step++) {
     expect_near(logged["loss"][step], golden, "losses", step);
@@ -124,6 +124,7 @@ void DpoGolden::expect_golden(const std::string& name) {
 }
 
 TEST_F(DpoGolden, Sigmoid) { expect_golden("sigmoid"); }
+TEST_F(DpoGolden, SigmoidThatWaitsRarely) { expect_golden("sigmoid", Waiting::rarely); }
 TEST_F(DpoGolden, Ipo) { expect_golden("ipo"); }
 TEST_F(DpoGolden, Smoothed) { expect_golden("smoothed"); }
 

@@ -33,19 +33,19 @@ class GptTrainerGolden : public WorkingFolderTest {
     config_.training = training_of(golden_["settings"], eval_steps_);
   }
 
-  template <class Trained>
-  Differences train(const Trained& learner, std::map<std::string, std::vector<double>>* logged) {
-    auto log = train_in_order(config_.training, const_cast<Trained&>(learner), golden_["order"]);
+  template <class Trained> Differences train(const Trained& learner, std::map<std::string, std::vector<double>>* logged,
+                                             Waiting waiting = Waiting::automatic) {
+    auto log = train_in_order(config_.training, const_cast<Trained&>(learner), golden_["order"], waiting);
     if (logged) *logged = std::move(log);
     return differences(learner.moved(), golden_["moved"], golden_["looks"], eval_steps_,
                        [&](const auto& name, size_t look) { return golden_["tolerances"][name][look]; });
   }
 
-  void expect_golden(const std::string& name) {
+  void expect_golden(const std::string& name, Waiting waiting = Waiting::automatic) {
     load(name);
     const Measured<GeneratorLearner> learner(config_, *data_, alone_, Transfer(at::kCPU));
     std::map<std::string, std::vector<double>> logged;
-    const auto found = train(learner, &logged);
+    const auto found = train(learner, &logged, waiting);
     expect_equal(logged["learning_rate"], golden_["learning_rates"], 1e-6, "learning rate");
     expect_equal(logged["loss"], golden_["losses"], golden_["losses_tolerance"], "loss");
     expect_equal(logged["grad_norm"], golden_["grad_norms"], golden_["grad_norms_tolerance"], "norm of the gradients");
@@ -77,6 +77,7 @@ class GptTrainerGolden : public WorkingFolderTest {
 
 TEST_F(GptTrainerGolden, TwentyStepsOfGpt2) { expect_golden("gpt2"); }
 TEST_F(GptTrainerGolden, TwentyStepsOfQwen3) { expect_golden("qwen3"); }
+TEST_F(GptTrainerGolden, TwentyStepsThatWaitRarely) { expect_golden("gpt2", Waiting::rarely); }
 TEST_F(GptTrainerGolden, TwoHundredPackedStepsOfGpt2) { expect_golden("gpt2_packed"); }
 TEST_F(GptTrainerGolden, TwoHundredPackedStepsOfQwen3) { expect_golden("qwen3_packed"); }
 

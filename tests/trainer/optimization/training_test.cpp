@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -157,39 +158,70 @@ TEST_F(TrainingTest, AccumulationEqualsOneLargeBatch) {
 
 TEST_F(TrainingTest, TwoRanksEqualOne) {
   for (const char* accumulation : {"1", "2"}) {
-    SCOPED_TRACE(accumulation);
     const auto fields = fmt::format(", gradient_accumulation_steps: {}", accumulation);
-    const auto name = [&](const char* ranks) { return ranks + std::string(accumulation); };
+    const auto name = [&](const std::string& ranks) { return ranks + accumulation; };
     expect_done(run_command(command(name("one"), "per_device_batch_size: 8" + fields)));
-    for (const auto& rank : on_ranks(2, command(name("two"), "per_device_batch_size: 4" + fields))) expect_done(rank);
-    expect_near(logged(name("two"), "train", "loss"), logged(name("one"), "train", "loss"), 1e-5);
-    EXPECT_LT(difference(weights(name("two")), weights(name("one"))), 1e-5);
+    for (const std::string two : {"two", "rarely"}) {
+      SCOPED_TRACE(name(two));
+      const auto more = fmt::format("waits_rarely: {}", two == "rarely");
+      const auto words = command(name(two), "per_device_batch_size: 4" + fields, more);
+      for (const auto& rank : on_ranks(2, words)) expect_done(rank);
+      expect_near(logged(name(two), "train", "loss"), logged(name("one"), "train", "loss"), 1e-5);
+      EXPECT_LT(difference(weights(name(two)), weights(name("one"))), 1e-5);
+    }
   }
 }
 
 TEST_F(TrainingTest, RanksWithoutRowsTakePart) {
   expect_done(run_command(command("one", "per_device_batch_size: 69")));  // the second step has one row
-  for (const auto& rank : on_ranks(3, command("three", "per_device_batch_size: 23"))) expect_done(rank);
-  EXPECT_LT(difference(weights("three"), weights("one")), 1e-5);
+  for (const std::string waits : {"false", "true"}) {
+    const auto words = command("three-" + waits, "per_device_batch_size: 23", "waits_rarely: " + waits);
+    for (const auto& rank : on_ranks(3, words)) expect_done(rank);
+    EXPECT_LT(difference(weights("three-" + waits), weights("one")), 1e-5);
+  }
 }
 
 TEST_F(TrainingTest, KilledAndResumedEqualsUninterrupted) {
   const auto fields = "per_device_batch_size: 8, gradient_accumulation_steps: 2, warmup_steps: 3";
-  const auto more = "dropout: 0.2\ncheckpoint: {every: 2, keep: 1}";
-  expect_done(run_command(command("whole", fields, more)));
-  const auto killed = command("killed", fields, more);
-  for (const int die_in : {1, 5, 14}) {  // before the run exists, in the middle, near the end
-    auto words = killed;
-    words.insert(words.end(), {"--set", fmt::format("die_in={}", die_in)});
-    if (std::filesystem::exists(path("killed"))) words.push_back("--resume");
-    EXPECT_EQ(run_command(words).status, 137);
+  for (const std::string waits : {"false", "true"}) {
+    SCOPED_TRACE(waits);
+    const auto whole = "whole-" + waits, killed = "killed-" + waits;
+    const auto more = "dropout: 0.2\ncheckpoint: {every: 2, keep: 1}\nwaits_rarely: " + waits;
+    expect_done(run_command(command(whole, fields, more)));
+    const auto command_of_killed = command(killed, fields, more);
+    for (const int die_in : {1, 5, 14}) {  // before the run exists, in the middle, near the end
+      auto words = command_of_killed;
+      words.insert(words.end(), {"--set", fmt::format("die_in={}", die_in)});
+      if (std::filesystem::exists(path(killed))) words.push_back("--resume");
+      EXPECT_EQ(run_command(words).status, 137);
+    }
+    auto words = command_of_killed;
+    words.push_back("--resume");
+    expect_done(run_command(words));
+    EXPECT_EQ(weights(killed), weights(whole));
+    EXPECT_EQ(logged(killed, "train", "loss"), logged(whole, "train", "loss"));
+    EXPECT_EQ(logged(killed, "validation", "loss"), logged(whole, "validation", "loss"));
   }
-  auto words = killed;
-  words.push_back("--resume");
-  expect_done(run_command(words));
-  EXPECT_EQ(weights("killed"), weights("whole"));
-  EXPECT_EQ(logged("killed", "train", "loss"), logged("whole", "train", "loss"));
-  EXPECT_EQ(logged("killed", "validation", "loss"), logged("whole", "validation", "loss"));
+}
+
+TEST_F(TrainingTest, AStopSignalOfOneRankStopsAllAfterTheSameStep) {
+  for (const std::string waits : {"false", "true"}) {
+    SCOPED_TRACE(waits);
+    const auto more = "dropout: 0.2\ncheckpoint: {keep: 1}\nsave_strategy: no\nwaits_rarely: " + waits;
+    for (const auto& rank : on_ranks(2, command("whole-" + waits, "num_train_epochs: 9", more))) expect_done(rank);
+    auto words = command("stopped-" + waits, "num_train_epochs: 9", more);
+    auto stopped = words;
+    stopped.insert(stopped.end(),
+                   {"--set", "die_in=9", "--set", "die_rank=1", "--set", fmt::format("signal={}", SIGTERM)});
+    for (const auto& rank : on_ranks(2, stopped)) {
+      EXPECT_EQ(rank.status, 128 + SIGTERM) << rank.err;
+      EXPECT_THAT(rank.err, HasSubstr("stopped by SIGTERM after step "));
+    }
+    ASSERT_EQ(checkpoints("stopped-" + waits).size(), 1);
+    words.push_back("--resume");
+    for (const auto& rank : on_ranks(2, words)) expect_done(rank);
+    EXPECT_EQ(weights("stopped-" + waits), weights("whole-" + waits));
+  }
 }
 
 TEST_F(TrainingTest, RanksResumeTogether) {
