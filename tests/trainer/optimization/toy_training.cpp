@@ -38,7 +38,7 @@ void run_toy(const ToyConfig& config, const Invocation& invocation) {
   Run run({.folder = config.output,
            .config = to_yaml(config),
            .checkpoint = checkpoint,
-           .may_change = {"die_in", "signal", "output", "training.spike"},
+           .may_change = {"die_in", "die_rank", "signal", "output", "training.spike"},
            .unit = "step",
            .ranks = &ranks,
            .start = {runtime.launch, invocation.resume, invocation.overwrite}});
