@@ -93,6 +93,8 @@ Tensor& mm_to_out(const Tensor& left, const Tensor& right, at::ScalarType type, 
 
 // ---- elementwise ----
 
+Tensor roll(const Tensor& self, at::IntArrayRef, at::IntArrayRef) { return at::empty(self.sizes(), self.options()); }
+
 std::tuple<Tensor, Tensor> native_dropout(const Tensor& input, double, std::optional<bool>) {
   return {at::empty_like(input), at::empty(input.sizes(), input.options().dtype(at::kBool))};
 }
@@ -270,6 +272,7 @@ MetaOperators::MetaOperators() : library_(torch::Library::IMPL, "aten", c10::Dis
   add("embedding_dense_backward", embedding_dense_backward);
   add("mm.dtype", mm_to);
   add("mm.dtype_out", mm_to_out);
+  add("roll", roll);
   add("native_dropout", native_dropout);
   add("native_dropout_backward", native_dropout_backward);
   add("where.self_out", where_out);

@@ -38,17 +38,16 @@ struct Running {
 };
 thread_local std::vector<Running> running;
 
-struct Ended : at::ObserverContext {};
+struct Operator : at::ObserverContext {};
 
 bool only_allocates(std::string_view name) {
   return name.starts_with("aten::empty") || name.starts_with("aten::new_empty") || name.starts_with("aten::resize_") ||
          name.starts_with("aten::set_") || name == "aten::requires_grad_";
 }
 
-bool returns_view(const at::RecordFunction& function) {
-  const auto schema = function.operator_schema();
-  if (!schema || schema->returns().empty()) return false;
-  const auto* alias = schema->returns()[0].alias_info();
+bool returns_view(const c10::FunctionSchema& schema) {
+  if (schema.returns().empty()) return false;
+  const auto* alias = schema.returns()[0].alias_info();
   return alias && !alias->isWrite();
 }
 
@@ -62,9 +61,12 @@ Direction direction_of(const at::RecordFunction& function) {
   return to_host ? Direction::out : Direction::in;
 }
 
+// Ranges without a schema, such as those of autograd's nodes, are not operators.
 std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& function) {
+  const auto schema = function.operator_schema();
+  if (!schema) return nullptr;
   const std::string_view name = function.name();
-  running.push_back({std::string(name), !only_allocates(name) && !returns_view(function)});
+  running.push_back({std::string(name), !only_allocates(name) && !returns_view(*schema)});
   const auto direction = direction_of(function);
   running.back().copies_in = direction == Direction::in;
   if (const auto to = direction == Direction::none ? nullptr : shared()) {
@@ -76,11 +78,11 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& function) {
       if (!std::exchange(to->copying, true)) to->counts.groups_in++;
     }
   }
-  return std::make_unique<Ended>();
+  return std::make_unique<Operator>();
 }
 
-void end(const at::RecordFunction&, at::ObserverContext*) {
-  if (running.empty()) return;  // began before the observer
+void end(const at::RecordFunction&, at::ObserverContext* context) {
+  if (!context || running.empty()) return;
   const auto [name, works, copies_in] = std::move(running.back());
   running.pop_back();
   if (!works) return;

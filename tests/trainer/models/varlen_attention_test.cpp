@@ -57,6 +57,10 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor
 
 std::array<Tensor, 3> gradients(const Tensor& by_out, const Tensor& q, const Tensor& k, const Tensor& v,
                                 const Tensor& q_offsets, const Tensor& k_offsets, const Setting& setting) {
+  // The operator runs below autograd.
+  const auto keys = c10::impl::tls_local_dispatch_key_set();
+  const c10::impl::ForceDispatchKeyGuard above(keys.included_,
+                                               keys.excluded_ - c10::autograd_dispatch_keyset_with_ADInplaceOrView);
   const at::AutoGradMode on(true);
   std::vector<Tensor> inputs;
   for (const auto* x : {&q, &k, &v}) inputs.push_back(x->detach().to(at::kFloat).clone().requires_grad_());
