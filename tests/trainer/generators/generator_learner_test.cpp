@@ -193,6 +193,7 @@ TEST_F(Likelihood, Tf32OnACpuIsFp32) {
 
 // The last token is no input, so that only its check as a label finds it.
 TEST_F(Likelihood, TokensBeyondTheVocabularyAreRefused) {
+  write_texts({.train = rows(4)});
   write_start();
   write_plain_tokenizer("start", tokens + 1);
   write_tokenized("texts.h5", datasets::Content::prompt_completion, "start", {.train = {{{5, tokens}}}});
