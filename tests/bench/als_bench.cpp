@@ -1,8 +1,8 @@
-// Prints the seconds per epoch (one solve of both sides) of explicit ALS on the CPU as one line of JSON. gflops is
-// based on 2 nnz f^2 + (users + items) f^3 / 3 operations per epoch; data_mib is the size of the factors and both CSR
-// matrices, which peak_mib includes.
+// Prints the seconds per epoch (one solve of both sides) of explicit ALS as one line of JSON. gflops is based on 2 nnz
+// f^2 + (users + items) f^3 / 3 operations per epoch; data_mib is the size of the factors and both CSR matrices, which
+// peak_mib includes.
 //
-//   als_bench FILE FACTORS THREADS ISA EPOCHS                     ISA: v3, v4
+//   als_bench FILE FACTORS THREADS ISA EPOCHS                     ISA: v3, v4, or cuda for the first GPU
 //   als_bench made USERS ITEMS RATINGS FACTORS THREADS ISA EPOCHS     popularity falls as 1 / sqrt(rank)
 //
 // FILE: int64 users, items, ratings; then the CSR by user: int64 offsets (users + 1), int32 items, float32 values.
@@ -109,8 +109,8 @@ double peak_mib() {
   return 0;
 }
 
-void bench(Matrix by_user, int64_t factors, int threads, Isa isa, int64_t epochs) {
-  Context context = Context::cpu(threads, isa);
+void bench(Context context, Matrix by_user, int64_t factors, const std::string& threads, const std::string& isa,
+           int64_t epochs) {
   const int64_t user_count = by_user.rows, item_count = by_user.columns, nnz = std::ssize(by_user.values);
   double mean = 0;
   for (const float value : by_user.values) mean += value / nnz;
@@ -137,6 +137,7 @@ void bench(Matrix by_user, int64_t factors, int threads, Isa isa, int64_t epochs
     const auto begin = std::chrono::steady_clock::now();
     solve(items, users);
     solve(users, items);
+    context.backend().synchronize();
     seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   }
   const auto median = [](std::vector<double>& values) {
@@ -148,7 +149,7 @@ void bench(Matrix by_user, int64_t factors, int threads, Isa isa, int64_t epochs
   fmt::print(
       "{{\"users\": {}, \"items\": {}, \"ratings\": {}, \"factors\": {}, \"threads\": {}, \"isa\": \"{}\", "
       "\"epoch_s\": {:.5f}, \"fastest_s\": {:.5f}, \"gflops\": {:.1f}, \"data_mib\": {:.1f}, \"peak_mib\": {:.1f}}}\n",
-      user_count, item_count, nnz, factors, threads, name(isa), median(seconds), *std::ranges::min_element(seconds),
+      user_count, item_count, nnz, factors, threads, isa, median(seconds), *std::ranges::min_element(seconds),
       work / median(seconds) / 1e9, mib, peak_mib());
 }
 
@@ -161,13 +162,15 @@ int main(int argc, char** argv) try {
   const bool made = !words.empty() && words[0] == "made";
   const size_t first = made ? 4 : 1;
   sartor::require(words.size() == first + 4,
-                  "usage: als_bench FILE|made USERS ITEMS RATINGS FACTORS THREADS v3|v4 EPOCHS");
+                  "usage: als_bench FILE|made USERS ITEMS RATINGS FACTORS THREADS v3|v4|cuda EPOCHS");
   const auto number = [&](size_t i) { return std::stoll(words[i]); };
   const std::string& isa = words[first + 2];
-  sartor::require(isa == "v3" || isa == "v4", "ISA is {}, expected v3 or v4", isa);
+  sartor::require(isa == "v3" || isa == "v4" || isa == "cuda", "ISA is {}, expected v3, v4 or cuda", isa);
   sartor::require(number(first + 3) >= 1, "EPOCHS is {}, expected 1 or more", words[first + 3]);
-  bench(made ? make(number(1), number(2), number(3)) : read(words[0]), number(first),
-        static_cast<int>(number(first + 1)), isa == "v3" ? Isa::v3 : Isa::v4, number(first + 3));
+  auto context = isa == "cuda" ? Context::gpu()
+                               : Context::cpu(static_cast<int>(number(first + 1)), isa == "v3" ? Isa::v3 : Isa::v4);
+  bench(std::move(context), made ? make(number(1), number(2), number(3)) : read(words[0]), number(first),
+        words[first + 1], isa, number(first + 3));
 } catch (const std::exception& error) {
   fmt::print(stderr, "als_bench: {}\n", error.what());
   return 1;

@@ -1,8 +1,8 @@
-// generate_bench FOLDER fp32|bf16|int8 THREADS ROWS PASSES [SEQUENCES CACHE_MIB [unshared]]: writes texts with the
+// generate_bench FOLDER PRECISION THREADS|cuda ROWS PASSES [SEQUENCES CACHE_MIB [unshared]]: writes texts with the
 // generator in FOLDER, greedy, end tokens ignored. Each line of the file ROWS is a number of tokens to write and the
 // ids of a prompt. SEQUENCES are written at a time. Prints the median of PASSES after a short warm-up as one line of
-// JSON. "unshared" computes common prefixes for each row. With PASSES 0 it ends before loading the model, to measure
-// base memory.
+// JSON, for each file if ROWS is several with commas between them. "unshared" computes common prefixes for each row.
+// With PASSES 0 it ends before loading the model, to measure base memory.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/device.h"
 #include "generation/text_writer.h"
 #include "models/gpt/decoder.h"
 #include "runtime/memory.h"
@@ -30,7 +31,7 @@ struct Row {
   std::vector<int32_t> prompt;
 };
 
-std::vector<Row> read_rows(const char* path) {
+std::vector<Row> read_rows(const std::string& path) {
   std::ifstream file(path);
   std::vector<Row> rows;
   for (std::string line; std::getline(file, line);) {
@@ -44,8 +45,8 @@ std::vector<Row> read_rows(const char* path) {
 
 class Bench {
  public:
-  Bench(const char* folder, transformer::Precision precision, int threads, inference::WriterLimits limits)
-      : decoder_(gpt::open_decoder(folder, precision, -1, threads)),
+  Bench(const char* folder, transformer::Precision precision, const Runtime& runtime, inference::WriterLimits limits)
+      : decoder_(gpt::open_decoder(folder, precision, runtime.gpu, runtime.threads)),
         tokenizer_(text::read_tokenizer(folder)),
         limits_(limits) {}
 
@@ -90,30 +91,7 @@ void print_texts(const std::vector<std::vector<int32_t>>& texts) {
   }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (argc < 6) {
-    fmt::print(stderr, "usage: {} FOLDER fp32|bf16|int8 THREADS ROWS PASSES [SEQUENCES CACHE_MIB [unshared]]\n",
-               argv[0]);
-    return 2;
-  }
-  const std::string_view name = argv[2];
-  const auto precision = name == "int8"   ? transformer::Precision::int8
-                         : name == "bf16" ? transformer::Precision::bf16
-                                          : transformer::Precision::fp32;
-  const auto rows = read_rows(argv[4]);
-  keep_freed_memory();
-  const int passes = std::atoi(argv[5]);
-  if (passes == 0) {
-    fmt::print("{{\"peak_mib\": {:.1f}}}\n", peak_resident_mib());
-    return 0;
-  }
-  inference::WriterLimits limits{.share_prefixes = argc < 9};
-  if (argc > 7) limits.max_sequences = std::atoll(argv[6]);
-  if (argc > 7) limits.cache_bytes = std::atoll(argv[7]) << 20;
-  Bench bench(argv[1], precision, std::atoi(argv[3]), limits);
-  bench.write({{.tokens = 4, .prompt = {1, 2, 3}}, {.tokens = 4, .prompt = {4, 5, 6}}});
+void measure(Bench& bench, const std::vector<Row>& rows, int passes) {
   std::vector<double> seconds, cpu_seconds;
   for (int pass = 0; pass < passes; pass++) {
     bench.write(rows);
@@ -125,4 +103,34 @@ int main(int argc, char** argv) {
              seconds[passes / 2], cpu_seconds[passes / 2], bench.steps, peak_resident_mib());
   print_texts(bench.texts);
   fmt::print("]}}\n");
+}
+
+int run(int argc, char** argv) {
+  const auto precision = choice_of<transformer::Precision>(argv[2]);
+  const int passes = std::atoi(argv[5]);
+  const auto runtime = runtime_of(argv[3]);
+  if (passes == 0) {
+    fmt::print("{{\"peak_mib\": {:.1f}}}\n", peak_resident_mib());
+    return 0;
+  }
+  inference::WriterLimits limits{.share_prefixes = argc < 9};
+  if (argc > 7) limits.max_sequences = std::atoll(argv[6]);
+  if (argc > 7) limits.cache_bytes = std::atoll(argv[7]) << 20;
+  Bench bench(argv[1], precision, runtime, limits);
+  bench.write({{.tokens = 4, .prompt = {1, 2, 3}}, {.tokens = 4, .prompt = {4, 5, 6}}});
+  std::istringstream files(argv[4]);
+  for (std::string file; std::getline(files, file, ',');) measure(bench, read_rows(file), passes);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  if (argc >= 6) return run(argc, argv);
+  fmt::print(stderr, "usage: {} FOLDER fp32|tf32|bf16|int8 THREADS|cuda ROWS PASSES [SEQUENCES CACHE_MIB [unshared]]\n",
+             argv[0]);
+  return 2;
+} catch (const std::exception& error) {
+  fmt::print(stderr, "generate_bench: {}\n", error.what());
+  return 1;
 }
