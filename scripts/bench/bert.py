@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 from common import (
     BUILD,
+    CUDA,
     INFER,
     ISA,
     PROCESSORS,
     ROOT,
     SKYLAKE,
     WORK,
+    Threads,
     compare,
     fetch,
     in_turn,
@@ -46,7 +48,7 @@ def tokenized(name: str) -> Path:
     return path
 
 
-def text_peer(script: str, *words: object, threads: int = PROCESSORS) -> dict:
+def text_peer(script: str, *words: object, threads: Threads = PROCESSORS) -> dict:
     return last_json(run(peer_python("peers-text"), Path(__file__).with_name(script), *words, threads=threads))
 
 
@@ -122,10 +124,10 @@ def accuracy_reviews(name: str) -> None:
     )
 
 
-def gemm_gflops(precision: str, threads: int) -> float:
-    """GFLOP/s of the fastest available 2048^3 matrix product."""
+def gemm_gflops(precision: str, threads: Threads) -> float:
+    """GFLOP/s of the fastest available 2048^3 matrix product, 8192^3 on a GPU."""
     found = [peer("torch-gemm", precision, threads=threads, python=Path(sys.executable))]
-    if precision == "fp32":
+    if precision == "fp32" and threads != CUDA:
         found += [peer("gemm", threads=threads), peer("gemm", threads=threads, **SKYLAKE)]
     return max(each["gflops"] for each in found)
 
@@ -138,7 +140,7 @@ def training_gflop(lengths: np.ndarray) -> float:
     return float(3 * (linear * lengths + attention * lengths**2).mean() / 1e9)
 
 
-def bert_train(name: str, precision: str, threads: int) -> None:
+def bert_train(name: str, precision: str, threads: Threads) -> None:
     """Milliseconds per row over a quarter of an epoch on product reviews, optimizer step included.
 
     The quarter is a random sample and longer rows take longer, so the time is measured per token and multiplied by the mean
@@ -180,7 +182,11 @@ def bert_train(name: str, precision: str, threads: int) -> None:
     )
 
 
-def bert_classify(name: str, precision: str, peers: dict[str, tuple[str, str]], threads: int) -> None:
+def mib_above_start(sides: dict[str, list]) -> dict[str, int]:
+    return {label: round(peak_mib(*words, 1) - peak_mib(*words, 0)) for label, words in sides.items()}
+
+
+def bert_classify(name: str, precision: str, peers: dict[str, tuple[str, str]], threads: Threads) -> None:
     """Classification of 2,000 unsorted, tokenized reviews. `peers`: display name -> (engine, precision).
 
     Each peer runs with the fastest of the batch sizes that text_peers.py tries.
@@ -189,7 +195,8 @@ def bert_classify(name: str, precision: str, peers: dict[str, tuple[str, str]], 
     fetch("minilm", "reviews-en")
     if not (folder / "texts.txt").exists():
         text_peer("text_peers.py", "prepare", folder)
-    words = [BUILD / "bin" / "bert_classify_bench", folder / "classifier", folder / "texts", precision, threads, 1024]
+    budget = 16384 if threads == CUDA else 1024
+    words = [BUILD / "bin" / "bert_classify_bench", folder / "classifier", folder / "texts", precision, threads, budget]
     script, sides = Path(__file__).with_name("text_peers.py"), {"Sartor": words}
     for label, (engine, kind) in peers.items():
         best = text_peer("text_peers.py", "best", folder, engine, kind, threads, threads=threads)["batches"]
@@ -211,5 +218,5 @@ def bert_classify(name: str, precision: str, peers: dict[str, tuple[str, str]], 
             label: round(statistics.median(each["seconds_from_text"] for each in runs[1:]), 3)
             for label, runs in found.items()
         },
-        mib_above_start={label: round(peak_mib(*words, 1) - peak_mib(*words, 0)) for label, words in sides.items()},
+        **({} if threads == CUDA else {"mib_above_start": mib_above_start(sides)}),
     )

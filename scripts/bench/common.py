@@ -1,4 +1,7 @@
-"""Shared by all benchmarks: runs both sides in turn, reports medians as JSON, updates a row of docs/benchmarks.md."""
+"""Shared by all benchmarks: runs both sides in turn, reports medians as JSON, updates a row of docs/benchmarks.md.
+
+`threads` says where both sides compute: a number of CPU threads, or CUDA for the first GPU.
+"""
 
 import json
 import os
@@ -15,6 +18,8 @@ TRAIN = BUILD / "bin" / "sartor-train"
 INFER = BUILD / "bin" / "sartor-infer"
 REPORT = ROOT / "docs" / "benchmarks.md"
 ROUNDS = 5
+CUDA = "cuda"
+Threads = int | str
 PROCESSORS = len(os.sched_getaffinity(0))
 # The OpenBLAS of faiss-cpu and numpy does not recognize new AMD processors; SKYLAKE selects its AVX-512 kernels.
 FLAGS = Path("/proc/cpuinfo").read_text().split()
@@ -24,10 +29,20 @@ EXTENSIONS = {"avx512_vnni": "VNNI", "avx512_bf16": "BF16", "amx_int8": "AMX"}
 ISA = " ".join(["AVX-512", *(name for flag, name in EXTENSIONS.items() if flag in FLAGS)]) if AVX512 else "AVX2"
 
 
-def run(*command: object, threads: int | None = None, **environment: str) -> str:
+def machine(threads: Threads) -> dict[str, str]:
+    """The instruction set of the CPU or the name of the GPU."""
+    if threads != CUDA:
+        return {"cpu": ISA}
+    names = run("nvidia-smi", "--query-gpu=name", "--format=csv,noheader").splitlines()
+    return {"gpu": names[0].strip()}
+
+
+def run(*command: object, threads: Threads | None = None, **environment: str) -> str:
     """Standard output of a program, pinned to `threads` processors and threads. Exits if the program fails."""
     words = [str(word) for word in command]
-    if threads:
+    if threads == CUDA:
+        environment = {"BENCH_DEVICE": CUDA} | environment
+    elif threads:
         words = ["taskset", "-c", ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0))[:threads]), *words]
         environment = {f"{pool}_NUM_THREADS": str(threads) for pool in ("OMP", "OPENBLAS", "MKL")} | environment
     done = subprocess.run(
@@ -38,9 +53,14 @@ def run(*command: object, threads: int | None = None, **environment: str) -> str
     return done.stdout
 
 
-def train(config: str, output: Path, threads: int = PROCESSORS, **settings: object) -> None:
+def device_settings(threads: Threads) -> dict[str, object]:
+    """Config fields of a task."""
+    return {"device": CUDA} if threads == CUDA else {"device": "cpu", "threads": threads}
+
+
+def train(config: str, output: Path, threads: Threads = PROCESSORS, **settings: object) -> None:
     """Runs configs/CONFIG.yaml with the given output. Keyword model__path sets the field model.path."""
-    settings |= {"threads": threads}
+    settings |= device_settings(threads)
     words = [f"output={output}", *(f"{name.replace('__', '.')}={value}" for name, value in settings.items())]
     changes = [word for each in words for word in ("--set", each)]
     run(TRAIN, "--config", f"configs/{config}.yaml", "--overwrite", *changes, threads=threads)
@@ -106,7 +126,7 @@ def peer_python(name: str = "peers") -> Path:
     return venv / "bin" / "python"
 
 
-def peer(*words: object, threads: int, python: Path | None = None, **environment: str) -> dict:
+def peer(*words: object, threads: Threads, python: Path | None = None, **environment: str) -> dict:
     """Result of a peers.py run."""
     return last_json(
         run(python or peer_python(), Path(__file__).with_name("peers.py"), *words, threads=threads, **environment)
@@ -122,7 +142,9 @@ def in_turn(*sides, rounds: int = ROUNDS) -> list[list[float]]:
     return [found[1:] for found in figures]
 
 
-def compare(name: str, ours: list[float], peers: dict[str, list[float]], threads: int, unit: str = "s", **more) -> None:
+def compare(
+    name: str, ours: list[float], peers: dict[str, list[float]], threads: Threads, unit: str = "s", **more
+) -> None:
     """Reports our median against that of the fastest peer. `speedup` is peer time / our time."""
     peer = min(peers, key=lambda each: statistics.median(peers[each]))
     mine, theirs = statistics.median(ours), statistics.median(peers[peer])
@@ -135,7 +157,7 @@ def compare(name: str, ours: list[float], peers: dict[str, list[float]], threads
             "unit": unit,
             "speedup": round(theirs / mine, 2),
             "threads": threads,
-            "cpu": ISA,
+            **machine(threads),
             "ours_spread": [round(min(ours), 5), round(max(ours), 5)],
             "peer_spread": [round(min(peers[peer]), 5), round(max(peers[peer]), 5)],
             **more,

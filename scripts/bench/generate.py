@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common import BUILD, WORK, compare, fetch, in_turn, last_json, peer_python, run
+from common import BUILD, CUDA, ROOT, WORK, Threads, compare, fetch, in_turn, last_json, peer_python, run
 
 FOLDER = WORK / "generate"
 BENCH = BUILD / "bin" / "generate_bench"
@@ -81,7 +81,7 @@ def peer(side: Side, precision: str, rows: Path, threads: int, passes: int) -> d
     return last_json(run(peer_python(PYTHONS[side.engine]), SCRIPT, *words, threads=threads, **side.environment))
 
 
-def ours(precision: str, rows: Path, threads: int, passes: int, *words: object) -> dict:
+def ours(precision: str, rows: Path, threads: Threads, passes: int, *words: object) -> dict:
     return last_json(run(BENCH, model(), precision, threads, rows, passes, *words, threads=threads))
 
 
@@ -231,6 +231,33 @@ def generate_same(name: str, precision: str, batch: int, threads: int) -> None:
     if precision == "int8":
         sides.append(llama_same(rows, threads))
     race(name, fastest(sides, precision, rows, threads), precision, rows, threads, steps=64)
+
+
+def generate_on_gpu(name: str, precision: str, batch: int) -> None:
+    """The same on a GPU, against transformers' generate."""
+    model()
+    rows, found = same_rows(batch), {}
+    script = ROOT / "scripts" / "gpu" / "peers" / "generate.py"
+
+    def mine() -> float:
+        found["ours"] = ours(precision, rows, CUDA, 2)
+        return found["ours"]["seconds"]
+
+    def theirs() -> float:
+        words = [script, FOLDER / "gpt2", CUDA, precision, 2, rows]
+        found["peer"] = last_json(run(peer_python("peers-text"), *words, threads=CUDA))
+        return found["peer"]["seconds"]
+
+    figures = in_turn(mine, theirs, rounds=3)
+    tokens = check_tokens(name, rows, *(each["texts"] for each in found.values()))
+    compare(
+        name,
+        figures[0],
+        {found["peer"]["peer"]: figures[1]},
+        CUDA,
+        tokens_per_second=[round(tokens / statistics.median(each), 1) for each in figures],
+        same_texts=found["ours"]["texts"] == found["peer"]["texts"],
+    )
 
 
 def continuous_batching(name: str, threads: int) -> None:

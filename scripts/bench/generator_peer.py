@@ -6,13 +6,12 @@ generator_peer.py speed DATA CONFIG STEPS PRECISION OPTIMIZER   tokens per secon
 generator_peer.py quality DATA RUN SEED             validation bits per byte after training a new model with the shape, rows and
                                                     settings of the run folder RUN of sartor-train
 
-DATA is a file written by task tokenize, CONFIG a config.json. PRECISION: fp32 or bf16; OPTIMIZER: adamw_torch or adamw_torch_fused.
+DATA is a file written by task tokenize, CONFIG a config.json. PRECISION: fp32, tf32 (on a GPU) or bf16; OPTIMIZER: adamw_torch or adamw_torch_fused.
 """
 
 import itertools
 import json
 import math
-import os
 import resource
 import sys
 import tempfile
@@ -22,8 +21,9 @@ import h5py
 import numpy as np
 import torch
 import transformers
+from place import ON_GPU, finish, place_torch
 
-torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+place_torch()
 transformers.logging.set_verbosity_error()
 BLOCK, BLOCKS = 256, 8
 
@@ -36,7 +36,7 @@ def new_model(config: str, seed: int) -> transformers.PreTrainedModel:
 def arguments(folder: str, **more) -> transformers.TrainingArguments:
     fixed = {
         "output_dir": folder,
-        "use_cpu": True,
+        "use_cpu": not ON_GPU,
         "save_strategy": "no",
         "report_to": [],
         "disable_tqdm": True,
@@ -50,11 +50,11 @@ class Stamps(transformers.TrainerCallback):
     def __init__(self):
         self.stamps = []
 
-    def on_train_begin(self, *_, **__):
+    def stamp(self, *_, **__):
+        finish()
         self.stamps.append(time.perf_counter())
 
-    def on_step_end(self, *_, **__):
-        self.stamps.append(time.perf_counter())
+    on_train_begin = on_step_end = stamp
 
 
 def blocks(path: str) -> list[torch.Tensor]:
@@ -69,6 +69,10 @@ def stacked(rows: list[torch.Tensor]) -> dict[str, torch.Tensor]:
     return {"input_ids": ids, "labels": ids}
 
 
+def peak_resident_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def speed(data: str, config: str, steps: str, precision: str, optimizer: str, folder: str) -> dict:
     stamps = Stamps()
     trainer = transformers.Trainer(
@@ -81,6 +85,7 @@ def speed(data: str, config: str, steps: str, precision: str, optimizer: str, fo
             weight_decay=0.01,
             bf16=precision == "bf16",
             optim=optimizer,
+            **({"tf32": precision == "tf32"} if ON_GPU else {}),
         ),
         train_dataset=blocks(data),
         data_collator=stacked,
@@ -88,7 +93,7 @@ def speed(data: str, config: str, steps: str, precision: str, optimizer: str, fo
     )
     loss = trainer.train().training_loss
     seconds = np.diff(stamps.stamps)[1:]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = torch.cuda.max_memory_allocated() / 2**20 if ON_GPU else peak_resident_mib()
     return {"tokens_per_second": float(np.median(BLOCK * BLOCKS / seconds)), "peak_mib": peak, "loss": loss}
 
 

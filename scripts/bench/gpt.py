@@ -11,11 +11,14 @@ from pathlib import Path
 from bert import gemm_gflops
 from common import (
     BUILD,
+    CUDA,
     PROCESSORS,
     ROOT,
     TRAIN,
     WORK,
+    Threads,
     compare,
+    device_settings,
     distinct_lines,
     fetch,
     in_turn,
@@ -71,7 +74,7 @@ def training_gflop_per_token(length: int) -> float:
     return 3 * (2 * layers * 12 * hidden**2 + 2 * vocabulary * hidden + 2 * layers * length * hidden) / 1e9
 
 
-def gpt_train(name: str, precision: str, threads: int) -> None:
+def gpt_train(name: str, precision: str, threads: Threads) -> None:
     """Milliseconds per 1,000 tokens of reviews, packed into rows of 256 tokens, eight per step, optimizer included."""
     fetch("gpt2-tokenizer", "reviews-en")
     data, folder = WORK / "reviews-en-gpt2.h5", WORK / "gpt-train"
@@ -81,14 +84,15 @@ def gpt_train(name: str, precision: str, threads: int) -> None:
 
     def command() -> list:
         shutil.rmtree(folder, ignore_errors=True)
-        words = [f"output={folder}", f"data.path={data}", f"precision={precision}", f"threads={threads}"]
+        settings = {"output": folder, "data.path": data, "precision": precision} | device_settings(threads)
+        words = [f"{field}={value}" for field, value in settings.items()]
         changes = [word for each in words for word in ("--set", each)]
         return [TRAIN, "--config", "configs/bench/gpt-train.yaml", "--overwrite", *changes]
 
     def ours() -> float:
         run(*command(), threads=threads)
         lines = [json.loads(line)["train"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        memory["ours"].append(lines[-1]["memory_mib"])
+        memory["ours"].append(lines[-1]["gpu_memory_mib" if threads == CUDA else "memory_mib"])
         return 1e6 / statistics.median(line["tokens_per_second"] for line in lines[1:])
 
     def trainer(optimizer: str, malloc: str) -> float:

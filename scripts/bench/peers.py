@@ -1,8 +1,8 @@
 """Runs one measurement of a public peer and prints one line of JSON: peers.py faiss|torch|gemm|implicit|tokenizers|... ARGUMENTS
 
-faiss|torch QUERIES ITEMS COLUMNS K REPEATS     seconds per exact search over normalized rows
+faiss|torch QUERIES ITEMS COLUMNS K REPEATS     seconds per exact search over normalized rows; torch also on a GPU
 gemm                                    GFLOP/s of a 2048^3 fp32 product in numpy (OpenBLAS)
-torch-gemm fp32|bf16                    the same in torch: the faster of its default backend and oneDNN
+torch-gemm fp32|tf32|bf16               the same in torch: the faster of its default backend and oneDNN; 8192^3 on a GPU
 implicit PREPARED FACTORS EPOCHS        seconds per epoch of implicit's Cholesky ALS on the training rows of a prepared file
 tokenizers TOKENIZER LINES ids|offsets  seconds for the lines of a file with Hugging Face's tokenizers, 1,000 lines per call
 tiktoken|gpt2-tokenizers FOLDER LINES ids   the same with vocab.json and merges.txt of GPT-2: tiktoken's encode_ordinary line by line (with
@@ -16,13 +16,17 @@ import statistics
 import sys
 import time
 
+from place import DEVICE, ON_GPU, finish, place_torch
+
 
 def seconds(work, repeats: int) -> float:
     work()
+    finish()
     found = []
     for _ in range(repeats):
         start = time.perf_counter()
         work()
+        finish()
         found.append(time.perf_counter() - start)
     return statistics.median(found)
 
@@ -48,8 +52,8 @@ def faiss(queries: int, items: int, columns: int, k: int, repeats: int) -> dict:
 def torch_topk(queries: int, items: int, columns: int, k: int, repeats: int) -> dict:
     import torch
 
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    query_rows, item_rows = (torch.from_numpy(rows) for rows in normalised(queries, items, columns))
+    place_torch()
+    query_rows, item_rows = (torch.from_numpy(rows).to(DEVICE) for rows in normalised(queries, items, columns))
     transposed = item_rows.T
 
     def search():
@@ -69,12 +73,13 @@ def gemm() -> dict:
 def torch_gemm(precision: str) -> dict:
     import torch
 
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-    left, right = torch.randn(2048, 2048).to(kind), torch.randn(2048, 2048).to(kind)
-    by_itself = seconds(lambda: torch.mm(left, right), 7)
-    by_onednn = seconds(lambda: torch.ops.mkldnn._linear_pointwise(left, right, None, "none", [], ""), 7)
-    return {"gflops": 2 * 2048**3 / min(by_itself, by_onednn) / 1e9}
+    place_torch(precision)
+    kind, size = torch.bfloat16 if precision == "bf16" else torch.float32, 8192 if ON_GPU else 2048
+    left, right = (torch.randn(size, size, device=DEVICE).to(kind) for _ in range(2))
+    found = [seconds(lambda: torch.mm(left, right), 7)]
+    if not ON_GPU:
+        found.append(seconds(lambda: torch.ops.mkldnn._linear_pointwise(left, right, None, "none", [], ""), 7))
+    return {"gflops": 2 * size**3 / min(found) / 1e9}
 
 
 def implicit(path: str, factors: int, epochs: int) -> dict:

@@ -8,7 +8,7 @@ text_peers.py classify FOLDER ENGINE PRECISION THREADS BATCH PASSES     seconds 
                                                 and texts.txt (tokenization included too); medians of PASSES after a warm-up.
                                                 With PASSES 0 it exits before loading the model, to measure base memory.
 
-ENGINE and PRECISION: transformers fp32|bf16, onnxruntime fp32|int8, ctranslate2 fp32|int8. Every engine gets the texts sorted by
+ENGINE and PRECISION: transformers fp32|bf16 (on a GPU, where THREADS is cuda, also tf32), onnxruntime fp32|int8, ctranslate2 fp32|int8. Every engine gets the texts sorted by
 length, in batches of a number of rows ("32 rows") or of tokens including padding ("1024 tokens").
 """
 
@@ -22,9 +22,12 @@ import time
 from functools import partial
 from pathlib import Path
 
+from place import DEVICE, ON_GPU, finish, place_torch
+
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = 2000
-BATCHES = [f"{size} rows" for size in (8, 16, 32, 64)] + [f"{size} tokens" for size in (512, 1024, 2048, 4096)]
+SIZES = ((64, 256), (4096, 16384, 65536)) if ON_GPU else ((8, 16, 32, 64), (512, 1024, 2048, 4096))
+BATCHES = [f"{size} {unit}" for unit, sizes in zip(("rows", "tokens"), SIZES) for size in sizes]
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
@@ -105,15 +108,18 @@ def transformers(folder: Path, precision: str, threads: int):
     import torch
     import transformers
 
-    torch.set_num_threads(threads)
-    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder / "classifier").eval()
+    if ON_GPU:
+        place_torch(precision)
+    else:
+        torch.set_num_threads(threads)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder / "classifier").to(DEVICE).eval()
     if precision == "bf16":
         model = model.bfloat16()
 
     def logits(rows):
-        ids, mask = (torch.from_numpy(each) for each in padded(rows))
+        ids, mask = (torch.from_numpy(each).to(DEVICE) for each in padded(rows))
         with torch.inference_mode():
-            return model(input_ids=ids, attention_mask=mask).logits.float().numpy()
+            return model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
 
     return logits
 
@@ -178,6 +184,7 @@ def seconds(work, passes: int) -> float:
     for _ in range(passes):
         start = time.perf_counter()
         work()
+        finish()
         found.append(time.perf_counter() - start)
     return statistics.median(found)
 

@@ -4,11 +4,10 @@ trainer_peer.py accuracy DATA MODEL SEED               accuracy on the test rows
 trainer_peer.py speed DATA MODEL STEPS STRATEGY PRECISION   rows and tokens per second over the first STEPS steps, optimizer included
 
 DATA is a tokenized file written by sartor-train, MODEL a Hugging Face folder. STRATEGY: group_by_length, or random, the Trainer's
-default; PRECISION: fp32 or bf16. All other settings are those of configs/reviews-en-classify.yaml.
+default; PRECISION: fp32, tf32 (on a GPU) or bf16. All other settings are those of configs/reviews-en-classify.yaml.
 """
 
 import json
-import os
 import sys
 import tempfile
 import time
@@ -16,8 +15,9 @@ import time
 import h5py
 import torch
 import transformers
+from place import ON_GPU, finish, place_torch
 
-torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+place_torch()
 transformers.logging.set_verbosity_error()
 
 
@@ -47,7 +47,7 @@ def trainer(model: str, train: list[dict], folder: str, seed: int = 42, **more) 
         "learning_rate": 5e-5,
         "warmup_steps": 0.1,
         "weight_decay": 0.01,
-        "use_cpu": True,
+        "use_cpu": not ON_GPU,
         "save_strategy": "no",
         "report_to": [],
         "disable_tqdm": True,
@@ -76,15 +76,18 @@ def accuracy(data: str, model: str, seed: str, folder: str) -> dict:
 
 class Stamps(transformers.TrainerCallback):
     def on_train_begin(self, *_, **__):
+        finish()
         self.begin = time.perf_counter()
 
-    def on_step_end(self, *_, **__):
+    def on_train_end(self, *_, **__):
+        finish()
         self.end = time.perf_counter()
 
 
 def speed(data: str, model: str, steps: str, strategy: str, precision: str, folder: str) -> dict:
     taken, stamps = [], Stamps()
     more = {"max_steps": int(steps), "train_sampling_strategy": strategy, "bf16": precision == "bf16"}
+    more |= {"tf32": precision == "tf32"} if ON_GPU else {}
     made = trainer(model, rows(data, "train"), folder, **more)
 
     def noted(batch: list[dict]) -> dict[str, torch.Tensor]:
