@@ -4,6 +4,7 @@
 #   tar xf gpu-check.tar.xz && gpu-check/scripts/gpu_check.sh run      on the GPU machine: at most 8 minutes; writes a table, results.json, logs
 #   scripts/gpu_check.sh report results.json >docs/gpu.md
 # (Without xz: python3 -m tarfile -e gpu-check.tar.xz, then bash gpu-check/scripts/gpu_check.sh run)
+# Speed is compared with Hugging Face's models if that Python has transformers, otherwise with torch's own modules.
 # PYTHON names the Python to use; its libtorch and CUDA libraries are loaded. Options of `run`: --quick uses small shapes; --cpu rehearses
 # without a GPU, with the command in SARTOR_TEST_LAUNCHER before each program that runs kernels; --patience 4 multiplies the time limits.
 # Exit status 1: a check failed.

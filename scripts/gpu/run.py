@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import sys
 import tarfile
 import tempfile
 import time
@@ -44,6 +45,7 @@ def one_check(session: Session, step: Step, seconds: float) -> dict:
         "seconds": round(time.monotonic() - start, 1),
         "limit": round(seconds),
         "figures": session.figures,
+        "comparisons": session.comparisons,
     }
 
 
@@ -59,15 +61,17 @@ def interrupted(number: int, _frame: object) -> None:
 
 def all_checks(session: Session, chosen: list[Step], end: float, results: dict) -> None:
     """Appends each check's outcome to `results`, which is written to disk after every check."""
+    spare = 0.0  # time that earlier checks did not need, of which a check may take as much as its own
     for step in chosen:
-        left = end - time.monotonic()
-        seconds = max(min(step.seconds * session.patience, left), 0)
+        left, own = end - time.monotonic(), step.seconds * session.patience
+        seconds = max(min(own + min(spare, own), left), 0)
         print(f"== {step.name} (at most {seconds:.0f} s)", flush=True)
         if left < 1:
             check = {"name": step.name, "status": "failed", "reason": "no time was left", "seconds": 0.0, "limit": 0}
             check["figures"] = {}
         else:
             check = one_check(session, step, seconds)
+        spare = max(spare + own - check["seconds"], 0)
         results["checks"].append(check)
         write_results(session.out, results)
         print(
@@ -92,6 +96,11 @@ def keep(out: Path, results: dict) -> str:
 
 
 def run(root: Path, out: Path, arguments: argparse.Namespace) -> int:
+    names = arguments.only.split(",") if arguments.only else [step.name for step in STEPS]
+    if unknown := sorted(set(names) - {step.name for step in STEPS}):
+        known = ", ".join(step.name for step in STEPS)
+        print(f"gpu_check: --only: there is no check {', '.join(unknown)}; expected some of {known}", file=sys.stderr)
+        return 2
     signal.signal(signal.SIGTERM, interrupted)
     start = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
@@ -100,7 +109,6 @@ def run(root: Path, out: Path, arguments: argparse.Namespace) -> int:
         print(f"{name}: {value}", flush=True)
     for warning in target.warnings:
         print(f"WARNING: {warning}", flush=True)
-    names = arguments.only.split(",") if arguments.only else [step.name for step in STEPS]
     chosen = [step for step in STEPS if step.name in names]
     results = {
         "format": 1,

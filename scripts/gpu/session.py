@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -13,11 +14,15 @@ import sys
 import time
 from pathlib import Path
 
-from target import Target
+from target import Target, processor
 
 
 class Failed(Exception):
-    """The check failed; the message is the reason in one line."""
+    """The check failed; the message is the reason in one line. `output`: that of the program that failed, if one did."""
+
+    def __init__(self, reason: str, output: str = ""):
+        super().__init__(reason)
+        self.output = output
 
 
 class Missing(Exception):
@@ -57,7 +62,10 @@ class Session:
         self.root, self.out, self.scratch, self.target = root, out, scratch, target
         self.cpu, self.quick, self.patience = arguments.cpu, arguments.quick, arguments.patience
         self.launcher = shlex.split(os.environ.get("SARTOR_TEST_LAUNCHER", "")) if self.cpu else []
+        self.threads = len(os.sched_getaffinity(0))
+        self.ceilings: dict[str, object] = {}  # figures of the check of that name, for those that follow
         self.figures: dict[str, object] = {}
+        self.comparisons: list[dict] = []
         self.work = self.log = out
         self.end = 0.0
 
@@ -72,7 +80,7 @@ class Session:
         return "cpu" if self.cpu and not self.launcher else "cuda"
 
     def begin(self, name: str, seconds: float) -> None:
-        self.figures = {}
+        self.figures, self.comparisons = {}, []
         self.work = self.scratch / name
         self.work.mkdir(parents=True, exist_ok=True)
         self.log = self.out / "logs" / f"{name}.log"
@@ -85,6 +93,10 @@ class Session:
             if (folder / "bin" / name).exists():
                 return str(folder / "bin" / name)
         raise Failed(f"bin/{name} is not in the pack")
+
+    def library(self, name: str) -> str:
+        """Path of a library, likewise."""
+        return str(Path(self.program("sartor-train")).parents[1] / "lib" / name)
 
     def data(self, name: str) -> Path:
         path = self.root / "data" / name
@@ -105,9 +117,9 @@ class Session:
             return output
         name = next(Path(word).name for word in command if word not in self.launcher)
         if status is None:
-            raise Failed(f"{name}: out of time after {seconds:.0f} s; last: {last_line(output)}")
+            raise Failed(f"{name}: out of time after {seconds:.0f} s; last: {last_line(output)}", output)
         ended = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
-        raise Failed(f"{name}: {ended}: {telling_line(output)}")
+        raise Failed(f"{name}: {ended}: {telling_line(output)}", output)
 
     def status_of(self, command: list[str], environment: dict[str, str]) -> int | None:
         """Exit status, or None if the program was killed at the time limit."""
@@ -140,8 +152,39 @@ class Session:
     def python(self, script: str, *words: object) -> str:
         return self.run(sys.executable, self.root / "scripts" / "gpu" / script, *words)
 
-    def task(self, program: str, config: Path | str, launched: bool = False, **settings: object) -> str:
+    def config(self, name: str, fields: dict) -> Path:
+        """Writes a config to the scratch folder, as JSON, which is YAML."""
+        path = self.work / f"{name}.yaml"
+        path.write_text(json.dumps(fields, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        return path
+
+    def task(
+        self,
+        program: str,
+        config: Path | str,
+        launched: bool = False,
+        environment: dict[str, str] | None = None,
+        **settings: object,
+    ) -> str:
         """Runs a task and returns its output. Keyword model__path sets the field model.path."""
         changes = [word for name, value in settings.items() for word in ("--set", f"{name.replace('__', '.')}={value}")]
         before = self.launcher if launched and settings.get("device") == "cuda" else []
-        return self.run(*before, self.program(program), "--config", config, "--overwrite", *changes)
+        words = [*before, self.program(program), "--config", config, "--overwrite", *changes]
+        return self.run(*words, **(environment or {}))
+
+    def precisions(self, *wanted: str) -> list[str]:
+        """Those of the precisions that the device has: tf32 means fp32 on a CPU, and bf16 needs AVX-512. A rehearsal records
+        which ones it leaves out."""
+        if not self.cpu:
+            return list(wanted)
+        known = {"fp32", "tf32"} | ({"bf16"} if "avx512f" in processor()[1] else set())
+        if absent := [each for each in wanted if each not in known]:
+            self.figures["left out without a GPU"] = ", ".join(absent)
+        return [each for each in wanted if each in known]
+
+    def compare(self, what: str, unit: str, ours: float, peer: str, theirs: float, more_is_better: bool = True) -> None:
+        """Records a speed beside that of a peer on the same device."""
+        ratio = ours / theirs if more_is_better else theirs / ours
+        self.comparisons.append(
+            {"what": what, "unit": unit, "ours": ours, "peer": peer, "theirs": theirs, "speedup": ratio}
+        )

@@ -6,6 +6,8 @@ import json
 import math
 from pathlib import Path
 
+SPEED = ["speed", "unit", "Sartor", "peer", "times as fast", "the peer"]
+
 
 def read_results(path: Path) -> dict:
     results = json.loads(path.read_text(encoding="utf-8"))
@@ -27,10 +29,25 @@ def figures(check: dict) -> list[str]:
     return [check["reason"], *found] if check["reason"] else found
 
 
+def comparisons(results: dict) -> list[list[str]]:
+    """Rows of: what was measured, unit, ours, that of the peer, how many times as fast ours is, the peer."""
+    return [
+        [each["what"], each["unit"], shown(float(each["ours"])), shown(float(each["theirs"])), f"{each['speedup']:.2f}"]
+        + [each["peer"]]
+        for check in results["checks"]
+        for each in check.get("comparisons", [])
+    ]
+
+
 def total(results: dict) -> str:
     statuses = [check["status"] for check in results["checks"]]
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in ("passed", "failed", "skipped"))
     return f"{counts}; {results.get('seconds', math.nan):.0f} s"
+
+
+def aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["", *("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows)]
 
 
 def table(results: dict) -> str:
@@ -42,6 +59,7 @@ def table(results: dict) -> str:
         first, *rest = figures(check) or [""]
         lines.append(f"{check['name']:{width}}  {check['status']:7}  {check['seconds']:5.1f}  {first}")
         lines += [f"{'':{width + 18}}{line}" for line in rest]
+    lines += aligned([SPEED, *comparisons(results)]) if comparisons(results) else []
     return "\n".join([*lines, "", total(results)]) + "\n"
 
 
@@ -56,7 +74,8 @@ def report(results: dict) -> str:
         f"# GPU check{rehearsal}",
         "",
         f"Results of `scripts/gpu_check.sh run` on {results['started'][:10]}: {total(results)}.",
-        "This page is written by `scripts/gpu_check.sh report`.",
+        "This page is written by `scripts/gpu_check.sh report`. Calls per step are those that the dynamic linker sees: the kernels that",
+        "cuBLAS, cuDNN and NCCL launch themselves are not among the launches, but each product is counted as a call of cuBLAS.",
         "",
         "| machine | |",
         "|---|---|",
@@ -70,4 +89,8 @@ def report(results: dict) -> str:
     for check in results["checks"]:
         found = "<br>".join(cell(line) for line in figures(check))
         lines.append(f"| {check['name']} | {check['status']} | {check['seconds']} | {found} |")
+    if speeds := comparisons(results):
+        lines += ["", "The peers ran on the same device; each clock was read after synchronization."]
+        lines += ["", f"| {' | '.join(SPEED)} |", "|---|---|---|---|---|---|"]
+        lines += [f"| {' | '.join(map(cell, row))} |" for row in speeds]
     return "\n".join(lines) + "\n"

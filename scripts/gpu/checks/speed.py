@@ -1,0 +1,147 @@
+"""Speed beside public peers on the same device, with the shapes of BERT-base and GPT-2."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from checks.common import Faults, json_lines, metrics_of, peer_lines
+from checks.generators import threads
+from checks.inputs import model_folder, prompts, tokenized_classes, word_texts
+from session import Session
+
+LEARNING = {"learning_rate": 5e-5, "weight_decay": 0.01, "per_device_batch_size": 32}
+IMPORTANT_FIRST = ("bf16", "tf32", "fp32")  # as the time may run out
+
+
+# ---- BERT-base ----
+
+
+def train_speed(session: Session) -> None:
+    """Fine-tuning on texts of 16 to 128 tokens, 32 a step, optimizer and clipping included."""
+    model = model_folder(session, "bert", "base")
+    steps = 3 if session.quick else 40
+    ids, _, table = word_texts(session, 128 if session.quick else 3000, 16, 24 if session.quick else 128)
+    data = tokenized_classes(session, model, table)
+    training = LEARNING | {"max_steps": 2 * steps, "logging_steps": steps, "eval_strategy": "no"}
+    paths = {"data": {"path": str(data)}, "model": {"path": str(model)}}
+    config = {"task": "classify", "training": training, "bootstrap_draws": 0} | paths
+    precisions, faults, ours = session.precisions(*IMPORTANT_FIRST), Faults(), {}
+    for precision in precisions:
+        with faults:
+            folder = session.work / precision
+            path = session.config(precision, config | {"output": str(folder)})
+            session.task("sartor-train", path, device=session.device, precision=precision)
+            lines = [line["train"] for line in metrics_of(folder) if "tokens_per_second" in line.get("train", {})]
+            session.figures[f"{precision}: tokens/s"] = ours[precision] = lines[-1]["tokens_per_second"]
+            session.figures[f"{precision}: mfu"] = lines[-1].get("mfu") or math.nan
+    words = ["train", model, ids, session.device, ",".join(precisions), steps, 32]
+    for peer in peer_lines(session, faults, "texts", *words):
+        compare_tokens(session, "fine-tuning", ours, peer)
+    faults.check()
+
+
+def compare_tokens(session: Session, what: str, ours: dict[str, float], peer: dict) -> None:
+    if mine := ours.get(peer["precision"]):
+        name = f"{what}, {peer['precision']}"
+        session.compare(name, "tokens/s", mine, peer["peer"], peer["tokens_per_second"])
+
+
+def score_speed(session: Session) -> None:
+    """Scoring of texts of 16 to 128 tokens from their ids."""
+    model = model_folder(session, "bert", "base")
+    rows, passes, budget = (64, 1, 1024) if session.quick else (8000, 3, 16384)
+    ids, _, _ = word_texts(session, rows, 16, 24 if session.quick else 128)
+    tokens = sum(len(line.split()) for line in ids.read_text().splitlines())
+    precisions, faults, ours = session.precisions(*IMPORTANT_FIRST), Faults(), {}
+    for precision in precisions:
+        with faults:
+            words = [model, ids.with_suffix(""), precision, threads(session, session.device), budget, passes]
+            (found,) = json_lines(session.run(session.program("bert_classify_bench"), *words))
+            session.figures[f"{precision}: tokens/s"] = ours[precision] = tokens / found["seconds"]
+            session.figures[f"{precision}: tokens/s from text"] = tokens / found["seconds_from_text"]
+    words = ["score", model, ids, session.device, ",".join(precisions), passes, budget]
+    for peer in peer_lines(session, faults, "texts", *words):
+        compare_tokens(session, "scoring", ours, peer)
+    faults.check()
+
+
+# ---- GPT-2 ----
+
+
+def generation_speed(session: Session) -> None:
+    """Greedy texts in one batch: 64 tokens after prompts of 32."""
+    model = model_folder(session, "gpt2", "base")
+    vocabulary = json.loads((model / "config.json").read_text())["vocab_size"]
+    prompt, new, passes = (4, 4, 1) if session.quick else (32, 64, 3)
+    files = [prompts(session, f"batch-{size}.txt", size, prompt, new, vocabulary) for size in (1, 8, 64)]
+    precisions, faults, ours = session.precisions("bf16", "fp32"), Faults(), {}
+    for precision in precisions:
+        with faults:
+            words = [model, precision, threads(session, session.device), ",".join(map(str, files)), passes]
+            for mine in json_lines(session.run(session.program("generate_bench"), *words)):
+                rows = len(mine["texts"])
+                ours[precision, rows] = mine
+                session.figures[f"{precision}, batch {rows}: tokens/s"] = rows * new / mine["seconds"]
+    for peer in peer_lines(session, faults, "generate", model, session.device, ",".join(precisions), passes, *files):
+        precision, rows = key = peer["precision"], peer["rows"]
+        if key in ours:
+            compare_texts(session, f"{precision}, batch {rows}", rows * new, ours[key], peer)
+    faults.check()
+
+
+def compare_texts(session: Session, what: str, tokens: int, ours: dict, peer: dict) -> None:
+    mine, theirs = tokens / ours["seconds"], tokens / peer["seconds"]
+    session.compare(f"generation, {what}", "tokens/s", mine, peer["peer"], theirs)
+    same = sum(a == b for a, b in zip(ours["texts"], peer["texts"])) / peer["rows"]
+    session.figures[f"{what}: share of texts equal to the peer's"] = same
+
+
+# ---- factors ----
+
+
+def topk_speed(session: Session, shape: str, queries: int, items: int, columns: int, k: int, passes: int) -> None:
+    isa = ["cuda"] if session.kernel_device == "cuda" else []
+    words = [queries, items, columns, k, session.threads, passes, *isa]
+    (ours,) = json_lines(session.run(*session.launcher, session.program("topk_bench"), *words))
+    rate = 2 * queries * items * columns / ours["seconds"] / 1e12
+    session.figures |= {f"{shape}: ms": 1000 * ours["seconds"], f"{shape}: TFLOP/s": rate}
+    kinds = ",".join(session.precisions("fp32", "tf32"))
+    for peer in json_lines(session.python("peers/topk.py", session.device, kinds, *words[:4], passes)):
+        what = f"{shape}, peer in {peer['precision']}"
+        session.compare(what, "ms", 1000 * ours["seconds"], peer["peer"], 1000 * peer["seconds"], more_is_better=False)
+
+
+def als_speed(session: Session, shape: str, users: int, items: int, ratings: int, factors: int, epochs: int) -> None:
+    isa = "cuda" if session.kernel_device == "cuda" else "v3"
+    words = ["made", users, items, ratings, factors, session.threads, isa, epochs]
+    (found,) = json_lines(session.run(*session.launcher, session.program("als_bench"), *words))
+    # each rating reads a row of factors of the other side, in both halves of an epoch
+    traffic = 2 * found["ratings"] * 4 * factors / found["epoch_s"] / 1e9
+    session.figures |= {f"{shape}: ms per epoch": 1000 * found["epoch_s"], f"{shape}: TFLOP/s": found["gflops"] / 1e3}
+    for ceiling, reached in (("product in fp32, TFLOP/s", found["gflops"] / 1e3), ("copy on the device", traffic)):
+        most = session.ceilings.get(next((name for name in session.ceilings if name.startswith(ceiling)), ""))
+        if most:
+            session.figures[f"{shape}: share of the ceiling, {ceiling}"] = reached / most
+
+
+def factor_speed(session: Session) -> None:
+    if session.quick:
+        searches = {"top-k 7 x 300 x 16, k 4": (7, 300, 16, 4, 1)}
+        solutions = {"ALS of 500 ratings, 8 factors": (60, 30, 500, 8, 1)}
+    else:
+        searches = {
+            "top-k 2048 x 200k x 128, k 10": (2048, 200_000, 128, 10, 5),
+            "top-k 2048 x 200k x 128, k 100": (2048, 200_000, 128, 100, 5),
+            "top-k 1 x 200k x 128, k 10": (1, 200_000, 128, 10, 20),
+        }
+        made = (200_000, 20_000, 5_000_000)
+        solutions = {f"ALS of 5m ratings, {factors} factors": (*made, factors, 5) for factors in (64, 128)}
+    faults = Faults()
+    for shape, numbers in searches.items():
+        with faults:
+            topk_speed(session, shape, *numbers)
+    for shape, numbers in solutions.items():
+        with faults:
+            als_speed(session, shape, *numbers)
+    faults.check()
