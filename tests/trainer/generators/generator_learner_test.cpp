@@ -196,6 +196,7 @@ TEST_F(Likelihood, TokensBeyondTheVocabularyAreRefused) {
   write_texts({.train = rows(4)});
   write_start();
   write_plain_tokenizer("start", tokens + 1);
+  data_.reset();
   write_tokenized("texts.h5", datasets::Content::prompt_completion, "start", {.train = {{{5, tokens}}}});
   data_.emplace(datasets::open_texts("texts.h5"));
   const std::vector<int64_t> only = {0};
