@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "models/transformer/ops/matmul.h"
+#include "support/meta_operators.h"
 #include "trainer/models/transformer_support.h"
 #include "transformer/rows_kernels.h"
 
@@ -223,6 +224,7 @@ TEST_P(TokenLoss, NaNInOneLogitIsSeen) {
 
 // libtorch's meta device throws on any attempt to read a value.
 TEST(TokenLossOnADevice, ReadsNothingBack) {
+  const sartor::testing::MetaOperators operators;
   const auto meta = at::TensorOptions(at::kMeta);
   for (const auto type : {at::kFloat, at::kBFloat16}) {
     const auto x = at::empty({40, 8}, meta.dtype(type)).requires_grad_();
