@@ -177,14 +177,14 @@ TEST_P(OperatorsALayer, AreAsFewAsBefore) {
 
 INSTANTIATE_TEST_SUITE_P(
     Models, OperatorsALayer,
-    ::testing::Values(Held{"bert", {"fp32"}, {0, 0, 0}}, Held{"bert", {"bf16", at::kBFloat16}, {0, 0, 0}},
-                      Held{"bert", {"lora", at::kBFloat16, true}, {0, 0, 0}},
-                      Held{"bert", {"recompute", at::kBFloat16, false, true}, {0, 0, 0}},
-                      Held{"gpt2", {"fp32"}, {0, 0, 0}}, Held{"gpt2", {"bf16", at::kBFloat16}, {0, 0, 0}},
-                      Held{"gpt2", {"lora", at::kBFloat16, true}, {0, 0, 0}},
-                      Held{"gpt2", {"recompute", at::kBFloat16, false, true}, {0, 0, 0}},
-                      Held{"llama", {"fp32"}, {0, 0, 0}}, Held{"llama", {"bf16", at::kBFloat16}, {0, 0, 0}},
-                      Held{"qwen3", {"bf16", at::kBFloat16}, {0, 0, 0}}),
+    ::testing::Values(Held{"bert", {"fp32"}, {12, 21, 2}}, Held{"bert", {"bf16", at::kBFloat16}, {16, 25, 14}},
+                      Held{"bert", {"lora", at::kBFloat16, true}, {26, 32, 16}},
+                      Held{"bert", {"recompute", at::kBFloat16, false, true}, {16, 41, 14}},
+                      Held{"gpt2", {"fp32"}, {12, 21, 0}}, Held{"gpt2", {"bf16", at::kBFloat16}, {16, 25, 8}},
+                      Held{"gpt2", {"lora", at::kBFloat16, true}, {20, 23, 10}},
+                      Held{"gpt2", {"recompute", at::kBFloat16, false, true}, {16, 41, 8}},
+                      Held{"llama", {"fp32"}, {17, 26, 2}}, Held{"llama", {"bf16", at::kBFloat16}, {20, 29, 9}},
+                      Held{"qwen3", {"bf16", at::kBFloat16}, {28, 39, 9}}),
     [](const auto& test) { return test.param.model + "_" + test.param.variant.name; });
 
 TEST_F(DeviceStep, SendsABatchByOneCopy) {
