@@ -22,6 +22,16 @@ std::vector<int64_t> positions_of(std::span<at::Tensor* const> tensors) {
   return positions;
 }
 
+// The tensor like `host` whose bytes begin at a position of the block. Made without the dispatcher, because a batch has
+// many of them.
+at::Tensor at_position(const at::Tensor& block, int64_t position, const at::Tensor& host) {
+  auto tensor = at::detail::make_tensor<c10::TensorImpl>(c10::Storage(block.storage()), block.key_set(), host.dtype());
+  auto* impl = tensor.unsafeGetTensorImpl();
+  impl->set_storage_offset(position / static_cast<int64_t>(host.element_size()));
+  impl->set_sizes_contiguous(host.sizes());
+  return tensor;
+}
+
 }  // namespace
 
 Transfer::Transfer(at::Device device) : Transfer(device, device.is_cpu() ? nullptr : make_copy_engine(device)) {}
@@ -44,9 +54,7 @@ Transfer::Arrival Transfer::send(std::span<at::Tensor* const> tensors) const {
   }
   auto copy = engine_->to_device(host);
   for (size_t i = 0; i < tensors.size(); i++) {
-    auto& tensor = *tensors[i];
-    if (!tensor.defined()) continue;
-    tensor = copy.to.narrow(0, positions[i], bytes_of(tensor)).view(tensor.scalar_type()).view(tensor.sizes());
+    if (tensors[i]->defined()) *tensors[i] = at_position(copy.to, positions[i], *tensors[i]);
   }
   return Arrival(std::move(copy));
 }
