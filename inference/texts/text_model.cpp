@@ -5,27 +5,41 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include "base/require.h"
 #include "models/bert/cpu_encoder.h"
 #include "models/bert/folder.h"
 #include "models/tensors/gpu_numerics.h"
+#include "models/tensors/transfer.h"
+#include "optimization/ahead.h"
 
 namespace sartor::inference {
 namespace {
 
 namespace fs = std::filesystem;
 
-bert::Bert on_gpu(const fs::path& folder, bert::Head head, Precision precision, at::Device device) {
+at::Device device_of(int gpu) { return {at::kCUDA, static_cast<c10::DeviceIndex>(gpu)}; }
+
+bert::Bert on_gpu(const fs::path& folder, bert::Head head, Precision precision, int gpu) {
   require(precision != Precision::int8, "precision is int8, which requires a CPU; expected fp32 or bf16 on a GPU");
   allow_tf32(precision == Precision::tf32);
-  auto loaded = bert::load_bert(folder, head, device);
+  auto loaded = bert::load_bert(folder, head, device_of(gpu));
   for (const auto& name : loaded.missing) {
     require(head == bert::Head::none && name.starts_with("pooler."), "{}: has no tensor {}", folder.string(), name);
   }
   loaded.model.compute_in(precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
   return std::move(loaded.model);
+}
+
+auto classification() {
+  return [](const auto& model, const transformer::Packed& batch) { return model.classify(batch); };
+}
+
+auto embedding(Pooling pooling, bool normalize) {
+  return [=](const auto& model, const transformer::Packed& batch) { return model.embed(batch, pooling, normalize); };
 }
 
 }  // namespace
@@ -39,41 +53,96 @@ fs::path model_folder(const fs::path& path) {
   throw std::invalid_argument(fmt::format("{} is not a text model: it has no config.json", path.string()));
 }
 
+using Rows = std::span<const int64_t>;
+
 struct TextModel::Opened {
   bert::BertConfig config;
   transformer::InputSpec input;
   int64_t columns;
-  at::Device device;
   std::function<at::Tensor(const transformer::Packed&)> values;  // (B, columns)
+  std::optional<Transfer> transfer;                              // if the model is on an accelerator
   std::vector<std::string> ignored;
 
   // The only difference between the CPU and a GPU is the type of the model; `ask` accepts both.
+  template <class Model, class Ask>
+  static TextModel open(Model model, bert::Head head, Ask ask, std::optional<Transfer> transfer) {
+    const auto shared = std::make_shared<const Model>(std::move(model));
+    const auto& config = shared->config();
+    const int64_t columns = head == bert::Head::classification ? config.num_labels() : config.hidden_size;
+    const auto values = [shared, ask](const transformer::Packed& batch) { return ask(*shared, batch); };
+    return TextModel(std::unique_ptr<Opened>(
+        new Opened{config, bert::input_spec(config), columns, values, std::move(transfer), {}}));
+  }
+
   template <class Ask>
   static TextModel open(const fs::path& folder, bert::Head head, Precision precision, int gpu, Ask ask) {
-    const auto opened = [&](auto model, at::Device device) {
-      const auto shared = std::make_shared<const decltype(model)>(std::move(model));
-      const auto& config = shared->config();
-      const int64_t columns = head == bert::Head::classification ? config.num_labels() : config.hidden_size;
-      const auto values = [shared, ask](const transformer::Packed& batch) { return ask(*shared, batch); };
-      return TextModel(std::unique_ptr<Opened>(
-          new Opened{config, bert::input_spec(config), columns, device, values, bert::ignored(folder, head)}));
+    auto model = gpu < 0 ? open(bert::CpuEncoder::open(folder, head, transformer::on_cpu(precision)), head, ask, std::nullopt)
+                         : open(on_gpu(folder, head, precision, gpu), head, ask, Transfer(device_of(gpu)));
+    model.opened_->ignored = bert::ignored(folder, head);
+    return model;
+  }
+
+  using Batches = std::vector<std::vector<int64_t>>;
+  using Before = std::function<void(Rows)>;
+  using Store = std::function<void(Rows, const at::Tensor& found_BC)>;
+
+  transformer::Packed pack(const text::Encodings& rows, Rows batch) const {
+    return transformer::pack(input, {rows.rows, rows.ids, rows.type_ids}, batch);
+  }
+
+  // On the CPU: one batch after the other.
+  void score_here(const text::Encodings& rows, const Batches& batches, const Before& before, const Store& store) const {
+    for (const auto& batch : batches) {
+      before(batch);
+      store(batch, values(pack(rows, batch)).to(at::kFloat).contiguous());
+    }
+  }
+
+  // On an accelerator: a thread packs and sends the next batches, and the results of a batch are taken once the next
+  // one has been enqueued, so that the device always has one to compute.
+  void score_ahead(const text::Encodings& rows, const Batches& batches, const Before& before,
+                   const Store& store) const {
+    struct Sent {
+      transformer::Packed packed;
+      Transfer::Arrival arrival;
     };
-    if (gpu < 0)
-      return opened(bert::CpuEncoder::open(folder, head, transformer::on_cpu(precision)), at::Device(at::kCPU));
-    const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu));
-    return opened(on_gpu(folder, head, precision, device), device);
+    constexpr int64_t most_ahead = 2;
+    Ahead<Sent> ahead(0, std::ssize(batches), most_ahead, [&](int64_t i) {
+      const c10::InferenceMode inference;
+      Sent sent = {.packed = pack(rows, batches[i]), .arrival = {}};
+      sent.arrival = transfer->send(tensors_of(sent.packed));
+      return sent;
+    });
+    std::optional<std::pair<Rows, Transfer::Fetch>> late;
+    const auto store_late = [&] {
+      if (late) store(late->first, late->second.take());
+    };
+    for (const auto& batch : batches) {
+      before(batch);
+      const auto sent = ahead.next();
+      transfer->await(sent.arrival);
+      auto fetch = transfer->fetch(values(sent.packed).to(at::kFloat));
+      store_late();
+      late.emplace(batch, std::move(fetch));
+    }
+    store_late();
   }
 };
 
 TextModel TextModel::classifier(const fs::path& folder, Precision precision, int gpu) {
-  return Opened::open(folder, bert::Head::classification, precision, gpu,
-                      [](const auto& model, const transformer::Packed& batch) { return model.classify(batch); });
+  return Opened::open(folder, bert::Head::classification, precision, gpu, classification());
 }
 
 TextModel TextModel::embedder(const fs::path& folder, Precision precision, int gpu, Pooling pooling, bool normalize) {
-  return Opened::open(
-      folder, bert::Head::none, precision, gpu,
-      [=](const auto& model, const transformer::Packed& batch) { return model.embed(batch, pooling, normalize); });
+  return Opened::open(folder, bert::Head::none, precision, gpu, embedding(pooling, normalize));
+}
+
+TextModel TextModel::classifier(bert::Bert model, Transfer transfer) {
+  return Opened::open(std::move(model), bert::Head::classification, classification(), std::move(transfer));
+}
+
+TextModel TextModel::embedder(bert::Bert model, Transfer transfer, Pooling pooling, bool normalize) {
+  return Opened::open(std::move(model), bert::Head::none, embedding(pooling, normalize), std::move(transfer));
 }
 
 TextModel::TextModel(std::unique_ptr<Opened> opened) : opened_(std::move(opened)) {}
@@ -94,15 +163,18 @@ std::vector<float> TextModel::score(const text::Encodings& rows, int64_t batch_t
   const int64_t columns = this->columns();
   std::vector<float> values(rows.size() * columns);
   int64_t done = 0;
-  for (const auto& batch : transformer::token_budget_batches(lengths, batch_tokens)) {
+  const auto before = [&](Rows batch) {
     if (before_batch) before_batch(done);
     done += std::ssize(batch);
-    const auto packed = transformer::pack(opened_->input, {rows.rows, rows.ids, rows.type_ids}, batch, opened_->device);
-    const auto found = opened_->values(packed).to(at::kCPU, at::kFloat).contiguous();
+  };
+  const auto store = [&](Rows batch, const at::Tensor& found) {
     for (size_t i = 0; i < batch.size(); i++) {
       std::copy_n(found.const_data_ptr<float>() + i * columns, columns, values.data() + batch[i] * columns);
     }
-  }
+  };
+  const auto batches = transformer::token_budget_batches(lengths, batch_tokens);
+  opened_->transfer ? opened_->score_ahead(rows, batches, before, store)
+                    : opened_->score_here(rows, batches, before, store);
   require(std::ranges::all_of(values, [](float value) { return std::isfinite(value); }),
           "the model gives values that are not finite");
   return values;

@@ -12,6 +12,13 @@
 #include "models/transformer/precision.h"
 #include "text/tokenizers/tokenizer.h"
 
+namespace sartor {
+class Transfer;
+namespace bert {
+class Bert;
+}
+}  // namespace sartor
+
 namespace sartor::inference {
 
 using bert::Pooling;
@@ -28,6 +35,9 @@ class TextModel {
   static TextModel classifier(const std::filesystem::path& folder, Precision precision, int gpu);
   static TextModel embedder(const std::filesystem::path& folder, Precision precision, int gpu, Pooling pooling,
                             bool normalize);
+  // The same with a loaded model on an accelerator, by that device's transfer.
+  static TextModel classifier(bert::Bert model, Transfer transfer);
+  static TextModel embedder(bert::Bert model, Transfer transfer, Pooling pooling, bool normalize);
   ~TextModel();
   TextModel(TextModel&&) noexcept;
 
@@ -36,9 +46,10 @@ class TextModel {
   const std::vector<std::string>& ignored() const;  // messages about ignored parts of the folder, see bert::ignored()
 
   // Returns values (rows, columns()) in the order of `rows`. Rows are sorted by length and batched with at most
-  // `batch_tokens` tokens, or one longer row. Calls before_batch(number of finished rows) before each batch. On the
-  // CPU, the values of a row do not depend on other rows, bit for bit. Throws std::invalid_argument if a value is not
-  // finite.
+  // `batch_tokens` tokens, or one longer row. Calls before_batch(number of rows before it) before each batch. On the
+  // CPU, the values of a row do not depend on other rows, bit for bit. On an accelerator, batches are packed and sent
+  // ahead on another thread, and nothing waits for the batch that is computed. Throws std::invalid_argument if a value
+  // is not finite.
   std::vector<float> score(const text::Encodings& rows, int64_t batch_tokens,
                            const std::function<void(int64_t done)>& before_batch = nullptr) const;
 
