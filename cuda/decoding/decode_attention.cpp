@@ -1,5 +1,7 @@
 #include "decoding/decode_attention.h"
 
+#include <algorithm>
+
 #include "base/require.h"
 #include "core/profiler_range.h"
 #include "operations.h"
@@ -9,7 +11,8 @@ namespace sartor::cuda {
 void append_to_cache(Context& context, const CacheTask& task) {
   const auto& cache = task.cache;
   require(cache.kv_heads > 0 && cache.d > 0, "append_to_cache: {} heads of {}", cache.kv_heads, cache.d);
-  require(task.stride >= cache.kv_heads * cache.d, "append_to_cache: stride is {}, rows have {} elements", task.stride,
+  require(std::min(task.k_stride, task.v_stride) >= cache.kv_heads * cache.d,
+          "append_to_cache: strides are {} and {}, rows have {} elements", task.k_stride, task.v_stride,
           cache.kv_heads * cache.d);
   if (task.rows.sequences == 0) return;
   const ProfilerRange range("append_to_cache");

@@ -31,15 +31,15 @@ __device__ void save(void* array, int64_t i, Store store, float value) {
 
 // Grid: (rows of a sequence, in turns; sequences).
 template <class T> __global__ void __launch_bounds__(threads) append_kernel(const CacheTask task) {
-  const auto& [cache, rows, k, v, stride, store] = task;
+  const auto& [cache, rows, k, v, k_stride, v_stride, store] = task;
   const int64_t s = blockIdx.y, begin = rows.offsets[s], end = rows.offsets[s + 1];
   for (int64_t row = begin + blockIdx.x; row < end; row += gridDim.x) {
     const int64_t position = rows.first[s] + row - begin, slot = position % cache_block;
     const int64_t block = rows.blocks[s * rows.table_columns + position / cache_block];
     for (int64_t i = threadIdx.x; i < cache.kv_heads * cache.d; i += threads) {
       const int64_t base = (block * cache.kv_heads + i / cache.d) * cache.d * cache_block, c = i % cache.d;
-      save(static_cast<T*>(cache.keys) + base + c * cache_block + slot, load(k, row * stride + i, store));
-      save(static_cast<T*>(cache.values) + base + slot * cache.d + c, load(v, row * stride + i, store));
+      save(static_cast<T*>(cache.keys) + base + c * cache_block + slot, load(k, row * k_stride + i, store));
+      save(static_cast<T*>(cache.values) + base + slot * cache.d + c, load(v, row * v_stride + i, store));
     }
   }
 }

@@ -37,9 +37,9 @@ struct CacheRows {
 struct CacheTask {
   PagedCache cache;
   CacheRows rows;
-  const void *k, *v;  // (rows, kv_heads * d)
-  int64_t stride;     // of k and v, in elements
-  Store store;        // of k and v
+  const void *k, *v;           // (rows, kv_heads * d)
+  int64_t k_stride, v_stride;  // in elements
+  Store store;                 // of k and v
 };
 
 // Writes keys and values of the new rows to the cache.

@@ -32,8 +32,8 @@ void append(const CacheTask& task, int64_t row, const int32_t* blocks, int64_t p
   const int64_t slot = position % cache_block;
   const int32_t block = blocks[position / cache_block];
   for (int64_t head = 0; head < cache.kv_heads; head++) {
-    const From *k = static_cast<const From*>(task.k) + row * task.stride + head * cache.d,
-               *v = static_cast<const From*>(task.v) + row * task.stride + head * cache.d;
+    const From *k = static_cast<const From*>(task.k) + row * task.k_stride + head * cache.d,
+               *v = static_cast<const From*>(task.v) + row * task.v_stride + head * cache.d;
     To *keys = key_block<To>(cache, block, head) + slot, *values = value_block<To>(cache, block, head) + slot * cache.d;
     for (int64_t c = 0; c < cache.d; c += width) {
       const int64_t count = least(cache.d - c, width);

@@ -14,7 +14,7 @@ bool changes_logits(const PenaltyParams& params, const BannedTokens& banned, int
 }
 
 void penalize(Context& context, const PenaltyTask& task) {
-  const auto& [logits, history, params, banned, end_ids, ends, processed] = task;
+  const auto& [logits, history, last, params, banned, end_ids, ends, processed] = task;
   require(processed.rows == logits.rows && processed.columns == logits.columns,
           "penalize: processed has {} x {} elements, logits {} x {}", processed.rows, processed.columns, logits.rows,
           logits.columns);
@@ -27,6 +27,7 @@ void penalize(Context& context, const PenaltyTask& task) {
   require(banned.count >= 0 && ends >= 0, "penalize: {} banned sequences and {} end tokens", banned.count, ends);
   if (logits.rows == 0 || logits.columns == 0) return;
   require(history.ids && history.lengths && history.prompts, "penalize: no history of the rows");
+  require(!last.slots || last.ids, "penalize: no array of last tokens");
   const ProfilerRange range("penalize");
   context.operations().penalize(context, task);
 }

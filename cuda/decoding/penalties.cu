@@ -29,6 +29,15 @@ struct Row {
   }
 };
 
+// By one thread; the others wait.
+__device__ void append_last(const PenaltyTask& task, int64_t row) {
+  const auto& [ids, stride, lengths, prompts] = task.history;
+  if (threadIdx.x == 0 && task.last.slots && task.last.slots[row] >= 0) {
+    ids[row * stride + lengths[row]++] = task.last.ids[task.last.slots[row]];
+  }
+  __syncthreads();
+}
+
 __device__ bool equal(const int32_t* a, const int32_t* b, int32_t count) {
   for (int32_t i = count - 1; i >= 0; i--) {  // from the end, which differs most often
     if (a[i] != b[i]) return false;
@@ -73,6 +82,7 @@ __device__ void forbid_banned(const Row& row, const BannedTokens& banned) {
 
 // Changes a copy of the logits. One block per row. `counts` (rows, V) or null.
 __global__ void __launch_bounds__(threads) penalize_kernel(const PenaltyTask task, int32_t* counts) {
+  append_last(task, blockIdx.x);
   const Row row(task, blockIdx.x);
   penalize_repetitions(row, task.params, counts ? counts + blockIdx.x * row.columns : nullptr);
   forbid_repeated_ngrams(row, task.params.no_repeat_ngram);
@@ -85,7 +95,7 @@ __global__ void __launch_bounds__(threads) penalize_kernel(const PenaltyTask tas
 }  // namespace
 
 void penalize_gpu(Context& context, const PenaltyTask& task) {
-  const auto& [logits, history, params, banned, end_ids, ends, processed] = task;
+  const auto& [logits, history, last, params, banned, end_ids, ends, processed] = task;
   const int64_t size = logits.rows * logits.columns;
   const bool counted = params.presence != 0 || params.frequency != 0;
   const cudaStream_t stream = gpu(context).stream();

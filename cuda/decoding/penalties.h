@@ -14,6 +14,12 @@ struct TokenHistory {
   const int32_t* prompts = nullptr;  // (rows) tokens of a row's prompt; at most its length
 };
 
+// Tokens that only the device knows yet. Row r of a history first gets ids[slots[r]], if slots[r] is not negative.
+struct LastTokens {
+  const int32_t* ids = nullptr;
+  const int32_t* slots = nullptr;  // (rows), or null: no row gets a token
+};
+
 struct PenaltyParams {
   float repetition = 1;         // above 0; 1: none
   float presence = 0;           // subtracted from the logits of generated tokens
@@ -33,7 +39,8 @@ struct BannedTokens {
 // Arguments of penalize. All arrays are in the context's memory.
 struct PenaltyTask {
   Rows<const float> logits;  // (rows, V)
-  TokenHistory history;      // of the same rows
+  TokenHistory history;      // of the same rows; a row that gets a last token has room for it
+  LastTokens last;
   PenaltyParams params;
   BannedTokens banned;
   const int32_t* end_ids = nullptr;  // (ends)

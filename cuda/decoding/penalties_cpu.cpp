@@ -34,6 +34,13 @@ struct Row {
   }
 };
 
+void append_last(const PenaltyTask& task, int64_t row) {
+  const auto& history = task.history;
+  const auto& last = task.last;
+  if (!last.slots || last.slots[row] < 0) return;
+  history.ids[row * history.stride + history.lengths[row]++] = last.ids[last.slots[row]];
+}
+
 // `counts` (V) is scratch memory of any content.
 void penalize_repetitions(const Row& row, int32_t* counts) {
   const auto& [repetition, presence, frequency, no_repeat_ngram, min_new_tokens] = row.task.params;
@@ -84,6 +91,7 @@ void penalize_cpu(Context& context, const PenaltyTask& task) {
   const bool counted = task.params.presence != 0 || task.params.frequency != 0;
   auto* scratch = counted ? static_cast<int32_t*>(context.scratch(threads * columns * sizeof(int32_t))) : nullptr;
   parallel_for(backend.threads, task.logits.rows, 1, [&](int64_t index, int64_t, int thread) {
+    append_last(task, index);
     const Row row(task, index);
     std::copy_n(row.logits, columns, row.processed);
     penalize_repetitions(row, scratch + (counted ? thread * columns : 0));

@@ -21,8 +21,8 @@ struct WriterLimits {
   int64_t prefill_tokens = 512;
   int64_t cache_bytes = int64_t{1} << 30;
   bool share_prefixes = true;
-  // Steps after which the host knows a token. Default: 1 on a GPU, so that it computes the next step meanwhile, and 0
-  // on the CPU. Beam search has 0. Not a field of configs.
+  // Steps after which the host knows a token, 0 or 1. Default: 1 on an accelerator, which computes the next step
+  // meanwhile, and 0 on the CPU. Beam search has 0. Not a field of configs.
   std::optional<int64_t> lag;
 
   template <class Fields> void describe(Fields& field) {

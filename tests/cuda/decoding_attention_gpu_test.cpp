@@ -80,7 +80,7 @@ TEST_F(DecodeAttentionGpu, NoRowsAreNoWork) {
   for (const int64_t sequences : {0, 1, 3}) {
     for (const int64_t columns : {0, 1, 20}) {
       const CacheRows rows = {sequences, zeros.data(), zeros.data(), zeros.data(), columns};
-      append_to_cache(context, {cache, rows, nullptr, nullptr, 8, Store::fp32});
+      append_to_cache(context, {cache, rows, nullptr, nullptr, 8, 8, Store::fp32});
       decode_attention(context, {cache, rows, 1, 1, nullptr, 8, nullptr, 8, Store::fp32});
     }
   }
@@ -105,6 +105,7 @@ std::vector<std::byte> appended(Context& context, Store cache_store, Store store
                             {3, device_offsets.data(), device_first.data(), device_blocks.data(), 3},
                             k.data(),
                             v.data(),
+                            stride,
                             stride,
                             store});
   auto bytes = keys.to_host(), more = cached.to_host();

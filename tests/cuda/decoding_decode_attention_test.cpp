@@ -125,7 +125,7 @@ TEST(DecodeAttention, NoRowsAreNoWork) {
   const PagedCache cache = {nullptr, nullptr, Store::fp32, 1, 8};
   for (const int64_t sequences : {0, 1}) {
     const CacheRows rows = {sequences, offsets, first, blocks, 1};
-    append_to_cache(context, {cache, rows, nullptr, nullptr, 8, Store::fp32});
+    append_to_cache(context, {cache, rows, nullptr, nullptr, 8, 8, Store::fp32});
     decode_attention(context, {cache, rows, 1, 1, nullptr, 8, nullptr, 8, Store::fp32});
   }
 }
@@ -133,7 +133,8 @@ TEST(DecodeAttention, NoRowsAreNoWork) {
 TEST(DecodeAttention, ShapesThatDoNotFitAreErrors) {
   auto context = Context::cpu(1);
   const PagedCache cache = {nullptr, nullptr, Store::fp32, 2, 8};
-  EXPECT_THROW(append_to_cache(context, {cache, {}, nullptr, nullptr, 15, Store::fp32}), std::invalid_argument);
+  EXPECT_THROW(append_to_cache(context, {cache, {}, nullptr, nullptr, 15, 16, Store::fp32}), std::invalid_argument);
+  EXPECT_THROW(append_to_cache(context, {cache, {}, nullptr, nullptr, 16, 15, Store::fp32}), std::invalid_argument);
   const DecodeAttentionTask fits = {cache, {}, 4, 1, nullptr, 32, nullptr, 32, Store::fp32};
   EXPECT_NO_THROW(decode_attention(context, fits));
   for (auto* const spoil :

@@ -117,6 +117,26 @@ TEST_P(Penalize, AllTogether) {
          {1}});
 }
 
+// The last token of every second row is known to the device alone.
+TEST_P(Penalize, TheDeviceKnowsTheLastToken) {
+  const Penalties rules = {
+      {.repetition = 1.2f, .frequency = 0.2f, .no_repeat_ngram = 2, .min_new_tokens = 30}, {{1, 2}}, {1}};
+  const Matrix logits = normal_rows(shape().rows, shape().columns, 1);
+  const History whole = random_history(shape(), 2);
+  History known = whole;
+  std::vector<int32_t> ids(shape().rows + 1, 5), slots(shape().rows, -1);
+  for (int64_t r = 0; r < shape().rows; r += 2) {
+    auto& tokens = known.tokens[r];
+    if (std::ssize(tokens) == known.prompts[r]) continue;
+    slots[r] = static_cast<int32_t>(shape().rows - r);
+    ids[slots[r]] = tokens.back();
+    tokens.pop_back();
+  }
+  const auto device_ids = upload(context(), ids), device_slots = upload(context(), slots);
+  const Matrix found = run_penalize(context(), logits, known, rules, {device_ids.data(), device_slots.data()});
+  EXPECT_EQ(found.values, run_penalize(context(), logits, whole, rules).values);
+}
+
 class PenaltyRules : public BackendTest<> {};
 INSTANTIATE_BACKENDS(PenaltyRules, NoShape{});
 
@@ -182,6 +202,14 @@ TEST(PenaltyTask, WrongArguments) {
                 penalize(context, {.logits = {logits, 1, 4}, .processed = {processed, 1, 4}});
               }),
               says("no history"));
+  int32_t tokens[1] = {}, lengths[1] = {}, prompts[1] = {}, slots[1] = {};
+  EXPECT_THAT(([&] {
+                penalize(context, {.logits = {logits, 1, 4},
+                                   .history = {tokens, 1, lengths, prompts},
+                                   .last = {nullptr, slots},
+                                   .processed = {processed, 1, 4}});
+              }),
+              says("no array of last tokens"));
 }
 
 TEST(PenaltyTask, WhatChangesLogits) {

@@ -127,14 +127,14 @@ class AttendedSequences {
   }
   float scale() const { return 1 / std::sqrt(static_cast<float>(shape_.d)); }
 
-  // The rows of a call, each followed by two more elements.
-  Numbers gathered(const std::vector<float>& from, const Call& call, int64_t columns) const {
+  // The rows of a call, each followed by `more` elements.
+  Numbers gathered(const std::vector<float>& from, const Call& call, int64_t columns, int64_t more) const {
     std::vector<float> rows;
     for (const auto& part : call) {
       for (int64_t i = 0; i < part.count; i++) {
         const auto begin = from.begin() + row(part.sequence, part.first + i) * columns;
         rows.insert(rows.end(), begin, begin + columns);
-        rows.insert(rows.end(), {99, 99});
+        rows.insert(rows.end(), more, 99);
       }
     }
     return {std::move(rows), shape_.rows};
@@ -154,11 +154,12 @@ class AttendedSequences {
     const CacheRows rows = {std::ssize(first), device_offsets.data(), device_first.data(), device_blocks.data(),
                             columns};
     const int64_t kv_columns = shape_.kv_heads * shape_.d, q_columns = shape_.heads * shape_.d;
-    const auto k = gathered(k_, call, kv_columns).upload(context), v = gathered(v_, call, kv_columns).upload(context),
-               q = gathered(q_, call, q_columns).upload(context);
+    const auto k = gathered(k_, call, kv_columns, 2).upload(context),
+               v = gathered(v_, call, kv_columns, 3).upload(context),
+               q = gathered(q_, call, q_columns, 2).upload(context);
     Numbers out(std::vector<float>(offsets.back() * q_columns, -1), shape_.rows);
     const auto device_out = out.upload(context);
-    append_to_cache(context, {cache, rows, k.data(), v.data(), kv_columns + 2, shape_.rows});
+    append_to_cache(context, {cache, rows, k.data(), v.data(), kv_columns + 2, kv_columns + 3, shape_.rows});
     decode_attention(context, {cache, rows, shape_.heads, scale(), q.data(), q_columns + 2, device_out.data(),
                                q_columns, shape_.rows});
     out.download(device_out);

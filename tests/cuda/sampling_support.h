@@ -56,7 +56,8 @@ struct Penalties {
   std::vector<int32_t> end_ids;
 };
 
-inline Matrix run_penalize(Context& context, const Matrix& logits, const History& history, const Penalties& rules) {
+inline Matrix run_penalize(Context& context, const Matrix& logits, const History& history, const Penalties& rules,
+                           const LastTokens& last = {}) {
   const DeviceRows input(context, logits), output(context, Matrix(logits.rows, logits.columns));
   const DeviceHistory tokens(context, history);
   std::vector<int32_t> offsets = {0}, banned;
@@ -68,6 +69,7 @@ inline Matrix run_penalize(Context& context, const Matrix& logits, const History
   const auto end_ids = upload(context, rules.end_ids);
   penalize(context, {.logits = input.view(),
                      .history = tokens.view(),
+                     .last = last,
                      .params = rules.params,
                      .banned = {std::ssize(rules.banned), banned_offsets.data(), banned_ids.data()},
                      .end_ids = end_ids.data(),

@@ -8,6 +8,19 @@
 #include <tuple>
 
 namespace sartor::inference {
+namespace {
+
+// Of equal continuations, that of the better beam comes first, then the lower id.
+bool is_better(const BeamSearch::Candidate& a, const BeamSearch::Candidate& b) {
+  return std::tuple(-a.score, a.parent, a.token) < std::tuple(-b.score, b.parent, b.token);
+}
+
+float score_of(float beam, float token) {
+  const float sum = beam + token;
+  return std::isnan(sum) ? -std::numeric_limits<float>::infinity() : sum;
+}
+
+}  // namespace
 
 void BeamSearch::restart() {
   beams_.assign(1, {});
@@ -20,6 +33,23 @@ std::span<const BeamSearch::Continuation> BeamSearch::advance(cuda::Rows<const f
                                                               cuda::Rows<const float> processed,
                                                               std::span<const Sequence> sequences, int64_t prompt) {
   find_candidates(processed);
+  for (auto& [parent, token, log_probability, after, score] : candidates_) {
+    log_probability = log_probabilities.row(parent)[token];
+  }
+  return continue_with_candidates(sequences, prompt);
+}
+
+std::span<const BeamSearch::Continuation> BeamSearch::advance(std::span<const Candidate> best,
+                                                              std::span<const Sequence> sequences, int64_t prompt) {
+  candidates_.assign(best.begin(), best.end());
+  for (auto& candidate : candidates_) candidate.score = score_of(beams_[candidate.parent].score, candidate.processed);
+  std::ranges::sort(candidates_, is_better);
+  candidates_.resize(std::min(candidates_.size(), static_cast<size_t>(rules_.candidates())));
+  return continue_with_candidates(sequences, prompt);
+}
+
+std::span<const BeamSearch::Continuation> BeamSearch::continue_with_candidates(std::span<const Sequence> sequences,
+                                                                               int64_t prompt) {
   const int64_t beams = rules_.config->num_beams;
   const int64_t length = std::ssize(sequences.front().ids) - prompt + 1;
   const auto penalty = static_cast<float>(std::pow(static_cast<double>(length), rules_.config->length_penalty));
@@ -27,8 +57,8 @@ std::span<const BeamSearch::Continuation> BeamSearch::advance(cuda::Rows<const f
   std::vector<TextBuilder> texts;
   continuations_.clear();
   for (int64_t i = 0; i < std::ssize(candidates_) && std::ssize(next) < beams; i++) {
-    const auto [score, parent, token] = candidates_[i];
-    const double log_probability = beams_[parent].log_probability + log_probabilities.row(parent)[token];
+    const auto& [parent, token, own, processed, score] = candidates_[i];
+    const double log_probability = beams_[parent].log_probability + own;
     std::optional<TextBuilder> text;
     if (!texts_.empty()) text.emplace(texts_[parent]);
     std::optional<EndReason> end;
@@ -56,26 +86,21 @@ std::span<const BeamSearch::Continuation> BeamSearch::advance(cuda::Rows<const f
   return continuations_;
 }
 
-// The best continuations of all beams, the best first; of equal ones that of the better beam, then the lower id.
 void BeamSearch::find_candidates(cuda::Rows<const float> processed) {
-  const auto is_better = [](const Candidate& a, const Candidate& b) {
-    return std::tuple(-a.score, a.parent, a.token) < std::tuple(-b.score, b.parent, b.token);
-  };
   const auto size = static_cast<size_t>(rules_.candidates());
   candidates_.clear();
   for (int32_t parent = 0; parent < std::ssize(beams_); parent++) {
     const float* row = processed.row(parent);
     const float before = beams_[parent].score;
     for (int32_t token = 0; token < processed.columns; token++) {
-      const float sum = before + row[token];
-      const float score = std::isnan(sum) ? -std::numeric_limits<float>::infinity() : sum;
+      const float score = score_of(before, row[token]);
       // A later one is not better at the same score.
       if (candidates_.size() == size && score <= candidates_.front().score) continue;
       if (candidates_.size() == size) {
         std::ranges::pop_heap(candidates_, is_better);
         candidates_.pop_back();
       }
-      candidates_.push_back({score, parent, token});
+      candidates_.push_back({.parent = parent, .token = token, .score = score});
       std::ranges::push_heap(candidates_, is_better);
     }
   }

@@ -41,6 +41,13 @@ class BeamSearch {
     int32_t token;
   };
 
+  // A token that may follow a beam, with its log-probability before and after penalties.
+  struct Candidate {
+    int32_t parent, token;
+    float log_probability = 0, processed = 0;
+    float score = 0;  // of the beam and the token, from the search
+  };
+
   explicit BeamSearch(const BeamRules& rules) : rules_(rules) { restart(); }
   void restart();  // one beam, the prompt
 
@@ -48,6 +55,9 @@ class BeamSearch {
   // first `prompt` tokens are the prompt. Returns the new beams, the best first; none if the search is over.
   std::span<const Continuation> advance(cuda::Rows<const float> log_probabilities, cuda::Rows<const float> processed,
                                         std::span<const Sequence> sequences, int64_t prompt);
+  // The same, given only the best tokens of each beam, rules.candidates() or more.
+  std::span<const Continuation> advance(std::span<const Candidate> best, std::span<const Sequence> sequences,
+                                        int64_t prompt);
 
   // The complete texts, the best first.
   const std::vector<Hypothesis>& finished() const { return finished_; }
@@ -57,13 +67,9 @@ class BeamSearch {
     float score = 0;
     double log_probability = 0;
   };
-  struct Candidate {
-    float score;
-    int32_t parent;
-    int32_t token;
-  };
 
   void find_candidates(cuda::Rows<const float> processed);
+  std::span<const Continuation> continue_with_candidates(std::span<const Sequence> sequences, int64_t prompt);
   bool is_over(int64_t length) const;
   void add_finished(Hypothesis hypothesis);
 

@@ -1,6 +1,7 @@
 #include "generation/decoding/beam_strategy.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -19,60 +20,72 @@ void log_softmax_row(const float* x, int64_t size, float* y) {
   for (int64_t i = 0; i < size; i++) y[i] = x[i] - largest - log_sum;
 }
 
-cuda::Context& host_context(cuda::Context& context, std::optional<cuda::Context>& cpu) {
-  return context.is_gpu() ? cpu.emplace(cuda::Context::cpu()) : context;
-}
-
 }  // namespace
 
 BeamStrategy::BeamStrategy(const WriterParts& parts, const TokenSequences& banned)
-    : parts_(parts),
-      context_(host_context(parts.decoder.context(), cpu_)),
-      processors_(context_, parts.config, banned, parts.end_ids) {}
+    : parts_(parts), processors_(parts.decoder.context(), parts.config, banned, parts.end_ids) {}
 
-void BeamStrategy::prepare(Request& request) {
-  request.search =
-      std::make_unique<BeamSearch>(BeamRules{&parts_.config, parts_.end_ids, &parts_.tokenizer, &parts_.stops});
-}
+BeamRules BeamStrategy::rules() const { return {&parts_.config, parts_.end_ids, &parts_.tokenizer, &parts_.stops}; }
+
+void BeamStrategy::prepare(Request& request) { request.search = std::make_unique<BeamSearch>(rules()); }
 
 void BeamStrategy::advance(cuda::Rows<float> logits) {
   histories_.clear();
-  std::vector<std::pair<RequestPtr, int64_t>> requests;  // with the number of their rows
+  std::vector<Beams> all;
   for (const auto& item : parts_.scheduler.items()) {
     if (!item.has_logits) continue;
-    if (requests.empty() || requests.back().first != item.request) requests.emplace_back(item.request, 0);
-    requests.back().second++;
+    if (all.empty() || all.back().request != item.request) all.push_back({item.request, std::ssize(histories_), 0});
+    all.back().rows++;
     histories_.push_back({item.request->sequences[item.sequence].ids, item.request->prompt});
   }
+  if (all.empty()) return;
+  auto* accelerator = parts_.decoder.accelerator();
+  accelerator ? advance_on(*accelerator, logits, all) : advance_on_host(logits, all);
+}
+
+void BeamStrategy::advance_on_host(cuda::Rows<const float> logits, std::span<const Beams> all) {
   const auto log_probabilities = log_softmax(logits);
-  const auto processed = processors_.apply(log_probabilities, histories_);
-  int64_t row = 0;
-  for (const auto& [request, rows] : requests) {
-    const auto rows_of = [&](cuda::Rows<const float> all) {
-      return cuda::Rows<const float>{all.row(row), rows, all.columns};
+  const auto processed = processors_.apply(log_probabilities, processors_.collect(histories_).data());
+  for (const auto& [request, first, rows] : all) {
+    const auto rows_of = [&](cuda::Rows<const float> values) {
+      return cuda::Rows<const float>{values.row(first), rows, values.columns};
     };
-    advance(request, rows_of(log_probabilities), rows_of(processed));
-    row += rows;
+    go_on(request, request->search->advance(rows_of(log_probabilities), rows_of(processed), request->sequences,
+                                            request->prompt));
   }
 }
 
-cuda::Rows<float> BeamStrategy::log_softmax(cuda::Rows<float> logits) {
+void BeamStrategy::advance_on(gpt::Accelerator& device, cuda::Rows<const float> logits, std::span<const Beams> all) {
+  const auto log_probabilities = device.log_softmax(logits);
+  const auto collected = processors_.collect(histories_);
+  gpt::Accelerator::Sent sent;
+  if (!collected.empty()) sent = device.send(std::array{std::as_bytes(collected)});
+  auto* stored = collected.empty() ? nullptr : static_cast<int32_t*>(sent.arrays.front());
+  const auto processed = processors_.apply(log_probabilities, stored);
+  const int64_t best = rules().candidates();
+  const auto tokens = device.largest(processed, log_probabilities, best);
+  std::vector<BeamSearch::Candidate> candidates;
+  for (const auto& [request, first, rows] : all) {
+    candidates.clear();
+    for (int64_t i = 0; i < rows * best; i++) {
+      const auto& [id, value, log_probability] = tokens[first * best + i];
+      candidates.push_back({static_cast<int32_t>(i / best), id, log_probability, value});
+    }
+    go_on(request, request->search->advance(candidates, request->sequences, request->prompt));
+  }
+}
+
+cuda::Rows<float> BeamStrategy::log_softmax(cuda::Rows<const float> logits) {
   const int64_t size = logits.rows * logits.columns;
   log_probabilities_.resize(std::max(log_probabilities_.size(), static_cast<size_t>(size)));
   const cuda::Rows<float> result{log_probabilities_.data(), logits.rows, logits.columns};
-  if (cpu_) {
-    parts_.decoder.context().backend().copy_out(result.data, logits.data, static_cast<size_t>(size) * sizeof(float));
-    logits = result;
-  }
-  cuda::parallel_for(cuda::cpu(context_).threads, logits.rows, 1, [&](int64_t begin, int64_t end, int) {
+  cuda::parallel_for(cuda::cpu(parts_.decoder.context()).threads, logits.rows, 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) log_softmax_row(logits.row(r), logits.columns, result.row(r));
   });
   return result;
 }
 
-void BeamStrategy::advance(const RequestPtr& request, cuda::Rows<const float> log_probabilities,
-                           cuda::Rows<const float> processed) {
-  const auto beams = request->search->advance(log_probabilities, processed, request->sequences, request->prompt);
+void BeamStrategy::go_on(const RequestPtr& request, std::span<const BeamSearch::Continuation> beams) {
   if (beams.empty()) {
     finish(request);
   } else {

@@ -1,7 +1,7 @@
 // Beam search for the prompts of a batch.
 #pragma once
 
-#include <optional>
+#include <span>
 #include <vector>
 
 #include "generation/decoding/beam_search.h"
@@ -10,7 +10,7 @@
 
 namespace sartor::inference {
 
-// Runs on the CPU; logits of a GPU are copied.
+// An accelerator finds the best tokens of each beam. The host, which waits for them, decides how the beams go on.
 class BeamStrategy : public Strategy {
  public:
   BeamStrategy(const WriterParts& parts, const TokenSequences& banned);
@@ -19,15 +19,22 @@ class BeamStrategy : public Strategy {
   void advance(cuda::Rows<float> logits) override;
 
  private:
-  cuda::Rows<float> log_softmax(cuda::Rows<float> logits);
-  void advance(const RequestPtr& request, cuda::Rows<const float> log_probabilities, cuda::Rows<const float> processed);
+  // A request and its rows of the step's logits.
+  struct Beams {
+    RequestPtr request;
+    int64_t first, rows;
+  };
+
+  BeamRules rules() const;
+  void advance_on_host(cuda::Rows<const float> logits, std::span<const Beams> all);
+  void advance_on(gpt::Accelerator& device, cuda::Rows<const float> logits, std::span<const Beams> all);
+  cuda::Rows<float> log_softmax(cuda::Rows<const float> logits);
+  void go_on(const RequestPtr& request, std::span<const BeamSearch::Continuation> beams);
   void take_beams(Request& request, std::span<const BeamSearch::Continuation> beams);
   void finish(const RequestPtr& request);
   Written written(const Request& request, const BeamSearch::Hypothesis& hypothesis) const;
 
   WriterParts parts_;
-  std::optional<cuda::Context> cpu_;  // if the decoder is on a GPU
-  cuda::Context& context_;
   LogitsProcessors processors_;
   std::vector<float> log_probabilities_;
   std::vector<History> histories_;

@@ -3,15 +3,6 @@
 #include <algorithm>
 
 namespace sartor::inference {
-namespace {
-
-template <class T> cuda::DeviceBuffer<T>& grown(cuda::Context& context, cuda::DeviceBuffer<T>& buffer, int64_t size) {
-  if (buffer.size() < size) buffer = cuda::DeviceBuffer<T>(context, std::max(size, 2 * buffer.size()));
-  return buffer;
-}
-
-}  // namespace
-
 LogitsProcessors::LogitsProcessors(cuda::Context& context, const DecodingConfig& config, const TokenSequences& banned,
                                    std::span<const int32_t> end_ids)
     : context_(context),
@@ -25,37 +16,41 @@ LogitsProcessors::LogitsProcessors(cuda::Context& context, const DecodingConfig&
       end_ids_(context, end_ids),
       any_(cuda::changes_logits(params_, {.count = banned_offsets_.size() - 1}, end_ids_.size())) {}
 
-cuda::Rows<const float> LogitsProcessors::apply(cuda::Rows<const float> logits, std::span<const History> histories) {
-  if (!any_ || logits.rows == 0) return logits;
-  grown(context_, processed_, logits.rows * logits.columns);
-  const cuda::PenaltyTask task{.logits = logits,
-                               .history = store(histories.first(logits.rows)),
-                               .params = params_,
-                               .banned = {banned_offsets_.size() - 1, banned_offsets_.data(), banned_ids_.data()},
-                               .end_ids = end_ids_.data(),
-                               .ends = end_ids_.size(),
-                               .processed = {processed_.data(), logits.rows, logits.columns}};
-  cuda::penalize(context_, task);
-  return task.processed;
+std::span<int32_t> LogitsProcessors::collect(std::span<const History> histories) {
+  if (!any_) return {};
+  const int64_t rows = std::ssize(histories);
+  stride_ = 1;
+  for (const auto& history : histories) stride_ = std::max(stride_, std::ssize(history.ids) + (history.last >= 0));
+  const auto size = static_cast<size_t>(rows * (stride_ + 3));
+  host_.resize(std::max(host_.size(), size));
+  int32_t* lengths = host_.data() + rows * stride_;
+  for (int64_t r = 0; r < rows; r++) {
+    const auto& [ids, prompt, last] = histories[r];
+    std::ranges::copy(ids, host_.data() + r * stride_);
+    lengths[r] = static_cast<int32_t>(ids.size());
+    lengths[rows + r] = static_cast<int32_t>(prompt);
+    lengths[2 * rows + r] = last;
+  }
+  return std::span(host_).first(size);
 }
 
-cuda::TokenHistory LogitsProcessors::store(std::span<const History> histories) {
-  const int64_t rows = std::ssize(histories);
-  int64_t stride = 1;
-  for (const auto& history : histories) stride = std::max(stride, std::ssize(history.ids));
-  host_.resize(std::max(host_.size(), static_cast<size_t>(rows * (stride + 2))));
-  int32_t* lengths = host_.data() + rows * stride;
-  for (int64_t r = 0; r < rows; r++) {
-    std::ranges::copy(histories[r].ids, host_.data() + r * stride);
-    lengths[r] = static_cast<int32_t>(histories[r].ids.size());
-    lengths[rows + r] = static_cast<int32_t>(histories[r].prompt);
-  }
-  int32_t* ids = host_.data();
-  if (context_.is_gpu()) {
-    grown(context_, stored_, std::ssize(host_)).write(std::span<const int32_t>(host_).first(rows * (stride + 2)));
-    ids = stored_.data();
-  }
-  return {.ids = ids, .stride = stride, .lengths = ids + rows * stride, .prompts = ids + rows * (stride + 1)};
+cuda::Rows<const float> LogitsProcessors::apply(cuda::Rows<const float> logits, int32_t* collected,
+                                                const int32_t* last_ids) {
+  if (!any_ || logits.rows == 0) return logits;
+  const int64_t rows = logits.rows, size = rows * logits.columns;
+  if (processed_.size() < size) processed_ = {context_, std::max(size, 2 * processed_.size())};
+  int32_t* lengths = collected + rows * stride_;
+  const cuda::PenaltyTask task{
+      .logits = logits,
+      .history = {.ids = collected, .stride = stride_, .lengths = lengths, .prompts = lengths + rows},
+      .last = {.ids = last_ids, .slots = last_ids ? lengths + 2 * rows : nullptr},
+      .params = params_,
+      .banned = {banned_offsets_.size() - 1, banned_offsets_.data(), banned_ids_.data()},
+      .end_ids = end_ids_.data(),
+      .ends = end_ids_.size(),
+      .processed = {processed_.data(), rows, logits.columns}};
+  cuda::penalize(context_, task);
+  return task.processed;
 }
 
 }  // namespace sartor::inference

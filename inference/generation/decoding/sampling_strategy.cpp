@@ -7,8 +7,8 @@ namespace sartor::inference {
 
 SamplingStrategy::SamplingStrategy(const WriterParts& parts, const TokenSequences& banned, const WriterLimits& limits)
     : parts_(parts),
-      sampler_(parts.decoder.context(), parts.config, banned, parts.end_ids, limits.max_sequences),
-      lag_(sampler_.needs_histories() ? 0 : limits.lag.value_or(parts.decoder.context().is_gpu())) {}
+      sampler_(parts.decoder, parts.config, banned, parts.end_ids, limits.max_sequences),
+      lag_(std::min<int64_t>(limits.lag.value_or(parts.decoder.accelerator() != nullptr), 1)) {}
 
 void SamplingStrategy::advance(cuda::Rows<float> logits) {
   choices_.clear();
@@ -74,10 +74,11 @@ RequestPtr SamplingStrategy::copy(const Request& request, int32_t variant) const
 
 void SamplingStrategy::add_choice(int64_t logits_row, const RequestPtr& request) {
   const auto& sequence = request->sequences.front();
+  const int32_t last = sequence.unknown > 0 ? request->number : -1;
   request->number = static_cast<int32_t>(choices_.size());
   choices_.push_back(
       {.logits_row = logits_row,
-       .history = {.ids = sequence.ids, .prompt = request->prompt},
+       .history = {.ids = sequence.ids, .prompt = request->prompt, .last = last},
        .draw = {
            .row = request->row, .variant = request->variant, .position = static_cast<int32_t>(request->written())}});
   chosen_for_.push_back(request);
@@ -87,8 +88,7 @@ bool SamplingStrategy::settle() {
   if (unread_.empty()) return false;
   const auto requests = std::move(unread_.front());
   unread_.pop_front();
-  const auto tokens =
-      sampler_.read(unread_.empty() ? Sampler::Which::latest : Sampler::Which::previous, std::ssize(requests));
+  const auto tokens = sampler_.read(unread_.empty() ? Sampler::Which::latest : Sampler::Which::previous);
   for (size_t i = 0; i < requests.size(); i++) {
     if (!requests[i]->ended) take(*requests[i], tokens[i]);
   }

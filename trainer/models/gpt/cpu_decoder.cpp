@@ -28,7 +28,6 @@ using transformer::curve_of;
 using transformer::Precision;
 using transformer::Product;
 using Buffer = cuda::DeviceBuffer<std::byte>;
-
 constexpr int64_t grain = 12288;  // elements per range of rows
 
 std::string joined(std::string_view prefix, std::string_view name) { return std::string(prefix).append(name); }
@@ -271,13 +270,14 @@ void CpuDecoder::run_layer(int64_t index) {
   add_and_normalise(layer.attention_norm);
   multiply(layer.query_key_value, work_.normalised, work_.query_key_value);
   if (rotary_) prepare_heads(layer);
-  const int64_t queries = config().query_size(), keys = config().key_value_size();
+  const int64_t queries = config().query_size(), keys = config().key_value_size(), all = queries + 2 * keys;
   const std::byte* row = work_.query_key_value.data();
   cuda::append_to_cache(context_, {.cache = cache_of(index),
                                    .rows = cache_rows(batch_.all),
                                    .k = row + queries * element_bytes_,
                                    .v = row + (queries + keys) * element_bytes_,
-                                   .stride = queries + 2 * keys,
+                                   .k_stride = all,
+                                   .v_stride = all,
                                    .store = store_});
   const bool last = index + 1 == config().num_hidden_layers;
   if (last) keep_wanted_rows();

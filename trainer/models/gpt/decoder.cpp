@@ -19,7 +19,7 @@ std::unique_ptr<Decoder> open_decoder(const std::filesystem::path& folder, trans
     allow_tf32(precision == transformer::Precision::tf32);
     const auto type = precision == transformer::Precision::bf16 ? at::kBFloat16 : at::kFloat;
     const auto device = at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu));
-    return std::make_unique<DeviceDecoder>(load_gpt(folder, device), type, cuda::Context::gpu(gpu));
+    return std::make_unique<DeviceDecoder>(load_gpt(folder, device), type, cuda::Context::gpu(gpu), Transfer(device));
   }
   return std::make_unique<CpuDecoder>(folder, on_cpu(precision), threads);
 }

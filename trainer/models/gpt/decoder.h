@@ -9,6 +9,7 @@
 
 #include "core/context.h"
 #include "core/views.h"
+#include "models/gpt/accelerator.h"
 #include "models/gpt/config.h"
 #include "models/transformer/precision.h"
 
@@ -37,6 +38,8 @@ class Decoder {
   virtual const GptConfig& config() const = 0;
   // The device of caches and logits. On a GPU, its stream is the current one of libtorch.
   virtual cuda::Context& context() = 0;
+  // Null on the CPU.
+  virtual Accelerator* accelerator() { return nullptr; }
 
   virtual int64_t bytes_per_block() const = 0;  // of one block in all layers
   // Allocates a cache of blocks 0 to blocks - 1, not initialized, and releases the previous one.

@@ -4,7 +4,6 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/linear.h>
 #include <c10/core/InferenceMode.h>
@@ -46,9 +45,11 @@ at::Tensor apply(const transformer::Linear& linear, const at::Tensor& x) {
 
 }  // namespace
 
-DeviceDecoder::DeviceDecoder(const Gpt& model, at::ScalarType type, cuda::Context context)
+DeviceDecoder::DeviceDecoder(const Gpt& model, at::ScalarType type, cuda::Context context, Transfer transfer)
     : config_(model.config()),
       context_(std::move(context)),
+      transfer_(std::move(transfer)),
+      accelerator_(make_accelerator(transfer_)),
       device_(model.output_weight().device()),
       type_(transformer::checked_compute_type(type)) {
   const c10::InferenceMode inference;
@@ -109,27 +110,23 @@ int64_t DeviceDecoder::bytes_per_block() const {
 }
 
 void DeviceDecoder::allocate(int64_t blocks) {
-  keys_.clear();
-  values_.clear();
+  keys_.reset();
+  values_.reset();
   const auto options = at::TensorOptions(device_).dtype(type_);
-  const int64_t heads = config_.num_key_value_heads, d = config_.head_dim;
-  for (int64_t i = 0; i < config_.num_hidden_layers; i++) {
-    keys_.push_back(at::empty({blocks, heads, d, cuda::cache_block}, options));
-    values_.push_back(at::empty({blocks, heads, cuda::cache_block, d}, options));
-  }
+  const int64_t layers = config_.num_hidden_layers, heads = config_.num_key_value_heads, d = config_.head_dim;
+  keys_ = at::empty({layers, blocks, heads, d, cuda::cache_block}, options);
+  values_ = at::empty({layers, blocks, heads, cuda::cache_block, d}, options);
   blocks_ = blocks;
 }
 
 void DeviceDecoder::copy_block(int32_t from, int32_t to) {
   const c10::InferenceMode inference;
-  for (const auto* layers : {&keys_, &values_}) {
-    for (const auto& cache : *layers) cache.select(0, to).copy_(cache.select(0, from));
-  }
+  for (const auto& cache : {keys_, values_}) cache.select(1, to).copy_(cache.select(1, from));
 }
 
 cuda::PagedCache DeviceDecoder::cache_of(int64_t layer) const {
-  return {.keys = keys_[layer].data_ptr(),
-          .values = values_[layer].data_ptr(),
+  return {.keys = keys_.select(0, layer).data_ptr(),
+          .values = values_.select(0, layer).data_ptr(),
           .store = store_of(type_),
           .kv_heads = config_.num_key_value_heads,
           .d = config_.head_dim};
@@ -153,7 +150,10 @@ cuda::Rows<float> DeviceDecoder::run(std::span<const DecoderChunk> chunks, const
   if (batch_.tokens() == 0) return {nullptr, 0, config_.vocab_size};
   gather_chunks();
   upload();
-  if (rotary_) rotary_->extend(*std::ranges::max_element(batch_.positions) + 1);
+  if (rotary_) {
+    rotary_->extend(*std::ranges::max_element(batch_.positions) + 1);
+    angles_ = transformer::token_angles(rotary_->cos(), rotary_->sin(), arrays_.positions);
+  }
   auto x = embeddings(last_ids);
   for (int64_t i = 0; i < config_.num_hidden_layers; i++) x = run_layer(i, x);
   if (kept_.empty()) return {nullptr, 0, config_.vocab_size};
@@ -181,49 +181,47 @@ void DeviceDecoder::order_chunks(std::span<const DecoderChunk> chunks, bool has_
 }
 
 void DeviceDecoder::gather_chunks() {
-  chunk_blocks_.clear();
-  chunk_keys_.clear();
-  chunk_rows_ = {.q_offsets = {0}, .k_offsets = {0}};
+  chunks_ = {.q_offsets = {0}, .k_offsets = {0}};
   for (const auto& chunk : std::span(ordered_).subspan(singles_)) {
     const int64_t keys = chunk.first + chunk.tokens();
-    const auto start = std::ssize(chunk_blocks_) * cuda::cache_block;
-    for (int64_t i = 0; i < keys; i++) chunk_keys_.push_back(static_cast<int32_t>(start + i));
+    const auto start = std::ssize(chunks_.blocks) * cuda::cache_block;
+    for (int64_t i = 0; i < keys; i++) chunks_.keys.push_back(static_cast<int32_t>(start + i));
     const int64_t blocks = (keys + cuda::cache_block - 1) / cuda::cache_block;
-    chunk_blocks_.insert(chunk_blocks_.end(), chunk.blocks.begin(), chunk.blocks.begin() + blocks);
-    chunk_rows_.q_offsets.push_back(chunk_rows_.q_offsets.back() + chunk.tokens());
-    chunk_rows_.k_offsets.push_back(chunk_rows_.k_offsets.back() + keys);
+    chunks_.blocks.insert(chunks_.blocks.end(), chunk.blocks.begin(), chunk.blocks.begin() + blocks);
+    chunks_.q_offsets.push_back(chunks_.q_offsets.back() + static_cast<int32_t>(chunk.tokens()));
+    chunks_.k_offsets.push_back(chunks_.k_offsets.back() + static_cast<int32_t>(keys));
+    chunks_.rows.longest_q = std::max(chunks_.rows.longest_q, chunk.tokens());
+    chunks_.rows.longest_k = std::max(chunks_.rows.longest_k, keys);
   }
+  chunks_.rows.q_offsets.assign(chunks_.q_offsets.begin(), chunks_.q_offsets.end());
+  chunks_.rows.k_offsets.assign(chunks_.k_offsets.begin(), chunks_.k_offsets.end());
 }
 
 void DeviceDecoder::upload() {
-  std::vector<int32_t> positions(batch_.positions.begin(), batch_.positions.end()), slot_rows, slots;
+  slots_.clear();
+  slot_rows_.clear();
   for (const auto& [row, slot] : batch_.slots) {
-    slot_rows.push_back(row);
-    slots.push_back(slot);
+    slot_rows_.push_back(row);
+    slots_.push_back(slot);
   }
-  const std::array<std::pair<at::Tensor*, const std::vector<int32_t>*>, 10> parts = {{
-      {&arrays_.ids, &batch_.ids},
-      {&arrays_.positions, &positions},
-      {&arrays_.offsets, &batch_.all.offsets},
-      {&arrays_.first, &batch_.all.first},
-      {&arrays_.blocks, &batch_.blocks},
-      {&arrays_.kept, &kept_},
-      {&arrays_.slot_rows, &slot_rows},
-      {&arrays_.slots, &slots},
-      {&arrays_.chunk_blocks, &chunk_blocks_},
-      {&arrays_.chunk_keys, &chunk_keys_},
-  }};
-  int64_t size = 0;
-  for (const auto& [tensor, values] : parts) size += std::ssize(*values);
-  // Pinned memory is released only after the copy: libtorch's allocator records the stream.
-  const auto host = at::empty({size}, at::TensorOptions().dtype(at::kInt).pinned_memory(device_.is_cuda()));
-  auto* next = host.data_ptr<int32_t>();
-  for (const auto& [tensor, values] : parts) next = std::ranges::copy(*values, next).out;
-  const auto all = host.to(device_, /*non_blocking=*/true);
-  for (int64_t at = 0; const auto& [tensor, values] : parts) {
-    *tensor = all.narrow(0, at, std::ssize(*values));
-    at += std::ssize(*values);
-  }
+  std::vector<at::Tensor*> sent;
+  const auto add = [&](at::Tensor& tensor, const auto& values, at::ScalarType type) {
+    tensor = at::from_blob(const_cast<void*>(static_cast<const void*>(values.data())), {std::ssize(values)}, type);
+    sent.push_back(&tensor);
+  };
+  add(arrays_.ids, batch_.ids, at::kInt);
+  add(arrays_.positions, batch_.positions, at::kLong);
+  add(arrays_.offsets, batch_.all.offsets, at::kInt);
+  add(arrays_.first, batch_.all.first, at::kInt);
+  add(arrays_.blocks, batch_.blocks, at::kInt);
+  add(arrays_.kept, kept_, at::kInt);
+  add(arrays_.slot_rows, slot_rows_, at::kLong);
+  add(arrays_.slots, slots_, at::kInt);
+  add(arrays_.chunk_blocks, chunks_.blocks, at::kInt);
+  add(arrays_.chunk_keys, chunks_.keys, at::kInt);
+  add(chunks_.rows.q_offsets_B1, chunks_.q_offsets, at::kInt);
+  add(chunks_.rows.k_offsets_B1, chunks_.k_offsets, at::kInt);
+  transfer_.await(transfer_.send(sent));
 }
 
 at::Tensor DeviceDecoder::embeddings(const int32_t* last_ids) const {
@@ -231,7 +229,7 @@ at::Tensor DeviceDecoder::embeddings(const int32_t* last_ids) const {
   if (!batch_.slots.empty()) {
     const int32_t most = std::ranges::max(batch_.slots, {}, &SlotRow::slot).slot;
     const auto found = on_device(last_ids, most + 1, device_).index_select(0, arrays_.slots);
-    ids = ids.index_copy(0, arrays_.slot_rows.to(at::kLong), found);
+    ids = ids.index_copy(0, arrays_.slot_rows, found);
   }
   const auto words = at::embedding(words_, ids);
   return (positions_.defined() ? words + at::embedding(positions_, arrays_.positions) : words).to(type_);
@@ -256,35 +254,43 @@ at::Tensor DeviceDecoder::feed_forward(const Layer& layer, const at::Tensor& x) 
   return apply(layer.down, transformer::gated(parts[0], parts[1], config_.hidden_act));
 }
 
-// Heads of queries or keys with their norm and rotation.
-at::Tensor DeviceDecoder::prepared(const at::Tensor& heads, const transformer::Norm& head_norm) const {
-  if (!rotary_) return heads;
-  const int64_t rows = heads.size(0), columns = heads.size(1), d = config_.head_dim;
-  const auto normalised = head_norm.weight.defined()
-                              ? norm(heads.reshape({rows * columns / d, d}), head_norm).view({rows, columns})
-                              : heads;
-  return transformer::rotate(normalised, rotary_->cos(), rotary_->sin(), arrays_.positions.to(at::kLong), d);
+// Queries and keys (T, heads * d) with the norms of their heads and their rotation.
+at::Tensor DeviceDecoder::prepared(const Layer& layer, const at::Tensor& queries_and_keys) const {
+  if (!rotary_) return queries_and_keys;
+  const int64_t d = config_.head_dim;
+  auto x = queries_and_keys;
+  if (layer.query_norm.weight.defined()) {
+    const auto normalised = [&](int64_t begin, int64_t columns, const transformer::Norm& head_norm) {
+      const auto heads = queries_and_keys.narrow(1, begin, columns).reshape({-1, d});
+      return norm(heads, head_norm).view({-1, columns});
+    };
+    const int64_t queries = config_.query_size(), keys = config_.key_value_size();
+    x = at::cat({normalised(0, queries, layer.query_norm), normalised(queries, keys, layer.key_norm)}, 1);
+  }
+  return transformer::rotate(x, angles_, d);
 }
 
 at::Tensor DeviceDecoder::attention(int64_t index, const at::Tensor& query_key_value) {
   const Layer& layer = layers_[index];
   const int64_t queries = config_.query_size(), keys = config_.key_value_size();
-  const auto query = prepared(query_key_value.narrow(1, 0, queries), layer.query_norm).contiguous();
-  const auto key = prepared(query_key_value.narrow(1, queries, keys), layer.key_norm).contiguous();
-  const auto value = query_key_value.narrow(1, queries + keys, keys).contiguous();
+  const auto rotated = prepared(layer, query_key_value.narrow(1, 0, queries + keys));
+  const auto query = rotated.narrow(1, 0, queries), key = rotated.narrow(1, queries, keys);
+  const auto value = query_key_value.narrow(1, queries + keys, keys);
   cuda::append_to_cache(context_, {.cache = cache_of(index),
                                    .rows = cache_rows(batch_.sequences()),
                                    .k = key.data_ptr(),
                                    .v = value.data_ptr(),
-                                   .stride = keys,
+                                   .k_stride = key.stride(0),
+                                   .v_stride = value.stride(0),
                                    .store = store_of(type_)});
-  auto out = at::empty_like(query);
+  if (singles_ == 0) return attend_chunks(index, query);
+  auto out = at::empty({batch_.tokens(), queries}, query.options());
   cuda::decode_attention(context_, {.cache = cache_of(index),
                                     .rows = cache_rows(singles_),
                                     .heads = config_.num_attention_heads,
                                     .scale = static_cast<float>(layer.scale),
                                     .q = query.data_ptr(),
-                                    .q_stride = queries,
+                                    .q_stride = query.stride(0),
                                     .out = out.data_ptr(),
                                     .out_stride = queries,
                                     .store = store_of(type_)});
@@ -296,15 +302,16 @@ at::Tensor DeviceDecoder::attention(int64_t index, const at::Tensor& query_key_v
 // Gathers the keys and values of the chunks' blocks.
 at::Tensor DeviceDecoder::attend_chunks(int64_t index, const at::Tensor& query) const {
   const auto gathered = [&](const at::Tensor& cache, std::array<int64_t, 4> order) {
-    return cache.index_select(0, arrays_.chunk_blocks)
+    return cache.select(0, index)
+        .index_select(0, arrays_.chunk_blocks)
         .permute(order)
         .reshape({-1, config_.key_value_size()})
         .index_select(0, arrays_.chunk_keys);
   };
   return transformer::attend({.q = query,
-                              .k = gathered(keys_[index], {0, 3, 1, 2}),
-                              .v = gathered(values_[index], {0, 2, 1, 3}),
-                              .rows = chunk_rows_,
+                              .k = gathered(keys_, {0, 3, 1, 2}),
+                              .v = gathered(values_, {0, 2, 1, 3}),
+                              .rows = chunks_.rows,
                               .head_size = config_.head_dim,
                               .scale = layers_[index].scale,
                               .causal = true})

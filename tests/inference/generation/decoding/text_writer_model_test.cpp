@@ -1,7 +1,9 @@
 // Texts of real models: equal to those that are written one by one without a cache, bit for bit.
 #include "inference/generation/decoding/naive_writer.h"
+#include "models/gpt/device_decoder.h"
 #include "models/gpt/folder.h"
 #include "support/folder_test.h"
+#include "support/plain_copies.h"
 #include "trainer/models/gpt_support.h"
 
 namespace sartor::inference {
@@ -109,6 +111,37 @@ TEST_F(TextWriterModel, GreedyTextsEqualThoseOfTheModelInTraining) {
     for (const auto& [key, text] : write_all(writer, prompts)) {
       EXPECT_EQ(text.ids, expected.at(key).ids) << family;
       EXPECT_NEAR(text.log_probability, expected.at(key).log_probability, 1e-3) << family;
+    }
+  }
+}
+
+// libtorch's operators, tokens that are read late, and the best tokens of beams: the device's road over the CPU's
+// memory.
+TEST_F(TextWriterModel, AnAcceleratorWritesTheSameTexts) {
+  auto prompts = prompts_;
+  for (auto& prompt : prompts) prompt.variants = 1;
+  DecodingConfig greedy, processed, beams;
+  greedy.max_new_tokens = processed.max_new_tokens = 25;
+  processed.repetition_penalty = 1.3;
+  processed.no_repeat_ngram_size = 2;
+  processed.min_new_tokens = 3;
+  beams.num_beams = 3;
+  beams.max_new_tokens = 12;
+  beams.repetition_penalty = 1.1;
+  for (const auto& family : {"gpt2", "llama", "qwen3"}) {
+    const auto model = made_model(small_config(family));
+    gpt::save_gpt(model, folder_);
+    const auto host = decoder(Precision::fp32);
+    gpt::DeviceDecoder device(model, at::kFloat, cuda::Context::cpu(1),
+                              Transfer(at::kCPU, std::make_shared<sartor::testing::PlainCopies>(at::kCPU)));
+    for (const auto& config : {greedy, processed, beams}) {
+      TextWriter expected(*host, tokenizer_, config, ends_), writer(device, tokenizer_, config, ends_);
+      const auto texts = write_all(expected, prompts);
+      for (const auto& [key, text] : write_all(writer, prompts)) {
+        EXPECT_EQ(text.ids, texts.at(key).ids) << family;
+        EXPECT_NEAR(text.log_probability, texts.at(key).log_probability, 1e-3) << family;
+        EXPECT_NEAR(text.score, texts.at(key).score, 1e-3) << family;
+      }
     }
   }
 }

@@ -60,6 +60,7 @@ class FakeDecoder : public gpt::Decoder {
 
   const gpt::GptConfig& config() const override { return config_; }
   cuda::Context& context() override { return context_; }
+  gpt::Accelerator* accelerator() override { return device; }
   int64_t bytes_per_block() const override { return 1000; }
   void allocate(int64_t blocks) override { tokens_.assign(blocks * cuda::cache_block, -1); }
   void copy_block(int32_t from, int32_t to) override {
@@ -80,6 +81,7 @@ class FakeDecoder : public gpt::Decoder {
 
   int64_t copies = 0, largest_batch = 0, largest_chunk = 0, tokens = 0;
   int64_t fails_at = -1;  // throws when so many tokens have been computed
+  gpt::Accelerator* device = nullptr;
 
  private:
   int32_t& token(const gpt::DecoderChunk& chunk, int64_t position) {
