@@ -76,8 +76,14 @@ struct TextModel::Opened {
 
   template <class Ask>
   static TextModel open(const fs::path& folder, bert::Head head, Precision precision, int gpu, Ask ask) {
-    auto model = gpu < 0 ? open(bert::CpuEncoder::open(folder, head, transformer::on_cpu(precision)), head, ask, std::nullopt)
-                         : open(on_gpu(folder, head, precision, gpu), head, ask, Transfer(device_of(gpu)));
+    const auto opened = [&] {
+      if (gpu < 0) {
+        return open(bert::CpuEncoder::open(folder, head, transformer::on_cpu(precision)), head, ask, std::nullopt);
+      }
+      auto on_device = on_gpu(folder, head, precision, gpu);  // may refuse the precision, also without a GPU
+      return open(std::move(on_device), head, ask, Transfer(device_of(gpu)));
+    };
+    auto model = opened();
     model.opened_->ignored = bert::ignored(folder, head);
     return model;
   }

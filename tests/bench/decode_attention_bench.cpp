@@ -49,8 +49,8 @@ void time_shape(Context& context, const Shape& of, Store store) {
       char* keys = memory.data() + 2 * layer * blocks * block_bytes;
       const PagedCache cache = {keys, keys + blocks * block_bytes, store, heads, d};
       const double start = now();
-      append_to_cache(
-          context, {cache, cache_rows, qkv.data() + heads * d, qkv.data() + 2 * heads * d, 3 * heads * d, Store::fp32});
+      append_to_cache(context, {cache, cache_rows, qkv.data() + heads * d, qkv.data() + 2 * heads * d, 3 * heads * d,
+                                3 * heads * d, Store::fp32});
       const double middle = now();
       decode_attention(
           context, {cache, cache_rows, heads, 0.125f, qkv.data(), 3 * heads * d, out.data(), heads * d, Store::fp32});
