@@ -121,6 +121,20 @@ Tensor& of_one(const Tensor& self, Tensor& out) {
   return out;
 }
 
+Tensor mse_loss_backward(const Tensor& gradient, const Tensor& self, const Tensor& target, int64_t) {
+  same_type(self, target);
+  same_type(self, gradient);
+  return at::empty_like(self);
+}
+std::tuple<Tensor, Tensor> log_sigmoid_forward(const Tensor& self) {
+  return {at::empty_like(self), at::empty({0}, self.options())};
+}
+Tensor log_sigmoid_backward(const Tensor& gradient, const Tensor& self, const Tensor& buffer) {
+  same_type(self, gradient);
+  same_type(self, buffer);
+  return at::empty_like(self);
+}
+
 // ---- norms ----
 
 // Shape of one value per normalized row.
@@ -280,6 +294,9 @@ MetaOperators::MetaOperators() : library_(torch::Library::IMPL, "aten", c10::Dis
   add("logical_and.out", of_two);
   add("logical_or.out", of_two);
   add("logical_not.out", of_one);
+  add("mse_loss_backward", mse_loss_backward);
+  add("log_sigmoid_forward", log_sigmoid_forward);
+  add("log_sigmoid_backward", log_sigmoid_backward);
   add("_fused_adamw_", fused_adamw);
   add("_fused_adamw_.tensor_lr", fused_adamw_tensor_rate);
   add_norms();
