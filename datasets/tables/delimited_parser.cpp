@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <optional>
 #include <tuple>
 
 #include "base/utf8.h"
@@ -33,6 +34,78 @@ std::string with_short_separator(std::string_view text, std::string_view separat
 std::string_view without_break(std::string_view line) {
   while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
   return line;
+}
+
+// Positions of a character in a text. Looks at each byte once, because they are asked for in ascending order.
+class Positions {
+ public:
+  // Without a character there is none.
+  Positions(std::string_view text, std::optional<char> character) : text_(text), character_(character) {
+    if (character) find(0);
+  }
+
+  // The first position that is not before `begin`; the size of the text if there is none.
+  size_t from(size_t begin) {
+    if (found_ < begin) find(begin);
+    return found_;
+  }
+
+ private:
+  void find(size_t begin) { found_ = std::min(text_.find(*character_, begin), text_.size()); }
+
+  std::string_view text_;
+  std::optional<char> character_;
+  size_t found_ = text_.size();
+};
+
+// Finds the ends of records as Arrow's parser does: a record ends with \n, \r\n or \r, except between quotes, and a
+// quote counts only at the beginning of a value.
+class RecordEnds {
+ public:
+  RecordEnds(std::string_view text, const arrow::csv::ParseOptions& form)
+      : text_(text),
+        separator_(form.delimiter),
+        quote_(form.quote_char),
+        feeds_(text, '\n'),
+        returns_(text, '\r'),
+        quotes_(text, form.quoting ? std::optional(form.quote_char) : std::nullopt) {}
+
+  // The end of the record that begins at `at`, which must not be before the end of the last one.
+  size_t after(size_t at) {
+    size_t end = line_end(at);
+    for (size_t quote = quotes_.from(at); quote < end; quote = quotes_.from(at)) {
+      at = begins_value(quote) ? after_value(quote) : quote + 1;
+      end = line_end(at);
+    }
+    return std::min(end + (text_.substr(end).starts_with("\r\n") ? 2 : 1), text_.size());
+  }
+
+ private:
+  size_t line_end(size_t at) { return std::min(feeds_.from(at), returns_.from(at)); }
+
+  bool begins_value(size_t quote) const {
+    return quote == 0 || text_[quote - 1] == separator_ || text_[quote - 1] == '\n' || text_[quote - 1] == '\r';
+  }
+
+  // The position after the closing quote.
+  size_t after_value(size_t quote) {
+    size_t close = quotes_.from(quote + 1);
+    while (close + 1 < text_.size() && text_[close + 1] == quote_) close = quotes_.from(close + 2);
+    return std::min(close + 1, text_.size());
+  }
+
+  std::string_view text_;
+  char separator_, quote_;
+  Positions feeds_, returns_, quotes_;
+};
+
+// Number of lines, also of those that are broken within quotes.
+int64_t count_lines(std::string_view text) {
+  int64_t lines = std::ranges::count(text, '\n');
+  for (size_t at = text.find('\r'); at != text.npos; at = text.find('\r', at + 1)) {
+    lines += !text.substr(at + 1).starts_with('\n');
+  }
+  return lines + (!text.empty() && text.back() != '\n' && text.back() != '\r');
 }
 
 // Appends the movie to each `CustomerID,Rating,Date` line and blanks the `MovieID:` lines.
@@ -99,6 +172,14 @@ class DelimitedParser final : public TextParser {
     schema_ = arrow::schema(fields);
   }
 
+  std::optional<FirstRecords> first_records(std::string_view text, int64_t most) const override {
+    if (layout_.format == TableFormat::netflix) return {};
+    RecordEnds ends(text, form_);
+    FirstRecords first;
+    for (; first.count < most && first.bytes < text.size(); first.count++) first.bytes = ends.after(first.bytes);
+    return first;
+  }
+
   ParsedBlock parse(std::string text, const std::string& group) const override {
     const bool netflix = layout_.format == TableFormat::netflix;
     const std::string grouped = netflix ? text : "";
@@ -127,8 +208,7 @@ class DelimitedParser final : public TextParser {
 
     // Arrow skips blank lines silently. Fewer records than lines means that there are blank lines or quoted line
     // breaks.
-    const int64_t lines = std::ranges::count(text, '\n') + !text.ends_with('\n');
-    const bool as_many = parser.total_num_rows() == lines;
+    const bool as_many = parser.total_num_rows() == count_lines(text);
     const auto blank = as_many ? std::vector<int64_t>() : blank_records(text, form_);
     number_records(block, blank);
     add_empty(block, netflix && !blank.empty() ? blank_records(grouped, form_) : blank);

@@ -53,6 +53,16 @@ class JsonParser final : public TextParser {
     schema_ = arrow::schema(fields);
   }
 
+  std::optional<FirstRecords> first_records(std::string_view text, int64_t most) const override {
+    FirstRecords first;
+    while (first.count < most && first.bytes < text.size()) {
+      const size_t end = text.find('\n', first.bytes);
+      first.bytes = end == text.npos ? text.size() : end + 1;
+      first.count++;
+    }
+    return first;
+  }
+
   ParsedBlock parse(std::string text, const std::string&) const override {
     ParsedBlock block;
     Record record(selected_);

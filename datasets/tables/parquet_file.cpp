@@ -3,6 +3,8 @@
 #include <arrow/type.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
+#include <parquet/file_reader.h>
+#include <parquet/metadata.h>
 #include <parquet/properties.h>
 
 #include <algorithm>
@@ -33,40 +35,94 @@ class ParquetFile final : public TableReader::File {
     std::shared_ptr<arrow::Schema> schema;
     check(file_->GetSchema(&schema), name);
     columns_ = schema->field_names();
+    for (int i = 0; i < file_->num_row_groups(); i++) {
+      group_ends_.push_back(group_begin(i) + file_->parquet_reader()->metadata()->RowGroup(i)->num_rows());
+    }
   }
 
   const std::vector<std::string>& columns() const override { return columns_; }
 
   void select(const std::vector<TableColumn>& columns) override {
     selected_ = columns;
-    std::vector<int> leaves, groups(file_->num_row_groups());
-    std::iota(groups.begin(), groups.end(), 0);
+    leaves_.clear();
     for (const TableColumn& column : columns) {
       const auto& field = file_->manifest().schema_fields[std::ranges::find(columns_, column.name) - columns_.begin()];
       require(field.is_leaf(), "{}: column '{}' has the type {}, expected text, numbers or dates", name_, column.name,
               field.field->type()->ToString());
-      leaves.push_back(field.column_index);
+      leaves_.push_back(field.column_index);
     }
-    batches_ = value_of(file_->GetRecordBatchReader(groups, leaves), name_);
+    open_group(0);
   }
 
-  bool next(ParsedBlock& block) override {
-    std::shared_ptr<arrow::RecordBatch> read;
-    check(batches_->ReadNext(&read), name_);
-    if (!read) return false;
-    block = {normalised(*read, selected_, name_), {}, {}, read->num_rows()};
+  bool next(ParsedBlock& block, std::optional<int64_t> wanted) override {
+    if (!rest_ && !read()) return false;
+    const int64_t rows = std::min(wanted.value_or(rest_->num_rows()), rest_->num_rows());
+    block = {normalised(*rest_->Slice(0, rows), selected_, name_), {}, {}, rows};
     block.records.resize(block.total);
     std::iota(block.records.begin(), block.records.end(), 0);
     reject_broken_text(block);
+    drop(rows);
     return true;
   }
 
+  // Row groups are skipped without reading them. Within a group, columns are decoded, but values are neither converted
+  // nor checked.
+  int64_t skip(int64_t records) override {
+    const int64_t begin = row_, end = std::min(begin + records, rows());
+    while (row_ < end) {
+      const int group = group_of(end);
+      if (group > group_of(row_ + (rest_ ? rest_->num_rows() : 0))) {
+        open_group(group);
+      } else if (rest_ || read()) {
+        drop(std::min(end - row_, rest_->num_rows()));
+      } else {
+        break;
+      }
+    }
+    return row_ - begin;
+  }
+
+  bool ended() const override { return row_ == rows(); }
+
  private:
+  int64_t rows() const { return group_ends_.empty() ? 0 : group_ends_.back(); }
+  int64_t group_begin(int group) const { return group == 0 ? 0 : group_ends_[group - 1]; }
+  // The group of a row; the number of groups for the end of the file.
+  int group_of(int64_t row) const {
+    return static_cast<int>(std::ranges::upper_bound(group_ends_, row) - group_ends_.begin());
+  }
+
+  // Continues with the first row of a group.
+  void open_group(int first) {
+    std::vector<int> groups(file_->num_row_groups() - first);
+    std::iota(groups.begin(), groups.end(), first);
+    batches_ = value_of(file_->GetRecordBatchReader(groups, leaves_), name_);
+    row_ = group_begin(first);
+    rest_.reset();
+  }
+
+  // Reads the next batch; returns false at the end.
+  bool read() {
+    do {
+      check(batches_->ReadNext(&rest_), name_);
+    } while (rest_ && rest_->num_rows() == 0);
+    return rest_ != nullptr;
+  }
+
+  void drop(int64_t rows) {
+    row_ += rows;
+    rest_ = rest_->num_rows() == rows ? nullptr : rest_->Slice(rows);
+  }
+
   std::string name_;
   std::unique_ptr<parquet::arrow::FileReader> file_;
   std::unique_ptr<arrow::RecordBatchReader> batches_;
   std::vector<std::string> columns_;
   std::vector<TableColumn> selected_;
+  std::vector<int> leaves_;                   // indices of the selected columns
+  std::vector<int64_t> group_ends_;           // row after each row group
+  int64_t row_ = 0;                           // the next row to give
+  std::shared_ptr<arrow::RecordBatch> rest_;  // the rows from there on that were read; null if there are none
 };
 
 }  // namespace

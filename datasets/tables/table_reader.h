@@ -1,6 +1,7 @@
 // Reads tables of any format as a stream of Arrow record batches.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -61,12 +62,22 @@ class TableReader {
   // Number of records read so far in all files, including headers and blank lines.
   int64_t records() const;
 
+  // Skips up to `records` records, also across files, and returns how many: all of them unless the table ends, or their
+  // format does not allow to find them without parsing. They are not parsed: invalid ones are not reported.
+  int64_t skip(int64_t records);
+
+  // Says that only this many records will be read before others are skipped: later ones are not parsed ahead.
+  void want(int64_t records) { wanted_ = std::max<int64_t>(records, 1); }
+
   // Replaces `batch` with the next rows, with columns in the order of select(). Returns false at the end.
   bool next(TableBatch& batch);
 
  private:
   TableReader(const TableConfig& config, Rejects* rejects);
+  // Calls `read`. If it fails because a file has changed, says so.
+  template <class Read> auto watched(const Read& read) const;
   bool read_next(TableBatch& batch);
+  bool follow();  // opens the next file; returns false if there is none
   void open_next();
 
   TableConfig config_;
@@ -77,6 +88,7 @@ class TableReader {
   int64_t earlier_records_ = 0;             // number of records in earlier files
   std::optional<TextEncoding> recognised_;  // detected encoding of the last file
   std::vector<TableColumn> selected_;
+  std::optional<int64_t> wanted_;  // see want()
   std::unique_ptr<File> file_;
 };
 
