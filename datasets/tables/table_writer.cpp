@@ -8,12 +8,19 @@
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 #include "base/require.h"
 #include "base/utf8.h"
+#include "encodings/printable.h"
 #include "storage/atomic_file.h"
+#include "storage/descriptor.h"
 #include "tables/arrow_status.h"
 #include "tables/table_files.h"
 
@@ -27,6 +34,10 @@ class TableWriter::Form {
 
   virtual void append(const std::vector<ColumnValues>& values, int64_t rows) = 0;
   virtual void end() = 0;
+
+  // Only for text: see TableWriter. Returns the number of rows.
+  virtual bool is_text() const { return false; }
+  virtual int64_t append_file(const std::filesystem::path&, const std::function<void()>&) { std::abort(); }
 
   void finish() {
     end();
@@ -59,14 +70,37 @@ class TextForm : public TableWriter::Form {
     }
   }
   void end() override { flush(); }
+  bool is_text() const override { return true; }
+
+  int64_t append_file(const std::filesystem::path& path, const std::function<void()>& between) override {
+    flush();
+    const Descriptor file(path, O_RDONLY);
+    std::string block(std::max(flush_bytes, header_.size()), '\0');
+    const auto read = [&](size_t most) {
+      const ssize_t bytes = ::read(file.number(), block.data(), most);
+      check_system(bytes >= 0, "read", path);
+      return std::string_view(block).substr(0, bytes);
+    };
+    require(header_.empty() || read(header_.size()) == header_, "{} is broken: it does not begin with the columns {}",
+            path.string(), printable(header_, 200));
+    int64_t rows = 0;
+    for (auto some = read(block.size()); !some.empty(); some = read(block.size())) {
+      rows += count_rows(some);
+      check(out_->Write(some.data(), std::ssize(some)), this->path());
+      between();
+    }
+    return rows;
+  }
 
  protected:
   virtual void begin_value(size_t column) = 0;
   virtual void end_row() = 0;
   virtual void write(std::string_view text) = 0;
+  virtual int64_t count_rows(std::string_view text) = 0;  // rows that end in the next piece of a file
 
   std::string_view missing_;  // representation of a missing value
   std::string text_;          // buffered output
+  std::string header_;        // beginning of the file
 
  private:
   static constexpr size_t flush_bytes = 1 << 20;
@@ -94,6 +128,7 @@ class DelimitedForm final : public TextForm {
       write(columns[i].name);
     }
     end_row();
+    header_ = text_;
   }
 
  private:
@@ -112,8 +147,18 @@ class DelimitedForm final : public TextForm {
     text_ += '"';
   }
 
+  int64_t count_rows(std::string_view text) override {
+    int64_t rows = 0;
+    for (const char c : text) {
+      quoted_ ^= c == '"';
+      rows += c == '\n' && !quoted_;
+    }
+    return rows;
+  }
+
   char separator_;
   std::string special_;
+  bool quoted_ = false;  // whether a piece of a file ended within quotes
 };
 
 class JsonForm final : public TextForm {
@@ -134,6 +179,7 @@ class JsonForm final : public TextForm {
     (text_ += names_[column]) += ": ";
   }
   void end_row() override { text_ += "}\n"; }
+  int64_t count_rows(std::string_view text) override { return std::ranges::count(text, '\n'); }
   void write(std::string_view text) override {
     text_ += '"';
     for (const char c : text) {
@@ -281,6 +327,14 @@ void TableWriter::append(const std::vector<ColumnValues>& values) {
   }
   form_->append(values, rows);
   rows_ += rows;
+}
+
+bool TableWriter::can_append_file(const std::filesystem::path& path) const {
+  return form_->is_text() && ending_of(path) == ending_of(path_);
+}
+
+void TableWriter::append_file(const std::filesystem::path& path, const std::function<void()>& between) {
+  rows_ += form_->append_file(path, between);
 }
 
 void TableWriter::finish() { form_->finish(); }

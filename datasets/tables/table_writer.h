@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -41,6 +42,15 @@ class TableWriter {
   // Appends rows; `values` has one entry per column, all of the same length. Throws std::invalid_argument for wrong
   // types or lengths and for invalid UTF-8, std::system_error if the file cannot be written.
   void append(const std::vector<ColumnValues>& values);
+
+  // Whether append_file() can copy the rows of this file, because it has the same text format.
+  bool can_append_file(const std::filesystem::path& path) const;
+
+  // Appends the rows of a table that another TableWriter has written with the same columns, without parsing them. Calls
+  // `between` after every MiB. Throws std::invalid_argument if the file has other columns, std::system_error if it
+  // cannot be read.
+  void append_file(const std::filesystem::path& path, const std::function<void()>& between);
+
   void finish();
 
   int64_t rows() const { return rows_; }

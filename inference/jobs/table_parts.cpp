@@ -29,6 +29,17 @@ Columns columns_of(const arrow::RecordBatch& batch) {
   return columns;
 }
 
+void append_rows(datasets::TableWriter& whole, const std::filesystem::path& part,
+                 const std::vector<datasets::TableColumn>& columns, const std::function<void()>& between) {
+  datasets::TableReader reader({.path = part});
+  reader.select(columns);
+  for (datasets::TableBatch batch; reader.next(batch);) {
+    between();
+    require(batch.bad.empty(), "{} is broken: {}", part.string(), batch.bad.empty() ? "" : batch.bad[0].reason);
+    whole.append(columns_of(*batch.columns).values());
+  }
+}
+
 }  // namespace
 
 int64_t join_tables(const std::vector<std::filesystem::path>& parts, const std::vector<datasets::ColumnSpec>& columns,
@@ -37,12 +48,10 @@ int64_t join_tables(const std::vector<std::filesystem::path>& parts, const std::
   std::vector<datasets::TableColumn> selected;
   for (const auto& [name, type] : columns) selected.push_back({name, type == datasets::ColumnType::text});
   for (const auto& part : parts) {
-    datasets::TableReader reader({.path = part});
-    reader.select(selected);
-    for (datasets::TableBatch batch; reader.next(batch);) {
-      between();
-      require(batch.bad.empty(), "{} is broken: {}", part.string(), batch.bad.empty() ? "" : batch.bad[0].reason);
-      whole.append(columns_of(*batch.columns).values());
+    if (whole.can_append_file(part)) {
+      whole.append_file(part, between);
+    } else {
+      append_rows(whole, part, selected, between);
     }
   }
   whole.finish();

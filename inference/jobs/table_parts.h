@@ -28,8 +28,9 @@ class Columns {
   std::vector<datasets::ColumnValues> values_;
 };
 
-// Concatenates tables with these columns to `output` and returns the number of rows. Calls `between` after every batch.
-// Throws std::invalid_argument if a part is invalid.
+// Concatenates tables with these columns to `output` and returns the number of rows. Parts in the output's format are
+// copied, if it is a text format; others are parsed and written again. Calls `between` regularly. Throws
+// std::invalid_argument if a part is invalid.
 int64_t join_tables(const std::vector<std::filesystem::path>& parts, const std::vector<datasets::ColumnSpec>& columns,
                     const std::filesystem::path& output, const std::function<void()>& between);
 

@@ -7,6 +7,7 @@
 #include "metrics/calibration.h"
 #include "models/hf/calibration_file.h"
 #include "schema/config.h"
+#include "tables/table_files.h"
 #include "tables/table_writer.h"
 
 namespace sartor::inference {
@@ -135,7 +136,12 @@ void classify(const ClassificationConfig& config, const Invocation& invocation) 
     auto table = make_class_table(config, model.config(), temperature);
     return {std::move(model), std::move(table)};
   };
-  score_texts(config, {.config = to_yaml(config), .keep = config.keep, .part_extension = ".parquet", .open = open},
+  // Parts have the format of the output, so that ranks share the work of writing it.
+  score_texts(config,
+              {.config = to_yaml(config),
+               .keep = config.keep,
+               .part_extension = datasets::ending_of(config.output),
+               .open = open},
               invocation);
 }
 

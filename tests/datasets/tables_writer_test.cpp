@@ -224,5 +224,53 @@ TEST_F(TableWriting, FullDiskIsReportedAndLeavesNothing) {
   EXPECT_THAT(files(), IsEmpty());
 }
 
+TEST_F(TableWriting, TextFilesAreAppendedByTheirBytes) {
+  int64_t calls = 0;
+  for (const std::string ending : {".csv", ".TSV", ".jsonl"}) {
+    SCOPED_TRACE(ending);
+    write_all("1" + ending);
+    TableWriter twice(path("2" + ending), specs);
+    ASSERT_TRUE(twice.can_append_file(path("1" + ending)));
+    for (int i = 0; i < 2; i++) twice.append_file(path("1" + ending), [&] { calls++; });
+    EXPECT_EQ(twice.rows(), 8);
+    twice.append({std::span(ids), std::span(scores), std::span(wides), std::span(titles)});
+    twice.finish();
+    TableWriter expected(path("3" + ending), specs);
+    for (int i = 0; i < 3; i++)
+      expected.append({std::span(ids), std::span(scores), std::span(wides), std::span(titles)});
+    expected.finish();
+    EXPECT_EQ(read("2" + ending), read("3" + ending));
+    for (const auto* number : {"1", "2", "3"}) std::filesystem::remove(path(number + ending));
+  }
+  EXPECT_EQ(calls, 6);
+  for (const auto& [output, part] : {std::pair("a.csv", "b.tsv"), {"a.csv", "b.parquet"}, {"a.parquet", "b.parquet"}}) {
+    EXPECT_FALSE(TableWriter(path(output), specs).can_append_file(path(part)));
+  }
+}
+
+TEST_F(TableWriting, LinesOfAppendedFilesAreNotRows) {
+  const std::vector<ColumnSpec> columns = {{"two\nlines", ColumnType::text}};
+  std::string text(3'000'000, '"');  // pieces end between the two quotes of one
+  text[1'500'000] = '\n';
+  const std::vector<std::string_view> rows = {"\n\n", text, "", "\"\n\"", "好\r\n"};
+  TableWriter part(path("1.csv"), columns);
+  part.append({std::span(rows)});
+  part.finish();
+  TableWriter whole(path("2.csv"), columns);
+  whole.append_file(path("1.csv"), [] {});
+  EXPECT_EQ(whole.rows(), 5);
+  whole.finish();
+  EXPECT_TRUE(read("2.csv") == read("1.csv"));
+}
+
+TEST_F(TableWriting, FilesWithOtherColumnsAreNotAppended) {
+  write("1.csv", "row,label\n1,x\n");
+  TableWriter whole(path("2.csv"), specs);
+  EXPECT_THAT(
+      [&] { whole.append_file(path("1.csv"), [] {}); },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("1.csv is broken: it does not begin with the columns id,")));
+  EXPECT_THROW(whole.append_file(path("none.csv"), [] {}), std::system_error);
+}
+
 }  // namespace
 }  // namespace sartor::datasets

@@ -17,9 +17,15 @@ const float ln3 = std::log(3.0f);
 
 class ClassTableTest : public testing::FolderTest {
  protected:
-  // Two parts, of rows 0 and 2, and of row 5.
+  // Two parts, of rows 0 and 2, and of row 5, in the format of the output and in another one.
   std::string written(const ClassificationConfig& config, const bert::BertConfig& model, double temperature,
                       const std::vector<float>& logits) const {
+    const auto joined = written(config, model, temperature, logits, ".parquet");
+    EXPECT_EQ(written(config, model, temperature, logits, ".csv"), joined);
+    return joined;
+  }
+  std::string written(const ClassificationConfig& config, const bert::BertConfig& model, double temperature,
+                      const std::vector<float>& logits, const std::string& form) const {
     const auto table = make_class_table(config, model, temperature);
     const auto columns = static_cast<int64_t>(logits.size()) / 3;
     text::TextWindow first = {.rows = {0, 2}}, second = {.part = 1, .rows = {5}};
@@ -28,14 +34,14 @@ class ClassTableTest : public testing::FolderTest {
       first.kept.back().push_back("");
       second.kept.emplace_back().push_back("z");
     }
-    table->begin(path("0.parquet"));
+    table->begin(path("0" + form));
     table->append(first, {logits.begin(), logits.begin() + 2 * columns});
     table->append({.kept = std::vector<datasets::StringColumn>(config.keep.size())}, {});
     table->end();
-    table->begin(path("1.parquet"));
+    table->begin(path("1" + form));
     table->append(second, {logits.begin() + 2 * columns, logits.end()});
     table->end();
-    EXPECT_EQ(table->join({path("0.parquet"), path("1.parquet")}, path("out.csv"), [] {}), 3);
+    EXPECT_EQ(table->join({path("0" + form), path("1" + form)}, path("out.csv"), [] {}), 3);
     return read("out.csv");
   }
 };

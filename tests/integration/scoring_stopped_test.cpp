@@ -24,25 +24,26 @@ class ScoringStopped : public Scoring {
     expected_ = taken();
   }
   // Restarts a killed job as a user would: resumes it if it exists, otherwise starts it.
-  void expect_same_after_restart(const std::string& when, int ranks = 1) const {
+  void expect_same_after_restart(const std::string& when, int ranks = 1, std::vector<std::string> more = {}) const {
     SCOPED_TRACE(when);
     const bool begun = std::filesystem::exists(path("out.csv.parts")) || std::filesystem::exists(path("out.csv"));
-    const auto words = command("sartor-infer", classify_config,
-                               begun ? std::vector<std::string>{"--resume"} : std::vector<std::string>());
+    if (begun) more.push_back("--resume");
+    const auto words = command("sartor-infer", classify_config, more);
     for (const auto& rank : on_ranks(ranks, words)) ASSERT_EQ(rank.status, 0) << rank.err;
     EXPECT_THAT(outputs(), ElementsAre("out.csv", "out.csv.job.json", "out.csv.rejects.tsv"));
     EXPECT_EQ(taken(), expected_);
   }
   // Kills at every `stride`th call; job_parts_test.cpp covers each call.
   void kill(Fault fault, int64_t stride) const {
-    const auto words = command("sartor-infer", classify_config);
+    const std::vector<std::string> many_parts = {"--set", "rows_per_part=12"};
+    const auto words = command("sartor-infer", classify_config, many_parts);
     const int64_t calls = count_calls(words, folder_);
     taken();
     ASSERT_GT(calls, 100);
     for (int64_t call = stride; call <= calls && !HasFatalFailure(); call += stride) {
       const Outcome outcome = run_with_fault(words, folder_, call, fault);
       ASSERT_EQ(outcome.status, 137) << outcome.err;
-      expect_same_after_restart("call " + std::to_string(call));
+      expect_same_after_restart("call " + std::to_string(call), 1, many_parts);
     }
   }
 
