@@ -42,7 +42,7 @@ std::vector<size_t> TextRecords::places_of(const std::vector<std::string>& names
 }
 
 bool TextRecords::more() {
-  while (row_ == batch_.rows.size() && bad_ == batch_.bad.size()) {
+  while (left_in_batch() == 0) {
     if (!reader_.next(batch_)) return false;
     row_ = bad_ = 0;
     columns_.clear();
@@ -56,6 +56,13 @@ bool TextRecords::more() {
 void TextRecords::skip() {
   ++(at_bad() ? bad_ : row_);
   place_++;
+}
+
+void TextRecords::seek(int64_t first, std::optional<int64_t> end) {
+  while (place_ < first && left_in_batch() > 0) skip();
+  if (left_in_batch() == 0) place_ += reader_.skip(first - place_);
+  if (end) reader_.want(*end - place_ - left_in_batch());
+  while (place_ < first && more()) skip();
 }
 
 std::optional<UnfitRow> TextRecords::append_texts(std::initializer_list<std::string*> to) const {
@@ -81,12 +88,13 @@ UnfitRow TextRecords::unfit(std::string reason, std::string_view text) const {
 }
 
 bool TextRecords::at_bad() const {
-  return bad_ < batch_.bad.size() && (row_ == batch_.rows.size() || batch_.bad[bad_].record < batch_.rows[row_]);
+  return bad_ < std::ssize(batch_.bad) &&
+         (row_ == std::ssize(batch_.rows) || batch_.bad[bad_].record < batch_.rows[row_]);
 }
 
 std::string_view TextRecords::value(size_t place) const {
   if (place > constant_place - constants_.size()) return constants_[constant_place - place].value;
-  return columns_[place]->GetView(static_cast<int64_t>(row_));
+  return columns_[place]->GetView(row_);
 }
 
 }  // namespace sartor::text

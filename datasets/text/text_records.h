@@ -58,6 +58,10 @@ class TextRecords {
   bool more();  // whether there is a current record; reads the next batch if necessary
   void skip();
 
+  // Moves forward to the record with place() == first, or to the end of the table. The records between are not parsed
+  // if their format allows it. If `end` is given, records from there on are not parsed ahead.
+  void seek(int64_t first, std::optional<int64_t> end);
+
   // Index of the record among all records, from 0.
   int64_t place() const { return place_; }
 
@@ -84,6 +88,7 @@ class TextRecords {
     std::string missing;  // reason for blank texts; empty if they are allowed
   };
 
+  int64_t left_in_batch() const { return std::ssize(batch_.rows) + std::ssize(batch_.bad) - row_ - bad_; }
   bool at_bad() const;
   // Adds the columns that are not constant to `selected`.
   std::vector<size_t> places_of(const std::vector<std::string>& names,
@@ -96,7 +101,7 @@ class TextRecords {
   std::vector<size_t> column_places_;  // a place is an index in columns_ or, counted from SIZE_MAX down, in constants_
   datasets::TableBatch batch_ = {};
   std::vector<const arrow::StringArray*> columns_;  // of the current batch
-  size_t row_ = 0, bad_ = 0;                        // next valid and invalid record of the batch
+  int64_t row_ = 0, bad_ = 0;                       // next valid and invalid record of the batch
   int64_t place_ = 0;
 };
 

@@ -19,42 +19,39 @@ std::vector<TextTemplate> templates_of(const TextRowsOptions& options) {
 
 }  // namespace
 
-TextRows::TextRows(TextRowsOptions options, std::function<bool(int64_t part)> wanted)
+TextRows::TextRows(TextRowsOptions options, std::function<int64_t()> next_part)
     : options_(std::move(options)),
-      wanted_(std::move(wanted)),
+      next_part_(std::move(next_part)),
       records_(options_.source, templates_of(options_), columns_of(options_)) {}
 
 int64_t TextRows::parts() const { return (records_.place() + options_.rows_per_part - 1) / options_.rows_per_part; }
 
+bool TextRows::open_part() {
+  const int64_t part = next_part_(), first = part * options_.rows_per_part, end = first + options_.rows_per_part;
+  records_.seek(first, options_.shared ? std::optional(end) : std::nullopt);
+  if (!records_.more()) return false;
+  part_ = part;
+  return true;
+}
+
 bool TextRows::next(TextWindow& window) {
-  window = {.part = part_.value_or(0), .kept = std::vector<datasets::StringColumn>(options_.keep.size())};
+  if (!part_ && !open_part()) return false;
+  window = {.part = *part_, .kept = std::vector<datasets::StringColumn>(options_.keep.size())};
+  const int64_t end = (*part_ + 1) * options_.rows_per_part;
   size_t bytes = 0;  // of invalid texts
   const auto full = [&] {
     size_t held = bytes + window.texts.bytes.size() + window.pairs.bytes.size();
     for (const auto& column : window.kept) held += column.bytes.size();
     return window.size() == options_.window || held >= window_bytes;
   };
-  while (records_.more()) {
-    const int64_t part = records_.place() / options_.rows_per_part;
-    if (!part_) {
-      if (!wanted_(part)) {
-        while (records_.more() && records_.place() / options_.rows_per_part == part) records_.skip();
-        continue;
-      }
-      window.part = part;
-      part_ = part;
-    } else if (part != *part_) {
-      break;
-    }
+  while (records_.place() < end && records_.more() && !full()) {
     const size_t unfit = window.unfit.size();
     take(window);
     records_.skip();
     if (window.unfit.size() > unfit) bytes += window.unfit.back().text.size();
-    if (full()) return true;
   }
-  if (!part_) return false;
-  part_.reset();
-  window.ends_part = true;
+  window.ends_part = records_.place() == end || !records_.more();
+  if (window.ends_part) part_.reset();
   return true;
 }
 

@@ -22,6 +22,7 @@ struct TextRowsOptions {
   int64_t window = 5'000;     // maximum rows per window; long texts give smaller windows
   bool may_be_blank = false;  // whether rows with a blank text are valid
   bool places = false;        // whether windows name the rows' files
+  bool shared = false;        // whether others read some of the parts: then what follows a part is not parsed ahead
 };
 
 // Consecutive rows of one part. Texts are valid UTF-8 and not blank, unless they may be.
@@ -37,12 +38,13 @@ struct TextWindow {
   int64_t size() const { return std::ssize(rows); }
 };
 
-// Reads a table in parts of rows_per_part records, including invalid ones.
+// Reads parts of a table; each has rows_per_part records, including invalid ones.
 class TextRows {
  public:
-  // Reads only parts for which wanted(part) is true, in ascending order; each has at least one window. All functions
-  // throw std::invalid_argument if a file is missing, cannot be parsed or lacks a column, or a template is invalid.
-  TextRows(TextRowsOptions options, std::function<bool(int64_t part)> wanted);
+  // Reads the parts that next_part() gives, in ascending order, until one is beyond the end of the table; each has at
+  // least one window. next_part() is called when the last window of the part before has been given. All functions throw
+  // std::invalid_argument if a file is missing, cannot be parsed or lacks a column, or a template is invalid.
+  TextRows(TextRowsOptions options, std::function<int64_t()> next_part);
 
   // Replaces `window` with the next rows; returns false at the end.
   bool next(TextWindow& window);
@@ -50,10 +52,11 @@ class TextRows {
   int64_t parts() const;  // total number; valid at the end
 
  private:
+  bool open_part();
   void take(TextWindow& window) const;
 
   TextRowsOptions options_;
-  std::function<bool(int64_t)> wanted_;
+  std::function<int64_t()> next_part_;
   TextRecords records_;
   std::optional<int64_t> part_;  // current part
 };

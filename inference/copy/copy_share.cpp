@@ -33,6 +33,7 @@ std::optional<Prompt> CopyShare::next(ReadAhead<PromptWindow>& ahead) {
   const auto variants = static_cast<int32_t>(config_.decoding.num_return_sequences);
   open.texts.emplace_back(variants);
   places_.emplace(prompt.row, Place{&open, row});
+  ahead.progress(static_cast<double>(row + 1) / static_cast<double>(open.window.size()));
   return Prompt{.row = prompt.row, .ids = prompt.ids, .variants = variants};
 }
 

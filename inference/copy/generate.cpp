@@ -59,7 +59,7 @@ PromptMaker prompt_maker(const GenerateConfig& config, const Generator& generato
 }
 
 // The columns to keep, then those of the prompt.
-text::TextRowsOptions rows_of(const GenerateConfig& config, const PromptTemplate& pattern) {
+text::TextRowsOptions rows_of(const GenerateConfig& config, const PromptTemplate& pattern, bool shared) {
   text::TextRowsOptions options = {.source = *config.source,
                                    .text = "",
                                    .keep = config.keep,
@@ -67,7 +67,8 @@ text::TextRowsOptions rows_of(const GenerateConfig& config, const PromptTemplate
                                    .rows_per_part = config.rows_per_part,
                                    .window = config.window,
                                    .may_be_blank = true,
-                                   .places = true};
+                                   .places = true,
+                                   .shared = shared};
   options.keep.insert(options.keep.end(), pattern.columns().begin(), pattern.columns().end());
   return options;
 }
@@ -106,12 +107,12 @@ void write_reports(const GenerateConfig& config, Reports& reports, const std::st
 // The windows of this rank's parts, which are read and tokenized ahead.
 class Prompts {
  public:
-  Prompts(const GenerateConfig& config, const Generator& generator, const JobParts& parts, int threads)
+  Prompts(const GenerateConfig& config, const Generator& generator, JobParts& parts, bool shared, int threads)
       : keep_(config.keep.size()),
         threads_(threads),
         maker_(prompt_maker(config, generator)),
         tokens_(generator.prompt_tokens()),
-        rows_(rows_of(config, maker_.pattern()), [&parts](int64_t part) { return parts.mine(part); }) {}
+        rows_(rows_of(config, maker_.pattern(), shared), [&parts] { return parts.next(); }) {}
 
   std::optional<PromptWindow> next() {
     text::TextWindow window;
@@ -155,7 +156,8 @@ void write_table(const GenerateConfig& config, const Invocation& invocation) {
     parts.check_complete(origin);
     return log_info("{} is already complete", config.output);
   }
-  Prompts prompts(config, generator, parts, runtime.threads);
+  const bool shared = ranks.size() > 1;
+  Prompts prompts(config, generator, parts, shared, runtime.threads);
   const auto model = model_hash(generator.folder);
   Reports reports(config);
   CopyTable table(config, model, [&](const CopyRecord& record) { reports.add(record); });
@@ -165,10 +167,10 @@ void write_table(const GenerateConfig& config, const Invocation& invocation) {
   log_info("device: {}", runtime.device);
 
   const auto start = Clock::now();
-  ReadAhead<PromptWindow> ahead([&] { return prompts.next(); });
+  ReadAhead<PromptWindow> ahead([&] { return prompts.next(); }, shared);
   const auto share = CopyShare(config, parts, table, ranks).write(writing.writer, ahead);
   watched.check();
-  const auto sums = sum_of_shares(ranks, {share.rows, share.texts, share.tokens}, config.output);
+  const auto sums = unless_stopped(config.output, [&] { return ranks.sum({share.rows, share.texts, share.tokens}); });
   const double seconds = seconds_since(start);
   int64_t written = 0;
   const int64_t rejected = parts.finish(prompts.parts(), [&](const auto& paths) {

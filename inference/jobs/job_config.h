@@ -18,8 +18,8 @@ struct JobConfig : RuntimeConfig {
 
   template <class Fields> void describe_parts(Fields& field) {
     field("rows_per_part", rows_per_part, between(1, 1e12),
-          "Rows of the source per part. Finished parts are saved in OUTPUT.parts, from which --resume continues; ranks "
-          "take turns at the parts.");
+          "Rows of the source per part. Finished parts are saved in OUTPUT.parts, from which --resume continues; each "
+          "rank takes the next part when it is free.");
     field("rejects", rejects, file_path(), "TSV file for invalid rows and the reasons. Default: OUTPUT.rejects.tsv.");
     field("ddp_timeout", ddp_timeout, at_least(1),
           "Seconds that ranks wait for each other, for example at the end for the slowest rank's last part.");

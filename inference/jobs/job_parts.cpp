@@ -12,6 +12,7 @@
 
 #include "base/numbers.h"
 #include "base/require.h"
+#include "jobs/stopping.h"
 #include "storage/atomic_file.h"
 #include "storage/descriptor.h"
 #include "storage/sha256.h"
@@ -111,10 +112,10 @@ void JobParts::check_complete(const JobOrigin& origin) const {
   });
 }
 
-bool JobParts::mine(int64_t part) const {
-  const auto before = std::ranges::lower_bound(done_, part);
-  if (before != done_.end() && *before == part) return false;
-  return (part - (before - done_.begin())) % request_.ranks->size() == request_.ranks->rank();
+int64_t JobParts::next() {
+  const int64_t missing = unless_stopped(request_.output, [&] { return request_.ranks->next("parts"); });
+  while (passed_ < std::ssize(done_) && done_[passed_] <= missing + passed_) passed_++;
+  return missing + passed_;
 }
 
 fs::path JobParts::part(int64_t part) const {

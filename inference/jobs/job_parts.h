@@ -49,8 +49,10 @@ class JobParts {
   // for fields that may change, or with other input files.
   void begin(const JobOrigin& origin);
 
-  // Whether this rank processes the part: ranks take turns at the missing parts.
-  bool mine(int64_t part) const;
+  // The next part for this rank to process: ranks take the missing parts in ascending order, each when it is free. It
+  // is beyond the end of the table once none is left. Called after begin(), by one thread at a time. Throws Stopped if
+  // the ranks cannot be reached after a stop signal.
+  int64_t next();
 
   std::filesystem::path part(int64_t part) const;
   std::filesystem::path rejects(int64_t part) const;
@@ -75,6 +77,7 @@ class JobParts {
   std::optional<ClaimedFolder> folder_;
   bool complete_ = false;
   std::vector<int64_t> done_;  // parts that existed when this process started, ascending
+  int64_t passed_ = 0;         // how many of them are below the parts that are still to come
 };
 
 }  // namespace sartor::inference

@@ -77,8 +77,7 @@ Encoder open_tokenizer(const hf::TextInput& input, const fs::path& folder, const
 }
 
 // A window of rows with tokens instead of texts.
-struct Encoded {
-  TextWindow window;
+struct Encoded : TextWindow {
   text::Encodings tokens;
 };
 
@@ -86,13 +85,12 @@ using Ahead = ReadAhead<Encoded>;
 
 // Reads and tokenizes the next rows.
 std::optional<Encoded> read_encoded(text::TextRows& rows, const Encoder& encoder, int threads) {
-  Encoded found;
-  auto& [window, tokens] = found;
+  Encoded window;
   if (!rows.next(window)) return {};
-  tokens =
+  window.tokens =
       encoder.tokenizer.encode(window.texts.views(), window.pairs.views(), encoder.options, cuda::tasks_on(threads));
   window.texts = window.pairs = {};
-  return found;
+  return window;
 }
 
 // double, because sums over ranks are of doubles
@@ -109,10 +107,13 @@ class Share {
   }
 
   Counts score(Ahead& ahead) {
-    while (const auto next = ahead.next()) {
-      const auto& [window, tokens] = *next;
-      write(window, task_.model.score(tokens, config_.batch_tokens, [&](int64_t done) { show(done); }));
-      counts_.rows += static_cast<double>(window.size());
+    while (const auto window = ahead.next()) {
+      const auto& tokens = window->tokens;
+      write(*window, task_.model.score(tokens, config_.batch_tokens, [&](int64_t done) {
+        show(done);
+        ahead.progress(static_cast<double>(done) / static_cast<double>(window->size()));
+      }));
+      counts_.rows += static_cast<double>(window->size());
       counts_.tokens += static_cast<double>(tokens.ids.size());
       counts_.cut += static_cast<double>(tokens.cut);
       show(0);
@@ -143,7 +144,7 @@ class Share {
 
 // Sums over all ranks. Called after each has finished its parts.
 Counts sum_of(const Counts& counts, const TextScoringConfig& config, Collective& ranks) {
-  const auto sums = sum_of_shares(ranks, {counts.rows, counts.tokens, counts.cut}, config.output);
+  const auto sums = unless_stopped(config.output, [&] { return ranks.sum({counts.rows, counts.tokens, counts.cut}); });
   return {sums[0], sums[1], sums[2]};
 }
 
@@ -183,8 +184,9 @@ void score_texts(const TextScoringConfig& config, const TextScoring& scoring, co
                        .keep = scoring.keep,
                        .id = scoring.id,
                        .rows_per_part = config.rows_per_part,
-                       .window = config.window},
-                      [&](int64_t part) { return parts.mine(part); });
+                       .window = config.window,
+                       .shared = ranks.size() > 1},
+                      [&] { return parts.next(); });
   const auto task = scoring.open(folder, runtime.gpu);
   const auto encoder = open_tokenizer(input, folder, task.model.config());
   const auto origin = origin_of(config, scoring, folder);
@@ -194,7 +196,7 @@ void score_texts(const TextScoringConfig& config, const TextScoring& scoring, co
   log_info("device: {}", runtime.device);
 
   const auto start = std::chrono::steady_clock::now();
-  Ahead ahead([&] { return read_encoded(rows, encoder, runtime.threads); });
+  Ahead ahead([&] { return read_encoded(rows, encoder, runtime.threads); }, ranks.size() > 1);
   const auto share = Share(config, task, parts, ranks).score(ahead);
   watched.check();
   const auto all = sum_of(share, config, ranks);

@@ -3,8 +3,11 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
+#include <memory>
 #include <set>
 
+#include "base/random.h"
 #include "datasets/tables_support.h"
 #include "tables/table_writer.h"
 
@@ -36,7 +39,13 @@ class TextRowsTest : public FolderTest {
     for (TextWindow window; rows.next(window);) windows.push_back(std::move(window));
     return windows;
   }
-  static bool every(int64_t) { return true; }
+  static std::function<int64_t()> every() {
+    return [part = int64_t{0}]() mutable { return part++; };
+  }
+  // These parts, and then one beyond the end.
+  static std::function<int64_t()> these(std::vector<int64_t> parts) {
+    return [parts, i = size_t{0}]() mutable { return i < parts.size() ? parts[i++] : 1'000'000; };
+  }
 };
 
 TEST_F(TextRowsTest, FillTemplatesAndKeepColumns) {
@@ -45,7 +54,7 @@ TEST_F(TextRowsTest, FillTemplatesAndKeepColumns) {
   options.pair = "{id}{{{text}";
   options.keep = {"more", "id"};
   options.id = "id";
-  TextRows rows(options, every);
+  TextRows rows(options, every());
   const auto windows = all(rows);
   ASSERT_EQ(windows.size(), 1);
   EXPECT_TRUE(windows[0].ends_part);
@@ -65,7 +74,7 @@ TEST_F(TextRowsTest, ColumnsWithoutATextAndPlaces) {
   options.text = "";
   options.may_be_blank = options.places = true;
   options.keep = {"text"};
-  TextRows rows(options, every);
+  TextRows rows(options, every());
   const auto windows = all(rows);
   ASSERT_EQ(windows.size(), 1);
   EXPECT_THAT(windows[0].rows, ElementsAre(2, 4, 6));
@@ -81,7 +90,7 @@ TEST_F(TextRowsTest, UnfitRowsAreCounted) {
   auto options = csv("1,a,x\n2, ,x\n\n3,\xff\xfe,x\n4\n,b,x\n5,c,\n6,d,x\n");
   options.pair = "{more}";
   options.id = "id";
-  TextRows rows(options, every);
+  TextRows rows(options, every());
   const auto windows = all(rows);
   ASSERT_EQ(windows.size(), 1);
   EXPECT_THAT(windows[0].rows, ElementsAre(2, 9));
@@ -101,7 +110,7 @@ TEST_F(TextRowsTest, WhitespaceOfAnyKindIsNoText) {
        {"", " ", "\t", "\u3000", "\u00a0", "\u200b", "\ufeff", "\u2028", "\u200d", "\u3000 \u200b\u00a0"}) {
     lines += fmt::format("1,{},x\n", space);
   }
-  TextRows rows(csv(lines + "1,\u3000。,x\n1,\u200b好,x\n"), every);
+  TextRows rows(csv(lines + "1,\u3000。,x\n1,\u200b好,x\n"), every());
   const auto windows = all(rows);
   EXPECT_THAT(windows[0].rows, ElementsAre(12, 13));
   EXPECT_THAT(strings(windows[0].texts), ElementsAre("\u3000。", "\u200b好"));
@@ -112,7 +121,7 @@ TEST_F(TextRowsTest, WhitespaceOfAnyKindIsNoText) {
 TEST_F(TextRowsTest, IdsHaveNoZeroBytes) {
   auto options = csv(std::string("a\0b,text,\n", 10));
   options.id = "id";
-  TextRows rows(options, every);
+  TextRows rows(options, every());
   const auto windows = all(rows);
   EXPECT_THAT(windows[0].rows, IsEmpty());
   EXPECT_EQ(windows[0].unfit[0].reason, "id holds a zero byte");
@@ -128,7 +137,7 @@ TEST_F(TextRowsTest, PartsAndWindowsCoverEachRowOnce) {
       options.rows_per_part = per_part;
       options.window = window;
       options.keep = {"id"};
-      TextRows rows(options, every);
+      TextRows rows(options, every());
       std::vector<int64_t> places;
       std::vector<bool> ended;
       int64_t unfit = 0;
@@ -160,17 +169,101 @@ TEST_F(TextRowsTest, OnlyWantedPartsAreGiven) {
   for (int i = 0; i < 23; i++) lines += std::to_string(i) + ",text,\n";
   auto options = csv(lines);
   options.rows_per_part = 4;
-  TextRows rows(options, [](int64_t part) { return part == 1 || part == 5; });
+  TextRows rows(options, these({1, 5}));
   std::vector<int64_t> places;
   for (const auto& window : all(rows)) places.insert(places.end(), window.rows.begin(), window.rows.end());
   EXPECT_THAT(places, ElementsAre(6, 7, 8, 9, 22, 23, 24));
   EXPECT_EQ(rows.parts(), 6);
 }
 
+// Everything in the windows of each part: rows, places, texts and invalid rows.
+std::map<int64_t, std::string> contents(const std::vector<TextWindow>& windows) {
+  std::map<int64_t, std::string> parts;
+  for (const auto& window : windows) {
+    auto& part = parts[window.part];
+    for (int64_t i = 0; i < window.size(); i++) {
+      const auto& [file, row] = window.places[i];
+      part += fmt::format("{} {} {} {} {}\n", window.rows[i], file, row, window.texts[i], window.kept[0][i]);
+    }
+    for (const auto& [file, row, reason, text] : window.unfit) {
+      part += fmt::format("! {} {} {} {}\n", file, row, reason, text);
+    }
+    if (window.ends_part) part += "end\n";
+  }
+  return parts;
+}
+
+class SharedTextRows : public TextRowsTest {
+ protected:
+  // Readers that take the next part when they are free, one of them more often than the others.
+  static void expect_shared(TextRowsOptions options) {
+    options.places = true;
+    options.keep = {"text"};
+    options.window = 1'000;
+    TextRows alone(options, every());
+    const auto whole = contents(all(alone));
+    options.shared = true;
+    for (const int readers : {1, 2, 4}) {
+      int64_t counter = 0;
+      std::vector<std::unique_ptr<TextRows>> rows;
+      for (int i = 0; i < readers; i++) rows.push_back(std::make_unique<TextRows>(options, [&] { return counter++; }));
+      std::vector<TextWindow> windows;
+      std::vector<bool> ended(readers);
+      for (uint64_t turn = 0; std::ranges::count(ended, false) > 0; turn++) {
+        const auto reader = std::min<uint64_t>(random_bits(1, turn) % (2 * readers), readers - 1);
+        TextWindow window;
+        if (ended[reader]) continue;
+        ended[reader] = !rows[reader]->next(window);
+        if (!ended[reader]) windows.push_back(std::move(window));
+      }
+      EXPECT_EQ(contents(windows), whole);
+      for (const auto& each : rows) EXPECT_EQ(each->parts(), alone.parts());
+    }
+  }
+};
+
+TEST_F(SharedTextRows, GiveEachPartOnce) {
+  std::string quoted = "text,more\n", json;
+  std::vector<std::string> texts;
+  for (int i = 0; i < 9'000; i++) {
+    const auto* text = i % 7 == 3    ? ""
+                       : i % 11 == 5 ? "\xff"
+                       : i % 5 == 0  ? "一\n二"
+                                     : "a longer text, to fill more than a block";
+    quoted +=
+        i % 13 == 8 ? (i % 2 ? "broken\n" : "\n") : fmt::format("\"{}\",{}\n", text, std::string(100 + i % 50, 'x'));
+    json += i % 13 == 8 ? "{\n"
+                        : fmt::format("{{\"text\": \"好{}\", \"more\": \"{}\"}}\n", i, std::string(100 + i % 50, 'x'));
+    texts.push_back(text[0] == '\xff' ? "" : text);
+  }
+  write("a.csv", quoted);
+  write("b.csv", "text\n好\n");
+  write("a.jsonl.gz", datasets::compressed(json));
+  TableWriter writer(path("a.parquet"), {{"text", ColumnType::text}});
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  writer.append({std::span(views)});
+  writer.finish();
+  for (const auto* source : {"a.csv", "?.csv", "a.jsonl.gz", "a.parquet"}) {
+    for (const int64_t rows_per_part : {700, 5'000, 20'000}) {
+      SCOPED_TRACE(fmt::format("{} {}", source, rows_per_part));
+      expect_shared({.source = {.path = path(source)}, .rows_per_part = rows_per_part});
+    }
+  }
+}
+
+TEST_F(TextRowsTest, NoWindowIsEmptyAtTheEndOfAPart) {
+  auto options = csv("1,a,\n2,b,\n3,c,\n4,d,\n");
+  options.rows_per_part = options.window = 2;
+  TextRows rows(options, every());
+  const auto windows = all(rows);
+  ASSERT_EQ(windows.size(), 2);
+  for (const auto& window : windows) EXPECT_TRUE(window.ends_part && window.size() == 2);
+}
+
 TEST_F(TextRowsTest, FilesFollowEachOther) {
   write("b1.jsonl", "{\"text\": \"一\"}\n{\"text\": \"二\"}\n");
   write("b2.jsonl", "{\"text\": \"三\"}\n\n{\"text\": \"\"}\n{\"text\": \"四\"}\n");
-  TextRows rows({.source = {.path = path("b*.jsonl")}, .rows_per_part = 3}, every);
+  TextRows rows({.source = {.path = path("b*.jsonl")}, .rows_per_part = 3}, every());
   const auto windows = all(rows);
   ASSERT_EQ(windows.size(), 2);
   EXPECT_THAT(windows[0].rows, ElementsAre(1, 2, 3));
@@ -188,7 +281,7 @@ TEST_F(TextRowsTest, BlocksOfAMebibyteAreNoBoundaries) {
   write("a.csv", "id,text,more,rest\n" + lines);
   options.rows_per_part = 15'000;
   options.window = 4'000;
-  TextRows rows(options, every);
+  TextRows rows(options, every());
   int64_t next = 0, windows = 0;
   for (TextWindow window; rows.next(window); windows++) {
     for (const int64_t place : window.rows) ASSERT_EQ(place, 2 + next++);
@@ -203,14 +296,14 @@ TEST_F(TextRowsTest, ParquetGivesTheSame) {
   const std::vector<std::string_view> texts = {"好", "", "坏"};
   writer.append({std::span(numbers), std::span(texts)});
   writer.finish();
-  TextRows rows({.source = {.path = path("t.parquet")}, .keep = {"n"}}, every);
+  TextRows rows({.source = {.path = path("t.parquet")}, .keep = {"n"}}, every());
   const auto windows = all(rows);
   EXPECT_THAT(windows[0].rows, ElementsAre(1, 3));
   EXPECT_THAT(strings(windows[0].kept[0]), ElementsAre("7", "9"));
 }
 
 TEST_F(TextRowsTest, AnEmptyTableHasNoParts) {
-  TextRows rows(csv(""), every);
+  TextRows rows(csv(""), every());
   EXPECT_THAT(all(rows), IsEmpty());
   EXPECT_EQ(rows.parts(), 0);
 }
@@ -218,8 +311,8 @@ TEST_F(TextRowsTest, AnEmptyTableHasNoParts) {
 TEST_F(TextRowsTest, NameWhatIsMissing) {
   auto options = csv("1,a,\n");
   options.keep = {"name"};
-  EXPECT_THAT([&] { TextRows(options, every); }, ThrowsMessage<std::invalid_argument>(HasSubstr("a.csv: ")));
-  EXPECT_THAT([&] { TextRows({.source = {.path = path("none.csv")}}, every); },
+  EXPECT_THAT([&] { TextRows(options, every()); }, ThrowsMessage<std::invalid_argument>(HasSubstr("a.csv: ")));
+  EXPECT_THAT([&] { TextRows({.source = {.path = path("none.csv")}}, every()); },
               ThrowsMessage<std::invalid_argument>(HasSubstr("none.csv: no such file")));
 }
 

@@ -25,14 +25,27 @@ class JobPartsTest : public testing::FolderTest {
  protected:
   JobPartsTest() { write("in.csv", "text\n好\n"); }
 
+  // Ranks in one process that share a counter.
+  struct Ranks {
+    std::vector<std::string> told;  // by the first rank
+    int64_t counter = 0;
+  };
+  class Rank : public sartor::testing::Told {
+   public:
+    Rank(int rank, int size, Ranks& ranks) : Told(rank, size, ranks.told), counter_(ranks.counter) {}
+    int64_t next(const std::string&) override { return counter_++; }
+
+   private:
+    int64_t& counter_;
+  };
   struct Job {
-    Job(const JobRequest& request, int rank, int ranks, std::vector<std::string>& told)
-        : collective(rank, ranks, told), parts([&] {
+    Job(const JobRequest& request, int rank, int size, Ranks& ranks)
+        : collective(rank, size, ranks), parts([&] {
             auto mine = request;
             mine.ranks = &collective;
             return mine;
           }()) {}
-    sartor::testing::Told collective;
+    Rank collective;
     JobParts parts;
   };
 
@@ -50,7 +63,7 @@ class JobPartsTest : public testing::FolderTest {
     job.parts.check_complete({config, {"threads"}, {path("in.csv")}});
   }
   std::unique_ptr<Job> job(const JobRequest& request) {
-    return std::make_unique<Job>(request, 0, 1, told_.emplace_back());
+    return std::make_unique<Job>(request, 0, 1, ranks_.emplace_back());
   }
   // Starts a job and writes only these parts.
   void stopped(const std::vector<int64_t>& done) {
@@ -75,7 +88,7 @@ class JobPartsTest : public testing::FolderTest {
     });
   }
 
-  std::deque<std::vector<std::string>> told_;  // sent by the first rank of each job
+  std::deque<Ranks> ranks_;  // of each job
 };
 
 TEST_F(JobPartsTest, AreJoinedAndRemoved) {
@@ -85,7 +98,7 @@ TEST_F(JobPartsTest, AreJoinedAndRemoved) {
     begin(*it);
     EXPECT_THAT(files(), ElementsAre("in.csv", "out.csv.parts"));
     for (int64_t part = 0; part < 3; part++) {
-      EXPECT_TRUE(it->parts.mine(part));
+      EXPECT_EQ(it->parts.next(), part);
       make(*it, part);
     }
     EXPECT_EQ(finish(*it, 3), 0);
@@ -130,20 +143,20 @@ TEST_F(JobPartsTest, OldRejectsGoWithTheirJob) {
   EXPECT_FALSE(fs::exists(path("out.csv.rejects.tsv")));
 }
 
-TEST_F(JobPartsTest, RanksShareWhatIsMissing) {
+TEST_F(JobPartsTest, RanksTakeWhatIsMissingInTurn) {
   stopped({0, 3, 4, 1'000'000});
-  std::vector<std::vector<int64_t>> shares;
-  auto& told = told_.emplace_back();
-  for (int rank = 0; rank < 3; rank++) {
-    Job each(request(true), rank, 3, told);
-    begin(each);
-    auto& share = shares.emplace_back();
-    for (int64_t part = 0; part < 10; part++) {
-      if (each.parts.mine(part)) share.push_back(part);
-    }
-    EXPECT_FALSE(each.parts.mine(1'000'000));
-  }
-  EXPECT_THAT(shares, ElementsAre(ElementsAre(1, 6, 9), ElementsAre(2, 7), ElementsAre(5, 8)));
+  auto& ranks = ranks_.emplace_back();
+  std::deque<Job> jobs;
+  for (int rank = 0; rank < 3; rank++) begin(jobs.emplace_back(request(true), rank, 3, ranks));
+  const auto take = [&](std::initializer_list<int> order) {
+    std::vector<int64_t> parts;
+    for (const int rank : order) parts.push_back(jobs[rank].parts.next());
+    return parts;
+  };
+  EXPECT_THAT(take({2, 0, 1}), ElementsAre(1, 2, 5));
+  EXPECT_THAT(take({0, 0, 0, 2}), ElementsAre(6, 7, 8, 9)) << "one rank is faster";
+  ranks.counter = 999'996;
+  EXPECT_THAT(take({1, 0, 2}), ElementsAre(999'999, 1'000'001, 1'000'002));
 }
 
 TEST_F(JobPartsTest, ResumeDoesWhatIsMissing) {
@@ -154,11 +167,11 @@ TEST_F(JobPartsTest, ResumeDoesWhatIsMissing) {
     const auto it = job(request(true));
     EXPECT_FALSE(it->parts.complete());
     begin(*it, "precision: fp32\nthreads: 2\n");
-    EXPECT_FALSE(it->parts.mine(1));
     for (const int64_t part : {0, 2}) {
-      EXPECT_TRUE(it->parts.mine(part));
+      EXPECT_EQ(it->parts.next(), part);
       make(*it, part);
     }
+    EXPECT_EQ(it->parts.next(), 3);
     finish(*it, 3);
   }
   EXPECT_EQ(read("out.csv"), "part 0\npart 1\npart 2\n");
@@ -174,7 +187,7 @@ TEST_F(JobPartsTest, WhatTorchrunStartsAgainGoesOn) {
   {
     const auto it = job(launched);
     begin(*it);
-    EXPECT_FALSE(it->parts.mine(0));
+    EXPECT_EQ(it->parts.next(), 1) << "part 0 is done";
   }
   launched.start.launch.id = "launch 8";
   launched.start.overwrite = false;
@@ -249,7 +262,7 @@ TEST_F(JobPartsTest, WhatIsThereIsNotOverwrittenByAccident) {
   {
     const auto it = job(request(false, true));
     begin(*it);
-    EXPECT_TRUE(it->parts.mine(0)) << "begun anew";
+    EXPECT_EQ(it->parts.next(), 0) << "begun anew";
   }
   fs::remove_all(path("out.csv.parts"));
   for (const char* name : {"out.csv", "out.csv.rejects.tsv", "out.csv.job.json"}) {
@@ -276,17 +289,17 @@ TEST_F(JobPartsTest, OneWriterAtATime) {
 }
 
 TEST_F(JobPartsTest, AllRanksStopWhereTheFirstDoes) {
-  auto& told = told_.emplace_back();
+  auto& ranks = ranks_.emplace_back();
   const auto refused = [&](int rank, const std::string& said, auto&& call) {
     EXPECT_THAT(call, ThrowsMessage<std::invalid_argument>(StartsWith(rank == 0 ? said : "rank 0: " + said)));
   };
   write("out.csv", "mine");
   for (int rank = 0; rank < 2; rank++) {
-    refused(rank, path("out.csv") + " exists", [&] { Job(request(), rank, 2, told); });
+    refused(rank, path("out.csv") + " exists", [&] { Job(request(), rank, 2, ranks); });
   }
   fs::remove(path("out.csv"));
   stopped({0});
-  auto& resumed = told_.emplace_back();
+  auto& resumed = ranks_.emplace_back();
   for (int rank = 0; rank < 2; rank++) {
     Job job(request(true), rank, 2, resumed);
     refused(rank, "precision: the job began with fp32", [&] { begin(job, "precision: int8\nthreads: 1\n"); });
@@ -305,8 +318,8 @@ TEST_F(JobPartsTest, RejectsAreNoParts) {
   tsv.start.resume = true;
   const auto again = job(tsv);
   begin(*again);
-  EXPECT_TRUE(again->parts.mine(0));
-  EXPECT_FALSE(again->parts.mine(1));
+  EXPECT_EQ(again->parts.next(), 0);
+  EXPECT_EQ(again->parts.next(), 2);
 }
 
 // Files written by the release before records were shared with training: an interrupted job and a completed one.
@@ -328,8 +341,7 @@ TEST_F(JobPartsOfBefore, GoOn) {
   {
     const auto it = job(launched);
     it->parts.begin(origin("parts: 3\n"));
-    EXPECT_FALSE(it->parts.mine(1));
-    EXPECT_TRUE(it->parts.mine(2));
+    EXPECT_EQ(it->parts.next(), 2);
     datasets::write_file(it->parts.part(2), "number\n2\n");
     EXPECT_EQ(finish(*it, 3), 1);
   }
@@ -350,40 +362,6 @@ TEST_F(JobPartsOfBefore, AreRecordedInTheSameForm) {
   EXPECT_EQ(read("out.csv"), read(golden + "out.csv"));
   fs::current_path("/");
 }
-
-class JobPartsCrash : public testing::FolderTest {
- protected:
-  void kill_at_each_call(Fault fault) const {
-    const std::vector<std::string> words = {sartor::testing::program("inference_parts_program"),
-                                            write("in.csv", "text\n"), path("out.csv")};
-    const int64_t calls = count_calls(words, folder_);
-    const auto expected = read("out.csv"), expected_rejects = read("out.csv.rejects.tsv");
-    EXPECT_EQ(expected, "number\n0\n1\n2\n");
-    remove_outputs();
-    ASSERT_GT(calls, 40);
-    for (int64_t call = 1; call <= calls; call++) {
-      SCOPED_TRACE("call " + std::to_string(call));
-      ASSERT_EQ(run_with_fault(words, folder_, call, fault).status, 137);
-      auto again = words;
-      if (fs::exists(path("out.csv")) || fs::exists(path("out.csv.parts"))) again.push_back("--resume");
-      const auto outcome = run_command(again);
-      ASSERT_EQ(outcome.status, 0) << outcome.err;
-      ASSERT_THAT(files(), ElementsAre("in.csv", "out.csv", "out.csv.job.json", "out.csv.rejects.tsv"));
-      ASSERT_EQ(read("out.csv"), expected);
-      ASSERT_EQ(read("out.csv.rejects.tsv"), expected_rejects);
-      remove_outputs();
-    }
-  }
-  void remove_outputs() const {
-    fs::remove(path("out.csv"));
-    fs::remove(path("out.csv.rejects.tsv"));
-    fs::remove(path("out.csv.job.json"));
-  }
-};
-
-TEST_F(JobPartsCrash, KilledBeforeEachCall) { kill_at_each_call(Fault::kill_before); }
-
-TEST_F(JobPartsCrash, KilledAfterEachCall) { kill_at_each_call(Fault::kill_after); }
 
 TEST_F(JobPartsTest, APartThatNobodyMadeIsNamed) {
   const auto it = job(request());

@@ -29,8 +29,7 @@ void run(const std::string& input, const std::string& output, bool resume) {
   const JobOrigin origin = {"parts: 3\n", {}, {input}};
   if (parts.complete()) return parts.check_complete(origin);
   parts.begin(origin);
-  for (int64_t part = 0; part < 3; part++) {
-    if (!parts.mine(part)) continue;
+  for (int64_t part = parts.next(); part < 3; part = parts.next()) {
     if (part == 1) {
       datasets::Rejects rejects(parts.rejects(part));
       rejects.add(input, 7, "text is missing", "");

@@ -24,20 +24,28 @@ inline int free_port() {
   return ntohs(address.sin_port);
 }
 
-// Starts one process per rank at the same time.
-inline std::vector<Outcome> on_ranks(int ranks, const std::vector<std::string>& command) {
+// Starts one process per rank at the same time: run(rank, its environment), which contains `more`.
+template <class Run>
+std::vector<Outcome> on_each_rank(int ranks, const Run& run, const std::vector<std::string>& more = {}) {
   const auto port = fmt::format("MASTER_PORT={}", free_port());
   std::vector<std::future<Outcome>> running;
   for (int rank = 0; rank < ranks; rank++) {
-    running.push_back(std::async(std::launch::async, [=] {
-      return run_command(command, {fmt::format("RANK={}", rank), fmt::format("WORLD_SIZE={}", ranks),
-                                   fmt::format("LOCAL_RANK={}", rank), fmt::format("LOCAL_WORLD_SIZE={}", ranks),
-                                   "MASTER_ADDR=127.0.0.1", port});
-    }));
+    auto environment = more;
+    for (const auto* name : {"RANK", "LOCAL_RANK"}) environment.push_back(fmt::format("{}={}", name, rank));
+    for (const auto* name : {"WORLD_SIZE", "LOCAL_WORLD_SIZE"})
+      environment.push_back(fmt::format("{}={}", name, ranks));
+    environment.insert(environment.end(), {"MASTER_ADDR=127.0.0.1", port});
+    running.push_back(std::async(std::launch::async, [=, &run] { return run(rank, environment); }));
   }
   std::vector<Outcome> outcomes;
   for (auto& each : running) outcomes.push_back(each.get());
   return outcomes;
+}
+
+inline std::vector<Outcome> on_ranks(int ranks, const std::vector<std::string>& command,
+                                     const std::vector<std::string>& more = {}) {
+  return on_each_rank(
+      ranks, [&](int, const std::vector<std::string>& environment) { return run_command(command, environment); }, more);
 }
 
 }  // namespace sartor::testing

@@ -22,13 +22,17 @@ std::string contents(int file) {
   return text;
 }
 
-std::vector<std::string> preloaded(const std::filesystem::path& folder, const std::vector<std::string>& more) {
+std::vector<std::string> preloaded(const std::string& library, const std::vector<std::string>& more) {
   const char* asan = std::getenv("ASAN_OPTIONS");
-  std::vector<std::string> environment = {"LD_PRELOAD=" SARTOR_FAULTS_LIBRARY,
-                                          "SARTOR_FAULT_FOLDER=" + std::filesystem::absolute(folder).string(),
+  std::vector<std::string> environment = {"LD_PRELOAD=" + library,
                                           fmt::format("ASAN_OPTIONS={}:verify_asan_link_order=0", asan ? asan : "")};
   environment.insert(environment.end(), more.begin(), more.end());
   return environment;
+}
+
+std::vector<std::string> faulty(const std::filesystem::path& folder, std::vector<std::string> more) {
+  more.push_back("SARTOR_FAULT_FOLDER=" + std::filesystem::absolute(folder).string());
+  return preloaded(SARTOR_FAULTS_LIBRARY, more);
 }
 
 }  // namespace
@@ -64,17 +68,22 @@ Outcome run_with_fault(const std::vector<std::string>& command, const std::files
   static constexpr const char* kinds[] = {"kill", "kill", "full", "terminate", "interrupt", "grow"};
   more.push_back(fmt::format("SARTOR_FAULT_KIND={}", kinds[static_cast<int>(fault)]));
   more.push_back(fmt::format("SARTOR_FAULT_WHEN={}", fault == Fault::kill_after ? "after" : "before"));
-  return run_command(command, preloaded(folder, more));
+  return run_command(command, faulty(folder, more));
 }
 
 int64_t count_calls(const std::vector<std::string>& command, const std::filesystem::path& folder) {
   const auto counted = std::filesystem::temp_directory_path() / fmt::format("sartor-calls-{}", getpid());
-  const auto outcome = run_command(command, preloaded(folder, {"SARTOR_FAULT_COUNT=" + counted.string()}));
+  const auto outcome = run_command(command, faulty(folder, {"SARTOR_FAULT_COUNT=" + counted.string()}));
   if (outcome.status != 0) throw std::runtime_error(fmt::format("status {}: {}", outcome.status, outcome.err));
   int64_t calls = -1;
   std::ifstream(counted) >> calls;
   std::filesystem::remove(counted);
   return calls;
+}
+
+std::vector<std::string> delayed_ranks(const std::vector<int>& milliseconds, const std::filesystem::path& log) {
+  return preloaded(SARTOR_DELAYS_LIBRARY,
+                   {fmt::format("SARTOR_DELAYS={}", fmt::join(milliseconds, ",")), "SARTOR_DELAY_LOG=" + log.string()});
 }
 
 }  // namespace sartor

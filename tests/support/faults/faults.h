@@ -1,4 +1,4 @@
-// Runs programs with injected disk faults; see preload.cpp.
+// Runs programs with injected disk faults, see preload.cpp, and slow ranks, see delays.cpp.
 #pragma once
 
 #include <cstdint>
@@ -28,5 +28,9 @@ Outcome run_with_fault(const std::vector<std::string>& command, const std::files
 // Number of calls on files below `folder` that `command` makes without a fault. Throws std::runtime_error unless it
 // exits with status 0.
 int64_t count_calls(const std::vector<std::string>& command, const std::filesystem::path& folder);
+
+// Environment for programs whose rank r waits milliseconds[r] before it names a part of a job. Each part is logged to
+// the file `log` with its rank and the time when it is there; see delays.cpp.
+std::vector<std::string> delayed_ranks(const std::vector<int>& milliseconds, const std::filesystem::path& log);
 
 }  // namespace sartor
