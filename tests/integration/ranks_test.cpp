@@ -93,9 +93,9 @@ TEST_F(Ranks, EndWithOneThatDiesAndContinue) {
     const auto words = command("sartor-train", factorize_config, {"--overwrite", "--set", "threads=1"});
     const auto port = fmt::format("MASTER_PORT={}", free_port());
     const auto start = [&](int rank) {
-      const std::vector<std::string> environment = {fmt::format("RANK={}", rank),       "WORLD_SIZE=2",
-                                                    fmt::format("LOCAL_RANK={}", rank), "LOCAL_WORLD_SIZE=2",
-                                                    "MASTER_ADDR=127.0.0.1",            port};
+      const std::vector<std::string> environment = {
+          fmt::format("RANK={}", rank), "WORLD_SIZE=2",          fmt::format("LOCAL_RANK={}", rank),
+          "LOCAL_WORLD_SIZE=2",         "MASTER_ADDR=127.0.0.1", port};
       return std::async(std::launch::async, [=, this] {
         return rank == 0 ? run_with_fault(words, path("run"), at, Fault::kill_before, environment)
                          : run_command(words, environment);
@@ -154,9 +154,10 @@ TEST_F(Ranks, RefuseTogether) {
   refused(config + "users: {path: '-', format: csv, column: id}\n",
           "- is standard input and can be read only once, but is needed again by the other ranks; give a file");
   refused(config + "items: {path: FOLDER/缺.csv, id: id, columns: [title]}\n", "缺.csv: no such file");
-  refused("task: similar\ndevice: cpu\nmodel: FOLDER/run\noutput: FOLDER/out.csv\n"
-          "queries: {path: '-', format: csv, column: id}\n",
-          "- is standard input and can be read only once, but is needed again by the other ranks; give a file");
+  refused(
+      "task: similar\ndevice: cpu\nmodel: FOLDER/run\noutput: FOLDER/out.csv\n"
+      "queries: {path: '-', format: csv, column: id}\n",
+      "- is standard input and can be read only once, but is needed again by the other ranks; give a file");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Ranks in threads of one process, without a network. Only one of them runs at a time, until it waits for the others, so
-// that they may use libraries that are not safe for threads.
+// Ranks in threads of one process, without a network. Only one of them runs at a time, until it waits for the others,
+// so that they may use libraries that are not safe for threads.
 #pragma once
 
 #include <algorithm>

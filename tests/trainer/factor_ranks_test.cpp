@@ -77,9 +77,8 @@ TEST_F(FactorRanks, FactorsAreThoseOfOneProcess) {
     Alone alone;
     const auto one = train(alone, cuda::Context::cpu(2), config);
     for (const int size : {2, 3, 4, 70}) {
-      for (const auto& model : testing::on_threads(size, [&](Collective& ranks) {
-             return train(ranks, cuda::Context::cpu(1), config);
-           })) {
+      for (const auto& model :
+           testing::on_threads(size, [&](Collective& ranks) { return train(ranks, cuda::Context::cpu(1), config); })) {
         EXPECT_TRUE(model.user_factors == one.user_factors && model.item_factors == one.item_factors) << size;
         EXPECT_TRUE(model.user_bias == one.user_bias && model.item_bias == one.item_bias) << size;
         EXPECT_EQ(model.item_count, one.item_count);

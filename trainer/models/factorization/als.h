@@ -1,7 +1,7 @@
 // Matrix factorization of explicit ratings by alternating least squares (ALS). Ratings and factors are on the context's
 // device. With several ranks, each solves a share of the users and of the items, for which alone it keeps the ratings;
-// after each half of an epoch the factors are all-gathered (row_shares.h). Every rank reads all ratings by user once, for
-// their mean. The result does not depend on the number of ranks.
+// after each half of an epoch the factors are all-gathered (row_shares.h). Every rank reads all ratings by user once,
+// for their mean. The result does not depend on the number of ranks.
 #pragma once
 
 #include <optional>
