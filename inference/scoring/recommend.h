@@ -25,7 +25,7 @@ struct NewUsersConfig : datasets::RatingsConfig {
   }
 };
 
-struct RecommendConfig : RanksConfig {
+struct RecommendConfig : RuntimeConfig, RanksConfig {
   std::string model, output;
   int64_t k = 10;
   bool exclude_seen = true;
@@ -35,6 +35,7 @@ struct RecommendConfig : RanksConfig {
   std::optional<std::string> rejects;
 
   template <class Fields> void describe(Fields& field) {
+    RuntimeConfig::describe(field);
     RanksConfig::describe(field);
     field.required("model", model, file_path(), "Run folder of task: factorize, or its factors.h5.");
     field.required("output", output, file_path(),

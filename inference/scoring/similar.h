@@ -19,7 +19,7 @@ constexpr auto choices(Entity) {
   return std::to_array<Choice<Entity>>({{"items", Entity::items}, {"users", Entity::users}});
 }
 
-struct SimilarConfig : RanksConfig {
+struct SimilarConfig : RuntimeConfig, RanksConfig {
   std::string model, output;
   Entity of = Entity::items;
   int64_t k = 10;
@@ -27,6 +27,7 @@ struct SimilarConfig : RanksConfig {
   std::optional<datasets::ItemTableConfig> items;
 
   template <class Fields> void describe(Fields& field) {
+    RuntimeConfig::describe(field);
     RanksConfig::describe(field);
     field.required("model", model, file_path(),
                    "Run folder of task: factorize, its factors.h5, or an output of task: embed.");

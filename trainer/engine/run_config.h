@@ -41,12 +41,12 @@ struct StepCheckpointConfig : CheckpointConfig {
 };
 
 // Base of the configs of tasks that count epochs.
-struct RunConfig : RanksConfig {
+struct RunConfig : RuntimeConfig {
   std::string output;
   CheckpointConfig checkpoint;
 
   template <class Fields> void describe(Fields& field) {
-    RanksConfig::describe(field);
+    RuntimeConfig::describe(field);
     field.required("output", output, file_path(),
                    "Run folder to write. It must not exist unless --resume or --overwrite is given.");
     field("checkpoint", checkpoint, "Checkpoints, from which --resume continues.");

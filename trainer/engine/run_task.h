@@ -14,7 +14,8 @@
 namespace sartor {
 
 template <class Config>
-concept RunTaskConfig = TaskConfig<Config> && std::derived_from<Config, RunConfig>;
+concept RunTaskConfig =
+    TaskConfig<Config> && std::derived_from<Config, RunConfig> && std::derived_from<Config, RanksConfig>;
 
 // may_change: config fields that --resume may change, in addition to device, threads, ddp_timeout, checkpoint and
 // output. A complete run is not trained again. run.ranks() are the processes that were started together; arrays travel

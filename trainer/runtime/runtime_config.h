@@ -35,12 +35,11 @@ struct RuntimeConfig {
   }
 };
 
-// Base of the configs of tasks with factor models, whose work several processes can share.
-struct RanksConfig : RuntimeConfig {
+// Further base of the configs of tasks with factor models, whose work several processes can share.
+struct RanksConfig {
   int64_t ddp_timeout = 1800;
 
   template <class Fields> void describe(Fields& field) {
-    RuntimeConfig::describe(field);
     field("ddp_timeout", ddp_timeout, at_least(1),
           "Timeout of collective operations between processes, in seconds; the task fails after it.");
   }

@@ -19,13 +19,14 @@ struct PreparedConfig {
   }
 };
 
-template <class Algorithms> struct FactorizeConfigOf : RunConfig {
+template <class Algorithms> struct FactorizeConfigOf : RunConfig, RanksConfig {
   PreparedConfig data;
   typename Algorithms::Config model;
   EvaluationConfig evaluation;
 
   template <class Fields> void describe(Fields& field) {
     RunConfig::describe(field);
+    RanksConfig::describe(field);
     field("data", data, "Training data.");
     field("model", model, "Algorithm and its hyperparameters.");
     field("evaluation", evaluation,
