@@ -43,19 +43,19 @@ template <class Trained> class SomeSteps : public Trained {
   int64_t losses_;
 };
 
-// Trains `Trained`, whose constructor takes `arguments` with a transfer, for three steps of two micro-batches, and
-// expects that a micro-batch reaches the device by one copy and that a step returns its figures by one.
+// Trains the learner that make(losses, transfer) returns for three steps of so many micro-batches, and expects that a
+// micro-batch reaches the device by one copy and that a step returns its figures by one.
 template <class Trained, class Make>
-void expect_no_waiting(const std::string& name, TrainingConfig config, const Make& make) {
+void expect_no_waiting(const std::string& name, TrainingConfig config, const Make& make, int64_t micro_batches = 2) {
   constexpr int64_t steps = 3;
   const MetaOperators operators;
   config.per_device_batch_size = 2;
-  config.gradient_accumulation_steps = 2;
+  config.gradient_accumulation_steps = micro_batches;
   config.max_steps = 1000;
   config.logging_steps = 1000;
   config.eval_strategy = IntervalStrategy::no;
   const auto copies = std::make_shared<PlainCopies>(at::kMeta);
-  const std::unique_ptr<SomeSteps<Trained>> learner = make(2 * steps, Transfer(at::kMeta, copies));
+  const std::unique_ptr<SomeSteps<Trained>> learner = make(micro_batches * steps, Transfer(at::kMeta, copies));
   const auto sent_before = copies->sent.load(), fetched_before = copies->fetched.load();
   ProcessGroup alone({}, /*gpu=*/false, std::chrono::seconds(1));
   Run run({.folder = "meta-run",

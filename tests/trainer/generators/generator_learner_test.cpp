@@ -195,14 +195,15 @@ TEST_F(Likelihood, Tf32OnACpuIsFp32) {
 TEST_F(Likelihood, TokensBeyondTheVocabularyAreRefused) {
   write_texts({.train = rows(4)});
   write_start();
-  write_plain_tokenizer("start", tokens + 1);
+  const auto vocabulary = static_cast<int32_t>(gpt::read_config("start").vocab_size);
+  write_plain_tokenizer("start", vocabulary + 1);
   data_.reset();
-  write_tokenized("texts.h5", datasets::Content::prompt_completion, "start", {.train = {{{5, tokens}}}});
+  write_tokenized("texts.h5", datasets::Content::prompt_completion, "start", {.train = {{{5, vocabulary}}}});
   data_.emplace(datasets::open_texts("texts.h5"));
   const std::vector<int64_t> only = {0};
   const auto learner = generator(from_folder());
-  EXPECT_THAT([&] { learner.prepare(0, only); },
-              ::testing::ThrowsMessage<std::invalid_argument>("label 37, expected less than 37"));
+  const auto message = "label " + std::to_string(vocabulary) + ", expected less than " + std::to_string(vocabulary);
+  EXPECT_THAT([&] { learner.prepare(0, only); }, ::testing::ThrowsMessage<std::invalid_argument>(message));
 }
 
 TEST_F(Likelihood, Bf16IsCloseAndKeepsWeightsInFp32) {
