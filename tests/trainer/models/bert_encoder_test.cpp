@@ -6,7 +6,6 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -31,10 +30,13 @@ BertConfig config_of(const std::string& family, transformer::Activation activati
   return config;
 }
 
-std::string name(transformer::Precision precision) {
-  static const char* const names[] = {"Fp32", "Bf16", "Int8"};
-  return names[static_cast<int>(precision)];
+// The value for a precision of the CPU.
+template <class T> T by_precision(transformer::Precision precision, T fp32, T bf16, T int8) {
+  if (precision == transformer::Precision::fp32) return fp32;
+  return precision == transformer::Precision::bf16 ? bf16 : int8;
 }
+
+std::string name(transformer::Precision precision) { return by_precision(precision, "Fp32", "Bf16", "Int8"); }
 
 class Encoder : public ::testing::TestWithParam<transformer::Precision> {};
 INSTANTIATE_TEST_SUITE_P(Precisions, Encoder, ::testing::ValuesIn(precisions()),
@@ -43,7 +45,7 @@ INSTANTIATE_TEST_SUITE_P(Precisions, Encoder, ::testing::ValuesIn(precisions()),
 TEST_P(Encoder, GivesTheModelsNumbers) {
   // Relative to the size of the result: rounding of sums; rounding to 8 bits in two layers, coarser for bf16;
   // quantization to 8 bits per output and token.
-  const double tolerance = std::array{1e-5, 0.05, 0.05}[int(GetParam())];
+  const double tolerance = by_precision(GetParam(), 1e-5, 0.05, 0.05);
   const auto rows = random_rows({5, 1, 17, 130, 9});
   for (const auto* family : {"bert", "roberta", "distilbert", "electra"}) {
     for (const auto activation : {transformer::Activation::gelu, transformer::Activation::gelu_tanh,
@@ -139,7 +141,7 @@ TEST(Products, GiveARowTheSameBitsInAnyBatchAndOnAnyThreads) {
         const auto x = at::randn({261, inputs}).to(type);
         const auto together = product.activated(x, transformer::Activation::gelu);
         const auto expected = at::gelu(at::linear(x.to(at::kFloat), weight, bias));
-        const double tolerance = std::array{1e-5, 0.03, 0.08}[static_cast<int>(precision)];
+        const double tolerance = by_precision(precision, 1e-5, 0.03, 0.08);
         EXPECT_LT(largest_difference(together, expected), tolerance) << name(precision);
         for (const int team : {1, 2, 5}) {
           at::set_num_threads(team);
