@@ -35,7 +35,7 @@ JobOrigin origin_of(const GenerateConfig& config, const fs::path& folder) {
   }
   const auto of_model = model_files(folder);
   files.insert(files.end(), of_model.begin(), of_model.end());
-  return {to_yaml(config), may_change_in_generation(), std::move(files)};
+  return {config, may_change_in_generation(), std::move(files)};
 }
 
 JobRequest request_of(const GenerateConfig& config, const Invocation& invocation, const Runtime& runtime,

@@ -19,7 +19,7 @@ bool is_job(const Record& json) {
 }  // namespace
 
 Record job_record(const JobOrigin& origin, const std::string& launch) {
-  Record record = {{"config", origin.config}, {"launch", launch}, {"files", Record::array()}};
+  Record record = {{"config", origin.config.yaml()}, {"launch", launch}, {"files", Record::array()}};
   for (const auto& file : origin.files) {
     record["files"].push_back({{"path", file.string()}, {"sha256", datasets::sha256_file(file)}});
   }
@@ -33,8 +33,7 @@ Record read_job_record(const std::filesystem::path& path) {
 }
 
 void require_same_job(const Record& before, const JobOrigin& now) {
-  config_changed("job", parse_document(before["config"].get<std::string>(), "job.json"),
-                 parse_document(now.config, "the config"), now.may_change);
+  config_changed("job", parse_document(before["config"].get<std::string>(), "job.json"), now.config, now.may_change);
   const auto& files = before["files"];
   require(now.files.size() == files.size(), "the job began with {} files, --resume cannot continue with {}",
           files.size(), now.files.size());

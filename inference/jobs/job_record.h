@@ -11,7 +11,7 @@ namespace sartor::inference {
 
 // Everything that determines a job's result.
 struct JobOrigin {
-  std::string config;                        // YAML with all values
+  RecordedConfig config;
   std::vector<std::string> may_change;       // fields or sections of the config that --resume may change
   std::vector<std::filesystem::path> files;  // input files, in a fixed order
 };

@@ -137,12 +137,10 @@ void classify(const ClassificationConfig& config, const Invocation& invocation) 
     return {std::move(model), std::move(table)};
   };
   // Parts have the format of the output, so that ranks share the work of writing it.
-  score_texts(config,
-              {.config = to_yaml(config),
-               .keep = config.keep,
-               .part_extension = datasets::ending_of(config.output),
-               .open = open},
-              invocation);
+  score_texts(
+      config,
+      {.config = config, .keep = config.keep, .part_extension = datasets::ending_of(config.output), .open = open},
+      invocation);
 }
 
 }  // namespace sartor::inference

@@ -78,7 +78,7 @@ void embed(const EmbedConfig& config, const Invocation& invocation) {
     const int64_t columns = model.columns();
     return {std::move(model), make_embeddings_output(config, columns)};
   };
-  score_texts(config, {.config = to_yaml(config), .id = config.id, .part_extension = ".h5", .open = open}, invocation);
+  score_texts(config, {.config = config, .id = config.id, .part_extension = ".h5", .open = open}, invocation);
 }
 
 }  // namespace sartor::inference

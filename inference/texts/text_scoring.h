@@ -71,7 +71,7 @@ struct TextTask {
 };
 
 struct TextScoring {
-  std::string config;             // YAML with all values
+  RecordedConfig config;
   std::vector<std::string> keep;  // columns of the source to copy to the output
   std::optional<std::string> id;  // column of the texts' ids
   std::string part_extension;

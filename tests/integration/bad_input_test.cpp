@@ -276,7 +276,7 @@ TEST_F(BadInput, Scoring) {
   infer_refused(embed + "keep: [id]\n", "keep: unknown key");
   infer_refused(config + "max_length: 41\n", "max_length is 41, .*model supports at most 40");
   infer_refused(config + "max_length: 1\n", "max_length|longest|truncat");
-  infer_refused(config + "precision: fp16\n", "precision: found fp16, expected fp32, bf16 or int8");
+  infer_refused(config + "precision: fp16\n", "precision: found fp16, expected fp32, tf32, bf16 or int8");
   infer_refused(config + "temperature: 0\n", "temperature: found 0, expected number above 0");
   infer_refused(config + "rows_per_part: 0\n", "rows_per_part: found 0");
   infer_refused(config + "separator: ''\n", "separator is empty");

@@ -46,7 +46,7 @@ if [ -n "$gpu" ]; then
 fi
 
 # Runs a text classifier in an empty environment.
-"$python" "$source/scripts/gpu/bert_folder.py" "$work/model" --small
+"$python" "$source/scripts/gpu/model_folders.py" bert "$work/model" --size small
 printf 'text\ngood\nvery bad!\n好\n' >"$work/texts.csv"
 printf 'task: classify\nmodel: model\nsource: {path: texts.csv}\nthreads: 1\noutput: labels.csv\n' >"$work/classify.yaml"
 cd "$work"

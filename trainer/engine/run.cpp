@@ -56,8 +56,7 @@ std::string Run::claim() {
   require_claimable(name, claim_);
   folder_.emplace(name, claim_, name);
   if (claim_ != Claim::resume) return "0";
-  const bool changed = config_changed("run", load_document(name / "run.yaml"),
-                                      parse_document(request_.config, "the config"), request_.may_change);
+  const bool changed = config_changed("run", load_document(name / "run.yaml"), request_.config, request_.may_change);
   const bool complete = !changed && fs::exists(name / "results.json");
   return fmt::format("{} {}", int{complete}, fmt::join(checkpoints_.newest_first(), " "));
 }
@@ -111,7 +110,7 @@ void Run::start_writing() {
     fs::create_directory(folder / "checkpoints");
     datasets::write_file(folder / "metrics.jsonl", "");
   }
-  datasets::write_file(folder / "run.yaml", request_.config);
+  datasets::write_file(folder / "run.yaml", request_.config.yaml());
   write_record(folder / "provenance.json", record);
   folder_->publish(put_aside);
   metrics_.emplace(folder_->path() / "metrics.jsonl", state_.metrics_lines);

@@ -28,13 +28,14 @@
 #include "resume/start.h"
 #include "runtime/collective.h"
 #include "runtime/progress.h"
+#include "schema/recorded_config.h"
 
 namespace sartor {
 
 // Settings of a run.
 struct RunRequest {
   std::filesystem::path folder;
-  std::string config;  // becomes run.yaml
+  RecordedConfig config;  // becomes run.yaml
   CheckpointConfig checkpoint = {};
   std::vector<std::string> may_change = {};  // fields or sections that --resume may change: "threads", "model.epochs"
   std::vector<std::string> command = {};     // recorded in provenance.json, like device

@@ -28,7 +28,7 @@ template <RunTaskConfig Config> Task task(std::string name, Processes processes,
     Runtime runtime = make_runtime(config);
     ProcessGroup ranks(runtime.ranks, /*gpu=*/false, std::chrono::seconds(config.ddp_timeout));
     Run run({.folder = config.output,
-             .config = to_yaml(config),
+             .config = config,
              .checkpoint = config.checkpoint,
              .may_change = may_change,
              .command = invocation.command,

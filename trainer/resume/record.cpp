@@ -4,7 +4,6 @@
 #include <fstream>
 
 #include "base/require.h"
-#include "schema/config.h"
 #include "storage/atomic_file.h"
 
 namespace sartor {
@@ -48,9 +47,9 @@ std::string last_launch(const Record& record) {
   return launch != last.end() && launch->is_string() ? launch->get<std::string>() : "";
 }
 
-bool config_changed(std::string_view work, const YamlNode& before, const YamlNode& now,
+bool config_changed(std::string_view work, const YamlNode& before, const RecordedConfig& now,
                     const std::vector<std::string>& may_change) {
-  const auto differing = differences(before, now);
+  const auto differing = differences(now.restated(before), parse_document(now.yaml(), "the config"));
   for (const auto& [path, old_value, new_value] : differing) {
     const auto allowed = [&](const auto& section) { return lies_in(path, section); };
     require(std::ranges::any_of(may_change, allowed), "{}: the {} began with {}, --resume cannot continue with {}",

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "schema/document.h"
+#include "schema/recorded_config.h"
 
 namespace sartor {
 
@@ -31,9 +32,10 @@ void write_record(const std::filesystem::path& path, const Record& record);
 // no starts. Empty if it has no id.
 std::string last_launch(const Record& record);
 
-// Whether the config of a run or job (`work`: "run" or "job", for messages) has changed since it began. Throws
-// std::invalid_argument if a changed field is neither in `may_change` nor in a section in `may_change`.
-bool config_changed(std::string_view work, const YamlNode& before, const YamlNode& now,
+// Whether the config of a run or job (`work`: "run" or "job", for messages) has changed since it began. Fields that are
+// newer than the record have not changed if they have their defaults. Throws std::invalid_argument if a changed field
+// is neither in `may_change` nor in a section in `may_change`.
+bool config_changed(std::string_view work, const YamlNode& before, const RecordedConfig& now,
                     const std::vector<std::string>& may_change);
 
 }  // namespace sartor

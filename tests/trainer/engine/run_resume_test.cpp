@@ -81,7 +81,7 @@ TEST_F(RunTest, ResumeRefusesAnotherConfig) {
               ThrowsMessage<std::invalid_argument>(HasSubstr("model.factors: the run began with 8")));
   changed.config = "epochs: 7\nmodel: {factors: 8}\n";
   train(changed, 7);
-  EXPECT_EQ(text_of("runs/a/run.yaml"), changed.config);
+  EXPECT_EQ(text_of("runs/a/run.yaml"), changed.config.yaml());
   EXPECT_THAT(logged_epochs("runs/a"), ElementsAre(1, 2, 3, 4, 5, 6, 7));
 }
 
@@ -178,7 +178,7 @@ TEST_F(RunTest, ABrokenRecordIsFoundBeforeAnythingIsTouched) {
   longer.config = "epochs: 6\nmodel: {factors: 8}\n";
   EXPECT_THAT([&] { train(longer, 6); }, ThrowsMessage<std::invalid_argument>(HasSubstr("provenance.json is broken")));
   EXPECT_TRUE(fs::exists("runs/a/results.json"));
-  EXPECT_EQ(text_of("runs/a/run.yaml"), request().config);
+  EXPECT_EQ(text_of("runs/a/run.yaml"), request().config.yaml());
 }
 
 // A run of an earlier release, stopped after two epochs.

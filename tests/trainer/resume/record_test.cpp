@@ -3,7 +3,10 @@
 
 #include <gmock/gmock.h>
 
+#include <optional>
+
 #include "resume/start.h"
+#include "schema/fields.h"
 #include "support/folder_test.h"
 
 namespace sartor {
@@ -48,8 +51,7 @@ TEST_F(RecordTest, LastLaunchIsThatOfTheNewestStart) {
 
 TEST_F(RecordTest, OnlySomeFieldsMayChange) {
   const auto changed = [](const std::string& now, const std::vector<std::string>& may_change = {}) {
-    return config_changed("job", parse_document("a: 1\nb: {c: 好, d: [1, 2]}\n", "before"), parse_document(now, "now"),
-                          may_change);
+    return config_changed("job", parse_document("a: 1\nb: {c: 好, d: [1, 2]}\n", "before"), now, may_change);
   };
   EXPECT_FALSE(changed("b: {d: [1, 2], c: 好}\na: 1\n"));
   EXPECT_TRUE(changed("a: 1\nb: {c: 坏, d: [1, 2]}\n", {"b.c"}));
@@ -62,6 +64,32 @@ TEST_F(RecordTest, OnlySomeFieldsMayChange) {
           "b.c: the job began with 好, --resume cannot continue with 坏");
   refused("a: 1\nb: {c: 好, d: [1, 2], e: x}\n", {"b.c"},
           "b.e: the job began with nothing, --resume cannot continue with x");
+}
+
+struct NewerConfig {
+  int64_t a = 1, newer = 7;
+  std::optional<int64_t> also_newer;
+
+  template <class Fields> void describe(Fields& field) {
+    field("a", a, at_least(0), "Known before.");
+    field("newer", newer, at_least(0), "Newer than the record.");
+    field("also_newer", also_newer, at_least(0), "Newer than the record.");
+  }
+};
+
+TEST_F(RecordTest, FieldsThatAreNewerThanTheRecordHadTheirDefaults) {
+  const auto changed = [](const std::string& before, const NewerConfig& now) {
+    return config_changed("run", parse_document(before, "before"), now, {});
+  };
+  EXPECT_FALSE(changed("a: 1\n", {}));
+  EXPECT_FALSE(changed("a: 1\nnewer: 8\n", {.newer = 8}));
+  const auto refused = [&](const std::string& before, const NewerConfig& now, const char* message) {
+    EXPECT_THAT([&] { changed(before, now); }, ThrowsMessage<std::invalid_argument>(HasSubstr(message)));
+  };
+  refused("a: 1\n", {.newer = 8}, "newer: the run began with 7, --resume cannot continue with 8");
+  refused("a: 1\n", {.also_newer = 1}, "also_newer: the run began with ");
+  refused("a: 1\nnewer: -1\n", {}, "newer: the run began with -1, --resume cannot continue with 7");
+  refused("a: 1\nolder: 2\n", {}, "older: the run began with 2, --resume cannot continue with nothing");
 }
 
 TEST_F(RecordTest, ClaimIsWhatIsAskedUnlessTheLaunchBeganIt) {

@@ -44,7 +44,7 @@ void classify(const ClassifierTrainingConfig& config, const Invocation& invocati
   const auto runtime = start_runtime(config, config);
   const GpuNumerics numerics(device_of(runtime.gpu), config.numerics());
   auto ranks = join_ranks(config, runtime);
-  Run run(run_request(config, to_yaml(config), runtime, ranks, invocation, {"bootstrap_draws"}));
+  Run run(run_request(config, config, runtime, ranks, invocation, {"bootstrap_draws"}));
   if (run.complete()) return log_info("{} is already complete", config.output);
 
   const auto data = datasets::open_texts(config.data.path);

@@ -12,7 +12,7 @@ void pretrain(const PretrainConfig& config, const Invocation& invocation) {
   const auto runtime = start_runtime(config, config);
   const GpuNumerics numerics(device_of(runtime.gpu), config.numerics());
   auto ranks = join_ranks(config, runtime);
-  Run run(run_request(config, to_yaml(config), runtime, ranks, invocation));
+  Run run(run_request(config, config, runtime, ranks, invocation));
   if (run.complete()) return log_info("{} is already complete", config.output);
 
   const auto data = datasets::open_texts(config.data.path);

@@ -70,10 +70,10 @@ Runtime start_runtime(const RuntimeConfig& config, const TextTrainingConfig& tra
 // Joins the processes of the run. Throws what the constructor of ProcessGroup throws.
 ProcessGroup join_ranks(const TextTrainingConfig& config, const Runtime& runtime);
 
-// yaml: the complete config of the task. may_change: fields that may differ under --resume, in addition to those that
-// never affect the model (device, threads, ...).
-RunRequest run_request(const TextTrainingConfig& config, std::string yaml, const Runtime& runtime, ProcessGroup& ranks,
-                       const Invocation& invocation, std::vector<std::string> may_change = {});
+// recorded: the complete config of the task. may_change: fields that may differ under --resume, in addition to those
+// that never affect the model (device, threads, ...).
+RunRequest run_request(const TextTrainingConfig& config, RecordedConfig recorded, const Runtime& runtime,
+                       ProcessGroup& ranks, const Invocation& invocation, std::vector<std::string> may_change = {});
 
 // gpu: device index, -1 for the CPU.
 at::Device device_of(int gpu);
