@@ -32,8 +32,10 @@ GpuBackend::GpuBackend(int ordinal) : ordinal_(ordinal) {
     throw std::runtime_error(
         fmt::format("{}: this build needs sm_{} or newer", description_, SARTOR_LOWEST_ARCHITECTURE));
   }
-  multiprocessors_ = properties.multiProcessorCount;
-  shared_bytes_per_block_ = properties.sharedMemPerBlockOptin;
+  limits_ = {.multiprocessors = properties.multiProcessorCount,
+             .shared_bytes_per_block = properties.sharedMemPerBlockOptin,
+             .shared_bytes_per_multiprocessor = properties.sharedMemPerMultiprocessor,
+             .memory_bytes = properties.totalGlobalMem};
 
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
   own_stream_.reset(stream_);

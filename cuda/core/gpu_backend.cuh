@@ -5,6 +5,7 @@
 
 #include "core/check.cuh"
 #include "core/context.h"
+#include "core/gpu_limits.h"
 
 namespace sartor::cuda {
 
@@ -36,14 +37,13 @@ class GpuBackend final : public Backend {
 
   cudaStream_t stream() const { return stream_; }
   cublasHandle_t cublas() const { return cublas_.get(); }
-  int multiprocessors() const { return multiprocessors_; }
-  size_t shared_bytes_per_block() const { return shared_bytes_per_block_; }  // maximum after opt-in
+  const GpuLimits& limits() const { return limits_; }
+  int multiprocessors() const { return limits_.multiprocessors; }
 
  private:
   int ordinal_;
   std::string description_;
-  int multiprocessors_ = 0;
-  size_t shared_bytes_per_block_ = 0;
+  GpuLimits limits_;
   Handle<cudaStream_t, cudaStreamDestroy> own_stream_;
   cudaStream_t stream_ = nullptr;
   Handle<cublasHandle_t, cublasDestroy> cublas_;
