@@ -5,26 +5,25 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
-#include <span>
+#include <memory>
 #include <utility>
 
 #include "base/require.h"
 #include "models/bert/cpu_encoder.h"
 #include "models/bert/folder.h"
+#include "models/tensors/device.h"
 #include "models/tensors/gpu_numerics.h"
 #include "models/tensors/transfer.h"
-#include "optimization/ahead.h"
+#include "optimization/score_batches.h"
 
 namespace sartor::inference {
 namespace {
 
 namespace fs = std::filesystem;
 
-at::Device device_of(int gpu) { return {at::kCUDA, static_cast<c10::DeviceIndex>(gpu)}; }
-
 bert::Bert on_gpu(const fs::path& folder, bert::Head head, Precision precision, int gpu) {
-  require(precision != Precision::int8, "precision is int8, which requires a CPU; expected fp32 or bf16 on a GPU");
+  require(precision != Precision::int8,
+          "precision is int8, which requires a CPU; expected fp32, tf32 or bf16 on a GPU");
   allow_tf32(precision == Precision::tf32);
   auto loaded = bert::load_bert(folder, head, device_of(gpu));
   for (const auto& name : loaded.missing) {
@@ -53,19 +52,16 @@ fs::path model_folder(const fs::path& path) {
   throw std::invalid_argument(fmt::format("{} is not a text model: it has no config.json", path.string()));
 }
 
-using Rows = std::span<const int64_t>;
-
 struct TextModel::Opened {
   bert::BertConfig config;
   transformer::InputSpec input;
   int64_t columns;
   std::function<at::Tensor(const transformer::Packed&)> values;  // (B, columns)
-  std::optional<Transfer> transfer;                              // if the model is on an accelerator
+  Transfer transfer;                                             // to and from the model's device
   std::vector<std::string> ignored;
 
   // The only difference between the CPU and a GPU is the type of the model; `ask` accepts both.
-  template <class Model, class Ask>
-  static TextModel open(Model model, bert::Head head, Ask ask, std::optional<Transfer> transfer) {
+  template <class Model, class Ask> static TextModel open(Model model, bert::Head head, Ask ask, Transfer transfer) {
     const auto shared = std::make_shared<const Model>(std::move(model));
     const auto& config = shared->config();
     const int64_t columns = head == bert::Head::classification ? config.num_labels() : config.hidden_size;
@@ -78,7 +74,8 @@ struct TextModel::Opened {
   static TextModel open(const fs::path& folder, bert::Head head, Precision precision, int gpu, Ask ask) {
     const auto opened = [&] {
       if (gpu < 0) {
-        return open(bert::CpuEncoder::open(folder, head, transformer::on_cpu(precision)), head, ask, std::nullopt);
+        return open(bert::CpuEncoder::open(folder, head, transformer::on_cpu(precision)), head, ask,
+                    Transfer(at::kCPU));
       }
       auto on_device = on_gpu(folder, head, precision, gpu);  // may refuse the precision, also without a GPU
       return open(std::move(on_device), head, ask, Transfer(device_of(gpu)));
@@ -86,52 +83,6 @@ struct TextModel::Opened {
     auto model = opened();
     model.opened_->ignored = bert::ignored(folder, head);
     return model;
-  }
-
-  using Batches = std::vector<std::vector<int64_t>>;
-  using Before = std::function<void(Rows)>;
-  using Store = std::function<void(Rows, const at::Tensor& found_BC)>;
-
-  transformer::Packed pack(const text::Encodings& rows, Rows batch) const {
-    return transformer::pack(input, {rows.rows, rows.ids, rows.type_ids}, batch);
-  }
-
-  // On the CPU: one batch after the other.
-  void score_here(const text::Encodings& rows, const Batches& batches, const Before& before, const Store& store) const {
-    for (const auto& batch : batches) {
-      before(batch);
-      store(batch, values(pack(rows, batch)).to(at::kFloat).contiguous());
-    }
-  }
-
-  // On an accelerator: a thread packs and sends the next batches, and the results of a batch are taken once the next
-  // one has been enqueued, so that the device always has one to compute.
-  void score_ahead(const text::Encodings& rows, const Batches& batches, const Before& before,
-                   const Store& store) const {
-    struct Sent {
-      transformer::Packed packed;
-      Transfer::Arrival arrival;
-    };
-    constexpr int64_t most_ahead = 2;
-    Ahead<Sent> ahead(0, std::ssize(batches), most_ahead, [&](int64_t i) {
-      const c10::InferenceMode inference;
-      Sent sent = {.packed = pack(rows, batches[i]), .arrival = {}};
-      sent.arrival = transfer->send(tensors_of(sent.packed));
-      return sent;
-    });
-    std::optional<std::pair<Rows, Transfer::Fetch>> late;
-    const auto store_late = [&] {
-      if (late) store(late->first, late->second.take());
-    };
-    for (const auto& batch : batches) {
-      before(batch);
-      const auto sent = ahead.next();
-      transfer->await(sent.arrival);
-      auto fetch = transfer->fetch(values(sent.packed).to(at::kFloat));
-      store_late();
-      late.emplace(batch, std::move(fetch));
-    }
-    store_late();
   }
 };
 
@@ -168,19 +119,29 @@ std::vector<float> TextModel::score(const text::Encodings& rows, int64_t batch_t
   for (int64_t row = 0; row < rows.size(); row++) lengths[row] = rows.rows[row + 1] - rows.rows[row];
   const int64_t columns = this->columns();
   std::vector<float> values(rows.size() * columns);
-  int64_t done = 0;
-  const auto before = [&](Rows batch) {
-    if (before_batch) before_batch(done);
-    done += std::ssize(batch);
-  };
-  const auto store = [&](Rows batch, const at::Tensor& found) {
-    for (size_t i = 0; i < batch.size(); i++) {
-      std::copy_n(found.const_data_ptr<float>() + i * columns, columns, values.data() + batch[i] * columns);
-    }
+  struct Sent {
+    transformer::Packed packed;
+    Transfer::Arrival arrival;
   };
   const auto batches = transformer::token_budget_batches(lengths, batch_tokens);
-  opened_->transfer ? opened_->score_ahead(rows, batches, before, store)
-                    : opened_->score_here(rows, batches, before, store);
+  const auto prepare = [&](int64_t i) {
+    const c10::InferenceMode inference;  // also on another thread
+    auto batch = std::make_unique<Sent>();
+    batch->packed = transformer::pack(opened_->input, {rows.rows, rows.ids, rows.type_ids}, batches[i]);
+    batch->arrival = opened_->transfer.send(tensors_of(batch->packed));
+    return batch;
+  };
+  int64_t done = 0;
+  const auto compute = [&](const Sent& batch) {
+    if (before_batch) before_batch(done);
+    done += batch.packed.batch();
+    return opened_->values(batch.packed).to(at::kFloat).contiguous();
+  };
+  score_batches(std::ssize(batches), opened_->transfer, prepare, compute, [&](int64_t i, const at::Tensor& found) {
+    for (size_t k = 0; k < batches[i].size(); k++) {
+      std::copy_n(found.const_data_ptr<float>() + k * columns, columns, values.data() + batches[i][k] * columns);
+    }
+  });
   require(std::ranges::all_of(values, [](float value) { return std::isfinite(value); }),
           "the model gives values that are not finite");
   return values;

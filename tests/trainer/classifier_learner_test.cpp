@@ -7,8 +7,8 @@
 #include "support/bert_folders.h"
 #include "support/folder_test.h"
 #include "support/learner_rows.h"
+#include "support/tokenize.h"
 #include "tasks/texts/classifier_learner.h"
-#include "text/tokenizers/tokenizer.h"
 #include "text/tokenizers/tokenizer_files.h"
 #include "text/write_texts.h"
 
@@ -30,17 +30,8 @@ class ClassifierLearning : public testing::WorkingFolderTest {
   }
 
   static void tokenize(const std::string& path, text::LabelKind kind) {
-    const auto spec = text::read_tokenizer("model");
-    const text::TextConfig config = {.sources = {{.table = {.path = "a.csv"}}},
-                                     .label = {.kind = kind, .column = "label"}};
-    datasets::Rejects rejects;
-    text::TextSource source(config, rejects);
-    const auto describe = [](const text::TextReport&) { return datasets::Provenance{"{}", "hash"}; };
-    write_texts(path, source, config, text::Tokenizer(spec),
-                {.length = {16},
-                 .duplicates = text::TextDuplicates::keep,
-                 .split = {.test = 0, .validation = 0},
-                 .describe = describe});
+    testing::tokenize(path, text::read_tokenizer("model"),
+                      {.sources = {{.table = {.path = "a.csv"}}}, .label = {.kind = kind, .column = "label"}});
   }
 
   static ClassifierTrainingConfig config(double dropout, double r_drop) {

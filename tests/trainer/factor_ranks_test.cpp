@@ -9,6 +9,7 @@
 #include "models/factorization/als.h"
 #include "models/factorization/row_shares.h"
 #include "support/folder_test.h"
+#include "support/made_ratings.h"
 #include "support/thread_ranks.h"
 #include "tasks/factors/evaluation.h"
 
@@ -20,26 +21,10 @@ using ::testing::ElementsAre;
 constexpr int64_t users = 61, items = 37;
 
 // Items of low number have many ratings, those of high number few; the last users have none in training.
-class SkewedRatings : public datasets::RatingSource {
- public:
-  bool next(datasets::RatingBatch& batch) override {
-    batch.clear();
-    if (given_) return false;
-    given_ = true;
-    for (int64_t cell = 0; cell < users * items; cell++) {
-      if (random_bits(1, cell) % 40 < uint64_t(cell % items)) continue;
-      batch.rows.push_back(cell);
-      batch.users.push_back("用户" + std::to_string(cell / items));
-      batch.items.push_back("i" + std::to_string(cell % items));
-      batch.values.push_back(static_cast<float>(1 + random_bits(2, cell) % 4001 / 1000.0));
-    }
-    return true;
-  }
-  bool has_times() const override { return false; }
-
- private:
-  bool given_ = false;
-};
+std::optional<float> rating_of(int64_t cell) {
+  if (random_bits(1, cell) % 40 < uint64_t(cell % items)) return {};
+  return static_cast<float>(1 + random_bits(2, cell) % 4001 / 1000.0);
+}
 
 // A CPU that says it is a GPU and counts the bytes that are copied from it.
 class Elsewhere : public cuda::CpuBackend {
@@ -56,7 +41,7 @@ class Elsewhere : public cuda::CpuBackend {
 class FactorRanks : public testing::FolderTest {
  protected:
   FactorRanks() : path_(path("prepared.h5")) {
-    SkewedRatings source;
+    testing::MadeRatings source(users, items, rating_of);
     datasets::write_prepared(path_, datasets::collect(source, {}, folder_), {.test = 0.2, .validation = 0.2, .seed = 3},
                              {"{}", "hash"});
   }

@@ -8,8 +8,8 @@
 #include "models/bert/folder.h"
 #include "support/folder_test.h"
 #include "support/learner_rows.h"
+#include "support/tokenize.h"
 #include "tasks/texts/masked_lm_learner.h"
-#include "text/tokenizers/tokenizer.h"
 #include "text/tokenizers/tokenizer_files.h"
 #include "text/write_texts.h"
 
@@ -44,14 +44,7 @@ class MaskedLm : public testing::WorkingFolderTest {
     write("a.csv", rows);
     const text::TextConfig config = {
         .sources = {{.table = {.path = "a.csv"}}}, .pair = "{label}", .label = {.kind = text::LabelKind::none}};
-    datasets::Rejects rejects;
-    text::TextSource source(config, rejects);
-    const auto describe = [](const text::TextReport&) { return datasets::Provenance{"{}", "hash"}; };
-    write_texts(path, source, config, text::Tokenizer(spec),
-                {.length = {16},
-                 .duplicates = text::TextDuplicates::keep,
-                 .split = {.test = 0, .validation = 0.4},
-                 .describe = describe});
+    testing::tokenize(path, spec, config, /*validation=*/0.4);
   }
 
   PretrainConfig config() const {
@@ -167,14 +160,7 @@ TEST_F(MaskedLm, RowsWithoutWordsCostNothing) {
   write("a.csv", "text\n龘\n");
   const auto spec = text::read_tokenizer("tokenizer");
   const text::TextConfig texts = {.sources = {{.table = {.path = "a.csv"}}}, .label = {.kind = text::LabelKind::none}};
-  datasets::Rejects rejects;
-  text::TextSource source(texts, rejects);
-  const auto describe = [](const text::TextReport&) { return datasets::Provenance{"{}", "hash"}; };
-  write_texts("unknown.h5", source, texts, text::Tokenizer(spec),
-              {.length = {16},
-               .duplicates = text::TextDuplicates::keep,
-               .split = {.test = 0, .validation = 0},
-               .describe = describe});
+  testing::tokenize("unknown.h5", spec, texts);
   const auto data = datasets::open_texts("unknown.h5");
   const auto chosen = config();
   MaskedLmLearner learner(chosen, data, alone_, Transfer(at::kCPU));

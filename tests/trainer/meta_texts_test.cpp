@@ -5,9 +5,10 @@
 #include "support/bert_folders.h"
 #include "support/device_steps.h"
 #include "support/folder_test.h"
+#include "support/tokenize.h"
 #include "tasks/texts/classifier_learner.h"
 #include "tasks/texts/masked_lm_learner.h"
-#include "text/tokenizers/tokenizer.h"
+#include "text/tokenizers/tokenizer_files.h"
 #include "text/write_texts.h"
 
 namespace sartor {
@@ -30,17 +31,8 @@ class TextSteps : public testing::WorkingFolderTest {
   }
 
   static void tokenize(const std::string& path, text::LabelKind kind, const std::string& column) {
-    const auto spec = text::read_tokenizer("model");
-    const text::TextConfig config = {.sources = {{.table = {.path = "a.csv"}}},
-                                     .label = {.kind = kind, .column = column}};
-    datasets::Rejects rejects;
-    text::TextSource source(config, rejects);
-    const auto describe = [](const text::TextReport&) { return datasets::Provenance{"{}", "hash"}; };
-    write_texts(path, source, config, text::Tokenizer(spec),
-                {.length = {16},
-                 .duplicates = text::TextDuplicates::keep,
-                 .split = {.test = 0, .validation = 0},
-                 .describe = describe});
+    testing::tokenize(path, text::read_tokenizer("model"),
+                      {.sources = {{.table = {.path = "a.csv"}}}, .label = {.kind = kind, .column = column}});
   }
 
   template <class Trained, class Config> void expect_steps(const std::string& name, const Config& config) {

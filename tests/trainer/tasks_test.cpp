@@ -13,6 +13,7 @@
 #include "models/factorization/als.h"
 #include "operations.h"
 #include "support/folder_test.h"
+#include "support/made_ratings.h"
 #include "tasks/factors/evaluation.h"
 
 namespace sartor {
@@ -23,31 +24,15 @@ using datasets::Prepared;
 constexpr int64_t users = 23, items = 17;
 
 // Ratings from 1 to 5 for slightly more than half of the user-item pairs.
-class MadeRatings : public datasets::RatingSource {
- public:
-  bool next(datasets::RatingBatch& batch) override {
-    batch.clear();
-    if (given_) return false;
-    given_ = true;
-    for (int64_t cell = 0; cell < users * items; cell++) {
-      if (random_bits(1, cell) % 5 < 2) continue;
-      batch.rows.push_back(cell);
-      batch.users.push_back("用户" + std::to_string(cell / items));
-      batch.items.push_back("i" + std::to_string(cell % items));
-      batch.values.push_back(static_cast<float>(1 + random_bits(2, cell) % 5));
-    }
-    return true;
-  }
-  bool has_times() const override { return false; }
-
- private:
-  bool given_ = false;
-};
+std::optional<float> rating_of(int64_t cell) {
+  if (random_bits(1, cell) % 5 < 2) return {};
+  return static_cast<float>(1 + random_bits(2, cell) % 5);
+}
 
 class OnPreparedData : public testing::FolderTest {
  protected:
   OnPreparedData() : path_(path("prepared.h5")) {
-    MadeRatings source;
+    testing::MadeRatings source(users, items, rating_of);
     datasets::write_prepared(path_, datasets::collect(source, {}, folder_), {.test = 0.2, .validation = 0.2, .seed = 3},
                              {"{}", "hash"});
   }

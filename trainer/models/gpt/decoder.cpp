@@ -4,6 +4,7 @@
 #include "models/gpt/cpu_decoder.h"
 #include "models/gpt/device_decoder.h"
 #include "models/gpt/folder.h"
+#include "models/tensors/device.h"
 #include "models/tensors/gpu_numerics.h"
 
 namespace sartor::gpt {
@@ -18,7 +19,7 @@ std::unique_ptr<Decoder> open_decoder(const std::filesystem::path& folder, trans
             "precision is int8, which is only for the CPU; on a GPU choose bf16 or fp32");
     allow_tf32(precision == transformer::Precision::tf32);
     const auto type = precision == transformer::Precision::bf16 ? at::kBFloat16 : at::kFloat;
-    const auto device = at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu));
+    const auto device = device_of(gpu);
     return std::make_unique<DeviceDecoder>(load_gpt(folder, device), type, cuda::Context::gpu(gpu), Transfer(device));
   }
   return std::make_unique<CpuDecoder>(folder, on_cpu(precision), threads);

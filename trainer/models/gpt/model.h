@@ -71,7 +71,7 @@ class Gpt {
 
   // Weight of the output layer (V, H) of fp32: the token embeddings if they are tied. It has no bias.
   const at::Tensor& output_weight() const { return output_; }
-  const transformer::KeptCast& output_cast() const { return output_casts_.weight; }  // for token_loss()
+  const transformer::LinearCasts& output_casts() const { return output_casts_; }  // of its weight
 
   // Logits (T, V) of fp32. Training uses hidden() and output_weight() instead, because (T, V) is large.
   at::Tensor logits(const transformer::Packed& batch) const;

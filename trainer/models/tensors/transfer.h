@@ -49,6 +49,7 @@ class Transfer {
   Transfer(at::Device device, std::shared_ptr<CopyEngine> engine);  // of another engine, for tests
 
   at::Device device() const { return device_; }
+  bool copies() const { return engine_ != nullptr; }
 
   // Starts one copy of contiguous CPU tensors to the device and replaces each by a view of the copy, aligned to 16
   // bytes; undefined ones are skipped. The device's tensors may be used after await(). May run on another thread than

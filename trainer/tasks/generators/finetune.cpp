@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "engine/results_table.h"
+#include "models/tensors/device.h"
 #include "optimization/training.h"
 #include "schema/config.h"
 #include "schema/log.h"

@@ -89,7 +89,7 @@ at::Tensor GeneratorLearner::loss(const Batch& prepared) {
   transfer_.await(batch.arrival);
   model_.train(true);
   return transformer::token_loss(model_.hidden(batch.input).index_select(0, batch.places_R), model_.output_weight(),
-                                 batch.targets_R, batch.weights_R, compute_type(), &model_.output_cast());
+                                 batch.targets_R, batch.weights_R, compute_type(), &model_.output_casts().weight);
 }
 
 std::vector<Metric> GeneratorLearner::metrics(const StoredTexts& part, const TextScores& scores) const {

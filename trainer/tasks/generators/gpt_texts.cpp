@@ -11,8 +11,8 @@
 
 #include "models/transformer/loss.h"
 #include "models/transformer/ops/linear.h"
+#include "optimization/score_batches.h"
 #include "tasks/texts/batch_tensors.h"
-#include "tasks/texts/held_out.h"
 
 namespace sartor {
 namespace {
@@ -31,7 +31,8 @@ at::Tensor judge(const gpt::Gpt& model, const TextBatch& batch) {
   std::vector<at::Tensor> log_p, right;
   for (int64_t begin = 0; begin < x_RH.size(0); begin += chunk) {
     const int64_t count = std::min(chunk, x_RH.size(0) - begin);
-    const auto logits = transformer::linear(x_RH.narrow(0, begin, count), weight_VH, {}, model.compute_type());
+    const auto logits =
+        transformer::linear(x_RH.narrow(0, begin, count), weight_VH, {}, model.compute_type(), &model.output_casts());
     const auto all = at::log_softmax(logits, 1, at::kFloat);
     const auto targets = batch.targets_R.narrow(0, begin, count);
     log_p.push_back(all.gather(1, targets.unsqueeze(1)).squeeze(1));

@@ -114,8 +114,8 @@ at::Tensor PreferenceLearner::loss(const Batch& prepared) {
   transfer_.await(batch.arrival);
   model_.train(false);
   const auto x_RH = model_.hidden(batch.input).index_select(0, batch.places_R);
-  const auto log_p =
-      transformer::token_log_probabilities(x_RH, model_.output_weight(), batch.targets_R, compute_type());
+  const auto log_p = transformer::token_log_probabilities(x_RH, model_.output_weight(), batch.targets_R, compute_type(),
+                                                          &model_.output_casts().weight);
   const auto sums = at::zeros({batch.tokens_2P.numel()}, log_p.options()).index_add(0, batch.texts_R, log_p);
   return loss_(sums.view({2, -1}) - batch.reference_2P, batch.tokens_2P).sum();
 }

@@ -15,10 +15,10 @@
 #include "models/bert/families.h"
 #include "models/bert/flops.h"
 #include "models/bert/folder.h"
+#include "optimization/score_batches.h"
 #include "schema/log.h"
 #include "tasks/texts/batch_tensors.h"
 #include "tasks/texts/bert_texts.h"
-#include "tasks/texts/held_out.h"
 
 namespace sartor {
 namespace {

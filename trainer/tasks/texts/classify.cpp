@@ -5,6 +5,7 @@
 
 #include "engine/results_table.h"
 #include "models/hf/calibration_file.h"
+#include "models/tensors/device.h"
 #include "optimization/training.h"
 #include "schema/config.h"
 #include "schema/log.h"

@@ -14,10 +14,10 @@
 #include "models/bert/flops.h"
 #include "models/bert/folder.h"
 #include "models/transformer/loss.h"
+#include "optimization/score_batches.h"
 #include "schema/log.h"
 #include "tasks/texts/batch_tensors.h"
 #include "tasks/texts/bert_texts.h"
-#include "tasks/texts/held_out.h"
 
 namespace sartor {
 namespace {

@@ -1,6 +1,7 @@
 #include "tasks/texts/pretrain.h"
 
 #include "base/require.h"
+#include "models/tensors/device.h"
 #include "optimization/training.h"
 #include "schema/config.h"
 #include "schema/log.h"

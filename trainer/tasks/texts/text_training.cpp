@@ -35,10 +35,6 @@ RunRequest run_request(const TextTrainingConfig& config, RecordedConfig recorded
           .start = {runtime.launch, invocation.resume, invocation.overwrite}};
 }
 
-at::Device device_of(int gpu) {
-  return gpu < 0 ? at::Device(at::kCPU) : at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu));
-}
-
 text::TokenizerSpec tokenizer_of(const std::string& folder, const datasets::TokenizedTexts& data,
                                  const std::string& path) {
   auto spec = text::read_tokenizer(folder);

@@ -75,9 +75,6 @@ ProcessGroup join_ranks(const TextTrainingConfig& config, const Runtime& runtime
 RunRequest run_request(const TextTrainingConfig& config, RecordedConfig recorded, const Runtime& runtime,
                        ProcessGroup& ranks, const Invocation& invocation, std::vector<std::string> may_change = {});
 
-// gpu: device index, -1 for the CPU.
-at::Device device_of(int gpu);
-
 // Loads the tokenizer of a folder. Throws std::invalid_argument if `data`, read from `path`, was made with a different
 // one.
 text::TokenizerSpec tokenizer_of(const std::string& folder, const datasets::TokenizedTexts& data,
