@@ -35,6 +35,17 @@ __device__ inline float final_score(float sum, float query_scale, float item_sca
   return fmaf(sum * query_scale, item_scale, bias);
 }
 
+// The search of `count` queries from `first` on.
+inline TopkSearch queries_of(TopkSearch search, int64_t first, int64_t count) {
+  auto& [rows, query_count, columns, stride, element, scale] = search.queries;
+  rows = static_cast<const char*>(rows) + first * stride * bytes_of(element);
+  query_count = count;
+  if (scale) scale += first;
+  if (search.excluded.rows > 0) search.excluded = {count, search.excluded.offsets + first, search.excluded.ids};
+  search.found = {count, search.k, search.found.scores + first * search.k, search.found.ids + first * search.k};
+  return search;
+}
+
 struct ScanPlan;
 struct TiledPlan;
 
