@@ -56,12 +56,12 @@ constexpr int64_t column_tiles(const SearchShape& shape) {
   return std::max<int64_t>(ceil_div(shape.columns * bytes_of(shape.element), FusedPlan::column_bytes), 1);
 }
 
-// Shared memory without candidates: tiles; scales and biases of items; per query bits and ids of exclusions (24 bytes),
+// Shared memory without candidates: tiles; scales and biases of items; per query bits and ids of exclusions (28 bytes),
 // threshold, number of candidates and scale.
 constexpr int64_t fixed_bytes(const FusedPlan& plan, int64_t column_tiles) {
   const int64_t rows = plan.query_tile, kept = plan.resident ? column_tiles : plan.stages;
   return (rows * kept + FusedPlan::item_tile * plan.stages) * FusedPlan::column_bytes +
-         FusedPlan::item_tile * plan.stages * 8 + rows * (24 + 8 + 4 + 4);
+         FusedPlan::item_tile * plan.stages * 8 + rows * (28 + 8 + 4 + 4);
 }
 
 // Room for candidates: 4 more than a multiple of 8, so that the lists of neighbouring queries begin in different banks.
