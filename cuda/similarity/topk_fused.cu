@@ -30,7 +30,7 @@ struct Shared {
   char* items;                    // (stages) tiles
   float *scale, *bias;            // (stages, item_tile), valid in the last stage of an item tile
   TopkKey* lists;                 // (query_tile, capacity) candidates, in no order
-  uint4* excluded;                // (query_tile) bits of the items of this tile
+  uint32_t* excluded;             // (query_tile, item_tile / 32) bits of the items of this tile
   TopkKey* thresholds;            // (query_tile) k candidates so far are above or equal
   const int32_t** next_excluded;  // (query_tile) ids beyond this tile
   int* left_excluded;             // (query_tile) their number
@@ -49,7 +49,7 @@ struct Shared {
     take(scale, item_tile * plan.stages);
     take(bias, item_tile * plan.stages);
     take(lists, rows * plan.capacity);
-    take(excluded, rows);
+    take(excluded, rows * item_tile / 32);
     take(thresholds, rows);
     take(next_excluded, rows);
     take(left_excluded, rows);
@@ -174,45 +174,55 @@ template <int row_groups> struct WarpTile {
     }
   }
 
-  // Appends the candidates among the scores to the lists. Returns whether a list has no room; what did not fit remains,
-  // everything else becomes -inf. `first`: item of the tile's first column.
-  __device__ bool append(const Shared& shared, int capacity, int32_t first, bool exclusions) {
-    bool full = false;
+  // Score of row (i, h), item (b / 2, b % 2).
+  __device__ float score(int i, int h, int b) const {
+    float by_pair[item_groups];
+#pragma unroll
+    for (int j = 0; j < item_groups; j++) by_pair[j] = b & 1 ? sums[i][j][2 * h + 1] : sums[i][j][2 * h];
+    return b & 4 ? (b & 2 ? by_pair[3] : by_pair[2]) : (b & 2 ? by_pair[1] : by_pair[0]);
+  }
+
+  // Bits b of the scores of row (i, h) that are at least `least`.
+  __device__ uint32_t hits(int i, int h, float least) const {
+    float best = -INFINITY;  // fmaxf leaves NaN out
+#pragma unroll
+    for (int j = 0; j < item_groups; j++) best = fmaxf(best, fmaxf(sums[i][j][2 * h], sums[i][j][2 * h + 1]));
+    if (!(best >= least)) return 0;
+    uint32_t bits = 0;
+#pragma unroll
+    for (int j = 0; j < item_groups; j++)
+      bits |= (sums[i][j][2 * h] >= least) << 2 * j | (sums[i][j][2 * h + 1] >= least) << (2 * j + 1);
+    return bits;
+  }
+
+  // Appends the candidates among the `pending` scores, 8 h + b of group i, to the lists; those that find no room remain
+  // pending. Returns whether there are any. `first`: item of the tile's first column.
+  __device__ bool append(const Shared& shared, int capacity, int32_t first, bool exclusions,
+                         uint32_t (&pending)[row_groups]) const {
+    uint32_t any = 0;
 #pragma unroll
     for (int i = 0; i < row_groups; i++) {
+      uint32_t left = 0;
 #pragma unroll
-      for (int h = 0; h < 2; h++) {
+      for (int h = 0; h < 2 && pending[i]; h++) {
         const int q = row(i, h);
         const TopkKey threshold = shared.thresholds[q];
-        const float least = topk_score(threshold);
-        float best = -INFINITY;  // fmaxf leaves NaN out
-#pragma unroll
-        for (int j = 0; j < item_groups; j++) best = fmaxf(best, fmaxf(sums[i][j][2 * h], sums[i][j][2 * h + 1]));
-        if (!(best >= least)) continue;
-        uint32_t excluded = 0;
-        if (exclusions)
-          excluded = reinterpret_cast<const uint32_t*>(shared.excluded + q)[first_item() / 32] >> lane() % 4 * 2;
-#pragma unroll
-        for (int j = 0; j < item_groups; j++) {
-#pragma unroll
-          for (int e = 0; e < 2; e++) {
-            float& score = sums[i][j][2 * h + e];
-            if (!(score >= least)) continue;
-            const TopkKey key = topk_key(score, first + item(j) + e);
-            if (key > threshold && !(excluded >> (8 * j + e) & 1)) {
-              const int place = atomicAdd(shared.counts + q, 1);
-              if (place >= capacity) {
-                full = true;
-                continue;
-              }
-              shared.lists[q * capacity + place] = key;
-            }
-            score = -INFINITY;
-          }
+        const uint32_t excluded = exclusions ? shared.excluded[q * warps_across + first_item() / 32] : 0;
+        for (uint32_t bits = hits(i, h, topk_score(threshold)) & pending[i] >> 8 * h; bits; bits &= bits - 1) {
+          const int b = __ffs(bits) - 1, column = item(b / 2) + b % 2;
+          const TopkKey key = topk_key(score(i, h, b), first + column);
+          if (key <= threshold || excluded >> column % 32 & 1) continue;
+          const int place = atomicAdd(shared.counts + q, 1);
+          if (place < capacity)
+            shared.lists[q * capacity + place] = key;
+          else
+            left |= 1u << (8 * h + b);
         }
       }
+      pending[i] = left;
+      any |= left;
     }
-    return full;
+    return any;
   }
 };
 
@@ -257,29 +267,33 @@ __device__ TopkKey keep_best(TopkKey* list, int n, int k, TopkKey threshold) {
   return prefix;
 }
 
-// Cuts the lists of more than `most` candidates to the k best. Without races only between two barriers.
+// Cuts the lists of more than `most` candidates to the k best. Between two barriers.
 __device__ void cut(const Shared& shared, int query_tile, int capacity, int k, int most) {
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, rows = query_tile / (threads / 32);
-  for (int base = 0; base < rows; base += 4) {
-    // Lists two apart, so that 16 lanes, which read at once, use different banks.
-    const int q = warp * rows + base / 8 * 8 + lane / 8 * 2 + base / 4 % 2;
-    const int count = min(shared.counts[q], capacity), n = count > most ? count : 0;
-    __syncwarp();
-    if (!__any_sync(~0u, n > 0)) {
-      if (lane % 8 == 0) shared.counts[q] = count;
-      continue;
+  const int lane = threadIdx.x % 32, group = lane / 8, rows = query_tile / (threads / 32);
+  const int first = threadIdx.x / 32 * rows;
+  int count = 0;
+  if (lane < rows) shared.counts[first + lane] = count = min(shared.counts[first + lane], capacity);
+  uint32_t waiting = __ballot_sync(~0u, count > most);
+  while (waiting) {
+    // Two even and two odd lists, so that 16 lanes, which read at once, use different banks.
+    uint32_t mine = waiting & (group % 2 == 0 ? 0x55555555 : 0xaaaaaaaa);
+    if (group >= 2) mine &= mine - 1;
+    mine &= -mine;
+    const int list = mine ? __ffs(mine) - 1 : 0, q = first + list;
+    const int n = __shfl_sync(~0u, count, list);
+    const TopkKey threshold = keep_best(shared.lists + q * capacity, mine ? n : 0, k, shared.thresholds[q]);
+    if (mine && lane % 8 == 0) {
+      shared.counts[q] = k;
+      shared.thresholds[q] = threshold;
     }
-    const TopkKey threshold = keep_best(shared.lists + q * capacity, n, k, shared.thresholds[q]);
-    if (lane % 8 > 0) continue;
-    shared.counts[q] = n > 0 ? k : count;
-    shared.thresholds[q] = threshold;
+    waiting &= ~__reduce_or_sync(~0u, mine);
   }
 }
 
 // Sets the bits of query `row`'s exclusions among the items from `first` to `end` and steps over them.
 __device__ void walk_exclusions(const Shared& shared, int row, int64_t first, int64_t end) {
-  shared.excluded[row] = {0, 0, 0, 0};
-  auto* bits = reinterpret_cast<uint32_t*>(shared.excluded + row);
+  uint32_t* bits = shared.excluded + row * item_tile / 32;
+  *reinterpret_cast<uint4*>(bits) = {0, 0, 0, 0};
   const int32_t* next = shared.next_excluded[row];
   int left = shared.left_excluded[row];
   for (; left > 0 && *next < end; next++, left--) {
@@ -419,8 +433,11 @@ template <class Kind, int row_groups> __global__ void __launch_bounds__(threads,
     if (exclusions) __syncthreads();
     tile.finish(shared.query_scale, shared.scale + stage * item_tile, shared.bias + stage * item_tile, open);
     if (++stage == plan.stages) stage = 0;
-    while (__syncthreads_or(tile.append(shared, plan.capacity, static_cast<int32_t>(first), exclusions))) {
-      cut(shared, query_tile, plan.capacity, k, (k + plan.capacity) / 2);
+    uint32_t pending[row_groups];
+#pragma unroll
+    for (int i = 0; i < row_groups; i++) pending[i] = 0xffff;
+    while (__syncthreads_or(tile.append(shared, plan.capacity, static_cast<int32_t>(first), exclusions, pending))) {
+      cut(shared, query_tile, plan.capacity, k, (k + 3 * plan.capacity) / 4);
       __syncthreads();
     }
   }

@@ -64,10 +64,11 @@ constexpr int64_t fixed_bytes(const FusedPlan& plan, int64_t column_tiles) {
          FusedPlan::item_tile * plan.stages * 8 + rows * (28 + 8 + 4 + 4);
 }
 
-// Room for candidates: 4 more than a multiple of 8, so that the lists of neighbouring queries begin in different banks.
+// Room for candidates: 8 more than a multiple of 16, so that lists side by side begin in different halves of the banks.
 // A list is cut to k when it is full, so it needs some slack; more than 3 k makes cuts longer, not rarer.
-constexpr int64_t least_capacity(int64_t k) { return (k + std::max<int64_t>(8, k / 2) + 3) / 8 * 8 + 4; }
-constexpr int64_t most_capacity(int64_t k) { return std::max<int64_t>(3 * k, 40) / 8 * 8 + 4; }
+constexpr int64_t round_capacity(int64_t n) { return ceil_div(n - 8, 16) * 16 + 8; }
+constexpr int64_t least_capacity(int64_t k) { return round_capacity(k + std::max<int64_t>(9, k / 2)); }
+constexpr int64_t most_capacity(int64_t k) { return round_capacity(std::max<int64_t>(3 * k, 40)); }
 
 // Gives the plan as many candidates as fit beside its tiles if `blocks` blocks share a multiprocessor.
 constexpr bool fit(FusedPlan& plan, const SearchShape& shape, const GpuLimits& limits, int blocks) {
@@ -76,7 +77,7 @@ constexpr bool fit(FusedPlan& plan, const SearchShape& shape, const GpuLimits& l
   const int64_t fixed = fixed_bytes(plan, column_tiles(shape)), list_bytes = plan.query_tile * int64_t{8};
   const int64_t room = (shared - fixed) / list_bytes;
   if (shared < fixed || room < least_capacity(shape.k)) return false;
-  plan.capacity = static_cast<int>(std::min((room - 4) / 8 * 8 + 4, most_capacity(shape.k)));
+  plan.capacity = static_cast<int>(std::min((room - 8) / 16 * 16 + 8, most_capacity(shape.k)));
   plan.shared_bytes = fixed + plan.capacity * list_bytes;
   return true;
 }
