@@ -52,11 +52,13 @@ __device__ inline uint32_t shared_address(const void* shared) {
 }
 
 // Loads four 8 x 8 tiles of 16-bit elements. Lane l gives the address of row l % 8 of tile l / 8, aligned to 16 bytes.
-__device__ inline void ldmatrix_x4(uint32_t (&to)[4], const void* row) {
+__device__ inline void ldmatrix_x4(uint32_t (&to)[4], uint32_t row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-               : "r"(shared_address(row)));
+               : "r"(row)
+               : "memory");
 }
+__device__ inline void ldmatrix_x4(uint32_t (&to)[4], const void* row) { ldmatrix_x4(to, shared_address(row)); }
 // Each tile transposed.
 __device__ inline void ldmatrix_x4_transposed(uint32_t (&to)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"

@@ -9,7 +9,6 @@ namespace {
 constexpr int threads = FusedPlan::threads;
 constexpr int item_tile = FusedPlan::item_tile;
 constexpr int column_bytes = FusedPlan::column_bytes;
-constexpr int chunks = column_bytes / 16;             // of 16 bytes, per row of a tile
 constexpr int steps = column_bytes / 32;              // products of fragments per tile: 16 columns, or 8 of 4 bytes
 constexpr int warps_across = 4;                       // a warp has a half of the queries and a quarter of the items
 constexpr int warp_items = item_tile / warps_across;  // 32, the bits of a word
@@ -58,26 +57,33 @@ struct Shared {
   }
 };
 
-// Starts copies of `rows` rows from `first` on, column_bytes of each from byte `column`. What is beyond the operand
-// becomes 0.
+// Starts copies of `rows` rows from `first` on, column_bytes of each from byte `column`, in pieces of `piece` bytes.
+// What is beyond the operand becomes 0.
+template <int rows, int piece>
+__device__ void copy_pieces(char* to, const TopkOperand& operand, int64_t first, int64_t column) {
+  constexpr int pieces = column_bytes / piece, rows_at_a_time = threads / pieces;
+  const int row = threadIdx.x / pieces, byte = threadIdx.x % pieces * piece;
+  const int64_t element = bytes_of(operand.element), stride = operand.stride * element;
+  const auto present = static_cast<int>(min(operand.count - first, int64_t{rows}));
+  const int64_t left = operand.columns * element - column - byte;
+  const int bytes = left < 0 ? 0 : left < piece ? static_cast<int>(left) : piece;
+  const auto* source = static_cast<const char*>(operand.rows);
+  const char* from = source + (first + row) * stride + column + byte;
+  to += row * column_bytes + (byte / 16 ^ row % 8) * 16 + byte % 16;
+  static_assert(rows_at_a_time % 8 == 0);  // so that the swizzle of later rows is the same
+#pragma unroll 4
+  for (int r = row; r < rows; r += rows_at_a_time) {
+    const bool real = r < present && bytes > 0;
+    piece == 16 ? copy_async_16(to, real ? from : source, real ? bytes : 0)
+                : copy_async_4(to, real ? from : source, real ? bytes : 0);
+    from += rows_at_a_time * stride;
+    to += rows_at_a_time * column_bytes;
+  }
+}
+
 template <int rows>
 __device__ void copy_tile(char* to, const TopkOperand& operand, int64_t first, int64_t column, bool aligned) {
-  const int64_t element = bytes_of(operand.element);
-  const char* source = static_cast<const char*>(operand.rows);
-  const int64_t left = operand.columns * element - column, stride = operand.stride * element;
-  const auto copy = [&](int row, int byte, int size, auto copy_async) {
-    const bool real = first + row < operand.count && byte < left;
-    const char* from = real ? source + (first + row) * stride + column + byte : source;
-    const auto bytes = static_cast<int>(min(left - byte, int64_t{size}));
-    copy_async(to + row * column_bytes + (byte / 16 ^ row % 8) * 16 + byte % 16, from, real ? bytes : 0);
-  };
-  if (aligned) {
-    for (int row = threadIdx.x / chunks; row < rows; row += threads / chunks)
-      copy(row, threadIdx.x % chunks * 16, 16, copy_async_16);
-  } else {
-#pragma unroll 4
-    for (int row = threadIdx.x / 32; row < rows; row += threads / 32) copy(row, threadIdx.x % 32 * 4, 4, copy_async_4);
-  }
+  aligned ? copy_pieces<rows, 16>(to, operand, first, column) : copy_pieces<rows, 4>(to, operand, first, column);
 }
 
 // Kinds of products besides __half and __nv_bfloat16.
@@ -127,22 +133,31 @@ template <int row_groups> struct WarpTile {
   __device__ static int row(int i, int h) { return first_row() + 16 * i + 8 * h + lane() / 4; }
   __device__ static int item(int j) { return first_item() + 8 * j + lane() % 4 * 2; }
 
-  // sums += products of one step of columns of the tiles.
-  template <class Kind> __device__ void add(const char* queries, const char* items, int step) {
-    const int l = lane();
+  // Addresses of this lane's rows in tiles of queries and of items, for ldmatrix. The chunks of step s differ from
+  // those of step 0 in the bits 32 s, because tiles are aligned to 128 bytes.
+  __device__ static uint32_t query_address(const char* tile) {
+    const int l = lane(), row = first_row() + l % 16;
+    return shared_address(tile) + row * column_bytes + (l / 16 ^ l % 8) * 16;
+  }
+  __device__ static uint32_t item_address(const char* tile) {
+    const int l = lane(), row = first_item() + l / 16 * 8 + l % 8;
+    return shared_address(tile) + row * column_bytes + (l / 8 % 2 ^ l % 8) * 16;
+  }
+
+  // sums += products of one step of columns.
+  template <class Kind> __device__ void add(uint32_t query_address, uint32_t item_address) {
     Fragment<2> b[item_groups];
 #pragma unroll
     for (int j = 0; j < item_groups; j += 2) {
       uint32_t bits[4];
-      const int row = first_item() + 8 * j + l / 16 * 8 + l % 8;
-      ldmatrix_x4(bits, items + row * column_bytes + ((2 * step + l / 8 % 2) ^ l % 8) * 16);
+      ldmatrix_x4(bits, item_address + 8 * j * column_bytes);
       b[j] = fragment<Kind>({bits[0], bits[1]});
       b[j + 1] = fragment<Kind>({bits[2], bits[3]});
     }
 #pragma unroll
     for (int i = 0; i < row_groups; i++) {
       uint32_t bits[4];
-      ldmatrix_x4(bits, queries + (first_row() + 16 * i + l % 16) * column_bytes + ((2 * step + l / 16) ^ l % 8) * 16);
+      ldmatrix_x4(bits, query_address + 16 * i * column_bytes);
       const Fragment<4> a = fragment<Kind>(bits);
 #pragma unroll
       for (int j = 0; j < item_groups; j++) multiply<Kind>(sums[i][j], a, b[j]);
@@ -226,67 +241,47 @@ template <int row_groups> struct WarpTile {
   }
 };
 
-// The sum over 8 neighbouring lanes, or the bits of any of them.
-__device__ int sum_of_eight(int x) {
-  for (int step = 4; step; step /= 2) x += __shfl_xor_sync(~0u, x, step);
-  return x;
-}
-__device__ TopkKey any_of_eight(TopkKey x) {
-  for (int step = 4; step; step /= 2) x |= __shfl_xor_sync(~0u, x, step);
-  return x;
-}
-
-// Eight lanes move the k best of n keys to the front and return a threshold that just these k are not below. All are
-// above `threshold`. Determines the bits of the new one from the highest in which keys differ, until it tells k apart.
-// All four groups of a warp take part, those that have nothing to do with n = 0.
+// A warp moves the k best of n > k keys to the front and returns a threshold that just these are not below. All keys
+// are above `threshold`. Determines the new one's bits, from the highest in which keys differ, until it tells k apart.
 __device__ TopkKey keep_best(TopkKey* list, int n, int k, TopkKey threshold) {
-  const int lane = threadIdx.x % 32, place = lane % 8;
-  TopkKey differ = 0;
-  for (int i = place; i < n; i += 8) differ |= list[i] ^ threshold;
-  differ = any_of_eight(differ);
-  int bit = n > 0 ? 63 - __clzll(static_cast<long long>(differ)) : -1;
-  TopkKey prefix = bit >= 0 ? threshold >> bit >> 1 << bit << 1 : threshold;
-  while (__any_sync(~0u, bit >= 0)) {
-    const TopkKey trial = prefix | (bit >= 0 ? TopkKey{1} << bit : 0);
-    int above = 0;
-    for (int i = place; i < n; i += 8) above += list[i] >= trial;
-    above = sum_of_eight(above);
-    if (above >= k) prefix = trial;
-    bit = above == k ? -1 : bit - 1;
+  const int lane = threadIdx.x % 32;
+  const auto key = [&](int i) { return i < n ? list[i] : 0; };
+  const TopkKey own[2] = {key(lane), key(lane + 32)};  // most lists are not longer
+  TopkKey differ = (own[0] ? own[0] ^ threshold : 0) | (own[1] ? own[1] ^ threshold : 0);
+  for (int i = 64 + lane; i < n; i += 32) differ |= list[i] ^ threshold;
+  const uint32_t high = __reduce_or_sync(~0u, static_cast<uint32_t>(differ >> 32));
+  int bit = high ? 63 - __clz(high) : 31 - __clz(__reduce_or_sync(~0u, static_cast<uint32_t>(differ)));
+
+  TopkKey result = threshold >> bit >> 1 << bit << 1;
+  for (int above = n; above != k && bit >= 0; bit--) {
+    const TopkKey trial = result | TopkKey{1} << bit;
+    above = __popc(__ballot_sync(~0u, own[0] >= trial)) + __popc(__ballot_sync(~0u, own[1] >= trial));
+    for (int first = 64; first < n; first += 32) above += __popc(__ballot_sync(~0u, key(first + lane) >= trial));
+    if (above >= k) result = trial;
   }
   int kept = 0;
-  for (int first = 0; __any_sync(~0u, first < n); first += 8) {
-    const TopkKey key = first + place < n ? list[first + place] : 0;
-    const bool keep = first + place < n && key >= prefix;
-    const unsigned keeping = __ballot_sync(~0u, keep) >> (lane - place) & 0xff;
+  for (int first = 0; first < n; first += 32) {
+    const TopkKey candidate = key(first + lane);
+    const uint32_t keep = __ballot_sync(~0u, candidate >= result && candidate > 0);
     __syncwarp();
-    if (keep) list[kept + __popc(keeping & ((1u << place) - 1))] = key;
-    kept += __popc(keeping);
+    if (keep >> lane & 1) list[kept + __popc(keep & ((1u << lane) - 1))] = candidate;
+    kept += __popc(keep);
   }
-  __syncwarp();
-  return prefix;
+  return result;
 }
 
 // Cuts the lists of more than `most` candidates to the k best. Between two barriers.
 __device__ void cut(const Shared& shared, int query_tile, int capacity, int k, int most) {
-  const int lane = threadIdx.x % 32, group = lane / 8, rows = query_tile / (threads / 32);
-  const int first = threadIdx.x / 32 * rows;
+  const int lane = threadIdx.x % 32, rows = query_tile / (threads / 32), first = threadIdx.x / 32 * rows;
   int count = 0;
   if (lane < rows) shared.counts[first + lane] = count = min(shared.counts[first + lane], capacity);
-  uint32_t waiting = __ballot_sync(~0u, count > most);
-  while (waiting) {
-    // Two even and two odd lists, so that 16 lanes, which read at once, use different banks.
-    uint32_t mine = waiting & (group % 2 == 0 ? 0x55555555 : 0xaaaaaaaa);
-    if (group >= 2) mine &= mine - 1;
-    mine &= -mine;
-    const int list = mine ? __ffs(mine) - 1 : 0, q = first + list;
-    const int n = __shfl_sync(~0u, count, list);
-    const TopkKey threshold = keep_best(shared.lists + q * capacity, mine ? n : 0, k, shared.thresholds[q]);
-    if (mine && lane % 8 == 0) {
-      shared.counts[q] = k;
-      shared.thresholds[q] = threshold;
-    }
-    waiting &= ~__reduce_or_sync(~0u, mine);
+  for (uint32_t waiting = __ballot_sync(~0u, count > most); waiting; waiting &= waiting - 1) {
+    const int list = __ffs(waiting) - 1, q = first + list, n = __shfl_sync(~0u, count, list);
+    const TopkKey threshold = keep_best(shared.lists + q * capacity, n, k, shared.thresholds[q]);
+    __syncwarp();
+    if (lane > 0) continue;
+    shared.counts[q] = k;
+    shared.thresholds[q] = threshold;
   }
 }
 
@@ -421,12 +416,13 @@ template <class Kind, int row_groups> __global__ void __launch_bounds__(threads,
         open = open_bits(search, first + Tile::first_item());
         if (exclusions && threadIdx.x < query_tile) walk_exclusions(shared, threadIdx.x, first, first + item_tile);
       }
-      const char* queries = shared.queries + (plan.resident ? c : stage) * query_tile * column_bytes;
-      const char* items = shared.items + stage * item_tile * column_bytes;
+      const uint32_t queries =
+          Tile::query_address(shared.queries + (plan.resident ? c : stage) * query_tile * column_bytes);
+      const uint32_t items = Tile::item_address(shared.items + stage * item_tile * column_bytes);
       const int64_t left = row_bytes - int64_t{c} * column_bytes;
 #pragma unroll
       for (int step = 0; step < steps; step++) {
-        if (step * 32 < left) tile.template add<Kind>(queries, items, step);
+        if (step * 32 < left) tile.template add<Kind>(queries ^ step * 32, items ^ step * 32);
       }
       if (c < column_tiles - 1 && ++stage == plan.stages) stage = 0;
     }
