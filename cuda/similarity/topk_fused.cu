@@ -197,12 +197,16 @@ template <int row_groups> struct WarpTile {
     return b & 4 ? (b & 2 ? by_pair[3] : by_pair[2]) : (b & 2 ? by_pair[1] : by_pair[0]);
   }
 
+  // The best score of row (i, h); NaN does not count.
+  __device__ float best(int i, int h) const {
+    float result = -INFINITY;
+#pragma unroll
+    for (int j = 0; j < item_groups; j++) result = fmaxf(result, fmaxf(sums[i][j][2 * h], sums[i][j][2 * h + 1]));
+    return result;
+  }
+
   // Bits b of the scores of row (i, h) that are at least `least`.
   __device__ uint32_t hits(int i, int h, float least) const {
-    float best = -INFINITY;  // fmaxf leaves NaN out
-#pragma unroll
-    for (int j = 0; j < item_groups; j++) best = fmaxf(best, fmaxf(sums[i][j][2 * h], sums[i][j][2 * h + 1]));
-    if (!(best >= least)) return 0;
     uint32_t bits = 0;
 #pragma unroll
     for (int j = 0; j < item_groups; j++)
@@ -210,9 +214,10 @@ template <int row_groups> struct WarpTile {
     return bits;
   }
 
-  // Appends the candidates among the `pending` scores, 8 h + b of group i, to the lists; those that find no room remain
-  // pending. Returns whether there are any. `first`: item of the tile's first column.
-  __device__ bool append(const Shared& shared, int capacity, int32_t first, bool exclusions,
+  // Appends the candidates among the `pending` scores, bit 8 h + b of group i, to the lists, or only the best of each
+  // row. Those that were not tried or find no room remain pending. Returns whether there are any. `first`: item of the
+  // tile's first column.
+  __device__ bool append(const Shared& shared, int capacity, int32_t first, bool exclusions, bool only_best,
                          uint32_t (&pending)[row_groups]) const {
     uint32_t any = 0;
 #pragma unroll
@@ -222,8 +227,13 @@ template <int row_groups> struct WarpTile {
       for (int h = 0; h < 2 && pending[i]; h++) {
         const int q = row(i, h);
         const TopkKey threshold = shared.thresholds[q];
+        const float least = topk_score(threshold), most = best(i, h);
+        if (!(most >= least)) continue;
         const uint32_t excluded = exclusions ? shared.excluded[q * warps_across + first_item() / 32] : 0;
-        for (uint32_t bits = hits(i, h, topk_score(threshold)) & pending[i] >> 8 * h; bits; bits &= bits - 1) {
+        const uint32_t all = pending[i] >> 8 * h & 0xff;
+        uint32_t bits = all & hits(i, h, only_best ? most : least);
+        if (only_best) left |= (all & ~bits) << 8 * h;
+        for (; bits; bits &= bits - 1) {
           const int b = __ffs(bits) - 1, column = item(b / 2) + b % 2;
           const TopkKey key = topk_key(score(i, h, b), first + column);
           if (key <= threshold || excluded >> column % 32 & 1) continue;
@@ -429,11 +439,17 @@ template <class Kind, int row_groups> __global__ void __launch_bounds__(threads,
     if (exclusions) __syncthreads();
     tile.finish(shared.query_scale, shared.scale + stage * item_tile, shared.bias + stage * item_tile, open);
     if (++stage == plan.stages) stage = 0;
+    // At first there is no threshold. The k-th of the best of 16 parts of each row is a good one for k < 16.
+    bool only_best = first == begin && k < 16;
     uint32_t pending[row_groups];
 #pragma unroll
     for (int i = 0; i < row_groups; i++) pending[i] = 0xffff;
-    while (__syncthreads_or(tile.append(shared, plan.capacity, static_cast<int32_t>(first), exclusions, pending))) {
-      cut(shared, query_tile, plan.capacity, k, (k + 3 * plan.capacity) / 4);
+    const auto append = [&] {
+      return tile.append(shared, plan.capacity, static_cast<int32_t>(first), exclusions, only_best, pending);
+    };
+    while (__syncthreads_or(append())) {
+      cut(shared, query_tile, plan.capacity, k, only_best ? k : (k + 3 * plan.capacity) / 4);
+      only_best = false;
       __syncthreads();
     }
   }
