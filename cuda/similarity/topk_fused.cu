@@ -189,14 +189,6 @@ template <int row_groups> struct WarpTile {
     }
   }
 
-  // Score of row (i, h), item (b / 2, b % 2).
-  __device__ float score(int i, int h, int b) const {
-    float by_pair[item_groups];
-#pragma unroll
-    for (int j = 0; j < item_groups; j++) by_pair[j] = b & 1 ? sums[i][j][2 * h + 1] : sums[i][j][2 * h];
-    return b & 4 ? (b & 2 ? by_pair[3] : by_pair[2]) : (b & 2 ? by_pair[1] : by_pair[0]);
-  }
-
   // The best score of row (i, h); NaN does not count.
   __device__ float best(int i, int h) const {
     float result = -INFINITY;
@@ -205,20 +197,33 @@ template <int row_groups> struct WarpTile {
     return result;
   }
 
-  // Bits b of the scores of row (i, h) that are at least `least`.
+  // Scores of a row are numbered b = 8 j + e: item(0) + b is the item, and bit b of a word stands for it.
+  static constexpr uint32_t row_bits = 0x03030303;
+
+  // Those of row (i, h) that are at least `least`.
   __device__ uint32_t hits(int i, int h, float least) const {
     uint32_t bits = 0;
 #pragma unroll
-    for (int j = 0; j < item_groups; j++)
-      bits |= (sums[i][j][2 * h] >= least) << 2 * j | (sums[i][j][2 * h + 1] >= least) << (2 * j + 1);
+    for (int j = 0; j < item_groups; j++) {
+      if (sums[i][j][2 * h] >= least) bits |= 1u << 8 * j;
+      if (sums[i][j][2 * h + 1] >= least) bits |= 2u << 8 * j;
+    }
     return bits;
   }
 
-  // Appends the candidates among the `pending` scores, bit 8 h + b of group i, to the lists, or only the best of each
+  __device__ float score(int i, int h, int b) const {
+    float of_group[item_groups];
+#pragma unroll
+    for (int j = 0; j < item_groups; j++) of_group[j] = b & 1 ? sums[i][j][2 * h + 1] : sums[i][j][2 * h];
+    return b & 16 ? (b & 8 ? of_group[3] : of_group[2]) : (b & 8 ? of_group[1] : of_group[0]);
+  }
+
+  // Appends the candidates among the `pending` scores, bits b + 2 h of group i, to the lists, or only the best of each
   // row. Those that were not tried or find no room remain pending. Returns whether there are any. `first`: item of the
   // tile's first column.
   __device__ bool append(const Shared& shared, int capacity, int32_t first, bool exclusions, bool only_best,
                          uint32_t (&pending)[row_groups]) const {
+    const int32_t first_id = first + item(0);
     uint32_t any = 0;
 #pragma unroll
     for (int i = 0; i < row_groups; i++) {
@@ -229,19 +234,19 @@ template <int row_groups> struct WarpTile {
         const TopkKey threshold = shared.thresholds[q];
         const float least = topk_score(threshold), most = best(i, h);
         if (!(most >= least)) continue;
-        const uint32_t excluded = exclusions ? shared.excluded[q * warps_across + first_item() / 32] : 0;
-        const uint32_t all = pending[i] >> 8 * h & 0xff;
+        uint32_t all = pending[i] >> 2 * h & row_bits;
+        if (exclusions) all &= ~(shared.excluded[q * warps_across + item(0) / warp_items] >> item(0) % warp_items);
         uint32_t bits = all & hits(i, h, only_best ? most : least);
-        if (only_best) left |= (all & ~bits) << 8 * h;
+        if (only_best) left |= (all & ~bits) << 2 * h;
         for (; bits; bits &= bits - 1) {
-          const int b = __ffs(bits) - 1, column = item(b / 2) + b % 2;
-          const TopkKey key = topk_key(score(i, h, b), first + column);
-          if (key <= threshold || excluded >> column % 32 & 1) continue;
+          const int b = __ffs(bits) - 1;
+          const TopkKey key = topk_key(score(i, h, b), first_id + b);
+          if (key <= threshold) continue;
           const int place = atomicAdd(shared.counts + q, 1);
           if (place < capacity)
             shared.lists[q * capacity + place] = key;
           else
-            left |= 1u << (8 * h + b);
+            left |= 1u << b << 2 * h;
         }
       }
       pending[i] = left;
@@ -256,22 +261,23 @@ template <int row_groups> struct WarpTile {
 __device__ TopkKey keep_best(TopkKey* list, int n, int k, TopkKey threshold) {
   const int lane = threadIdx.x % 32;
   const auto key = [&](int i) { return i < n ? list[i] : 0; };
-  const TopkKey own[2] = {key(lane), key(lane + 32)};  // most lists are not longer
-  TopkKey differ = (own[0] ? own[0] ^ threshold : 0) | (own[1] ? own[1] ^ threshold : 0);
-  for (int i = 64 + lane; i < n; i += 32) differ |= list[i] ^ threshold;
+  const TopkKey own = key(lane);  // most lists have no more than 32
+  TopkKey differ = own ? own ^ threshold : 0;
+  for (int i = 32 + lane; i < n; i += 32) differ |= list[i] ^ threshold;
   const uint32_t high = __reduce_or_sync(~0u, static_cast<uint32_t>(differ >> 32));
-  int bit = high ? 63 - __clz(high) : 31 - __clz(__reduce_or_sync(~0u, static_cast<uint32_t>(differ)));
+  const int top = high ? 63 - __clz(high) : 31 - __clz(__reduce_or_sync(~0u, static_cast<uint32_t>(differ)));
 
-  TopkKey result = threshold >> bit >> 1 << bit << 1;
-  for (int above = n; above != k && bit >= 0; bit--) {
-    const TopkKey trial = result | TopkKey{1} << bit;
-    above = __popc(__ballot_sync(~0u, own[0] >= trial)) + __popc(__ballot_sync(~0u, own[1] >= trial));
-    for (int first = 64; first < n; first += 32) above += __popc(__ballot_sync(~0u, key(first + lane) >= trial));
+  TopkKey result = threshold >> top >> 1 << top << 1;
+  for (TopkKey bit = TopkKey{1} << top; bit; bit >>= 1) {
+    const TopkKey trial = result | bit;
+    int above = __popc(__ballot_sync(~0u, own >= trial));
+    for (int first = 32; first < n; first += 32) above += __popc(__ballot_sync(~0u, key(first + lane) >= trial));
     if (above >= k) result = trial;
+    if (above == k) break;
   }
   int kept = 0;
   for (int first = 0; first < n; first += 32) {
-    const TopkKey candidate = key(first + lane);
+    const TopkKey candidate = first == 0 ? own : key(first + lane);
     const uint32_t keep = __ballot_sync(~0u, candidate >= result && candidate > 0);
     __syncwarp();
     if (keep >> lane & 1) list[kept + __popc(keep & ((1u << lane) - 1))] = candidate;
@@ -443,7 +449,7 @@ template <class Kind, int row_groups> __global__ void __launch_bounds__(threads,
     bool only_best = first == begin && k < 16;
     uint32_t pending[row_groups];
 #pragma unroll
-    for (int i = 0; i < row_groups; i++) pending[i] = 0xffff;
+    for (int i = 0; i < row_groups; i++) pending[i] = Tile::row_bits * 5;
     const auto append = [&] {
       return tile.append(shared, plan.capacity, static_cast<int32_t>(first), exclusions, only_best, pending);
     };
