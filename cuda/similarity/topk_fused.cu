@@ -1,18 +1,12 @@
-#include "core/tensor_cores.cuh"
+#include "similarity/topk_fused.cuh"
+
 #include "similarity/topk_masks.cuh"
 #include "similarity/topk_merge.cuh"
-#include "similarity/topk_search.cuh"
 
 namespace sartor::cuda {
 namespace {
 
-constexpr int threads = FusedPlan::threads;
-constexpr int item_tile = FusedPlan::item_tile;
-constexpr int column_bytes = FusedPlan::column_bytes;
-constexpr int steps = column_bytes / 32;              // products of fragments per tile: 16 columns, or 8 of 4 bytes
-constexpr int warps_across = 4;                       // a warp has a half of the queries and a quarter of the items
-constexpr int warp_items = item_tile / warps_across;  // 32, the bits of a word
-constexpr int item_groups = warp_items / 8;
+using namespace fused;
 
 struct Arguments {
   TopkSearch search;
@@ -22,8 +16,7 @@ struct Arguments {
   TopkKey* keys;     // (queries, splits, k)
 };
 
-// Shared memory of a block. Tiles have column_bytes of each row; chunk c of row r is at c ^ r % 8, so that neither the
-// copies nor ldmatrix have bank conflicts.
+// Shared memory of a block.
 struct Shared {
   char* queries;                  // (column_tiles or, if the queries do not stay, stages) tiles
   char* items;                    // (stages) tiles
@@ -57,204 +50,43 @@ struct Shared {
   }
 };
 
-// Starts copies of `rows` rows from `first` on, column_bytes of each from byte `column`, in pieces of `piece` bytes.
-// What is beyond the operand becomes 0.
-template <int rows, int piece>
-__device__ void copy_pieces(char* to, const TopkOperand& operand, int64_t first, int64_t column) {
-  constexpr int pieces = column_bytes / piece, rows_at_a_time = threads / pieces;
-  const int row = threadIdx.x / pieces, byte = threadIdx.x % pieces * piece;
-  const int64_t element = bytes_of(operand.element), stride = operand.stride * element;
-  const auto present = static_cast<int>(min(operand.count - first, int64_t{rows}));
-  const int64_t left = operand.columns * element - column - byte;
-  const int bytes = left < 0 ? 0 : left < piece ? static_cast<int>(left) : piece;
-  const auto* source = static_cast<const char*>(operand.rows);
-  const char* from = source + (first + row) * stride + column + byte;
-  to += row * column_bytes + (byte / 16 ^ row % 8) * 16 + byte % 16;
-  static_assert(rows_at_a_time % 8 == 0);  // so that the swizzle of later rows is the same
-#pragma unroll 4
-  for (int r = row; r < rows; r += rows_at_a_time) {
-    const bool real = r < present && bytes > 0;
-    piece == 16 ? copy_async_16(to, real ? from : source, real ? bytes : 0)
-                : copy_async_4(to, real ? from : source, real ? bytes : 0);
-    from += rows_at_a_time * stride;
-    to += rows_at_a_time * column_bytes;
-  }
-}
-
-template <int rows>
-__device__ void copy_tile(char* to, const TopkOperand& operand, int64_t first, int64_t column, bool aligned) {
-  aligned ? copy_pieces<rows, 16>(to, operand, first, column) : copy_pieces<rows, 4>(to, operand, first, column);
-}
-
-// Kinds of products besides __half and __nv_bfloat16.
-struct Tf32 {};
-struct ThreeTf32 {};
-
-// Elements as tensor cores take them: the sum of two numbers for 3xTF32, otherwise `big` alone.
-template <int n> struct Fragment { uint32_t big[n], small[n]; };
-
-template <class Kind, int n> __device__ Fragment<n> fragment(const uint32_t (&bits)[n]) {
-  Fragment<n> result;
-  for (int i = 0; i < n; i++) {
-    const float x = __uint_as_float(bits[i]);
-    result.big[i] = sizeof(Kind) == 2 ? bits[i] : to_tf32(x);
-    if (std::is_same_v<Kind, ThreeTf32>) result.small[i] = to_tf32(x - __uint_as_float(result.big[i]));
-  }
-  return result;
-}
-
-// 3xTF32 (Ootomo and Yokota, 2022): with x = x_big + x_small, whose error is at most 2^-22 |x|, three products leave
-// out only x_small y_small, at most 2^-22 |x y|. Both are of the size of fp32's rounding errors, 2^-24 of a partial sum
-// at each of d additions. Tensor cores truncate their sums instead of rounding them, an error that would grow with d in
-// one direction: so each sums just 8 columns, starting from 0, and the results are added here, rounded to nearest.
-template <class Kind> __device__ void multiply(Sums16x8& sums, const Fragment<4>& a, const Fragment<2>& b) {
-  if constexpr (std::is_same_v<Kind, ThreeTf32>) {
-    Sums16x8 fresh = {};
-    multiply_add_tf32(fresh, a.small, b.big);
-    multiply_add_tf32(fresh, a.big, b.small);
-    multiply_add_tf32(fresh, a.big, b.big);
-    for (int i = 0; i < 4; i++) sums[i] += fresh[i];
-  } else if constexpr (std::is_same_v<Kind, Tf32>) {
-    multiply_add_tf32(sums, a.big, b.big);
-  } else {
-    multiply_add<Kind>(sums, a.big, b.big);
-  }
-}
-
-// A warp's part of a tile of scores, 16 row_groups x 32. Thread l has rows l / 4 + 8 h of each group of 16 and columns
-// 2 (l % 4) + e of each group of 8: element 2 h + e of a fragment.
-template <int row_groups> struct WarpTile {
-  static constexpr int query_tile = 32 * row_groups;
-  Sums16x8 sums[row_groups][item_groups];
-
-  __device__ static int lane() { return threadIdx.x % 32; }
-  __device__ static int first_row() { return threadIdx.x / 32 / warps_across * (query_tile / 2); }
-  __device__ static int first_item() { return threadIdx.x / 32 % warps_across * warp_items; }
-  __device__ static int row(int i, int h) { return first_row() + 16 * i + 8 * h + lane() / 4; }
-  __device__ static int item(int j) { return first_item() + 8 * j + lane() % 4 * 2; }
-
-  // Addresses of this lane's rows in tiles of queries and of items, for ldmatrix. The chunks of step s differ from
-  // those of step 0 in the bits 32 s, because tiles are aligned to 128 bytes.
-  __device__ static uint32_t query_address(const char* tile) {
-    const int l = lane(), row = first_row() + l % 16;
-    return shared_address(tile) + row * column_bytes + (l / 16 ^ l % 8) * 16;
-  }
-  __device__ static uint32_t item_address(const char* tile) {
-    const int l = lane(), row = first_item() + l / 16 * 8 + l % 8;
-    return shared_address(tile) + row * column_bytes + (l / 8 % 2 ^ l % 8) * 16;
-  }
-
-  // sums += products of one step of columns.
-  template <class Kind> __device__ void add(uint32_t query_address, uint32_t item_address) {
-    Fragment<2> b[item_groups];
+// Appends the candidates among the `pending` scores, bits b + 2 h of group i, to the lists, or only the best of each
+// row. Those that were not tried or find no room remain pending. Returns whether there are any. `first`: item of the
+// tile's first column.
+template <int row_groups> __device__ bool append(const WarpTile<row_groups>& tile, const Shared& shared, int capacity,
+                                                 int32_t first, bool exclusions, bool only_best,
+                                                 uint32_t (&pending)[row_groups]) {
+  const int item = tile.item(0), warp = item / warp_items;
+  uint32_t any = 0;
 #pragma unroll
-    for (int j = 0; j < item_groups; j += 2) {
-      uint32_t bits[4];
-      ldmatrix_x4(bits, item_address + 8 * j * column_bytes);
-      b[j] = fragment<Kind>({bits[0], bits[1]});
-      b[j + 1] = fragment<Kind>({bits[2], bits[3]});
-    }
+  for (int i = 0; i < row_groups; i++) {
+    uint32_t left = 0;
 #pragma unroll
-    for (int i = 0; i < row_groups; i++) {
-      uint32_t bits[4];
-      ldmatrix_x4(bits, query_address + 16 * i * column_bytes);
-      const Fragment<4> a = fragment<Kind>(bits);
-#pragma unroll
-      for (int j = 0; j < item_groups; j++) multiply<Kind>(sums[i][j], a, b[j]);
-    }
-  }
-
-  // Turns sums into scores: -inf where `open`, bits of this warp's items, is 0.
-  __device__ void finish(const float* query_scale, const float* scale, const float* bias, uint32_t open) {
-    float factors[row_groups][2];
-#pragma unroll
-    for (int i = 0; i < row_groups; i++)
-#pragma unroll
-      for (int h = 0; h < 2; h++) factors[i][h] = query_scale[row(i, h)];
-#pragma unroll
-    for (int j = 0; j < item_groups; j++) {
-      const auto scales = *reinterpret_cast<const float2*>(scale + item(j));
-      auto biases = *reinterpret_cast<const float2*>(bias + item(j));
-      const uint32_t bits = open >> (item(j) - first_item());
-      if (!(bits & 1)) biases.x = -INFINITY;
-      if (!(bits & 2)) biases.y = -INFINITY;
-#pragma unroll
-      for (int i = 0; i < row_groups; i++) {
-#pragma unroll
-        for (int h = 0; h < 2; h++) {
-          sums[i][j][2 * h] = final_score(sums[i][j][2 * h], factors[i][h], scales.x, biases.x);
-          sums[i][j][2 * h + 1] = final_score(sums[i][j][2 * h + 1], factors[i][h], scales.y, biases.y);
-        }
+    for (int h = 0; h < 2 && pending[i]; h++) {
+      const int q = tile.row(i, h);
+      const TopkKey threshold = shared.thresholds[q];
+      const float least = topk_score(threshold), most = tile.best(i, h);
+      if (!(most >= least)) continue;
+      uint32_t all = pending[i] >> 2 * h & tile.row_bits;
+      if (exclusions) all &= ~(shared.excluded[q * warps_across + warp] >> item % warp_items);
+      uint32_t bits = all & tile.hits(i, h, only_best ? most : least);
+      if (only_best) left |= (all & ~bits) << 2 * h;
+      for (; bits; bits &= bits - 1) {
+        const int b = __ffs(bits) - 1;
+        const TopkKey key = topk_key(tile.score(i, h, b), first + item + b);
+        if (key <= threshold) continue;
+        const int place = atomicAdd(shared.counts + q, 1);
+        if (place < capacity)
+          shared.lists[q * capacity + place] = key;
+        else
+          left |= 1u << b << 2 * h;
       }
     }
+    pending[i] = left;
+    any |= left;
   }
-
-  // The best score of row (i, h); NaN does not count.
-  __device__ float best(int i, int h) const {
-    float result = -INFINITY;
-#pragma unroll
-    for (int j = 0; j < item_groups; j++) result = fmaxf(result, fmaxf(sums[i][j][2 * h], sums[i][j][2 * h + 1]));
-    return result;
-  }
-
-  // Scores of a row are numbered b = 8 j + e: item(0) + b is the item, and bit b of a word stands for it.
-  static constexpr uint32_t row_bits = 0x03030303;
-
-  // Those of row (i, h) that are at least `least`.
-  __device__ uint32_t hits(int i, int h, float least) const {
-    uint32_t bits = 0;
-#pragma unroll
-    for (int j = 0; j < item_groups; j++) {
-      if (sums[i][j][2 * h] >= least) bits |= 1u << 8 * j;
-      if (sums[i][j][2 * h + 1] >= least) bits |= 2u << 8 * j;
-    }
-    return bits;
-  }
-
-  __device__ float score(int i, int h, int b) const {
-    float of_group[item_groups];
-#pragma unroll
-    for (int j = 0; j < item_groups; j++) of_group[j] = b & 1 ? sums[i][j][2 * h + 1] : sums[i][j][2 * h];
-    return b & 16 ? (b & 8 ? of_group[3] : of_group[2]) : (b & 8 ? of_group[1] : of_group[0]);
-  }
-
-  // Appends the candidates among the `pending` scores, bits b + 2 h of group i, to the lists, or only the best of each
-  // row. Those that were not tried or find no room remain pending. Returns whether there are any. `first`: item of the
-  // tile's first column.
-  __device__ bool append(const Shared& shared, int capacity, int32_t first, bool exclusions, bool only_best,
-                         uint32_t (&pending)[row_groups]) const {
-    const int32_t first_id = first + item(0);
-    uint32_t any = 0;
-#pragma unroll
-    for (int i = 0; i < row_groups; i++) {
-      uint32_t left = 0;
-#pragma unroll
-      for (int h = 0; h < 2 && pending[i]; h++) {
-        const int q = row(i, h);
-        const TopkKey threshold = shared.thresholds[q];
-        const float least = topk_score(threshold), most = best(i, h);
-        if (!(most >= least)) continue;
-        uint32_t all = pending[i] >> 2 * h & row_bits;
-        if (exclusions) all &= ~(shared.excluded[q * warps_across + item(0) / warp_items] >> item(0) % warp_items);
-        uint32_t bits = all & hits(i, h, only_best ? most : least);
-        if (only_best) left |= (all & ~bits) << 2 * h;
-        for (; bits; bits &= bits - 1) {
-          const int b = __ffs(bits) - 1;
-          const TopkKey key = topk_key(score(i, h, b), first_id + b);
-          if (key <= threshold) continue;
-          const int place = atomicAdd(shared.counts + q, 1);
-          if (place < capacity)
-            shared.lists[q * capacity + place] = key;
-          else
-            left |= 1u << b << 2 * h;
-        }
-      }
-      pending[i] = left;
-      any |= left;
-    }
-    return any;
-  }
-};
+  return any;
+}
 
 // A warp moves the k best of n > k keys to the front and returns a threshold that just these are not below. All keys
 // are above `threshold`. Determines the new one's bits, from the highest in which keys differ, until it tells k apart.
@@ -348,126 +180,149 @@ __device__ void start_queries(const Shared& shared, const Arguments& arguments, 
   }
 }
 
-// Copies of the steps of columns of one item tile after another into the stages, ahead of their use.
-template <int query_tile> struct Copies {
+// The tiles of columns of one item tile after another, copied to the stages ahead of their use.
+template <int query_tile> struct Pipeline {
   const Arguments& arguments;
   const Shared& shared;
-  int64_t first_query, first_item, end_item;
-  int column_tile = 0, stage = 0;
+  int tile, end_tile;   // item tiles to copy
+  int column_tile = 0;  // of `tile`, to copy next
+  int stage = 0;        // in use
 
-  __device__ void start_next() {
+  __device__ static int64_t first_query() { return int64_t{blockIdx.x} * query_tile; }
+
+  __device__ void start() {
     const auto& [search, plan, aligned, column_tiles, keys] = arguments;
-    if (first_item < end_item) {
-      const int64_t column = int64_t{column_tile} * column_bytes;
-      copy_tile<item_tile>(shared.items + stage * item_tile * column_bytes, search.items, first_item, column, aligned);
-      if (!plan.resident) {
-        char* to = shared.queries + stage * query_tile * column_bytes;
-        copy_tile<query_tile>(to, search.queries, first_query, column, aligned);
-      }
+    if (plan.resident) {
+      for (int c = 0; c < column_tiles; c++) copy_queries(shared.queries + c * query_tile * column_bytes, c);
+    }
+    for (int s = 0; s < plan.stages - 1; s++) copy_next(s);
+  }
+
+  // Waits for the next tile of columns and reuses the stage before it.
+  __device__ void wait() {
+    arguments.plan.stages == 3 ? wait_for_copies<1>() : wait_for_copies<2>();
+    __syncthreads();
+    copy_next(stage == 0 ? arguments.plan.stages - 1 : stage - 1);
+  }
+
+  __device__ void step() { stage = stage == arguments.plan.stages - 1 ? 0 : stage + 1; }
+
+  __device__ void copy_next(int to) {
+    const auto& [search, plan, aligned, column_tiles, keys] = arguments;
+    if (tile < end_tile) {
+      copy_tile<item_tile>(shared.items + to * item_tile * column_bytes, search.items, int64_t{tile} * item_tile,
+                           int64_t{column_tile} * column_bytes, aligned);
+      if (!plan.resident) copy_queries(shared.queries + to * query_tile * column_bytes, column_tile);
       if (++column_tile == column_tiles) {
-        if (threadIdx.x < item_tile) {
-          copy_of_items(shared.scale, search.items.scale);
-        } else {
-          copy_of_items(shared.bias, search.item_bias);
-        }
+        threadIdx.x < item_tile ? copy_of_items(shared.scale + to * item_tile, search.items.scale)
+                                : copy_of_items(shared.bias + to * item_tile, search.item_bias);
         column_tile = 0;
-        first_item += item_tile;
+        tile++;
       }
     }
     commit_copies();
-    if (++stage == plan.stages) stage = 0;
+  }
+
+  __device__ void copy_queries(char* to, int c) {
+    copy_tile<query_tile>(to, arguments.search.queries, first_query(), int64_t{c} * column_bytes, arguments.aligned);
   }
 
   __device__ void copy_of_items(float* to, const float* from) {
     if (!from) return;
     const int i = threadIdx.x % item_tile;
-    const int64_t item = first_item + i;
+    const int64_t item = int64_t{tile} * item_tile + i;
     const bool real = item < arguments.search.items.count;
-    copy_async_4(to + stage * item_tile + i, real ? from + item : from, real ? 4 : 0);
+    copy_async_4(to + i, real ? from + item : from, real ? 4 : 0);
   }
 };
 
-// Bits of this warp's items of the tile that starts at `first`: those that exist and that the bitsets allow.
+// Bits of 32 items: those that exist and that the bitsets allow.
 __device__ uint32_t open_bits(const TopkSearch& search, int64_t first) {
   const int64_t left = search.items.count - first;
   if (left <= 0) return 0;
-  const uint32_t real = left < 32 ? (1u << left) - 1 : ~0u;
-  return real & open_items(search, first / 32);
+  return open_items(search, first / 32) & (left < 32 ? (1u << left) - 1 : ~0u);
+}
+
+// Computes the scores of an item tile. The pipeline's stage is then that of its last columns.
+template <class Kind, int row_groups>
+__device__ WarpTile<row_groups> score_tile(const Arguments& arguments, const Shared& shared, int item_tile_index,
+                                           Pipeline<32 * row_groups>& pipeline) {
+  using Tile = WarpTile<row_groups>;
+  const auto& [search, plan, aligned, column_tiles, keys] = arguments;
+  const int64_t first = int64_t{item_tile_index} * item_tile;
+  const int64_t row_bytes = search.items.columns * bytes_of(search.items.element);
+  const bool exclusions = search.excluded.rows > 0;
+  Tile tile = {};
+  uint32_t open = 0;
+  for (int c = 0; c < column_tiles; c++) {
+    if (c > 0) pipeline.step();
+    pipeline.wait();
+    if (c == column_tiles - 1) {
+      open = open_bits(search, first + Tile::first_item());
+      if (exclusions && threadIdx.x < Tile::query_tile) walk_exclusions(shared, threadIdx.x, first, first + item_tile);
+    }
+    const uint32_t queries =
+        Tile::query_address(shared.queries + (plan.resident ? c : pipeline.stage) * Tile::query_tile * column_bytes);
+    const uint32_t items = Tile::item_address(shared.items + pipeline.stage * item_tile * column_bytes);
+    const int64_t left = row_bytes - int64_t{c} * column_bytes;
+#pragma unroll
+    for (int byte = 0; byte < column_bytes; byte += step_bytes) {
+      if (byte < left) tile.template add<Kind>(queries ^ byte, items ^ byte);
+    }
+  }
+  if (exclusions) __syncthreads();
+  const int of_items = pipeline.stage * item_tile;
+  tile.finish(shared.query_scale, shared.scale + of_items, shared.bias + of_items, open);
+  return tile;
+}
+
+// Adds the candidates of a tile to the lists.
+template <int row_groups> __device__ void select(const WarpTile<row_groups>& tile, const Arguments& arguments,
+                                                 const Shared& shared, int32_t first, bool at_first) {
+  const auto& [search, plan, aligned, column_tiles, keys] = arguments;
+  const int k = static_cast<int>(search.k);
+  // At first there is no threshold. The k-th of the best of 16 parts of each row is a good one for k < 16.
+  bool only_best = at_first && k < 16;
+  uint32_t pending[row_groups];
+#pragma unroll
+  for (int i = 0; i < row_groups; i++) pending[i] = tile.row_bits * 5;
+  while (__syncthreads_or(append(tile, shared, plan.capacity, first, search.excluded.rows > 0, only_best, pending))) {
+    cut(shared, plan.query_tile, plan.capacity, k, only_best ? k : (k + 3 * plan.capacity) / 4);
+    only_best = false;
+    __syncthreads();
+  }
+}
+
+__device__ void write_lists(const Arguments& arguments, const Shared& shared, int64_t first_query) {
+  const auto& [search, plan, aligned, column_tiles, keys] = arguments;
+  const int k = static_cast<int>(search.k);
+  const auto rows = static_cast<int>(min(search.queries.count - first_query, int64_t{plan.query_tile}));
+  cut(shared, plan.query_tile, plan.capacity, k, k);
+  __syncthreads();
+  for (int i = threadIdx.x; i < rows * k; i += threads) {
+    const int row = i / k, place = i % k;
+    keys[((first_query + row) * plan.splits + blockIdx.y) * k + place] =
+        place < shared.counts[row] ? shared.lists[row * plan.capacity + place] : 0;
+  }
 }
 
 // Block (x, y) finds the k best of the items of range y for each query of tile x.
 template <class Kind, int row_groups> __global__ void __launch_bounds__(threads, 2)
     fused_kernel(const __grid_constant__ Arguments arguments) {
   extern __shared__ __align__(128) char memory[];
-  using Tile = WarpTile<row_groups>;
-  constexpr int query_tile = Tile::query_tile;
-  const auto& [search, plan, aligned, column_tiles, keys] = arguments;
+  const FusedPlan& plan = arguments.plan;
   const Shared shared(memory, arguments);
-  const int64_t first_query = int64_t{blockIdx.x} * query_tile;
-  const int64_t begin = blockIdx.y * plan.tiles_per_split * item_tile;
-  const int64_t end = min(begin + plan.tiles_per_split * item_tile, search.items.count);
-  const int k = static_cast<int>(search.k);
-  const bool exclusions = search.excluded.rows > 0;
-  const int64_t row_bytes = search.items.columns * bytes_of(search.items.element);
-
-  start_queries(shared, arguments, first_query, begin);
-  if (plan.resident) {
-    for (int c = 0; c < column_tiles; c++) {
-      copy_tile<query_tile>(shared.queries + c * query_tile * column_bytes, search.queries, first_query,
-                            int64_t{c} * column_bytes, aligned);
-    }
+  const int begin = static_cast<int>(blockIdx.y) * plan.tiles_per_split;
+  const int end = min(begin + plan.tiles_per_split, plan.item_tiles);
+  Pipeline<32 * row_groups> pipeline{arguments, shared, begin, end};
+  start_queries(shared, arguments, pipeline.first_query(), int64_t{begin} * item_tile);
+  pipeline.start();
+  for (int i = begin; i < end; i++) {
+    const auto tile = score_tile<Kind, row_groups>(arguments, shared, i, pipeline);
+    pipeline.step();
+    select(tile, arguments, shared, i * item_tile, i == begin);
   }
-  Copies<query_tile> copies{arguments, shared, first_query, begin, end};
-  for (int s = 1; s < plan.stages; s++) copies.start_next();
-
-  int stage = 0;
-  for (int64_t first = begin; first < end; first += item_tile) {
-    Tile tile = {};
-    uint32_t open = 0;
-    for (int c = 0; c < column_tiles; c++) {
-      plan.stages == 3 ? wait_for_copies<1>() : wait_for_copies<2>();
-      __syncthreads();
-      copies.start_next();
-      if (c == column_tiles - 1) {
-        open = open_bits(search, first + Tile::first_item());
-        if (exclusions && threadIdx.x < query_tile) walk_exclusions(shared, threadIdx.x, first, first + item_tile);
-      }
-      const uint32_t queries =
-          Tile::query_address(shared.queries + (plan.resident ? c : stage) * query_tile * column_bytes);
-      const uint32_t items = Tile::item_address(shared.items + stage * item_tile * column_bytes);
-      const int64_t left = row_bytes - int64_t{c} * column_bytes;
-#pragma unroll
-      for (int step = 0; step < steps; step++) {
-        if (step * 32 < left) tile.template add<Kind>(queries ^ step * 32, items ^ step * 32);
-      }
-      if (c < column_tiles - 1 && ++stage == plan.stages) stage = 0;
-    }
-    if (exclusions) __syncthreads();
-    tile.finish(shared.query_scale, shared.scale + stage * item_tile, shared.bias + stage * item_tile, open);
-    if (++stage == plan.stages) stage = 0;
-    // At first there is no threshold. The k-th of the best of 16 parts of each row is a good one for k < 16.
-    bool only_best = first == begin && k < 16;
-    uint32_t pending[row_groups];
-#pragma unroll
-    for (int i = 0; i < row_groups; i++) pending[i] = Tile::row_bits * 5;
-    const auto append = [&] {
-      return tile.append(shared, plan.capacity, static_cast<int32_t>(first), exclusions, only_best, pending);
-    };
-    while (__syncthreads_or(append())) {
-      cut(shared, query_tile, plan.capacity, k, only_best ? k : (k + 3 * plan.capacity) / 4);
-      only_best = false;
-      __syncthreads();
-    }
-  }
-
-  cut(shared, query_tile, plan.capacity, k, k);
-  __syncthreads();
-  const auto rows = static_cast<int>(min(search.queries.count - first_query, int64_t{query_tile}));
-  for (int i = threadIdx.x; i < rows * k; i += threads) {
-    const int row = i / k, place = i % k;
-    keys[((first_query + row) * gridDim.y + blockIdx.y) * k + place] =
-        place < shared.counts[row] ? shared.lists[row * plan.capacity + place] : 0;
-  }
+  write_lists(arguments, shared, pipeline.first_query());
 }
 
 template <class Kind, int row_groups> void launch(GpuBackend& backend, const Arguments& arguments) {

@@ -35,12 +35,13 @@ struct FusedPlan {
   static constexpr int item_tile = 128;
   static constexpr int column_bytes = 128;  // of each row of a tile, in shared memory at a time
 
-  int query_tile = 128;           // or 64
-  bool resident = true;           // the queries stay in shared memory; otherwise they are read with each item tile
-  int stages = 3;                 // tiles of columns in shared memory: 3 or 4, one in use and the others under way
-  int capacity = 0;               // candidates per query in shared memory
-  int splits = 1;                 // ranges of items
-  int64_t tiles_per_split = 0;    // item tiles of a range
+  int query_tile = 128;  // or 64
+  bool resident = true;  // the queries stay in shared memory; otherwise they are read with each item tile
+  int stages = 3;        // tiles of columns in shared memory: 3 or 4, one in use and the others under way
+  int capacity = 0;      // candidates per query in shared memory
+  int splits = 1;        // ranges of items
+  int item_tiles = 0;
+  int tiles_per_split = 0;        // item tiles of a range
   int64_t queries_at_a_time = 0;  // per launch
   int64_t workspace_bytes = 0;    // (queries_at_a_time, splits, k) keys
 
@@ -112,13 +113,14 @@ constexpr void choose_splits(FusedPlan& plan, const SearchShape& shape, const Gp
   const int64_t query_tiles = ceil_div(plan.queries_at_a_time, plan.query_tile);
   const int64_t item_tiles = ceil_div(shape.items, FusedPlan::item_tile);
   const int64_t most = std::min({item_tiles, 2 * blocks, workspace_bytes / (plan.queries_at_a_time * shape.k * 8)});
+  plan.item_tiles = static_cast<int>(item_tiles);
   int64_t least = 0;
   for (int64_t splits = 1; splits <= most; splits++) {
     const int64_t tiles = ceil_div(item_tiles, splits);
     const int64_t time = ceil_div(query_tiles * splits, blocks) * (tiles + start);
     if (splits > 1 && time >= least) continue;
     least = time;
-    plan.tiles_per_split = tiles;
+    plan.tiles_per_split = static_cast<int>(tiles);
   }
   plan.splits = static_cast<int>(ceil_div(item_tiles, plan.tiles_per_split));
   plan.workspace_bytes = plan.queries_at_a_time * plan.splits * shape.k * 8;
