@@ -184,40 +184,41 @@ __device__ void start_queries(const Shared& shared, const Arguments& arguments, 
 template <int query_tile> struct Pipeline {
   const Arguments& arguments;
   const Shared& shared;
-  int tile, end_tile;   // item tiles to copy
-  int column_tile = 0;  // of `tile`, to copy next
-  int stage = 0;        // in use
+  int end_tile;   // of the items
+  int stage = 0;  // in use
 
   __device__ static int64_t first_query() { return int64_t{blockIdx.x} * query_tile; }
 
-  __device__ void start() {
+  __device__ void start(int tile) {
     const auto& [search, plan, aligned, column_tiles, keys] = arguments;
     if (plan.resident) {
       for (int c = 0; c < column_tiles; c++) copy_queries(shared.queries + c * query_tile * column_bytes, c);
     }
-    for (int s = 0; s < plan.stages - 1; s++) copy_next(s);
+    for (int s = 0; s < plan.stages - 1; s++) copy(tile, s, s);
   }
 
-  // Waits for the next tile of columns and reuses the stage before it.
-  __device__ void wait() {
-    arguments.plan.stages == 3 ? wait_for_copies<1>() : wait_for_copies<2>();
+  // Waits for a tile of columns and reuses the stage before it.
+  __device__ void wait(int tile, int column_tile) {
+    const int ahead = arguments.plan.stages - 1;
+    ahead == 2 ? wait_for_copies<1>() : wait_for_copies<2>();
     __syncthreads();
-    copy_next(stage == 0 ? arguments.plan.stages - 1 : stage - 1);
+    copy(tile, column_tile + ahead, stage == 0 ? ahead : stage - 1);
   }
 
   __device__ void step() { stage = stage == arguments.plan.stages - 1 ? 0 : stage + 1; }
 
-  __device__ void copy_next(int to) {
+  // Starts the copy of a tile of columns; those beyond the last are of the item tiles after `tile`.
+  __device__ void copy(int tile, int column_tile, int to) {
     const auto& [search, plan, aligned, column_tiles, keys] = arguments;
+    for (; column_tile >= column_tiles; column_tile -= column_tiles) tile++;
     if (tile < end_tile) {
-      copy_tile<item_tile>(shared.items + to * item_tile * column_bytes, search.items, int64_t{tile} * item_tile,
+      const int64_t first = int64_t{tile} * item_tile;
+      copy_tile<item_tile>(shared.items + to * item_tile * column_bytes, search.items, first,
                            int64_t{column_tile} * column_bytes, aligned);
       if (!plan.resident) copy_queries(shared.queries + to * query_tile * column_bytes, column_tile);
-      if (++column_tile == column_tiles) {
-        threadIdx.x < item_tile ? copy_of_items(shared.scale + to * item_tile, search.items.scale)
-                                : copy_of_items(shared.bias + to * item_tile, search.item_bias);
-        column_tile = 0;
-        tile++;
+      if (column_tile == column_tiles - 1) {
+        threadIdx.x < item_tile ? copy_of_items(shared.scale + to * item_tile, search.items.scale, first)
+                                : copy_of_items(shared.bias + to * item_tile, search.item_bias, first);
       }
     }
     commit_copies();
@@ -227,12 +228,11 @@ template <int query_tile> struct Pipeline {
     copy_tile<query_tile>(to, arguments.search.queries, first_query(), int64_t{c} * column_bytes, arguments.aligned);
   }
 
-  __device__ void copy_of_items(float* to, const float* from) {
+  __device__ void copy_of_items(float* to, const float* from, int64_t first) {
     if (!from) return;
     const int i = threadIdx.x % item_tile;
-    const int64_t item = int64_t{tile} * item_tile + i;
-    const bool real = item < arguments.search.items.count;
-    copy_async_4(to + i, real ? from + item : from, real ? 4 : 0);
+    const bool real = first + i < arguments.search.items.count;
+    copy_async_4(to + i, real ? from + first + i : from, real ? 4 : 0);
   }
 };
 
@@ -243,36 +243,34 @@ __device__ uint32_t open_bits(const TopkSearch& search, int64_t first) {
   return open_items(search, first / 32) & (left < 32 ? (1u << left) - 1 : ~0u);
 }
 
-// Computes the scores of an item tile. The pipeline's stage is then that of its last columns.
-template <class Kind, int row_groups>
-__device__ WarpTile<row_groups> score_tile(const Arguments& arguments, const Shared& shared, int item_tile_index,
-                                           Pipeline<32 * row_groups>& pipeline) {
+// Computes the scores of item tile `index`.
+template <class Kind, int row_groups> __device__ WarpTile<row_groups> score_tile(const Arguments& arguments,
+                                                                                 const Shared& shared, int index,
+                                                                                 Pipeline<32 * row_groups>& pipeline) {
   using Tile = WarpTile<row_groups>;
   const auto& [search, plan, aligned, column_tiles, keys] = arguments;
-  const int64_t first = int64_t{item_tile_index} * item_tile;
-  const int64_t row_bytes = search.items.columns * bytes_of(search.items.element);
+  const int64_t first = int64_t{index} * item_tile, row_bytes = search.items.columns * bytes_of(search.items.element);
   const bool exclusions = search.excluded.rows > 0;
   Tile tile = {};
-  uint32_t open = 0;
   for (int c = 0; c < column_tiles; c++) {
     if (c > 0) pipeline.step();
-    pipeline.wait();
-    if (c == column_tiles - 1) {
-      open = open_bits(search, first + Tile::first_item());
-      if (exclusions && threadIdx.x < Tile::query_tile) walk_exclusions(shared, threadIdx.x, first, first + item_tile);
-    }
-    const uint32_t queries =
-        Tile::query_address(shared.queries + (plan.resident ? c : pipeline.stage) * Tile::query_tile * column_bytes);
-    const uint32_t items = Tile::item_address(shared.items + pipeline.stage * item_tile * column_bytes);
-    const int64_t left = row_bytes - int64_t{c} * column_bytes;
+    pipeline.wait(index, c);
+    if (exclusions && c == column_tiles - 1 && threadIdx.x < Tile::query_tile)
+      walk_exclusions(shared, threadIdx.x, first, first + item_tile);
+    const char* query_tile = shared.queries + (plan.resident ? c : pipeline.stage) * Tile::query_tile * column_bytes;
+    const uint32_t queries = Tile::address(query_tile, Tile::first_row());
+    const uint32_t items = Tile::address(shared.items + pipeline.stage * item_tile * column_bytes, Tile::first_item());
+    const auto bytes = static_cast<int>(min(row_bytes - int64_t{c} * column_bytes, int64_t{column_bytes}));
 #pragma unroll
     for (int byte = 0; byte < column_bytes; byte += step_bytes) {
-      if (byte < left) tile.template add<Kind>(queries ^ byte, items ^ byte);
+      if (byte < bytes) tile.template add<Kind>(queries ^ byte, items ^ byte);
     }
   }
   if (exclusions) __syncthreads();
   const int of_items = pipeline.stage * item_tile;
-  tile.finish(shared.query_scale, shared.scale + of_items, shared.bias + of_items, open);
+  tile.finish(shared.query_scale, shared.scale + of_items, shared.bias + of_items,
+              open_bits(search, first + Tile::first_item()));
+  pipeline.step();
   return tile;
 }
 
@@ -307,19 +305,19 @@ __device__ void write_lists(const Arguments& arguments, const Shared& shared, in
 }
 
 // Block (x, y) finds the k best of the items of range y for each query of tile x.
-template <class Kind, int row_groups> __global__ void __launch_bounds__(threads, 2)
+template <class Kind, int row_groups>
+__global__ void __launch_bounds__(threads, FusedPlan::blocks(32 * row_groups, std::is_same_v<Kind, ThreeTf32>))
     fused_kernel(const __grid_constant__ Arguments arguments) {
   extern __shared__ __align__(128) char memory[];
   const FusedPlan& plan = arguments.plan;
   const Shared shared(memory, arguments);
   const int begin = static_cast<int>(blockIdx.y) * plan.tiles_per_split;
   const int end = min(begin + plan.tiles_per_split, plan.item_tiles);
-  Pipeline<32 * row_groups> pipeline{arguments, shared, begin, end};
+  Pipeline<32 * row_groups> pipeline{arguments, shared, end};
   start_queries(shared, arguments, pipeline.first_query(), int64_t{begin} * item_tile);
-  pipeline.start();
+  pipeline.start(begin);
   for (int i = begin; i < end; i++) {
     const auto tile = score_tile<Kind, row_groups>(arguments, shared, i, pipeline);
-    pipeline.step();
     select(tile, arguments, shared, i * item_tile, i == begin);
   }
   write_lists(arguments, shared, pipeline.first_query());

@@ -93,15 +93,11 @@ template <int row_groups> struct WarpTile {
   __device__ static int row(int i, int h) { return first_row() + 16 * i + 8 * h + lane() / 4; }
   __device__ static int item(int j) { return first_item() + 8 * j + lane() % 4 * 2; }
 
-  // Addresses of this lane's rows in tiles of queries and of items, for ldmatrix. The chunks of step s differ from
-  // those of step 0 in the bits 32 s, because tiles are aligned to 128 bytes.
-  __device__ static uint32_t query_address(const char* tile) {
-    const int l = lane(), row = first_row() + l % 16;
-    return shared_address(tile) + row * column_bytes + (l / 16 ^ l % 8) * 16;
-  }
-  __device__ static uint32_t item_address(const char* tile) {
-    const int l = lane(), row = first_item() + l / 16 * 8 + l % 8;
-    return shared_address(tile) + row * column_bytes + (l / 8 % 2 ^ l % 8) * 16;
+  // Address of this lane's row, of 16 from `first` on, for ldmatrix of the first step. The chunks of the step from byte
+  // b of the rows on differ from it in the bits b, because tiles are aligned to 128 bytes.
+  __device__ static uint32_t address(const char* tile, int first) {
+    const int row = lane() % 16;
+    return shared_address(tile) + first * column_bytes + row * column_bytes + (lane() / 16 ^ row % 8) * 16;
   }
 
   // sums += products of one step of columns.
@@ -111,8 +107,8 @@ template <int row_groups> struct WarpTile {
     for (int j = 0; j < item_groups; j += 2) {
       uint32_t bits[4];
       ldmatrix_x4(bits, item_address + 8 * j * column_bytes);
-      b[j] = fragment<Kind>({bits[0], bits[1]});
-      b[j + 1] = fragment<Kind>({bits[2], bits[3]});
+      b[j] = fragment<Kind>({bits[0], bits[2]});
+      b[j + 1] = fragment<Kind>({bits[1], bits[3]});
     }
 #pragma unroll
     for (int i = 0; i < row_groups; i++) {

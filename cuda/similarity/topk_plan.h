@@ -20,6 +20,7 @@ constexpr int64_t bytes_of(TopkElement element) { return element == TopkElement:
 struct SearchShape {
   int64_t queries, items, columns, k;
   TopkElement element = TopkElement::fp32;
+  bool three_products = true;  // 3xTF32; fp32 only
 };
 
 enum class TopkRoad {
@@ -31,9 +32,13 @@ enum class TopkRoad {
 // Launches of topk_fused. A block compares query_tile queries with the item tiles of one of `splits` ranges.
 struct FusedPlan {
   static constexpr int threads = 256;
-  static constexpr int registers = 128;  // per thread, at most
   static constexpr int item_tile = 128;
   static constexpr int column_bytes = 128;  // of each row of a tile, in shared memory at a time
+
+  // Blocks that share a multiprocessor as far as registers permit: two with up to 128 per thread.
+  static constexpr int blocks(int query_tile, bool three_products) {
+    return query_tile == 128 && three_products ? 1 : 2;
+  }
 
   int query_tile = 128;  // or 64
   bool resident = true;  // the queries stay in shared memory; otherwise they are read with each item tile
@@ -92,8 +97,10 @@ constexpr bool choose_tiles(FusedPlan& plan, const SearchShape& shape, const Gpu
   };
   for (const int query_tile : {128, 64}) {
     if (query_tile == 128 && shape.queries <= 64) continue;
+    const bool three_products = shape.element == TopkElement::fp32 && shape.three_products;
     for (const auto& [resident, blocks, stages] :
          {Choice{true, 2, 3}, {true, 1, 4}, {true, 1, 3}, {false, 1, 4}, {false, 1, 3}}) {
+      if (blocks > FusedPlan::blocks(query_tile, three_products)) continue;
       plan.query_tile = query_tile;
       plan.resident = resident;
       plan.stages = stages;
@@ -108,8 +115,10 @@ constexpr bool choose_tiles(FusedPlan& plan, const SearchShape& shape, const Gpu
 constexpr void choose_splits(FusedPlan& plan, const SearchShape& shape, const GpuLimits& limits,
                              int64_t workspace_bytes) {
   constexpr int64_t start = 4;
-  const int64_t blocks = int64_t{limits.multiprocessors} *
-                         blocks_per_multiprocessor(limits, FusedPlan::threads, plan.shared_bytes, FusedPlan::registers);
+  const int per_multiprocessor =
+      std::min(FusedPlan::blocks(plan.query_tile, shape.element == TopkElement::fp32 && shape.three_products),
+               blocks_per_multiprocessor(limits, FusedPlan::threads, plan.shared_bytes, 128));
+  const int64_t blocks = int64_t{limits.multiprocessors} * per_multiprocessor;
   const int64_t query_tiles = ceil_div(plan.queries_at_a_time, plan.query_tile);
   const int64_t item_tiles = ceil_div(shape.items, FusedPlan::item_tile);
   const int64_t most = std::min({item_tiles, 2 * blocks, workspace_bytes / (plan.queries_at_a_time * shape.k * 8)});
