@@ -121,7 +121,8 @@ TEST_F(RoadsGpu, SortsRowsOfAnyLength) {
   }
 }
 
-// Rows on the device, small whole numbers, so that all sums and scores are exact on each road. Every fifth row is zero.
+// Rows on the device, small whole numbers, so that all sums and scores are exact on each road. Every fifth row is zero;
+// with scales, row 13 is not a number.
 class Operand {
  public:
   Operand(Context& context, int64_t rows, int64_t columns, TopkElement element, bool scaled, uint64_t seed)
@@ -131,6 +132,7 @@ class Operand {
       for (int64_t c = 0; c < columns; c++)
         values.row(r)[c] = r % 5 == 4 ? 0 : static_cast<float>(static_cast<int>(random() % 7) - 3);
     }
+    if (scaled && rows > 13 && columns > 0) values.row(13)[columns - 1] = NAN;
     for (float& scale : scales) scale = std::ldexp(1.0f, static_cast<int>(random() % 3) - 1);
     const int64_t stride = element == TopkElement::fp32 ? columns : (columns + 7) / 8 * 8;
     device_scales_ = upload(context, scales);
@@ -210,7 +212,7 @@ class Search {
     const auto first = excluded_.ids.begin() + excluded_.offsets[q],
                last = excluded_.ids.begin() + excluded_.offsets[q + 1];
     const bool open = (allowed_[j / 32] & ~denied_[j / 32]) >> j % 32 & 1;
-    return open && !std::binary_search(first, last, j)
+    return !std::isnan(sum) && open && !std::binary_search(first, last, j)
                ? topk_key(sum * queries_.scales[q] * items_.scales[j] + bias_[j], j)
                : 0;
   }
@@ -277,6 +279,44 @@ TEST_F(RoadsGpu, ScanInRoundsAndPanels) {
 TEST_F(RoadsGpu, ScanSelectsFromStoredScores) {
   for (const auto& [queries, items, k] : {std::array{1, 20011, 300}, {1, 1009, 1009}, {5, 9001, 2500}, {16, 700, 257}})
     expect_scan(context(), {queries, items, 5, k});
+}
+
+void expect_tiled(Context& context, const TopkShape& shape, const TiledPlan& plan) {
+  for (const bool plain : {true, false}) {
+    const Search search(context, shape, plain);
+    const DeviceBuffer<std::byte> workspace(context, plan.workspace_bytes);
+    topk_tiled(gpu(context), search.view, plan, workspace.data());
+    EXPECT_EQ(search.found(), search.expected()) << name(shape) << (plain ? ", plain" : "");
+  }
+}
+
+TEST_F(RoadsGpu, TiledEqualsDoubleLoop) {
+  for (const TopkElement element : {TopkElement::fp32, TopkElement::fp16, TopkElement::bf16}) {
+    for (const auto& [queries, items, columns, k] :
+         std::vector<std::array<int64_t, 4>>{{1, 1, 1, 1}, {9, 523, 36, 523}, {3, 5003, 7, 3000}, {40, 129, 4, 5}}) {
+      const TopkShape shape{queries, items, columns, k, element};
+      expect_tiled(context(), shape, tiled_plan(shape, backend().limits(), no_bound));
+    }
+  }
+}
+
+// Tiles of items and of queries with remainders; the k best so far are more than a tile.
+TEST_F(RoadsGpu, TiledInParts) {
+  for (const auto& [queries, items, tile_queries, tile_items, k] : std::vector<std::array<int64_t, 5>>{
+           {5, 1009, 5, 300, 10}, {5, 1009, 2, 1009, 500}, {7, 2003, 3, 77, 400}, {2, 40009, 1, 20000, 30000}}) {
+    const TopkShape shape{queries, items, 9, k};
+    expect_tiled(context(), shape, tiled_plan(shape, backend().limits(), no_bound, tile_queries, tile_items));
+  }
+}
+
+// All scores are 0, so that ids decide.
+TEST_F(RoadsGpu, AllEqual) {
+  for (const int64_t k : {300, 7000, 20011}) {
+    const TopkShape shape{2, 20011, 0, k};
+    expect_scan(context(), shape);
+    expect_tiled(context(), shape, tiled_plan(shape, backend().limits(), no_bound));
+    expect_tiled(context(), shape, tiled_plan(shape, {}, no_bound, 2, 9000));
+  }
 }
 
 }  // namespace
