@@ -9,10 +9,12 @@ struct CacheTask;
 struct DecodeAttentionTask;
 struct PenaltyTask;
 struct SamplingTask;
+struct TopkRowsTask;
 struct TopkTask;
 
 // The public function of the same name validates the task and then calls the entry of the context's device.
 struct Operations {
+  void (*prepare_topk_rows)(Context&, const TopkRowsTask&);
   void (*topk)(Context&, const TopkTask&);
   void (*als_update)(Context&, const AlsTask&);
   void (*append_to_cache)(Context&, const CacheTask&);

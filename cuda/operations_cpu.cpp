@@ -10,7 +10,8 @@
 namespace sartor::cuda {
 
 const Operations& CpuBackend::operations() const {
-  static constexpr Operations table = {.topk = topk_cpu,
+  static constexpr Operations table = {.prepare_topk_rows = prepare_topk_rows_cpu,
+                                       .topk = topk_cpu,
                                        .als_update = als_update_cpu,
                                        .append_to_cache = append_to_cache_cpu,
                                        .decode_attention = decode_attention_cpu,

@@ -9,7 +9,8 @@
 namespace sartor::cuda {
 
 const Operations& GpuBackend::operations() const {
-  static constexpr Operations table = {.topk = topk_gpu,
+  static constexpr Operations table = {.prepare_topk_rows = prepare_topk_rows_gpu,
+                                       .topk = topk_gpu,
                                        .als_update = als_update_gpu,
                                        .append_to_cache = append_to_cache_gpu,
                                        .decode_attention = decode_attention_gpu,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/require.h"
 #include "core/gpu_backend.cuh"
 #include "similarity/topk.cuh"
 #include "similarity/topk_key.h"
@@ -209,8 +210,15 @@ void inverse_norms(Context& context, Rows<const float> rows, float* inverse) {
 
 }  // namespace
 
+void prepare_topk_rows_gpu(Context& context, const TopkRowsTask& task) {
+  require(!task.copy, "topk: centring and 16 bits are not supported on this device");
+  inverse_norms(context, task.rows, task.scale);
+}
+
 void topk_gpu(Context& context, const TopkTask& task) {
-  const auto& [queries, items, item_bias, excluded, params, found] = task;
+  const auto& [queries, given, prepared, item_bias, excluded, allowed, denied, params, found] = task;
+  require(!allowed && !denied, "topk: sets of items are not supported on this device");
+  const Rows<const float> items = {static_cast<const float*>(prepared->rows()), prepared->count(), prepared->columns()};
   GpuBackend& backend = gpu(context);
   const cudaStream_t stream = backend.stream();
   int64_t padded_k = 1;
@@ -220,20 +228,15 @@ void topk_gpu(Context& context, const TopkTask& task) {
   const int64_t query_tile = std::clamp<int64_t>(workspace_bytes / query_bytes, 1, queries.rows);
 
   const bool cosine = params.similarity == Similarity::cosine;
-  const int64_t norms = cosine ? queries.rows + items.rows : 0;
+  const int64_t norms = cosine ? queries.rows : 0;
   auto* keys = static_cast<TopkKey*>(context.scratch(query_tile * query_bytes + norms * sizeof(float)));
   TopkKey* thresholds = keys + query_tile * capacity;
   auto* counts = reinterpret_cast<int32_t*>(thresholds + query_tile);
   auto* query_scale = reinterpret_cast<float*>(counts + query_tile);
-  float* item_scale = query_scale + queries.rows;
   const Candidates candidates{keys, capacity, counts, thresholds};
-  if (cosine) {
-    inverse_norms(context, queries, query_scale);
-    inverse_norms(context, items, item_scale);
-  }
+  if (cosine) inverse_norms(context, queries, query_scale);
 
-  Problem problem{
-      queries, items, cosine ? query_scale : nullptr, cosine ? item_scale : nullptr, item_bias, excluded, 0, 0, 0, 0};
+  Problem problem{queries, items, cosine ? query_scale : nullptr, prepared->scale(), item_bias, excluded, 0, 0, 0, 0};
   for (int64_t first_query = 0; first_query < queries.rows; first_query += query_tile) {
     const int64_t rows = std::min(query_tile, queries.rows - first_query);
     problem.first_query = first_query;

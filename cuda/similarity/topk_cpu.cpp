@@ -1,6 +1,8 @@
 #include "similarity/topk_cpu.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <span>
@@ -12,7 +14,7 @@
 namespace sartor::cuda {
 namespace {
 
-constexpr float none = -std::numeric_limits<float>::infinity();
+constexpr float infinity = std::numeric_limits<float>::infinity(), none = -infinity;
 
 int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -83,20 +85,24 @@ Workspace carve_workspace(Carver& carver, const TopkKernels& kernels, const Plan
 // A search with its kernels and plan.
 struct Search {
   const TopkTask& task;
+  const float* queries;  // (Q, d), prepared like the items
   const TopkKernels& kernels;
   const Plan& plan;
 
   int64_t k() const { return task.params.k; }
-  bool cosine() const { return task.params.similarity == Similarity::cosine; }
+  int64_t d() const { return task.queries.columns; }
+  bool cosine() const { return task.params.similarity != Similarity::dot; }
 
   // `count` items from `first` on, as the kernels' argument.
-  TopkItems items(int64_t first, int64_t count) const {
-    return {.rows = task.items.row(first),
+  TopkItemRange items(int64_t first, int64_t count) const {
+    return {.rows = static_cast<const float*>(task.prepared->rows()) + first * d(),
             .count = count,
-            .d = task.items.columns,
+            .d = d(),
             .bias = task.item_bias ? task.item_bias + first : nullptr,
             .cosine = cosine(),
-            .first = static_cast<int32_t>(first)};
+            .first = static_cast<int32_t>(first),
+            .allowed = task.allowed,
+            .denied = task.denied};
   }
 };
 
@@ -128,18 +134,18 @@ void select(const Search& search, Workspace& work, int64_t q, int64_t query) {
 // Finds the candidates of a group of queries among a range of items: at most k keys for each query, unsorted.
 void find_candidates(const Search& search, int64_t first_query, int64_t queries, int64_t first_item, int64_t end_item,
                      Workspace& work) {
-  const auto& [task, kernels, plan] = search;
-  const int64_t d = task.items.columns, capacity = plan.capacity, limit = capacity - kernels.panel_items;
+  const auto& [task, rows, kernels, plan] = search;
+  const int64_t d = search.d(), capacity = plan.capacity, limit = capacity - kernels.panel_items;
   const int64_t tile = kernels.tile_queries, step = queries == 1 ? kernels.block_items : kernels.panel_items;
   std::fill_n(work.counts, queries, 0);
   std::fill_n(work.kept, queries, 0);
   std::fill_n(work.thresholds, queries, none);
   for (int64_t q = 0; q < queries; q += tile) {
-    kernels.pack_queries(task.queries.row(first_query + q), std::min(tile, queries - q), d, search.cosine(),
+    kernels.pack_queries(rows + (first_query + q) * d, std::min(tile, queries - q), d, search.cosine(),
                          work.tiles + q * d);
   }
   for (int64_t item = first_item; item < end_item; item += step) {
-    const TopkItems items = search.items(item, std::min(step, end_item - item));
+    const TopkItemRange items = search.items(item, std::min(step, end_item - item));
     if (queries == 1) {
       if (kernels.scan(work.tiles, items, work.found(0, capacity)) && work.counts[0] > limit) {
         select(search, work, 0, first_query);
@@ -172,31 +178,83 @@ void write_best(std::span<TopkKey> keys, int64_t query, TopK found) {
   }
 }
 
+// Rounds to a number that bf16 can represent, ties to even.
+float to_bf16(float x) {
+  const auto bits = std::bit_cast<uint32_t>(x);
+  return x != x ? x : std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000);
+}
+
+// Rounds to a number that fp16 can represent, ties to even. Below 2^-14 these are multiples of 2^-24, the distance of
+// fp32 numbers between 0.5 and 1.
+float to_fp16(float x) {
+  const float size = std::abs(x);
+  const auto bits = std::bit_cast<uint32_t>(size);
+  const float rounded = size < 0x1p-14f ? size + 0.5f - 0.5f
+                        : size < 65520  ? std::bit_cast<float>((bits + 0xfff + (bits >> 13 & 1)) & 0xffffe000)
+                                        : size + infinity;
+  return std::copysign(rounded, x);
+}
+
+void centre(std::span<float> row) {
+  double sum = 0;
+  for (const float x : row) sum += x;
+  const double mean = sum / static_cast<double>(row.size());
+  for (float& x : row) x = static_cast<float>(x - mean);
+}
+
+// Rounds row / scale by `round`, then multiplies it by the scale for dot.
+template <class Round> void round_row(std::span<float> row, bool cosine, Round round) {
+  uint32_t largest = 0;
+  for (const float x : row) largest = std::max(largest, std::bit_cast<uint32_t>(std::abs(x)));
+  const float scale = topk_row_scale(largest), factor = cosine ? 1 : scale;
+  for (float& x : row) x = round(x / scale) * factor;
+}
+
 }  // namespace
 
+void prepare_topk_rows_cpu(Context& context, const TopkRowsTask& task) {
+  const auto& [rows, similarity, precision, copy, scale] = task;
+  const int64_t d = rows.columns;
+  parallel_for(cpu(context).threads, rows.rows, 64, [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; r++) {
+      const std::span row(static_cast<float*>(copy) + r * d, d);
+      std::copy_n(rows.row(r), d, row.begin());
+      if (similarity == Similarity::centred_cosine) centre(row);
+      const bool cosine = similarity != Similarity::dot;
+      if (precision == TopkPrecision::fp16) round_row(row, cosine, to_fp16);
+      if (precision == TopkPrecision::bf16) round_row(row, cosine, to_bf16);
+    }
+  });
+}
+
 void topk_cpu(Context& context, const TopkTask& task) {
-  const auto& [queries, items, item_bias, excluded, params, found] = task;
+  const auto& [queries, items, prepared, item_bias, excluded, allowed, denied, params, found] = task;
+  const int64_t d = queries.columns;
   const auto& backend = cpu(context);
   const TopkKernels& kernels = best_of(backend.isa, v3::topk_kernels, v4::topk_kernels);
-  const Plan plan = make_plan(kernels, queries.rows, items.rows, params.k, backend.threads);
-  const Search search = {task, kernels, plan};
+  const Plan plan = make_plan(kernels, queries.rows, prepared->count(), params.k, backend.threads);
 
   Carver measure(nullptr);
-  carve_workspace(measure, kernels, plan, items.columns);
+  carve_workspace(measure, kernels, plan, d);
   const size_t thread_bytes = measure.bytes();
+  const int64_t copy_bytes =
+      topk_rows_layout(/*gpu=*/false, params.similarity, params.precision, d).bytes(queries.rows);
   const int64_t merged = plan.ranges > 1 ? queries.rows * plan.ranges * params.k : 0;  // k keys per query and range
   const int64_t tasks = plan.groups * plan.ranges, threads = std::min<int64_t>(backend.threads, tasks);
-  auto* scratch = static_cast<char*>(context.scratch(threads * thread_bytes + merged * sizeof(TopkKey)));
+  auto* scratch = static_cast<char*>(context.scratch(threads * thread_bytes + merged * sizeof(TopkKey) + copy_bytes));
   auto* range_best = reinterpret_cast<TopkKey*>(scratch + threads * thread_bytes);
+  void* copy = copy_bytes > 0 ? range_best + merged : nullptr;
+  prepare_topk_rows(context, {queries, params.similarity, params.precision, copy});
+  const Search search = {task, copy ? static_cast<float*>(copy) : queries.data, kernels, plan};
 
   parallel_for(backend.threads, tasks, 1, [&](int64_t index, int64_t, int thread) {
     Carver carver(scratch + thread * thread_bytes);
-    Workspace work = carve_workspace(carver, kernels, plan, items.columns);
+    Workspace work = carve_workspace(carver, kernels, plan, d);
     const int64_t range = index % plan.ranges;
     const int64_t first_query = index / plan.ranges * plan.group_tiles * kernels.tile_queries;
     const int64_t first_item = range * plan.range_panels * kernels.panel_items;
     const int64_t count = std::min(plan.group_tiles * kernels.tile_queries, queries.rows - first_query);
-    const int64_t end_item = std::min(first_item + plan.range_panels * kernels.panel_items, items.rows);
+    const int64_t end_item = std::min(first_item + plan.range_panels * kernels.panel_items, prepared->count());
     find_candidates(search, first_query, count, first_item, end_item, work);
     for (int64_t q = 0; q < count; q++) {
       const std::span keys(work.candidates + q * plan.capacity, work.counts[q]);

@@ -1,4 +1,4 @@
-// CPU version of topk, called after its checks.
+// CPU versions of topk and prepare_topk_rows, called after their checks. `prepared` is given.
 #pragma once
 
 #include "similarity/topk.h"
@@ -6,5 +6,6 @@
 namespace sartor::cuda {
 
 void topk_cpu(Context& context, const TopkTask& task);
+void prepare_topk_rows_cpu(Context& context, const TopkRowsTask& task);
 
 }  // namespace sartor::cuda

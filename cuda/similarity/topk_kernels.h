@@ -9,12 +9,13 @@
 namespace sartor::cuda {
 
 // A range of items in their original layout.
-struct TopkItems {
+struct TopkItemRange {
   const float* rows;  // (count, d)
   int64_t count, d;
   const float* bias;  // (count) or null
   bool cosine;
-  int32_t first;  // id of the first item
+  int32_t first;                     // id of the first item, a multiple of block_items
+  const uint32_t *allowed, *denied;  // bits of all items or null, as in TopkTask
 };
 
 // Candidates of several queries.
@@ -28,12 +29,12 @@ struct TopkCandidates {
 struct TopkKernels {
   int panel_items;   // items per panel: two vectors
   int tile_queries;  // maximum queries per tile, so that their sums fit in registers
-  int block_items;   // maximum items per scan()
+  int block_items;   // maximum items per scan(), a divisor of panel_items and 32
 
   // Writes panel (d + 2, panel_items), aligned to 64 bytes: the columns of at most panel_items items, then the scale
   // and the bias of each: score = sum * scale + bias. The scale is 1 / |item| (0 for a zero row) for cosine and 1 for
-  // dot. Unused items have bias -inf.
-  void (*pack_items)(const TopkItems& items, float* panel);
+  // dot. The bias is -inf for unused items and those that must not be found.
+  void (*pack_items)(const TopkItemRange& items, float* panel);
 
   // Writes tile (d, rows): the columns of `rows` <= tile_queries queries, for cosine divided by their norms (0 for a
   // zero row).
@@ -47,7 +48,7 @@ struct TopkKernels {
 
   // The same for a tile of one query and at most block_items unpacked items: for a single query, packing would cost
   // more than the products.
-  bool (*scan)(const float* query, const TopkItems& items, const TopkCandidates& found);
+  bool (*scan)(const float* query, const TopkItemRange& items, const TopkCandidates& found);
 };
 
 namespace v3 {
