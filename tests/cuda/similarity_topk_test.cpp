@@ -4,10 +4,8 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
-#include <span>
 
-#include "support/backends.h"
-#include "support/naive.h"
+#include "cuda/topk_support.h"
 
 namespace sartor::cuda {
 namespace {
@@ -18,98 +16,26 @@ using ::testing::HasSubstr;
 using ::testing::Pointwise;
 using ::testing::ThrowsMessage;
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
-
-struct Inputs {
-  Matrix queries, items;
-  std::vector<float> item_bias;
-  const RandomLists* excluded = nullptr;
-};
-
-FoundRows<float> run(Context& context, const Inputs& inputs, const TopkParams& params) {
-  const DeviceRows queries(context, inputs.queries), items(context, inputs.items);
-  const auto bias = upload(context, inputs.item_bias);
-  DeviceBuffer<int64_t> offsets;
-  DeviceBuffer<int32_t> ids;
-  IdLists excluded;
-  if (inputs.excluded) {
-    offsets = upload(context, inputs.excluded->offsets);
-    ids = upload(context, inputs.excluded->ids);
-    excluded = {offsets.size() - 1, offsets.data(), ids.data()};
-  }
-  const int64_t rows = inputs.queries.rows, size = rows * std::max<int64_t>(params.k, 0);
-  const DeviceBuffer<float> scores(context, size);
-  const DeviceBuffer<int32_t> found(context, size);
-  topk(context, {.queries = queries.view(),
-                 .items = items.view(),
-                 .item_bias = bias.data(),
-                 .excluded = excluded,
-                 .params = params,
-                 .found = {rows, params.k, scores.data(), found.data()}});
-  return {params.k, scores.to_host(), found.to_host()};
-}
-
-// `expected` has one more rank if there are enough items: results whose scores differ by less than the tolerance may be
-// swapped, the last one with the next.
-void expect_near(const FoundRows<float>& found, const FoundRows<double>& expected, double tolerance) {
-  for (int64_t i = 0; i < std::ssize(found.ids); i++) {
-    const int64_t query = i / found.k, rank = i % found.k;
-    const auto ids = std::span(expected.ids).subspan(query * expected.k, expected.k);
-    const auto scores = std::span(expected.scores).subspan(query * expected.k, expected.k);
-    if (ids[rank] < 0) {
-      ASSERT_EQ(found.ids[i], -1) << "query " << query << ", rank " << rank;
-      ASSERT_EQ(found.scores[i], -infinity);
-      continue;
-    }
-    ASSERT_NEAR(found.scores[i], scores[rank], tolerance) << "query " << query << ", rank " << rank;
-    const bool tied = (rank > 0 && scores[rank - 1] - scores[rank] < 2 * tolerance) ||
-                      (rank + 1 < expected.k && scores[rank] - scores[rank + 1] < 2 * tolerance);
-    if (!tied) {
-      ASSERT_EQ(found.ids[i], ids[rank]) << "query " << query << ", rank " << rank;
-    }
-  }
-}
-
-// fp32 sums of d products of standard normal numbers: each step has a rounding error of 2^-24 of the partial sum, which
-// is about sqrt(d).
-double tolerance(Similarity similarity, int64_t d) { return similarity == Similarity::cosine ? 1e-6 : 1e-6 * (1 + d); }
-
-struct Shape {
-  int64_t queries, items, columns, k;
-};
-std::string name(const Shape& shape) {
-  return fmt::format("{}x{}x{}_k{}", shape.queries, shape.items, shape.columns, shape.k);
-}
-
-class TopkShape : public BackendTest<Shape> {
- protected:
-  void check(const Inputs& inputs, const TopkParams& params) {
-    auto more = params;
-    more.k = std::min(params.k + 1, inputs.items.rows);
-    expect_near(run(context(), inputs, params),
-                naive_topk(inputs.queries, inputs.items, inputs.item_bias, inputs.excluded, more),
-                tolerance(params.similarity, inputs.items.columns));
-  }
-};
+class TopkShapes : public BackendTest<TopkShape> {};
 
 // Sizes around the tiles of 6 and 14 queries, the blocks and panels of 16 and 32 items, and the GPU's 64 x 64 x 16;
 // primes; a single query with short and long rows; k = N; enough items for several selections and enough queries for
 // several GPU workspaces.
-INSTANTIATE_BACKENDS(TopkShape, Shape{1, 1, 1, 1}, Shape{1, 17, 400, 3}, Shape{1, 9001, 20, 10}, Shape{6, 16, 16, 16},
-                     Shape{7, 33, 17, 4}, Shape{14, 32, 3, 1}, Shape{15, 31, 401, 7}, Shape{29, 64, 4, 64},
-                     Shape{129, 65, 129, 65}, Shape{3, 1009, 31, 1009}, Shape{3, 20011, 5, 100},
-                     Shape{530, 8200, 2, 3});
+INSTANTIATE_BACKENDS(TopkShapes, TopkShape{1, 1, 1, 1}, TopkShape{1, 17, 400, 3}, TopkShape{1, 9001, 20, 10},
+                     TopkShape{6, 16, 16, 16}, TopkShape{7, 33, 17, 4}, TopkShape{14, 32, 3, 1},
+                     TopkShape{15, 31, 401, 7}, TopkShape{29, 64, 4, 64}, TopkShape{129, 65, 129, 65},
+                     TopkShape{3, 1009, 31, 1009}, TopkShape{3, 20011, 5, 100}, TopkShape{530, 8200, 2, 3});
 
-TEST_P(TopkShape, CosineEqualsDoubleLoop) {
+TEST_P(TopkShapes, CosineEqualsDoubleLoop) {
   const auto [q, n, d, k] = shape();
-  check({normal_rows(q, d, 1), normal_rows(n, d, 2), {}, nullptr}, {.k = k});
+  expect_double_loop(context(), {normal_rows(q, d, 1), normal_rows(n, d, 2)}, {.k = k});
 }
 
-TEST_P(TopkShape, DotWithBiasAndExclusionsEqualsDoubleLoop) {
+TEST_P(TopkShapes, DotWithBiasAndExclusionsEqualsDoubleLoop) {
   const auto [q, n, d, k] = shape();
   const RandomLists excluded(q, n, 0.3, 5);
-  check({normal_rows(q, d, 3), normal_rows(n, d, 4), normals(n, 6), &excluded},
-        {.k = k, .similarity = Similarity::dot});
+  expect_double_loop(context(), {normal_rows(q, d, 3), normal_rows(n, d, 4), normals(n, 6), &excluded},
+                     {.k = k, .similarity = Similarity::dot});
 }
 
 class Topk : public BackendTest<> {};
@@ -117,7 +43,7 @@ INSTANTIATE_BACKENDS(Topk, NoShape{});
 
 TEST_P(Topk, CosinesOfFourUsers) {
   const Matrix ratings(4, 4, {5, 4, 3, 0, 4, 5, 0, 3, 3, 0, 5, 4, 0, 3, 4, 5});
-  const auto found = run(context(), {ratings, ratings, {}, nullptr}, {.k = 4});
+  const auto found = run(context(), {ratings, ratings}, {.k = 4});
   EXPECT_THAT(found.ids, ElementsAre(0, 1, 2, 3, 1, 0, 3, 2, 2, 3, 0, 1, 3, 2, 1, 0));
   for (int user = 0; user < 4; user++) {
     const double cosines[] = {1, 0.8, 0.6, 0.48};
@@ -129,11 +55,11 @@ TEST_P(Topk, TiesGoToTheLowerId) {
   Matrix items(10000, 3);
   for (int64_t j = 0; j < items.rows; j++)
     items.row(j)[0] = j % 3 == 1 ? 2 : 1;  // same direction, so cosines are equal
-  const auto cosine = run(context(), {rows_of(items, {0, 1, 2}), items, {}, nullptr}, {.k = 50});
+  const auto cosine = run(context(), {rows_of(items, {0, 1, 2}), items}, {.k = 50});
   for (int64_t i = 0; i < 3 * 50; i++) EXPECT_EQ(cosine.ids[i], i % 50);
 
   const Matrix query(1, 3, {1, 5, 5});
-  const auto dot = run(context(), {query, items, {}, nullptr}, {.k = 4000, .similarity = Similarity::dot});
+  const auto dot = run(context(), {query, items}, {.k = 4000, .similarity = Similarity::dot});
   for (int64_t rank = 0; rank < 4000; rank++)
     EXPECT_EQ(dot.ids[rank], rank < 3333 ? 3 * rank + 1 : ((rank - 3333) * 3 + 1) / 2);
 }
@@ -143,7 +69,7 @@ TEST_P(Topk, RisingAndFallingScores) {
     Matrix items(9000, 1);
     for (int64_t j = 0; j < items.rows; j++) items.row(j)[0] = slope * static_cast<float>(j);
     const Matrix queries(2, 1, {1, -2});
-    const auto found = run(context(), {queries, items, {}, nullptr}, {.k = 37, .similarity = Similarity::dot});
+    const auto found = run(context(), {queries, items}, {.k = 37, .similarity = Similarity::dot});
     for (int rank = 0; rank < 37; rank++) {
       EXPECT_EQ(found.ids[rank], slope > 0 ? 8999 - rank : rank);
       EXPECT_EQ(found.ids[37 + rank], slope > 0 ? rank : 8999 - rank);
@@ -155,8 +81,8 @@ TEST_P(Topk, ZeroRowsScoreZero) {
   Matrix items = normal_rows(40, 5, 1), queries = normal_rows(2, 5, 2);
   std::fill_n(items.row(7), 5, 0.0f);
   std::fill_n(queries.row(1), 5, -0.0f);
-  const auto found = run(context(), {queries, items, {}, nullptr}, {.k = 40});
-  expect_near(found, naive_topk(queries, items, {}, nullptr, {.k = 40}), 1e-6);
+  const auto found = run(context(), {queries, items}, {.k = 40});
+  expect_near(found, naive_topk({queries, items}, {.k = 40}), 1e-6);
   for (int rank = 0; rank < 40; rank++) {
     if (found.ids[rank] == 7) {
       EXPECT_EQ(found.scores[rank], 0);
@@ -183,23 +109,21 @@ TEST_P(Topk, ExcludedItemsDoNotPushOthersOut) {
 }
 
 TEST_P(Topk, NoColumns) {
-  const auto cosine = run(context(), {Matrix(2, 0), Matrix(5, 0), {}, nullptr}, {.k = 3});
+  const auto cosine = run(context(), {Matrix(2, 0), Matrix(5, 0)}, {.k = 3});
   EXPECT_THAT(cosine.ids, ElementsAre(0, 1, 2, 0, 1, 2));
   EXPECT_THAT(cosine.scores, Each(0));
   const auto popular =
-      run(context(), {Matrix(1, 0), Matrix(5, 0), {3, -1, 4, 4, 2}, nullptr}, {.k = 5, .similarity = Similarity::dot});
+      run(context(), {Matrix(1, 0), Matrix(5, 0), {3, -1, 4, 4, 2}}, {.k = 5, .similarity = Similarity::dot});
   EXPECT_THAT(popular.ids, ElementsAre(2, 3, 0, 4, 1));
   EXPECT_THAT(popular.scores, ElementsAre(4, 4, 3, 2, -1));
 }
 
-TEST_P(Topk, NoQueries) {
-  EXPECT_TRUE(run(context(), {Matrix(0, 3), normal_rows(5, 3, 1), {}, nullptr}, {.k = 2}).ids.empty());
-}
+TEST_P(Topk, NoQueries) { EXPECT_TRUE(run(context(), {Matrix(0, 3), normal_rows(5, 3, 1)}, {.k = 2}).ids.empty()); }
 
 TEST_P(Topk, NotANumberIsNeverFound) {
   Matrix items = normal_rows(50, 4, 1);
   items.row(11)[2] = std::numeric_limits<float>::quiet_NaN();
-  const auto found = run(context(), {normal_rows(3, 4, 2), items, {}, nullptr}, {.k = 50});
+  const auto found = run(context(), {normal_rows(3, 4, 2), items}, {.k = 50});
   for (int q = 0; q < 3; q++) {
     EXPECT_EQ(std::count(found.ids.begin() + q * 50, found.ids.begin() + (q + 1) * 50, 11), 0);
     EXPECT_EQ(found.ids[q * 50 + 48] >= 0, true);
@@ -210,8 +134,8 @@ TEST_P(Topk, NotANumberIsNeverFound) {
 TEST_P(Topk, PermutingItemsPermutesIds) {
   const auto queries = normal_rows(40, 24, 3), items = normal_rows(300, 24, 4);
   const auto order = permutation(300, 5);
-  const auto found = run(context(), {queries, items, {}, nullptr}, {.k = 7});
-  const auto moved = run(context(), {queries, rows_of(items, order), {}, nullptr}, {.k = 7});
+  const auto found = run(context(), {queries, items}, {.k = 7});
+  const auto moved = run(context(), {queries, rows_of(items, order)}, {.k = 7});
   for (size_t i = 0; i < found.ids.size(); i++) EXPECT_EQ(order[moved.ids[i]], found.ids[i]);
   EXPECT_EQ(found.scores, moved.scores);
 }
@@ -219,9 +143,9 @@ TEST_P(Topk, PermutingItemsPermutesIds) {
 TEST_P(Topk, AQueryGetsTheSameBitsAloneAndInABatch) {
   for (const int64_t d : {50, 400}) {
     const auto queries = normal_rows(16, d, 6), items = normal_rows(200, d, 7);
-    const auto batch = run(context(), {queries, items, {}, nullptr}, {.k = 9});
+    const auto batch = run(context(), {queries, items}, {.k = 9});
     for (int32_t q = 0; q < 16; q++) {
-      const auto alone = run(context(), {rows_of(queries, {q}), items, {}, nullptr}, {.k = 9});
+      const auto alone = run(context(), {rows_of(queries, {q}), items}, {.k = 9});
       EXPECT_TRUE(std::equal(alone.ids.begin(), alone.ids.end(), batch.ids.begin() + q * 9));
       EXPECT_TRUE(std::equal(alone.scores.begin(), alone.scores.end(), batch.scores.begin() + q * 9));
     }
@@ -229,16 +153,16 @@ TEST_P(Topk, AQueryGetsTheSameBitsAloneAndInABatch) {
 }
 
 TEST_P(Topk, NamesTheFault) {
-  const auto rejects = [&](const Inputs& inputs, const TopkParams& params, const char* message) {
+  const auto rejects = [&](const TopkInputs& inputs, const TopkParams& params, const char* message) {
     EXPECT_THAT([&] { run(context(), inputs, params); }, ThrowsMessage<std::invalid_argument>(HasSubstr(message)));
   };
   const RandomLists three(3, 5, 0.5, 1);
-  rejects({Matrix(2, 8), Matrix(5, 9), {}, nullptr}, {.k = 1}, "queries have 8 columns, items 9");
-  rejects({Matrix(2, 8), Matrix(5, 8), {}, nullptr}, {.k = 0}, "k is 0, there are 5 items");
-  rejects({Matrix(2, 8), Matrix(5, 8), {}, nullptr}, {.k = 6}, "k is 6, there are 5 items");
-  rejects({Matrix(2, 8), Matrix(0, 8), {}, nullptr}, {.k = 1}, "k is 1, there are 0 items");
+  rejects({Matrix(2, 8), Matrix(5, 9)}, {.k = 1}, "queries have 8 columns, items 9");
+  rejects({Matrix(2, 8), Matrix(5, 8)}, {.k = 0}, "k is 0, there are 5 items");
+  rejects({Matrix(2, 8), Matrix(5, 8)}, {.k = 6}, "k is 6, there are 5 items");
+  rejects({Matrix(2, 8), Matrix(0, 8)}, {.k = 1}, "k is 1, there are 0 items");
   rejects({Matrix(2, 8), Matrix(5, 8), {}, &three}, {.k = 1}, "3 rows of excluded ids for 2 queries");
-  rejects({Matrix(2, 8), Matrix(5, 8), normals(5, 1), nullptr}, {.k = 1}, "item_bias requires similarity dot");
+  rejects({Matrix(2, 8), Matrix(5, 8), normals(5, 1)}, {.k = 1}, "item_bias requires similarity dot");
   EXPECT_THAT(
       [&] {
         topk(context(), {.queries = {nullptr, 2, 8}, .items = {nullptr, 5, 8}, .params = {.k = 3}, .found = {2, 4}});
@@ -255,9 +179,10 @@ TEST_P(Topk, NamesTheFault) {
 TEST(TopkCpu, TheSameBitsWhateverTheThreads) {
   for (const Isa isa : {Isa::v3, Isa::v4}) {
     if (!supported(isa)) continue;
-    for (const auto& [q, n, d, k] : {Shape{1, 20000, 33, 10}, Shape{300, 9000, 7, 20}, Shape{1000, 300, 16, 5}}) {
+    for (const auto& [q, n, d, k] :
+         {TopkShape{1, 20000, 33, 10}, TopkShape{300, 9000, 7, 20}, TopkShape{1000, 300, 16, 5}}) {
       const RandomLists excluded(q, n, 0.01, 3);
-      const Inputs inputs{normal_rows(q, d, 1), normal_rows(n, d, 2), {}, &excluded};
+      const TopkInputs inputs{normal_rows(q, d, 1), normal_rows(n, d, 2), {}, &excluded};
       Context one = Context::cpu(1, isa);
       const auto expected = run(one, inputs, {.k = k});
       for (const int threads : {2, 3, 5}) {
@@ -295,7 +220,7 @@ TEST(TopkCpu, MoreThan2To31Pairs) {
 
 TEST(TopkCpu, InstructionSetsAgree) {
   if (!supported(Isa::v4)) GTEST_SKIP() << "this CPU lacks " << cuda::name(Isa::v4);
-  const Inputs inputs{normal_rows(30, 77, 1), normal_rows(400, 77, 2), {}, nullptr};
+  const TopkInputs inputs{normal_rows(30, 77, 1), normal_rows(400, 77, 2)};
   Context v3 = Context::cpu(1, Isa::v3), v4 = Context::cpu(1, Isa::v4);
   EXPECT_THAT(run(v3, inputs, {.k = 400}).scores,
               Pointwise(::testing::FloatNear(1e-6), run(v4, inputs, {.k = 400}).scores));

@@ -12,6 +12,7 @@
 
 #include "core/device_buffer.h"
 #include "core/gpu_module.h"
+#include "core/views.h"
 #include "support/random.h"
 
 namespace sartor::cuda {
