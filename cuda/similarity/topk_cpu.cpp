@@ -85,7 +85,7 @@ Workspace carve_workspace(Carver& carver, const TopkKernels& kernels, const Plan
 // A search with its kernels and plan.
 struct Search {
   const TopkTask& task;
-  const float* queries;  // (Q, d), prepared like the items
+  const float *queries, *items;  // (Q, d), (N, d), prepared
   const TopkKernels& kernels;
   const Plan& plan;
 
@@ -94,8 +94,8 @@ struct Search {
   bool cosine() const { return task.params.similarity != Similarity::dot; }
 
   // `count` items from `first` on, as the kernels' argument.
-  TopkItemRange items(int64_t first, int64_t count) const {
-    return {.rows = static_cast<const float*>(task.prepared->rows()) + first * d(),
+  TopkItemRange range(int64_t first, int64_t count) const {
+    return {.rows = items + first * d(),
             .count = count,
             .d = d(),
             .bias = task.item_bias ? task.item_bias + first : nullptr,
@@ -134,7 +134,7 @@ void select(const Search& search, Workspace& work, int64_t q, int64_t query) {
 // Finds the candidates of a group of queries among a range of items: at most k keys for each query, unsorted.
 void find_candidates(const Search& search, int64_t first_query, int64_t queries, int64_t first_item, int64_t end_item,
                      Workspace& work) {
-  const auto& [task, rows, kernels, plan] = search;
+  const auto& [task, rows, item_rows, kernels, plan] = search;
   const int64_t d = search.d(), capacity = plan.capacity, limit = capacity - kernels.panel_items;
   const int64_t tile = kernels.tile_queries, step = queries == 1 ? kernels.block_items : kernels.panel_items;
   std::fill_n(work.counts, queries, 0);
@@ -145,7 +145,7 @@ void find_candidates(const Search& search, int64_t first_query, int64_t queries,
                          work.tiles + q * d);
   }
   for (int64_t item = first_item; item < end_item; item += step) {
-    const TopkItemRange items = search.items(item, std::min(step, end_item - item));
+    const TopkItemRange items = search.range(item, std::min(step, end_item - item));
     if (queries == 1) {
       if (kernels.scan(work.tiles, items, work.found(0, capacity)) && work.counts[0] > limit) {
         select(search, work, 0, first_query);
@@ -245,7 +245,8 @@ void topk_cpu(Context& context, const TopkTask& task) {
   auto* range_best = reinterpret_cast<TopkKey*>(scratch + threads * thread_bytes);
   void* copy = copy_bytes > 0 ? range_best + merged : nullptr;
   prepare_topk_rows(context, {queries, params.similarity, params.precision, copy});
-  const Search search = {task, copy ? static_cast<float*>(copy) : queries.data, kernels, plan};
+  const Search search = {task, copy ? static_cast<float*>(copy) : queries.data,
+                         static_cast<const float*>(prepared->rows()), kernels, plan};
 
   parallel_for(backend.threads, tasks, 1, [&](int64_t index, int64_t, int thread) {
     Carver carver(scratch + thread * thread_bytes);

@@ -93,30 +93,27 @@ void each_column(const float* block, int64_t rows, int64_t d, Squares& squares, 
   }
 }
 
-// Bits of a block's items that may be found: the block begins with item `first` of the range and has `rows` items.
-uint32_t may_be_found(const TopkItemRange& items, int64_t first, int64_t rows) {
-  if (rows == 0) return 0;
+// Sets the biases of items that must not be found to -inf, in a block whose `rows` items begin with item `first` of the
+// range.
+void mask(const TopkItemRange& items, int64_t first, int64_t rows, float* biases) {
   const int64_t word = (items.first + first) / 32, shift = (items.first + first) % 32;
-  uint32_t bits = (1u << rows) - 1;
-  if (items.allowed) bits &= items.allowed[word] >> shift;
-  if (items.denied) bits &= ~(items.denied[word] >> shift);
-  return bits;
+  for (int64_t i = 0; i < rows; i++) {
+    const bool allowed = !items.allowed || items.allowed[word] >> (shift + i) & 1;
+    const bool denied = items.denied && items.denied[word] >> (shift + i) & 1;
+    if (!allowed || denied) biases[i] = -__builtin_inff();
+  }
 }
 
-// Computes scales and biases (block_items each) that turn the sums of such a block into scores.
-void scales_and_biases(const Squares& squares, const TopkItemRange& items, int64_t first, int64_t rows, float* scales,
+// Computes scales and biases (block_items each) that turn sums into scores: -inf beyond `rows`.
+void scales_and_biases(const Squares& squares, int64_t rows, const float* bias, bool cosine, float* scales,
                        float* biases) {
   for (int64_t half = 0; half < 2; half++) {
     const auto& sum = squares.sum[half];
     const Eight square = (sum[0] + sum[1]) + (sum[2] + sum[3]), one = _mm256_set1_ps(1);
     const Eight positive = _mm256_cmp_ps(square, Eight{}, _CMP_GT_OQ);
-    eight_at(scales + 8 * half) =
-        items.cosine ? _mm256_and_ps(positive, _mm256_div_ps(one, _mm256_sqrt_ps(square))) : one;
+    eight_at(scales + 8 * half) = cosine ? _mm256_and_ps(positive, _mm256_div_ps(one, _mm256_sqrt_ps(square))) : one;
   }
-  const uint32_t found = may_be_found(items, first, rows);
-  for (int64_t i = 0; i < block_items; i++) {
-    biases[i] = !(found >> i & 1) ? -__builtin_inff() : items.bias ? items.bias[first + i] : 0;
-  }
+  for (int64_t i = 0; i < block_items; i++) biases[i] = i >= rows ? -__builtin_inff() : bias ? bias[i] : 0;
 }
 
 void append(uint32_t hits, const float* scores, int32_t first_item, TopkKey* candidates, int32_t& count) {
@@ -129,15 +126,16 @@ void append(uint32_t hits, const float* scores, int32_t first_item, TopkKey* can
 }
 
 void pack_items(const TopkItemRange& items, float* panel) {
-  const int64_t count = items.count, d = items.d;
+  const auto [rows, count, d, bias, cosine, id, allowed, denied] = items;
   float *scales = panel + d * panel_items, *biases = scales + panel_items;
   for (int64_t first = 0; first < panel_items; first += block_items) {
     const int64_t left = count - first < 0 ? 0 : count - first < block_items ? count - first : block_items;
     Squares squares;
-    each_column<4, 2, _MM_HINT_T1>(items.rows + first * d, left, d, squares, [&](int64_t c, int64_t half, Eight x) {
+    each_column<4, 2, _MM_HINT_T1>(rows + first * d, left, d, squares, [&](int64_t c, int64_t half, Eight x) {
       eight_at(panel + c * panel_items + first + 8 * half) = x;
     });
-    scales_and_biases(squares, items, first, left, scales + first, biases + first);
+    scales_and_biases(squares, left, bias ? bias + first : nullptr, cosine, scales + first, biases + first);
+    if (allowed || denied) mask(items, first, left, biases + first);
   }
 }
 
@@ -204,21 +202,22 @@ bool score(const float* tile, int64_t rows, const float* panel, int64_t d, int32
 }
 
 bool scan(const float* query, const TopkItemRange& items, const TopkCandidates& found) {
-  const int64_t d = items.d;
+  const auto [rows, count, d, bias, cosine, first_item, allowed, denied] = items;
   Squares squares;
   Eight sums[2] = {};
   const auto multiply = [&](int64_t c, int64_t half, Eight x) {
     sums[half] = _mm256_fmadd_ps(_mm256_set1_ps(query[c]), x, sums[half]);
   };
   if (d < 384) {
-    each_column<4, 1, _MM_HINT_T0>(items.rows, items.count, d, squares, multiply);
+    each_column<4, 1, _MM_HINT_T0>(rows, count, d, squares, multiply);
   } else {
     // Two blocks of long rows do not fit in the L1 cache, and rows with a stride of a page evict each other. They are
     // prefetched to L2 and read one cache line at a time.
-    each_column<16, 2, _MM_HINT_T1>(items.rows, items.count, d, squares, multiply);
+    each_column<16, 2, _MM_HINT_T1>(rows, count, d, squares, multiply);
   }
   alignas(32) float scales[block_items], biases[block_items], scores[block_items];
-  scales_and_biases(squares, items, 0, items.count, scales, biases);
+  scales_and_biases(squares, count, bias, cosine, scales, biases);
+  if (allowed || denied) mask(items, 0, count, biases);
   uint32_t hits = 0;
   for (int half = 0; half < 2; half++) {
     const Eight score = _mm256_fmadd_ps(sums[half], eight_at(scales + 8 * half), eight_at(biases + 8 * half));
@@ -227,7 +226,7 @@ bool scan(const float* query, const TopkItemRange& items, const TopkCandidates& 
         static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(score, _mm256_set1_ps(found.thresholds[0]), _CMP_GT_OQ)))
         << 8 * half;
   }
-  append(hits, scores, items.first, found.keys, found.counts[0]);
+  append(hits, scores, first_item, found.keys, found.counts[0]);
   return hits;
 }
 
