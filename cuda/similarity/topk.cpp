@@ -35,14 +35,6 @@ void check(const TopkTask& task, int64_t items, int64_t columns) {
 
 }  // namespace
 
-TopkRowsLayout topk_rows_layout(bool gpu, Similarity similarity, TopkPrecision precision, int64_t columns) {
-  const bool rounded = precision == TopkPrecision::fp16 || precision == TopkPrecision::bf16;
-  const bool scaled = gpu && (rounded || similarity != Similarity::dot);
-  if (!rounded && similarity != Similarity::centred_cosine) return {0, columns, scaled};
-  const int bytes = gpu && rounded ? 2 : 4, group = gpu ? 16 / bytes : 1;
-  return {bytes, (columns + group - 1) / group * group, scaled};
-}
-
 void prepare_topk_rows(Context& context, const TopkRowsTask& task) {
   if (task.rows.rows == 0 || (!task.copy && !task.scale)) return;
   const ProfilerRange range("prepare_topk_rows");

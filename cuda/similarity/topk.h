@@ -49,7 +49,13 @@ struct TopkRowsLayout {
 // On the CPU only centred and rounded rows are copied, and copies are fp32: rounded elements are kept as fp32 numbers,
 // divided by their row's scale for cosines and not for dot; norms are computed during the search. On a GPU rows are
 // copied in the same cases, and scaled except for dot in fp32 and tf32.
-TopkRowsLayout topk_rows_layout(bool gpu, Similarity similarity, TopkPrecision precision, int64_t columns);
+constexpr TopkRowsLayout topk_rows_layout(bool gpu, Similarity similarity, TopkPrecision precision, int64_t columns) {
+  const bool rounded = precision == TopkPrecision::fp16 || precision == TopkPrecision::bf16;
+  const bool scaled = gpu && (rounded || similarity != Similarity::dot);
+  if (!rounded && similarity != Similarity::centred_cosine) return {0, columns, scaled};
+  const int bytes = gpu && rounded ? 2 : 4, group = gpu ? 16 / bytes : 1;
+  return {bytes, (columns + group - 1) / group * group, scaled};
+}
 
 // Arguments of prepare_topk_rows. All arrays are in the context's memory.
 struct TopkRowsTask {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/tensor_cores.cuh"
+#include "similarity/topk_fused.h"
 #include "similarity/topk_search.cuh"
 
 namespace sartor::cuda::fused {

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "similarity/selection/select_plan.h"
-#include "similarity/topk_plan.h"
+#include "similarity/topk_shape.h"
 
 namespace sartor::cuda {
 
@@ -31,7 +31,7 @@ struct ScanPlan {
 };
 
 // Plan of topk_scan, or none if there are too many queries or the workspace is too small.
-inline std::optional<ScanPlan> scan_plan(const TopkShape& shape, const GpuLimits& limits, int64_t workspace_bytes) {
+inline std::optional<ScanPlan> scan_plan(const SearchShape& shape, const GpuLimits& limits, int64_t workspace_bytes) {
   if (shape.queries > ScanPlan::max_queries) return std::nullopt;
   ScanPlan plan;
   plan.queries = shape.queries == 1 ? 1 : shape.queries <= 4 ? 4 : 16;

@@ -4,7 +4,7 @@
 #include "core/gpu_backend.cuh"
 #include "core/views.h"
 #include "similarity/topk_key.h"
-#include "similarity/topk_plan.h"
+#include "similarity/topk_shape.h"
 
 namespace sartor::cuda {
 
@@ -46,6 +46,7 @@ inline TopkSearch queries_of(TopkSearch search, int64_t first, int64_t count) {
   return search;
 }
 
+struct FusedPlan;
 struct ScanPlan;
 struct TiledPlan;
 

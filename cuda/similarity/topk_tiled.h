@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "similarity/selection/select_plan.h"
-#include "similarity/topk_plan.h"
+#include "similarity/topk_shape.h"
 
 namespace sartor::cuda {
 
@@ -18,7 +18,7 @@ struct TiledPlan {
 };
 
 // Plan with tiles of this size. Rows of scores are shared by several blocks if that is useful and the memory allows it.
-constexpr TiledPlan tiled_plan(const TopkShape& shape, const GpuLimits& limits, int64_t workspace_bytes,
+constexpr TiledPlan tiled_plan(const SearchShape& shape, const GpuLimits& limits, int64_t workspace_bytes,
                                int64_t queries, int64_t items) {
   TiledPlan plan{queries, items, select_plan(queries, items, shape.k, limits), 0};
   const int64_t scores = 4 * queries * score_stride(items);
@@ -31,7 +31,7 @@ constexpr TiledPlan tiled_plan(const TopkShape& shape, const GpuLimits& limits, 
 // all items at a time cost least; a product of 128 queries or more is bound by arithmetic. If both do not fit, the
 // items are divided, but not below 4 k, where the keys from before would dominate; then fewer queries are taken, at
 // least one, which needs 4 min(N, max(4 k, 65536)) + 16 k bytes, whatever the bound.
-constexpr TiledPlan tiled_plan(const TopkShape& shape, const GpuLimits& limits, int64_t workspace_bytes) {
+constexpr TiledPlan tiled_plan(const SearchShape& shape, const GpuLimits& limits, int64_t workspace_bytes) {
   constexpr int64_t enough_queries = 128, least_items = 65536;
   const int64_t fewest_items = std::min(shape.items, std::max(4 * shape.k, least_items));
   const auto fitting_queries = [&](int64_t items) {

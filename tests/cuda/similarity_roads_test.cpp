@@ -166,7 +166,7 @@ class Operand {
 class Search {
  public:
   // plain: without scales, biases and masks.
-  Search(Context& context, const TopkShape& shape, bool plain)
+  Search(Context& context, const SearchShape& shape, bool plain)
       : k_(shape.k),
         plain_(plain),
         queries_(context, shape.queries, shape.columns, shape.element, !plain, 1),
@@ -230,14 +230,14 @@ class Search {
   DeviceBuffer<uint32_t> device_allowed_, device_denied_;
 };
 
-std::string name(const TopkShape& shape) {
+std::string name(const SearchShape& shape) {
   return fmt::format("{} x {} x {}, k {}, {}", shape.queries, shape.items, shape.columns, shape.k,
                      static_cast<int>(shape.element));
 }
 
 constexpr int64_t no_bound = int64_t{1} << 40;
 
-void expect_scan(Context& context, const TopkShape& shape) {
+void expect_scan(Context& context, const SearchShape& shape) {
   for (const bool plain : {true, false}) {
     const Search search(context, shape, plain);
     const auto plan = scan_plan(shape, gpu(context).limits(), no_bound).value();
@@ -265,7 +265,7 @@ TEST_F(RoadsGpu, ScanOfAnySize) {
 // Several rounds per block, and queries that do not fit into shared memory.
 TEST_F(RoadsGpu, ScanInRoundsAndPanels) {
   for (const int64_t queries : {1, 7}) {
-    const TopkShape shape{queries, 4001, 333, 20};
+    const SearchShape shape{queries, 4001, 333, 20};
     const Search search(context(), shape, false);
     auto plan = scan_plan(shape, backend().limits(), no_bound).value();
     plan.blocks = 3;
@@ -281,7 +281,7 @@ TEST_F(RoadsGpu, ScanSelectsFromStoredScores) {
     expect_scan(context(), {queries, items, 5, k});
 }
 
-void expect_tiled(Context& context, const TopkShape& shape, const TiledPlan& plan) {
+void expect_tiled(Context& context, const SearchShape& shape, const TiledPlan& plan) {
   for (const bool plain : {true, false}) {
     const Search search(context, shape, plain);
     const DeviceBuffer<std::byte> workspace(context, plan.workspace_bytes);
@@ -294,7 +294,7 @@ TEST_F(RoadsGpu, TiledEqualsDoubleLoop) {
   for (const TopkElement element : {TopkElement::fp32, TopkElement::fp16, TopkElement::bf16}) {
     for (const auto& [queries, items, columns, k] :
          std::vector<std::array<int64_t, 4>>{{1, 1, 1, 1}, {9, 523, 36, 523}, {3, 5003, 7, 3000}, {40, 129, 4, 5}}) {
-      const TopkShape shape{queries, items, columns, k, element};
+      const SearchShape shape{queries, items, columns, k, element};
       expect_tiled(context(), shape, tiled_plan(shape, backend().limits(), no_bound));
     }
   }
@@ -304,7 +304,7 @@ TEST_F(RoadsGpu, TiledEqualsDoubleLoop) {
 TEST_F(RoadsGpu, TiledInParts) {
   for (const auto& [queries, items, tile_queries, tile_items, k] : std::vector<std::array<int64_t, 5>>{
            {5, 1009, 5, 300, 10}, {5, 1009, 2, 1009, 500}, {7, 2003, 3, 77, 400}, {2, 40009, 1, 20000, 30000}}) {
-    const TopkShape shape{queries, items, 9, k};
+    const SearchShape shape{queries, items, 9, k};
     expect_tiled(context(), shape, tiled_plan(shape, backend().limits(), no_bound, tile_queries, tile_items));
   }
 }
@@ -312,7 +312,7 @@ TEST_F(RoadsGpu, TiledInParts) {
 // All scores are 0, so that ids decide.
 TEST_F(RoadsGpu, AllEqual) {
   for (const int64_t k : {300, 7000, 20011}) {
-    const TopkShape shape{2, 20011, 0, k};
+    const SearchShape shape{2, 20011, 0, k};
     expect_scan(context(), shape);
     expect_tiled(context(), shape, tiled_plan(shape, backend().limits(), no_bound));
     expect_tiled(context(), shape, tiled_plan(shape, {}, no_bound, 2, 9000));
