@@ -9,6 +9,25 @@
 namespace sartor::cuda {
 namespace {
 
+// Finds a first threshold for a single list: the k-th of the largest keys of groups of threads. Most of the k best are
+// in different groups, so that few other keys are above it. All threads call it, after a barrier; ends with one.
+template <int threads>
+__device__ void find_threshold(KeyLists<threads>& best, const TopkKey* keys, int64_t candidates) {
+  int group = 32;  // threads
+  while (group > 1 && threads / group < 2 * best.k) group /= 2;
+  if (threads / group < best.k) return;
+  TopkKey largest = 0;
+#pragma unroll 4  // so that several loads are under way
+  for (int64_t i = threadIdx.x; i < candidates; i += threads) largest = max(largest, keys[i]);
+  for (int distance = group / 2; distance > 0; distance /= 2)
+    largest = max(largest, __shfl_xor_sync(~0u, largest, distance));
+  if (threadIdx.x % group == 0) best.keys[threadIdx.x / group] = largest;
+  __syncthreads();
+  sort_lists<threads>(best.keys, 1, threads / group, 0);
+  if (threadIdx.x == 0 && best.keys[best.k - 1] > 0) best.thresholds[0] = best.keys[best.k - 1] - 1;
+  __syncthreads();
+}
+
 // Merges `lists` queries per block, whose candidates are (candidates) consecutive keys each, `round` of them at a time.
 // Dynamic shared memory: KeyLists::bytes(lists, capacity).
 template <int threads> __global__ void __launch_bounds__(threads)
@@ -18,6 +37,7 @@ template <int threads> __global__ void __launch_bounds__(threads)
   KeyLists<threads> best(shared_keys, lists, capacity, round, k);
   __syncthreads();
   const int64_t first_query = int64_t{blockIdx.x} * lists;
+  if (candidates > threads) find_threshold(best, keys + first_query * candidates, candidates);
   for (int64_t first = 0; first < candidates; first += round) {
     bool full = false;
     for (int i = threadIdx.x; i < lists * round; i += threads) {
