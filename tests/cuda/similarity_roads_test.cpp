@@ -93,15 +93,46 @@ TEST_F(RoadsGpu, ScanOfAnySize) {
 
 // Several rounds per block, and queries that do not fit into shared memory.
 TEST_F(RoadsGpu, ScanInRoundsAndPanels) {
-  for (const int64_t queries : {1, 7}) {
-    const SearchShape shape{queries, 4001, 333, 20};
+  for (const auto& shape : {SearchShape{1, 4001, 333, 20},
+                            {7, 2001, 332, 300},
+                            {2, 4001, 333, 20, TopkElement::fp16},
+                            {9, 2001, 128, 3, TopkElement::bf16}}) {
     const Search search(context(), shape, false);
     auto plan = scan_plan(shape, backend().limits(), no_bound).value();
     plan.blocks = 3;
     plan.panel_columns = 64;
     const DeviceBuffer<std::byte> workspace(context(), plan.workspace_bytes);
     topk_scan(backend(), search.view, plan, workspace.data());
-    EXPECT_EQ(search.found(), search.expected());
+    EXPECT_EQ(search.found(), search.expected()) << name(shape);
+  }
+}
+
+TEST_F(RoadsGpu, ScanGivesAQueryTheSameBitsAloneAndInABatch) {
+  constexpr int64_t queries = 16, items = 300, k = 9;
+  for (const int64_t columns : {50, 101, 400}) {
+    const DeviceRows item_rows(context(), normal_rows(items, columns, 1));
+    const DeviceRows query_rows(context(), normal_rows(queries, columns, 2));
+    const auto scan = [&](int64_t first, int64_t count) {
+      const SearchShape shape{count, items, columns, k};
+      const Results found(context(), count, k);
+      const auto plan = scan_plan(shape, backend().limits(), no_bound).value();
+      const DeviceBuffer<std::byte> workspace(context(), plan.workspace_bytes);
+      topk_scan(backend(),
+                {.queries = {query_rows.view().row(first), count, columns, columns},
+                 .items = {item_rows.view().data, items, columns, columns},
+                 .k = k,
+                 .found = found.view()},
+                plan, workspace.data());
+      return found.to_host();
+    };
+    const Found batch = scan(0, queries);
+    for (const int64_t count : {1, 3}) {
+      for (int64_t first = 0; first + count <= queries; first += count) {
+        const Found part = scan(first, count);
+        EXPECT_TRUE(std::equal(part.scores.begin(), part.scores.end(), batch.scores.begin() + first * k));
+        EXPECT_TRUE(std::equal(part.ids.begin(), part.ids.end(), batch.ids.begin() + first * k));
+      }
+    }
   }
 }
 
