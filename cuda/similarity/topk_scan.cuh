@@ -140,10 +140,11 @@ template <class Type, int query_tiles> struct TensorProducts {
     for (int c = first; c < end; c += 64) {
       uint4 item[2][row_tiles][2];
       const Element* from = lane_items + c;
+      const int rows_left[2] = {c + lane_column < end ? left : 0, c + lane_column + 32 < end ? left : 0};
 #pragma unroll
       for (int r = 0; r < 2 * row_tiles; r++) {
         for (int half = 0; half < 2; half++)
-          item[half][r / 2][r % 2] = load<uint4>(from + 32 * half, 8 * r < left && c + 32 * half + lane_column < end);
+          item[half][r / 2][r % 2] = load<uint4>(from + 32 * half, 8 * r < rows_left[half]);
         from += 8 * items.stride;
       }
 #pragma unroll
