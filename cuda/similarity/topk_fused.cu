@@ -8,6 +8,11 @@ namespace {
 
 using namespace fused;
 
+// A block holds the queries of one tile and walks over the item tiles of one range. Tiles of columns come through a
+// pipeline of asynchronous copies; tensor cores make 128 x 128 sums in registers, which become scores there. Each query
+// has a threshold, a lower bound of its k-th best score, and a list of candidates above it; a list that is full is cut
+// to its k best, which raises the threshold. So scores never leave the chip, and later tiles have few candidates. What
+// is found does not depend on the order in which candidates arrive. At the end k keys per query and range are written.
 struct Arguments {
   TopkSearch search;
   FusedPlan plan;

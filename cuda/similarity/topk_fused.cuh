@@ -15,11 +15,9 @@ constexpr int warps_across = 4;                       // a warp has a half of th
 constexpr int warp_items = item_tile / warps_across;  // 32, the bits of a word
 constexpr int item_groups = warp_items / 8;
 
-// Tiles have column_bytes of each row. Chunk c, of 16 bytes, of row r is at c ^ r % 8, so that neither copies nor
-// ldmatrix have bank conflicts.
-//
 // Starts copies of `rows` rows from `first` on, column_bytes of each from byte `column`, in pieces of `piece` bytes.
-// What is beyond the operand becomes 0.
+// What is beyond the operand becomes 0. Chunk c, of 16 bytes, of row r goes to place c ^ r % 8, so that neither copies
+// nor ldmatrix have bank conflicts.
 template <int rows, int piece>
 __device__ void copy_pieces(char* to, const TopkOperand& operand, int64_t first, int64_t column) {
   constexpr int pieces = column_bytes / piece, rows_at_a_time = threads / pieces;
@@ -64,10 +62,11 @@ template <class Kind, int n> __device__ Fragment<n> fragment(const uint32_t (&bi
   return result;
 }
 
-// 3xTF32 (Ootomo and Yokota, 2022): with x = x_big + x_small, whose error is at most 2^-22 |x|, three products leave
-// out only x_small y_small, at most 2^-22 |x y|. Both are of the size of fp32's rounding errors, 2^-24 of a partial sum
-// at each of d additions. Tensor cores truncate their sums instead of rounding them, an error that would grow with d in
-// one direction: so each sums just 8 columns, starting from 0, and the results are added here, rounded to nearest.
+// 3xTF32 (Ootomo and Yokota, 2022): x_big + x_small differs from x by at most 2^-22 |x|, and the three products leave
+// out only x_small y_small, at most 2^-22 |x y|: at most 3 x 2^-22 of each product, of any sign. fp32 has an error of
+// up to 2^-24 of the partial sum at each of d additions. Tensor cores truncate their sums instead of rounding them, an
+// error of one direction that would grow with d: so each adds up just the products of 8 columns, starting from 0 and
+// with the small ones, and the results are added here, rounded to nearest.
 template <class Kind> __device__ void multiply(Sums16x8& sums, const Fragment<4>& a, const Fragment<2>& b) {
   if constexpr (std::is_same_v<Kind, ThreeTf32>) {
     Sums16x8 fresh = {};
