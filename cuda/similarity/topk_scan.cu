@@ -20,6 +20,51 @@ struct Scanned {
   int64_t stride = 0;
 };
 
+// Adds the products of the warp's rows with all queries to `sums`. The panel holds the first columns of the queries
+// before and afterwards.
+template <class Products>
+__device__ void multiply(const TopkOperand& queries, const scan::WarpRows<typename Products::Element>& rows,
+                         int panel_columns, typename Products::Element* panel, float (&sums)[Products::sums]) {
+  const int columns = static_cast<int>(queries.columns), stride = Products::stride(panel_columns);
+  Products::multiply(sums, rows, 0, min(columns, panel_columns), panel, stride);
+  if (columns <= panel_columns) return;
+  const auto load = [&](int first) {
+    __syncthreads();
+    scan::load_panel<Products>(queries, first, panel_columns, panel);
+    __syncthreads();
+  };
+  for (int first = panel_columns; first < columns; first += panel_columns) {
+    load(first);
+    Products::multiply(sums, rows, first, min(columns, first + panel_columns), panel, stride);
+  }
+  load(0);
+}
+
+// Stores the lane's scores or adds them to the lists. Returns whether a list is full.
+template <class Products> __device__ bool take_scores(const TopkSearch& search, const Scanned& output,
+                                                      const float* query_scales, KeyLists<threads>& best,
+                                                      const Products& products, const float (&sums)[Products::sums],
+                                                      int64_t first_item, int left) {
+  bool full = false;
+  if (!products.owns_results()) return full;
+#pragma unroll
+  for (int i = 0; i < Products::results; i++) {
+    const auto [row, q] = products.pair(i);
+    if (row >= left || q >= search.queries.count) continue;
+    const auto item = static_cast<int32_t>(first_item + row);
+    const float item_scale = search.items.scale ? search.items.scale[item] : 1;
+    const float score =
+        final_score(sums[i], query_scales[q], item_scale, search.item_bias ? search.item_bias[item] : 0);
+    if (output.scores) {
+      output.scores[q * output.stride + item] = may_find(search, q, item) ? score : -INFINITY;
+      continue;
+    }
+    const TopkKey key = topk_key(score, item);
+    if (score > -INFINITY && best.accepts(q, key) && may_find(search, q, item)) full |= best.add(q, key);
+  }
+  return full;
+}
+
 // Compares every item with every query. Grid: plan.blocks. Dynamic shared memory: the panel of the queries, then
 // KeyLists if plan.lists.
 template <class Products> __global__ void __launch_bounds__(threads, Products::blocks_per_multiprocessor)
@@ -27,53 +72,27 @@ template <class Products> __global__ void __launch_bounds__(threads, Products::b
   using Element = typename Products::Element;
   constexpr int round = warps * Products::rows;
   extern __shared__ float4 shared[];
+  __shared__ float query_scales[Products::queries];
   auto* panel = reinterpret_cast<Element*>(shared);
-  const int panel_columns = plan.panel_columns, stride = Products::stride(panel_columns);
-  KeyLists<threads> best(panel + Products::queries * stride, plan.lists ? search.queries.count : 0, plan.capacity,
-                         round, search.k);
-  const int64_t items = search.items.count;
-  const int columns = static_cast<int>(search.items.columns), warp_row = threadIdx.x / 32 * Products::rows;
-  scan::load_panel<Products>(search.queries, 0, panel_columns, panel);
+  KeyLists<threads> best(panel + Products::queries * Products::stride(plan.panel_columns),
+                         plan.lists ? search.queries.count : 0, plan.capacity, round, search.k);
+  scan::load_panel<Products>(search.queries, 0, plan.panel_columns, panel);
+  for (int q = threadIdx.x; q < search.queries.count; q += threads)
+    query_scales[q] = search.queries.scale ? search.queries.scale[q] : 1;
   __syncthreads();
 
-  for (int64_t begin = int64_t{blockIdx.x} * round; begin < items; begin += int64_t{gridDim.x} * round) {
-    const int64_t first_item = begin + warp_row;
+  const int64_t items = search.items.count, first_round = int64_t{blockIdx.x} * round;
+  for (int64_t begin = first_round; begin < items; begin += int64_t{gridDim.x} * round) {
+    const int64_t first_item = begin + threadIdx.x / 32 * Products::rows;
     const scan::WarpRows<Element> rows{
         static_cast<const Element*>(search.items.rows) + first_item * search.items.stride, search.items.stride,
         static_cast<int>(max(min(items - first_item, int64_t{round}), int64_t{0}))};
     Products products;
     float sums[Products::sums] = {};
-    products.multiply(sums, rows, 0, min(columns, panel_columns), panel, stride);
-    for (int first = panel_columns; first < columns; first += panel_columns) {
-      __syncthreads();
-      scan::load_panel<Products>(search.queries, first, panel_columns, panel);
-      __syncthreads();
-      products.multiply(sums, rows, first, min(columns, first + panel_columns), panel, stride);
-    }
-
+    multiply<Products>(search.queries, rows, plan.panel_columns, panel, sums);
     products.finish(sums);
-    bool full = begin == int64_t{blockIdx.x} * round;  // the first cut finds a threshold
-#pragma unroll
-    for (int i = 0; i < Products::results; i++) {
-      const auto [row, q] = products.pair(i);
-      if (!products.owns_results() || row >= rows.left || q >= search.queries.count) continue;
-      const auto item = static_cast<int32_t>(first_item + row);
-      const float score =
-          final_score(sums[i], search.queries.scale ? search.queries.scale[q] : 1,
-                      search.items.scale ? search.items.scale[item] : 1, search.item_bias ? search.item_bias[item] : 0);
-      if (!plan.lists) {
-        output.scores[q * output.stride + item] = may_find(search, q, item) ? score : -INFINITY;
-        continue;
-      }
-      const TopkKey key = topk_key(score, item);
-      if (score > -INFINITY && best.accepts(q, key) && may_find(search, q, item)) full |= best.add(q, key);
-    }
-    if (plan.lists) best.end_round(full);
-    if (columns > panel_columns) {
-      __syncthreads();
-      scan::load_panel<Products>(search.queries, 0, panel_columns, panel);
-      __syncthreads();
-    }
+    const bool full = take_scores(search, output, query_scales, best, products, sums, first_item, rows.left);
+    if (plan.lists) best.end_round(full || begin == first_round);  // the first cut finds a threshold
   }
 
   if (!plan.lists) return;

@@ -13,7 +13,8 @@ namespace sartor::cuda {
 
 // Blocks take rounds of up to `round` items in turn and compare each with all queries, of which some columns at a time
 // are in shared memory. Either each block keeps the k best per query in shared memory and topk_merge() makes one list
-// of them, or, for large k, all scores are stored and selected from: two or three launches.
+// of them, or, for large k, all scores are stored and selected from: two or three launches. Rows of 16 bits must be
+// padded with zeros to a multiple of 8 columns.
 struct ScanPlan {
   static constexpr int threads = 256;
   static constexpr int64_t max_queries = 16;
