@@ -128,7 +128,7 @@ template <class Type, int query_tiles> struct TensorProducts {
   static constexpr int row_tiles = query_tiles == 1 ? 2 : 1;
   static constexpr int rows = 16 * row_tiles;
   static constexpr int sums = 4 * row_tiles * query_tiles, results = sums;
-  static constexpr int blocks_per_multiprocessor = 3;
+  static constexpr int blocks_per_multiprocessor = row_tiles == 1 ? 3 : 2;
   // Rows of the panel begin in different halves of the banks.
   static constexpr int stride(int columns) { return columns + 32; }
 

@@ -58,7 +58,7 @@ constexpr std::optional<ScanPlan> scan_plan(const SearchShape& shape, const GpuL
   plan.panel_columns = static_cast<int>(std::min(columns, wanted));
   plan.shared_bytes = list_bytes + plan.queries * (plan.panel_columns * element + padding);
 
-  const int registers = fp32 && plan.queries > 1 ? 128 : 80;
+  const int registers = plan.queries == (fp32 ? 1 : 16) ? 80 : 128;
   const int64_t resident = blocks_per_multiprocessor(limits, ScanPlan::threads, plan.shared_bytes, registers);
   plan.blocks =
       static_cast<int>(std::min((shape.items + plan.round - 1) / plan.round, resident * limits.multiprocessors));
