@@ -72,7 +72,7 @@ struct TopkRowsTask {
 void prepare_topk_rows(Context& context, const TopkRowsTask& task);
 
 // Items made ready for many searches: what depends on them alone is computed once. Must not outlive its context. If the
-// layout has no copy, the object refers to the caller's rows, which must stay.
+// layout has no copy, the object refers to the caller's rows, which must stay; otherwise they are no longer needed.
 class TopkItems {
  public:
   // rows (N, d) in the context's memory. Throws std::invalid_argument if N >= 2^31.

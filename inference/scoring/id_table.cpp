@@ -4,7 +4,6 @@
 #include <arrow/record_batch.h>
 
 #include "schema/log.h"
-#include "storage/id_map.h"
 #include "tables/table_files.h"
 #include "tables/table_reader.h"
 
@@ -47,6 +46,22 @@ void for_each_distinct_id(const IdTableConfig& config, const std::function<void(
     if (repeated++ == 0) first = fmt::format("{} in row {} of {}", id, row, file);
   });
   if (repeated > 0) log_warning("{} repeated ids are ignored; the first is {}", repeated, first);
+}
+
+PermittedIds permitted_ids(const std::optional<IdTableConfig>& allow, const std::optional<IdTableConfig>& deny,
+                           const datasets::IdMap& ids) {
+  PermittedIds permitted = {std::vector<bool>(ids.size(), !allow)};
+  const auto mark = [&](const std::optional<IdTableConfig>& table, bool value) {
+    if (!table) return;
+    for_each_id(*table, [&](std::string_view id) {
+      const int32_t index = ids.find(id);
+      if (index < 0) permitted.unknown++;
+      if (index >= 0) permitted.flags[index] = value;
+    });
+  };
+  mark(allow, true);
+  mark(deny, false);
+  return permitted;
 }
 
 void require_readable_by_all(const Collective& ranks, const datasets::TableConfig& config) {

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/collective.h"
 #include "schema/fields.h"
+#include "storage/id_map.h"
 #include "tables/table_config.h"
 
 namespace sartor::inference {
@@ -28,6 +31,14 @@ void for_each_id(const IdTableConfig& config, const std::function<void(std::stri
 
 // The same without repeated ids; a warning gives their number and the first one.
 void for_each_distinct_id(const IdTableConfig& config, const std::function<void(std::string_view)>& use);
+
+// Which of `ids` may appear in results: those in `allow`, or all without it, that are not in `deny`.
+struct PermittedIds {
+  std::vector<bool> flags;  // by index
+  int64_t unknown = 0;      // number of ids of the tables that are not among `ids`
+};
+PermittedIds permitted_ids(const std::optional<IdTableConfig>& allow, const std::optional<IdTableConfig>& deny,
+                           const datasets::IdMap& ids);
 
 // For tables that every rank reads: with several ranks, throws std::invalid_argument if a file can be read only once.
 void require_readable_by_all(const Collective& ranks, const datasets::TableConfig& config);

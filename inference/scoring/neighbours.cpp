@@ -4,8 +4,8 @@
 
 namespace sartor::inference {
 
-Neighbours::Neighbours(cuda::Context& context, cuda::Rows<const float> rows)
-    : rows_(rows), ranker_(context, rows, cuda::Similarity::cosine) {}
+Neighbours::Neighbours(cuda::Context& context, cuda::Rows<const float> rows, const RowRankerOptions& options)
+    : rows_(rows), ranker_(context, rows, options) {}
 
 RankedItems Neighbours::find(std::span<const int32_t> queries, int64_t k) {
   const int64_t count = std::ssize(queries);

@@ -1,4 +1,4 @@
-// Nearest neighbors by cosine similarity.
+// Nearest neighbors by cosines.
 #pragma once
 
 #include <span>
@@ -10,10 +10,10 @@ namespace sartor::inference {
 class Neighbours {
  public:
   // Copies `rows` (n, d) from the host to the context. Both must outlive this object.
-  Neighbours(cuda::Context& context, cuda::Rows<const float> rows);
+  Neighbours(cuda::Context& context, cuda::Rows<const float> rows, const RowRankerOptions& options = {});
 
-  // For each query (an index of a row) the k other rows with the highest cosine, best first, -1 if there are fewer. k
-  // is 1 .. n.
+  // For each query (an index of a row) the k other rows that are allowed with the highest similarity, best first, -1 if
+  // there are fewer. k is 1 .. n.
   RankedItems find(std::span<const int32_t> queries, int64_t k);
 
  private:

@@ -23,18 +23,7 @@ namespace {
 // Ascending indices of the items that the allow and deny lists permit; empty if there are no lists.
 std::vector<int32_t> offered_items(const RecommendConfig& config, const TrainedModel& model) {
   if (!config.allow && !config.deny) return {};
-  std::vector<bool> offered(model.items.size(), !config.allow);
-  int64_t unknown = 0;
-  const auto mark = [&](const std::optional<IdTableConfig>& table, bool value) {
-    if (!table) return;
-    for_each_id(*table, [&](std::string_view id) {
-      const int32_t item = model.items.find(id);
-      if (item < 0) unknown++;
-      if (item >= 0) offered[item] = value;
-    });
-  };
-  mark(config.allow, true);
-  mark(config.deny, false);
+  const auto [offered, unknown] = permitted_ids(config.allow, config.deny, model.items);
   if (unknown > 0) log_warning("{} ids of allow and deny are not items of the model", unknown);
   std::vector<int32_t> items;
   for (int64_t item = 0; item < model.items.size(); item++) {
@@ -202,9 +191,11 @@ void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime
     table.emplace(config, model);
     return "";
   });
-  Recommender recommender(
-      runtime.context, model,
-      {.k = config.k, .exclude_seen = config.exclude_seen, .offered = offered_items(config, model)});
+  Recommender recommender(runtime.context, model,
+                          {.k = config.k,
+                           .exclude_seen = config.exclude_seen,
+                           .offered = offered_items(config, model),
+                           .precision = config.precision});
   NewUsers new_users(config, model, ranks);
   if (!new_users.ratings().empty()) recommender.fold_in(new_users.ratings(), config.new_users->replace);
 

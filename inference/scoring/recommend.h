@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "models/factorization/row_ranker.h"
 #include "models/factorization/trained_model.h"
 #include "runtime/runtime.h"
 #include "schema/fields.h"
@@ -29,6 +30,7 @@ struct RecommendConfig : RuntimeConfig, RanksConfig {
   std::string model, output;
   int64_t k = 10;
   bool exclude_seen = true;
+  cuda::TopkPrecision precision = cuda::TopkPrecision::fp32;
   std::optional<IdTableConfig> users, allow, deny;
   std::optional<NewUsersConfig> new_users;
   std::optional<datasets::ItemTableConfig> items;
@@ -43,6 +45,7 @@ struct RecommendConfig : RuntimeConfig, RanksConfig {
                    "columns of items.");
     field("k", k, between(1, 100000), "Maximum number of recommendations per user.");
     field("exclude_seen", exclude_seen, "Do not recommend items that the user has already rated.");
+    field("precision", precision, topk_precision_help);
     field("users", users,
           "Ids of the users to recommend to; repeated ids are ignored. Default: all users of the model and of "
           "new_users.");

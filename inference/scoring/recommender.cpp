@@ -38,7 +38,9 @@ void copy_list(const RankedItems& from, int64_t list, RankedItems& to, int64_t p
 }  // namespace
 
 Recommender::Recommender(cuda::Context& context, const TrainedModel& model, RecommenderOptions options)
-    : model_(model), options_(std::move(options)), scorer_(model.scorer(context, options_.offered)) {
+    : model_(model),
+      options_(std::move(options)),
+      scorer_(model.scorer(context, {options_.offered, options_.precision})) {
   options_.k = std::min(options_.k, scorer_->offered());
   order_by_popularity();
 }

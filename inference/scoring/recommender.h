@@ -40,6 +40,7 @@ struct RecommenderOptions {
   int64_t k = 10;
   bool exclude_seen = true;      // exclude items that the user has rated
   std::vector<int32_t> offered;  // ascending indices of items; empty for all
+  cuda::TopkPrecision precision = cuda::TopkPrecision::fp32;
 };
 
 class Recommender {

@@ -79,21 +79,40 @@ std::vector<int32_t> query_indices(const SimilarConfig& config, const datasets::
   return indices;
 }
 
-// Writes the output: id, rank, neighbour, cosine and the columns of the item table.
+// Which vectors may be found as neighbors; empty for all.
+std::vector<bool> permitted_neighbours(const SimilarConfig& config, const Vectors& vectors) {
+  if (!config.allow && !config.deny) return {};
+  auto [permitted, unknown] = permitted_ids(config.allow, config.deny, vectors.ids);
+  if (unknown > 0) log_warning("{} ids of allow and deny are not in the model", unknown);
+  require(std::ranges::count(permitted, true) > 0, "allow and deny leave no {} to find", vectors.of);
+  return std::move(permitted);
+}
+
+// The number of neighbors to find among `rows` vectors.
+int64_t k_of(const SimilarConfig& config, const std::vector<bool>& permitted, int64_t rows) {
+  const int64_t others = std::min(permitted.empty() ? rows : std::ranges::count(permitted, true), rows - 1);
+  if (others < config.k) log_warning("k is {}, but there are only {} others", config.k, others);
+  return std::min(config.k, others);
+}
+
+// Writes the output: id, rank, neighbour, similarity and the columns of the item table.
 class NeighbourTable {
  public:
   NeighbourTable(const SimilarConfig& config, const datasets::IdMap& ids)
-      : ids_(ids), titles_(config.items), writer_(config.output, columns(titles_), /*overwrite=*/true) {}
+      : ids_(ids), titles_(config.items), writer_(config.output, columns(config, titles_), /*overwrite=*/true) {}
 
   void append(std::span<const int32_t> queries, const RankedItems& found) {
     std::vector<std::string_view> id, neighbour;
     std::vector<int64_t> rank;
+    std::vector<float> score;
     for (size_t at = 0; at < found.items.size(); at++) {
+      if (found.items[at] < 0) continue;
       id.push_back(ids_[queries[at / found.k]]);
       rank.push_back(static_cast<int64_t>(at % found.k) + 1);
       neighbour.push_back(ids_[found.items[at]]);
+      score.push_back(found.scores[at]);
     }
-    std::vector<datasets::ColumnValues> values = {id, rank, neighbour, found.scores};
+    std::vector<datasets::ColumnValues> values = {id, rank, neighbour, score};
     const auto more = titles_.of(neighbour);
     values.insert(values.end(), more.begin(), more.end());
     writer_.append(values);
@@ -103,12 +122,12 @@ class NeighbourTable {
   int64_t rows() const { return writer_.rows(); }
 
  private:
-  static std::vector<datasets::ColumnSpec> columns(const ItemDetails& titles) {
+  static std::vector<datasets::ColumnSpec> columns(const SimilarConfig& config, const ItemDetails& titles) {
     using datasets::ColumnType;
     std::vector<datasets::ColumnSpec> columns = {{"id", ColumnType::text},
                                                  {"rank", ColumnType::int64},
                                                  {"neighbour", ColumnType::text},
-                                                 {"cosine", ColumnType::float32}};
+                                                 {std::string(name_of(config.similarity)), ColumnType::float32}};
     titles.append_specs(columns);
     return columns;
   }
@@ -126,6 +145,8 @@ std::vector<std::filesystem::path> SimilarConfig::reads() const {
     if (source) std::ranges::move(datasets::files_to_read(source->table), std::back_inserter(paths));
   };
   add(queries);
+  add(allow);
+  add(deny);
   add(items);
   return paths;
 }
@@ -136,17 +157,19 @@ void similar(const SimilarConfig& config, Runtime& runtime) {
   const auto rows = vectors.rows();
   require(rows.columns > 0, "{} has no factors to compare", config.model);
   require(rows.rows > 1, "{} has too few {} to compare, expected at least 2", config.model, vectors.of);
-  const int64_t k = std::min(config.k, rows.rows - 1);
-  if (k < config.k) log_warning("k is {}, but there are only {} others", config.k, k);
-
   ProcessGroup ranks(runtime.ranks, /*gpu=*/false, std::chrono::seconds(config.ddp_timeout));
-  if (config.queries) require_readable_by_all(ranks, config.queries->table);
+  for (const auto* table : {&config.queries, &config.allow, &config.deny}) {
+    if (*table) require_readable_by_all(ranks, (*table)->table);
+  }
+  const auto permitted = permitted_neighbours(config, vectors);
+  const int64_t k = k_of(config, permitted, rows.rows);
   std::optional<NeighbourTable> table;
   on_first(ranks, [&] {
     table.emplace(config, ids);
     return "";
   });
-  Neighbours neighbours(runtime.context, rows);
+  Neighbours neighbours(runtime.context, rows,
+                        {.similarity = config.similarity, .precision = config.precision, .allowed = permitted});
   const std::vector<int32_t> queries = query_indices(config, ids);
   std::optional<Progress> progress;
   if (ranks.first()) progress.emplace(std::string(vectors.of.substr(0, vectors.of.size() - 1)), std::ssize(queries));

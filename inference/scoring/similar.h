@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "models/factorization/row_ranker.h"
 #include "runtime/runtime.h"
 #include "schema/fields.h"
 #include "scoring/id_table.h"
@@ -23,7 +24,9 @@ struct SimilarConfig : RuntimeConfig, RanksConfig {
   std::string model, output;
   Entity of = Entity::items;
   int64_t k = 10;
-  std::optional<IdTableConfig> queries;
+  cuda::Similarity similarity = cuda::Similarity::cosine;
+  cuda::TopkPrecision precision = cuda::TopkPrecision::fp32;
+  std::optional<IdTableConfig> queries, allow, deny;
   std::optional<datasets::ItemTableConfig> items;
 
   template <class Fields> void describe(Fields& field) {
@@ -33,11 +36,17 @@ struct SimilarConfig : RuntimeConfig, RanksConfig {
                    "Run folder of task: factorize, its factors.h5, or an output of task: embed.");
     field.required(
         "output", output, file_path(),
-        "Table to write (.csv, .tsv, .jsonl or .parquet) with id, rank, neighbour, cosine and the columns of items.");
-    field("of", of,
-          "Entities to compare by the cosine of their factors. For embeddings it must be items: texts are compared.");
+        "Table to write (.csv, .tsv, .jsonl or .parquet) with id, rank, neighbour, the similarity in a column of its "
+        "name, and the columns of items.");
+    field("of", of, "Entities to compare by their factors. For embeddings it must be items: texts are compared.");
     field("k", k, between(1, 100000), "Maximum number of neighbors per id.");
+    field("similarity", similarity, among({cuda::Similarity::cosine, cuda::Similarity::centred_cosine}),
+          "cosine: of the vectors. centred_cosine: of the vectors after the mean of each was subtracted from its "
+          "elements, which is Pearson's correlation of two vectors.");
+    field("precision", precision, topk_precision_help);
     field("queries", queries, "Ids to find neighbors of; repeated ids are ignored. Default: all ids of the model.");
+    field("allow", allow, "Ids of the only neighbors that may be found. Default: all ids of the model.");
+    field("deny", deny, "Ids that must not be found as neighbors.");
     field("items", items,
           "Table whose columns, such as a title, are added to the neighbors. For items and texts only.");
   }

@@ -37,6 +37,20 @@ TEST_F(RecommenderTest, KnownUsersGetTheirBestUnseenItems) {
   for (const int32_t item : found.items.of(0)) EXPECT_NE((2 + item) % 4, 0) << "seen item " << item;
 }
 
+// Factors of 1 and 1.001 are equal in bf16, and ties go to the lower id.
+TEST_F(RecommenderTest, PrecisionRoundsFactors) {
+  auto model = made_model(1, 3, 2);
+  model.user_factors = {1, 1};
+  model.item_factors = {1, 1, 1.001f, 1, 1, 0};
+  model.item_bias = {0, 0, 0};
+  using enum cuda::TopkPrecision;
+  for (const auto precision : {fp32, tf32, fp16, bf16}) {
+    Recommender recommender(context_, model, {.k = 3, .exclude_seen = false, .precision = precision});
+    const auto found = recommender.recommend(std::vector<std::string>{"u0"});
+    EXPECT_EQ(found.items.of(0)[0], precision == bf16 ? 0 : 1);
+  }
+}
+
 TEST_F(RecommenderTest, SeenItemsMayBeKept) {
   const auto model = made_model(2, 9, 2);
   Recommender recommender(context_, model, {.k = 9, .exclude_seen = false});

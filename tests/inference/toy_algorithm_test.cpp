@@ -40,7 +40,7 @@ struct TogetherModel : TrainedModel {
   bool knows(int64_t user) const override { return !seen_by(user).empty(); }
   std::vector<double> predict(int64_t, const UserRatings&) const override { return {}; }
   std::string cannot_fold_in() const override { return ""; }
-  std::unique_ptr<Scorer> scorer(cuda::Context&, std::vector<int32_t> offered) const override;
+  std::unique_ptr<Scorer> scorer(cuda::Context&, ScorerOptions options) const override;
 
   int64_t size() const { return std::ssize(item_count); }
   float score(std::span<const int32_t> history, int32_t item) const {
@@ -100,8 +100,8 @@ class TogetherScorer : public Scorer {
   std::vector<int32_t> offered_, all_;
 };
 
-std::unique_ptr<Scorer> TogetherModel::scorer(cuda::Context&, std::vector<int32_t> offered) const {
-  return std::make_unique<TogetherScorer>(*this, std::move(offered));
+std::unique_ptr<Scorer> TogetherModel::scorer(cuda::Context&, ScorerOptions options) const {
+  return std::make_unique<TogetherScorer>(*this, std::move(options.offered));
 }
 
 class Together : public Factorizer {

@@ -33,7 +33,8 @@ constexpr const char* recommend =
     "deny: {path: 'parts/a*.csv', column: item}\nnew_users: {path: 'parts/b*.csv'}\nitems: {path: t.csv}\n"
     "output: out.csv\n";
 constexpr const char* similar =
-    "task: similar\nmodel: 模型\nqueries: {path: r.csv, column: id}\nitems: {path: s.csv}\noutput: out.csv\n";
+    "task: similar\nmodel: 模型\nqueries: {path: r.csv, column: id}\nallow: {path: t.csv, column: id}\n"
+    "deny: {path: 'parts/a*.csv', column: id}\nitems: {path: s.csv}\noutput: out.csv\n";
 constexpr const char* score = "task: classify\nmodel: 模型\nsource: {path: r.csv}\noutput: out.csv\n";
 constexpr const char* embed = "task: embed\nmodel: 模型\nsource: {path: r.csv}\noutput: out.h5\n";
 
@@ -75,6 +76,8 @@ const std::vector<Case> cases = {
     {"sartor-infer", similar, {"output=r.csv"}, "r.csv is both read and written"},
     {"sartor-infer", similar, {"output=link.csv"}, "r.csv is both read and written, as link.csv"},
     {"sartor-infer", similar, {"output=s.csv"}, "s.csv is both read and written"},
+    {"sartor-infer", similar, {"output=t.csv"}, "t.csv is both read and written"},
+    {"sartor-infer", similar, {"output=parts/a1.csv"}, "parts/a1.csv is both read and written"},
     {"sartor-infer", similar, {"model=data.h5", "output=data.h5"}, "data.h5 is both read and written"},
     {"sartor-infer", score, {"output=r.csv"}, "r.csv is both read and written"},
     {"sartor-infer", score, {"rejects=r.csv"}, "r.csv is both read and written"},

@@ -141,6 +141,17 @@ TEST_F(Pipeline, NewRatingsOfAKnownUserAddToThoseOfTraining) {
   EXPECT_EQ(offered_again(), std::ssize(rated) - 1) << "all but i3";
 }
 
+TEST_F(Pipeline, RecommendsInEachPrecision) {
+  make_run();
+  expect_done(infer(recommend_config));
+  const auto exact = read("lists.csv");
+  for (const std::string precision : {"fp32", "tf32", "fp16", "bf16"}) {
+    expect_done(infer(recommend_config, {"--overwrite", "--set", "precision=" + precision}));
+    EXPECT_EQ(read("lists.csv") == exact, precision == "fp32" || precision == "tf32") << precision;
+    EXPECT_EQ(table("lists.csv").size(), 1u + 60 * 5);
+  }
+}
+
 TEST_F(Pipeline, KeepsToWhatMayBeOffered) {
   make_run();
   write("allow.csv", "item\ni1\ni2\ni3\ni4\ni5\ni6\ni7\ni8\ni9\n");

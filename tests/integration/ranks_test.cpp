@@ -136,6 +136,11 @@ TEST_F(Ranks, FindTheSameNeighbours) {
     expect_same_bytes(std::string(similar_config) + "k: 100000\nof: users\noutput: FOLDER/" + output + "\n", output);
   }
   expect_same_bytes(std::string(similar_config) + "k: 5\noutput: FOLDER/items.csv\n", "items.csv");
+  write("allow.csv", "item\ni3\ni7\ni8\n");
+  expect_same_bytes(std::string(similar_config) +
+                        "k: 3\nsimilarity: centred_cosine\nprecision: bf16\n"
+                        "allow: {path: FOLDER/allow.csv, column: item}\noutput: FOLDER/allowed.csv\n",
+                    "allowed.csv");
 }
 
 TEST_F(Ranks, RefuseTogether) {

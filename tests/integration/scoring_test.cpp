@@ -10,6 +10,8 @@ using ::testing::AllOf;
 using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 TEST_F(Scoring, GivesEachRowOnceInOrder) {
   write_texts();
@@ -163,6 +165,49 @@ TEST_F(Scoring, EmbeddingsFindSimilarTexts) {
   write("texts.csv", "id,text\n一,good\n一,bad\n");
   expect_done(infer(embed_config, {"--overwrite"}));
   refused("k: 1\n", "the id 一 occurs twice");
+}
+
+TEST_F(Scoring, NeighboursKeepToWhatMayBeFound) {
+  write("texts.csv", "id,text\n一,good very\n二,坏 坏\n三,very good\n四,good very\n");
+  expect_done(infer(embed_config));
+  const std::string config = "task: similar\ndevice: cpu\nmodel: FOLDER/out.h5\nk: 2\noutput: FOLDER/near.csv\n";
+  write("allow.csv", "id\n二\n三\n四\n未知\n");
+  write("deny.csv", "id\n四\n");
+  const std::string allow = "allow: {path: FOLDER/allow.csv, column: id}\n";
+  const Outcome found = infer(config + allow + "deny: {path: FOLDER/deny.csv, column: id}\n");
+  expect_done(found);
+  EXPECT_THAT(found.err, HasSubstr("1 ids of allow and deny are not in the model"));
+  EXPECT_THAT(read("near.csv"), AllOf(HasSubstr("一,1,三,"), HasSubstr("二,1,三,"), HasSubstr("三,1,二,"),
+                                      HasSubstr("四,1,三,"), Not(HasSubstr(",四,")), Not(HasSubstr(",一,"))));
+  EXPECT_THAT(read("near.csv"), Not(HasSubstr("三,2,")));  // allows two texts, one of them 三
+  const Outcome fewer = infer(config + allow, {"--overwrite", "--set", "k=4"});
+  expect_done(fewer);
+  EXPECT_THAT(fewer.err, HasSubstr("k is 4, but there are only 3 others"));
+  const Outcome none =
+      infer(config + "allow: {path: FOLDER/deny.csv, column: id}\ndeny: {path: FOLDER/deny.csv, column: id}\n",
+            {"--overwrite"});
+  EXPECT_EQ(none.status, 2);
+  EXPECT_THAT(none.err, HasSubstr("allow and deny leave no texts to find"));
+}
+
+TEST_F(Scoring, NeighboursByEachSimilarityAndPrecision) {
+  write("texts.csv", "id,text\n一,good very\n二,坏 坏\n三,very good\n四,good very\n");
+  expect_done(infer(embed_config));
+  const std::string config = "task: similar\ndevice: cpu\nmodel: FOLDER/out.h5\nk: 1\noutput: FOLDER/near.csv\n";
+  for (const std::string similarity : {"cosine", "centred_cosine"}) {
+    for (const std::string precision : {"fp32", "tf32", "fp16", "bf16"}) {
+      expect_done(infer(config + "similarity: " + similarity + "\nprecision: " + precision + "\n", {"--overwrite"}));
+      EXPECT_THAT(read("near.csv"), AllOf(StartsWith("id,rank,neighbour," + similarity + "\n"), HasSubstr("一,1,四,"),
+                                          HasSubstr("四,1,一,")));
+    }
+  }
+  const auto refused = [&](const std::string& more, const std::string& said) {
+    const Outcome outcome = infer(config + more, {"--overwrite"});
+    EXPECT_EQ(outcome.status, 2) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr(said));
+  };
+  refused("similarity: dot\n", "similarity: found dot, expected cosine or centred_cosine");
+  refused("precision: int8\n", "precision: found int8, expected fp32, tf32, fp16 or bf16");
 }
 
 TEST_F(Scoring, EmbeddingsAreTheSameOnAnyRanks) {

@@ -145,7 +145,7 @@ TEST(FactorRanker, OrdersAsDoubleLoopsDo) {
     for (const auto& offered : {all, some}) {
       auto model = made_model(9, 17, 4);
       model.popularity_weight = weight;
-      FactorRanker ranker(context, model, offered == all ? std::vector<int32_t>{} : offered);
+      FactorRanker ranker(context, model, {.offered = offered == all ? std::vector<int32_t>{} : offered});
       const auto ranked = ranker.rank(all_users(model), seen_of(model), 4);
       for (int64_t user = 0; user < 9; user++) {
         const auto expected = naive_ranking(model, user, offered);

@@ -69,8 +69,8 @@ std::vector<double> FactorModel::predict(int64_t first, const UserRatings& pairs
   return ratings;
 }
 
-std::unique_ptr<Scorer> FactorModel::scorer(cuda::Context& context, std::vector<int32_t> offered) const {
-  return std::make_unique<FactorRanker>(context, *this, std::move(offered));
+std::unique_ptr<Scorer> FactorModel::scorer(cuda::Context& context, ScorerOptions options) const {
+  return std::make_unique<FactorRanker>(context, *this, std::move(options));
 }
 
 void FactorModel::write_learned(Hdf5File& file) const {

@@ -24,7 +24,7 @@ struct FactorModel : TrainedModel {
 
   bool knows(int64_t user) const override;
   std::vector<double> predict(int64_t first, const UserRatings& pairs) const override;
-  std::unique_ptr<Scorer> scorer(cuda::Context& context, std::vector<int32_t> offered) const override;
+  std::unique_ptr<Scorer> scorer(cuda::Context& context, ScorerOptions options) const override;
   Vectors take_item_vectors() override { return {std::move(item_factors), factors}; }
   Vectors take_user_vectors() override { return {std::move(user_factors), factors}; }
 

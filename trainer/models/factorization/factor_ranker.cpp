@@ -5,8 +5,8 @@
 
 namespace sartor {
 
-FactorRanker::FactorRanker(cuda::Context& context, const FactorModel& model, std::vector<int32_t> offered)
-    : context_(context), model_(model), offered_(std::move(offered)) {
+FactorRanker::FactorRanker(cuda::Context& context, const FactorModel& model, ScorerOptions options)
+    : context_(context), model_(model), offered_(std::move(options.offered)) {
   const int64_t all = std::ssize(model.item_bias), rows = offered_.empty() ? all : std::ssize(offered_);
   const int64_t factors = model.factors;
   std::vector<float> prior(rows), chosen;
@@ -26,7 +26,8 @@ FactorRanker::FactorRanker(cuda::Context& context, const FactorModel& model, std
         model.popularity_weight > 0 ? model.popularity_weight * std::log1p(static_cast<double>(model.item_count[item]))
                                     : model.item_bias[item]);
   }
-  ranker_.emplace(context, cuda::Rows<const float>{item_factors, rows, factors}, cuda::Similarity::dot, prior);
+  ranker_.emplace(context, cuda::Rows<const float>{item_factors, rows, factors},
+                  RowRankerOptions{.similarity = cuda::Similarity::dot, .precision = options.precision}, prior);
 }
 
 RankedItems FactorRanker::rank(std::span<const int32_t> users, const cuda::IdLists& excluded, int64_t k) {

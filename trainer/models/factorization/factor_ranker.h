@@ -19,9 +19,8 @@ namespace sartor {
 // an item that few others chose, however high its ratings.
 class FactorRanker : public Scorer {
  public:
-  // offered: ascending indices of the items that may be recommended; empty for all. Their factors are copied to the
-  // context's device. The model must outlive the ranker.
-  FactorRanker(cuda::Context& context, const FactorModel& model, std::vector<int32_t> offered = {});
+  // Copies the factors of the offered items to the context's device. The model must outlive the ranker.
+  FactorRanker(cuda::Context& context, const FactorModel& model, ScorerOptions options = {});
 
   int64_t offered() const override { return ranker_->size(); }
   RankedItems rank(std::span<const int32_t> users, const cuda::IdLists& excluded, int64_t k) override;

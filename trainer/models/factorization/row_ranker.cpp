@@ -8,15 +8,24 @@ std::span<const float> values_of(cuda::Rows<const float> rows) {
   return {rows.data, static_cast<size_t>(rows.rows * rows.columns)};
 }
 
+// As in cuda::TopkTask.
+std::vector<uint32_t> bits_of(const std::vector<bool>& flags) {
+  std::vector<uint32_t> words((flags.size() + 31) / 32);
+  for (size_t i = 0; i < flags.size(); i++) words[i / 32] |= uint32_t{flags[i]} << i % 32;
+  return words;
+}
+
 }  // namespace
 
-RowRanker::RowRanker(cuda::Context& context, cuda::Rows<const float> rows, cuda::Similarity similarity,
+RowRanker::RowRanker(cuda::Context& context, cuda::Rows<const float> rows, const RowRankerOptions& options,
                      std::span<const float> bias)
     : context_(context),
-      similarity_(similarity),
       values_(context, values_of(rows)),
+      items_(context, {values_.data(), rows.rows, rows.columns}, options.similarity, options.precision),
       bias_(context, bias),
-      rows_{values_.data(), rows.rows, rows.columns} {}
+      allowed_(context, bits_of(options.allowed)) {
+  if (items_.rows() != values_.data()) values_ = {};
+}
 
 RankedItems RowRanker::rank(cuda::Rows<const float> queries, const cuda::IdLists& excluded, int64_t k) {
   const std::span offsets(excluded.offsets, excluded.rows > 0 ? excluded.rows + 1 : 0);
@@ -27,10 +36,11 @@ RankedItems RowRanker::rank(cuda::Rows<const float> queries, const cuda::IdLists
   cuda::DeviceBuffer<float> scores(context_, queries.rows * k);
   cuda::DeviceBuffer<int32_t> found(context_, queries.rows * k);
   cuda::topk(context_, {.queries = {query_values.data(), queries.rows, queries.columns},
-                        .items = rows_,
+                        .prepared = &items_,
                         .item_bias = bias_.data(),
                         .excluded = {excluded.rows, excluded_offsets.data(), excluded_ids.data()},
-                        .params = {.k = k, .similarity = similarity_},
+                        .allowed = allowed_.data(),
+                        .params = {.k = k, .similarity = items_.similarity(), .precision = items_.precision()},
                         .found = {queries.rows, k, scores.data(), found.data()}});
   return {k, found.to_host(), scores.to_host()};
 }

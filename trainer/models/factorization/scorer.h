@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/views.h"
+#include "similarity/topk.h"
 
 namespace sartor {
 
@@ -32,6 +33,11 @@ struct UserRatings {
   std::vector<float> values;
 
   int64_t users() const { return std::ssize(offsets) - 1; }
+};
+
+struct ScorerOptions {
+  std::vector<int32_t> offered = {};  // ascending indices of the items that may be recommended; empty for all
+  cuda::TopkPrecision precision = cuda::TopkPrecision::fp32;  // of the products; not all models round
 };
 
 // Created by TrainedModel::scorer(). All arguments are on the host. The list of a user does not depend on the other

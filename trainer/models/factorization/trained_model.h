@@ -44,9 +44,8 @@ struct TrainedModel {
   // `pairs`. Empty if the model does not predict ratings.
   virtual std::vector<double> predict(int64_t first, const UserRatings& pairs) const = 0;
 
-  // Creates a scorer on the context's device; the model must outlive it. offered: ascending indices of the items that
-  // may be recommended; empty for all.
-  virtual std::unique_ptr<Scorer> scorer(cuda::Context& context, std::vector<int32_t> offered) const = 0;
+  // Creates a scorer on the context's device; the model must outlive it.
+  virtual std::unique_ptr<Scorer> scorer(cuda::Context& context, ScorerOptions options) const = 0;
 
   // Reason why the model cannot fold in users; empty if it can.
   virtual std::string cannot_fold_in() const = 0;
