@@ -39,12 +39,12 @@ std::vector<float> bias_for(const TopkParams& params, int64_t items) {
 }
 
 // Sizes around the GPU's tiles of 128 x 128 and words of 32 items; up to 16 queries, which a GPU searches in its own
-// way, and more; small and large k; primes.
+// way, and more; small and large k; rows of several tiles of columns, aligned to 16 bytes or not; primes.
 class TopkKindsOfShape : public BackendTest<TopkShape> {};
 INSTANTIATE_BACKENDS(TopkKindsOfShape, TopkShape{1, 1, 1, 1}, TopkShape{1, 131, 40, 131}, TopkShape{5, 1009, 37, 10},
                      TopkShape{16, 96, 2, 1}, TopkShape{17, 257, 24, 1}, TopkShape{129, 127, 33, 20},
-                     TopkShape{127, 129, 8, 129}, TopkShape{128, 128, 16, 128}, TopkShape{20, 3001, 5, 1000},
-                     TopkShape{257, 300, 3, 7});
+                     TopkShape{127, 129, 8, 129}, TopkShape{128, 128, 16, 128}, TopkShape{20, 1501, 5, 700},
+                     TopkShape{40, 300, 200, 5}, TopkShape{70, 140, 201, 30}, TopkShape{257, 300, 3, 7});
 
 TEST_P(TopkKindsOfShape, EqualADoubleLoop) {
   const auto [q, n, d, k] = shape();
@@ -74,7 +74,7 @@ TEST_P(TopkKindsOfShape, PreparedItemsGiveTheSameBits) {
     const TopkItems prepared(context(), first.items(), params.similarity, params.precision);
     EXPECT_EQ(prepared.count(), n);
     EXPECT_EQ(prepared.columns(), d);
-    for (const DeviceSearch* search : {&first, &second, &first}) {
+    for (const DeviceSearch* search : {&first, &second}) {
       const auto found = search->run(params, &prepared), expected = search->run(params);
       EXPECT_EQ(found.ids, expected.ids);
       EXPECT_EQ(found.scores, expected.scores);
@@ -235,6 +235,18 @@ TEST_P(TopkKinds, SetsMayLeaveFewItemsOrNone) {
       EXPECT_THAT(run(context(), inputs, params).ids, Each(-1));
       EXPECT_THAT(run(context(), inputs, params).scores, Each(-infinity));
     });
+  }
+}
+
+// Queries are searched in several batches if there is little memory.
+TEST_P(TopkKinds, AnyWorkspaceIsEnough) {
+  const TopkInputs inputs = {normal_rows(300, 9, 1), normal_rows(700, 9, 2)};
+  for (const int64_t bytes : {1, 1 << 16, 1 << 30}) {
+    for (const TopkPrecision precision : precisions) {
+      for (const int64_t k : {7, 600}) {
+        expect_double_loop(context(), inputs, {.k = k, .precision = precision, .workspace_bytes = bytes});
+      }
+    }
   }
 }
 
