@@ -2,9 +2,9 @@
 // about 128 unknowns, the matrix is in shared memory; cholesky_large.cuh treats larger ones in device memory.
 //
 // The upper triangle is stored in tiles of 16 x 16: tile (i, j), i <= j, is row-major and begins at entry
-// 256 (j (j + 1) / 2 + i), aligned to 16 bytes. Entries below the diagonal are ignored. Rows and columns from `size` on,
-// up to whole tiles, must be 0 in tiles above the diagonal, and so must right-hand sides; in diagonal tiles they are
-// ignored. The factorization replaces a diagonal tile by the inverse of U's diagonal block, with zeros below the
+// 256 (j (j + 1) / 2 + i), aligned to 16 bytes. Entries below the diagonal are ignored. Rows and columns from `size`
+// on, up to whole tiles, must be 0 in tiles above the diagonal, and so must right-hand sides; in diagonal tiles they
+// are ignored. The factorization replaces a diagonal tile by the inverse of U's diagonal block, with zeros below the
 // diagonal, so that solving with it is a product.
 #pragma once
 
@@ -131,8 +131,7 @@ __device__ inline bool invert_diagonal(float* tile, int size, const float* bound
 // Subtracts the products of block row p of U from the tiles and right-hand sides below. The first warp does so for the
 // next diagonal tile alone and inverts it, meanwhile the others do the rest. Returns false in the first warp if a pivot
 // is not above its bound.
-template <int warps>
-__device__ inline bool eliminate(Triangle g, int size, int p, const float* bounds, float* right) {
+template <int warps> __device__ inline bool eliminate(Triangle g, int size, int p, const float* bounds, float* right) {
   const int warp = threadIdx.x / 32, tiles = Triangle::tiles(size), next = p + 1;
   if (warp == 0) {
     if (next == tiles) return true;
@@ -174,11 +173,10 @@ __device__ inline float2 sum_of_rows(float2 sums) {
 }  // namespace cholesky
 
 // Factorizes G, with `size` >= 1 unknowns, in place, and replaces the right-hand sides z and l (whole tiles, aligned to
-// 16 bytes) by U^-T z and U^-T l. bounds: lower bounds of the `size` pivots. Returns false in all threads, with G, z and l
-// in an undefined state, if a pivot is not above its bound. Called by all threads of a block after a barrier; their
-// results are visible to all when it returns. Two barriers per 16 unknowns.
-template <int threads>
-__device__ bool factorize(Triangle g, int size, const float* bounds, float* z, float* l) {
+// 16 bytes) by U^-T z and U^-T l. bounds: lower bounds of the `size` pivots. Returns false in all threads, with G, z
+// and l in an undefined state, if a pivot is not above its bound. Called by all threads of a block after a barrier;
+// their results are visible to all when it returns. Two barriers per 16 unknowns.
+template <int threads> __device__ bool factorize(Triangle g, int size, const float* bounds, float* z, float* l) {
   constexpr int warps = threads / 32;
   static_assert(threads % 32 == 0 && warps >= 2);
   using namespace cholesky;
