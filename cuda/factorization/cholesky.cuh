@@ -197,30 +197,38 @@ template <int threads> __device__ bool factorize(Triangle g, int size, const flo
   return true;
 }
 
-// x = U^-1 x for x of whole tiles, aligned to 16 bytes. Called by one warp; other threads see x after a barrier.
-__device__ inline void solve_upper(Triangle u, int size, float* x) {
-  using namespace cholesky;
-  const int lane = threadIdx.x % 32, tiles = Triangle::tiles(size);
-  for (int p = tiles - 1; p >= 0; p--) {
+namespace cholesky {
+
+// x = U^-1 x for the diagonal block of `rows` tile rows from `first` on. Called by one warp.
+template <class Index> __device__ inline void solve_upper(Triangle u, Index first, int rows, float* x) {
+  const int lane = threadIdx.x % 32;
+  for (int p = rows - 1; p >= 0; p--) {
     float2 known = {};
-    for (int j = p + 1; j < tiles; j++) multiply_rows(known, u.tile(p, j), x + j * side);
+    for (int j = p + 1; j < rows; j++) multiply_rows(known, u.tile(first + p, first + j), x + j * side);
     known = sum_of_rows(known);
-    float* rows = x + p * side + lane / 4;
+    float* own = x + p * side + lane / 4;
     if (lane % 4 == 0) {
-      rows[0] -= known.x;
-      rows[8] -= known.y;
+      own[0] -= known.x;
+      own[8] -= known.y;
     }
     __syncwarp();
     float2 solved = {};
-    multiply_rows(solved, u.tile(p, p), x + p * side);
+    multiply_rows(solved, u.tile(first + p, first + p), x + p * side);
     solved = sum_of_rows(solved);
     __syncwarp();
     if (lane % 4 == 0) {
-      rows[0] = solved.x;
-      rows[8] = solved.y;
+      own[0] = solved.x;
+      own[8] = solved.y;
     }
     __syncwarp();
   }
+}
+
+}  // namespace cholesky
+
+// x = U^-1 x for x of whole tiles, aligned to 16 bytes. Called by one warp; other threads see x after a barrier.
+__device__ inline void solve_upper(Triangle u, int size, float* x) {
+  cholesky::solve_upper(u, 0, Triangle::tiles(size), x);
 }
 
 }  // namespace sartor::cuda

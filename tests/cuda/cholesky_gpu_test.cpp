@@ -113,7 +113,7 @@ void expect_near(const std::vector<float>& found, const Vector& expected, double
   for (size_t i = expected.size(); i < found.size(); i++) ASSERT_EQ(found[i], 0) << what << ", padding";
 }
 
-class CholeskyGpu : public ::testing::TestWithParam<int> {  // threads of a block
+class CholeskyGpu : public ::testing::TestWithParam<CholeskyVariant> {
  protected:
   void SetUp() override {
     std::string why_not;
@@ -123,11 +123,17 @@ class CholeskyGpu : public ::testing::TestWithParam<int> {  // threads of a bloc
   // factor of the size.
   static constexpr double lambda = 0.05, tolerance = 4e-5;
 };
-INSTANTIATE_TEST_SUITE_P(, CholeskyGpu, ::testing::Values(128, 256),
-                         [](const auto& info) { return std::to_string(info.param) + "_threads"; });
+INSTANTIATE_TEST_SUITE_P(, CholeskyGpu,
+                         ::testing::Values(CholeskyVariant{128, true}, CholeskyVariant{256, true},
+                                           CholeskyVariant{128, false}, CholeskyVariant{256, false}),
+                         [](const auto& info) {
+                           return fmt::format("{}_memory_{}_threads", info.param.in_shared ? "shared" : "device",
+                                              info.param.threads);
+                         });
 
 TEST_P(CholeskyGpu, EqualsDoublePrecision) {
-  for (const int size : {1, 7, 15, 16, 17, 31, 33, 63, 64, 65, 100, 127, 128}) {
+  for (const int size : {1, 7, 15, 16, 17, 31, 33, 63, 64, 65, 100, 127, 128, 129, 191, 193, 256, 1025}) {
+    if (GetParam().in_shared && size > 128) continue;
     SCOPED_TRACE(size);
     const Upper g = gram(size, lambda, size), u = cholesky(g);
     const Vector z = normal_vector(size, 1), l = normal_vector(size, 2), x = normal_vector(size, 3);
@@ -146,7 +152,8 @@ TEST_P(CholeskyGpu, EqualsDoublePrecision) {
 }
 
 TEST_P(CholeskyGpu, RefusesPivotsThatAreNotAboveTheirBounds) {
-  for (const int size : {1, 16, 40, 128}) {
+  for (const int size : {1, 16, 40, 128, 200}) {
+    if (GetParam().in_shared && size > 128) continue;
     for (const int fault : {0, size / 2, size - 1}) {
       SCOPED_TRACE(fmt::format("size {}, pivot {}", size, fault));
       const Vector zeros(size);

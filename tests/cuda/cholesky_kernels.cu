@@ -1,7 +1,7 @@
 #include "cuda/cholesky_kernels.h"
 
 #include "core/check.cuh"
-#include "factorization/cholesky.cuh"
+#include "factorization/cholesky_large.cuh"
 
 namespace sartor::cuda {
 namespace {
@@ -55,22 +55,35 @@ template <int threads> __global__ void __launch_bounds__(threads) factorize_in_s
   copy(arrays.x, x, whole);
 }
 
-template <int threads> void launch(const Arrays& arrays) {
-  const int floats = Triangle::floats(arrays.size) + 4 * Triangle::tiles(arrays.size) * Triangle::side;
-  factorize_in_shared<threads><<<1, threads, floats * sizeof(float)>>>(arrays);
+template <int threads> __global__ void __launch_bounds__(threads, 512 / threads)
+    factorize_in_device_memory(Arrays arrays) {
+  __shared__ LargeCholesky shared;
+  const Triangle triangle = {arrays.tiles};
+  const bool positive = factorize_large<threads>(triangle, arrays.size, arrays.bounds, arrays.z, arrays.l, shared);
+  atomicAdd(arrays.positive, positive ? 1.f : 0.f);
+  if (positive) solve_upper_large<threads>(triangle, arrays.size, arrays.x, shared);
+}
+
+template <int threads> void launch(const Arrays& arrays, bool in_shared) {
+  if (in_shared) {
+    const int floats = Triangle::floats(arrays.size) + 4 * Triangle::tiles(arrays.size) * Triangle::side;
+    factorize_in_shared<threads><<<1, threads, floats * sizeof(float)>>>(arrays);
+  } else {
+    factorize_in_device_memory<threads><<<1, threads>>>(arrays);
+  }
   check(cudaGetLastError(), "factorize");
   check(cudaDeviceSynchronize(), "factorize");
 }
 
 }  // namespace
 
-void factorize_on_gpu(CholeskySystem& system, int threads) {
+void factorize_on_gpu(CholeskySystem& system, CholeskyVariant variant) {
   std::vector<float> count = {0};
   const Copy tiles(system.tiles), bounds(system.bounds), z(system.z), l(system.l), x(system.x), positive(count);
   const Arrays arrays = {system.size, tiles.data(), bounds.data(), z.data(), l.data(), x.data(), positive.data()};
-  threads == 128 ? launch<128>(arrays) : launch<256>(arrays);
+  (variant.threads == 128 ? launch<128> : launch<256>)(arrays, variant.in_shared);
   for (const Copy* copy : {&tiles, &z, &l, &x, &positive}) copy->fetch();
-  system.positive = count[0] == static_cast<float>(threads);
+  system.positive = count[0] == static_cast<float>(variant.threads);
 }
 
 }  // namespace sartor::cuda

@@ -1,4 +1,4 @@
-// Runs the device functions of factorization/cholesky.cuh on one matrix.
+// Runs the device functions of factorization/cholesky.cuh and cholesky_large.cuh on one matrix.
 #pragma once
 
 #include <vector>
@@ -11,7 +11,12 @@ struct CholeskySystem {
   bool positive = false;  // whether all threads got true
 };
 
-// Replaces tiles, z and l by what factorize() returns and x by U^-1 x. threads: 128 or 256.
-void factorize_on_gpu(CholeskySystem& system, int threads);
+struct CholeskyVariant {
+  int threads = 256;      // of the block, 128 or 256
+  bool in_shared = true;  // the matrix is in shared memory, for up to 128 unknowns; otherwise in device memory
+};
+
+// Replaces tiles, z and l by what the factorization returns and x by U^-1 x.
+void factorize_on_gpu(CholeskySystem& system, CholeskyVariant variant);
 
 }  // namespace sartor::cuda
