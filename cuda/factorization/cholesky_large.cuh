@@ -64,28 +64,29 @@ template <int threads> struct LargeStep {
   using Tiles = WarpTiles<threads>;
 
   Triangle g;
-  int64_t size;
-  int64_t first;  // tile row of the block row
-  int64_t begin;  // tile column of the chunk
+  int size;
+  int first;  // tile row of the block row
+  int begin;  // tile column of the chunk
   Shared& shared;
 
   __device__ bool is_diagonal() const { return begin == first; }
-  __device__ int64_t tiles() const { return Triangle::tiles(size); }
-  __device__ int rows() const { return static_cast<int>(min(int64_t(Shared::rows), tiles() - first)); }
-  __device__ int columns() const { return static_cast<int>(min(int64_t(Shared::columns), tiles() - begin)); }
+  __device__ int tiles() const { return Triangle::tiles(size); }
+  __device__ int rows() const { return min(Shared::rows + 0, tiles() - first); }
+  __device__ int columns() const { return min(Shared::columns + 0, tiles() - begin); }
 
   // Starts the copy of tile row k, if it is above the block row. Tiles beyond the matrix become 0.
-  __device__ void load(int64_t k, const float* z, const float* l) const {
+  __device__ void load(int k, const float* z, const float* l) const {
     if (k < first) {
       Shared::Stage& to = shared.stage[k % Shared::stages];
       constexpr int pieces = Triangle::entries / 4;          // of 16 bytes, in a tile
       const int skipped = is_diagonal() ? Shared::rows : 0;  // they are the chunk's first columns
+#pragma unroll 1
       for (int e = threadIdx.x + skipped * pieces; e < (Shared::rows + Shared::columns) * pieces; e += threads) {
         const int tile = e / pieces, entry = e % pieces * 4, row = entry / side;
-        const int64_t column = tile < Shared::rows ? first + tile : begin + tile - Shared::rows;
+        const int column = tile < Shared::rows ? first + tile : begin + tile - Shared::rows;
         const bool exists = column < tiles();
         copy_async_16(to.a[0] + tile * Triangle::entries + staged(row, entry % side),
-                      g.tile(k, exists ? column : first) + entry, exists ? 16 : 0);
+                      g.tile<int64_t>(k, exists ? column : first) + entry, exists ? 16 : 0);
       }
       if (is_diagonal() && threadIdx.x < 8) {
         const int entry = threadIdx.x % 4 * 4;
@@ -120,21 +121,24 @@ template <int threads> struct LargeStep {
   template <class Sums> __device__ void subtract(const Tiles& own, Sums& sums, const Shared::Stage& stage) const {
     const int lane = threadIdx.x % 32;
     const auto* a = is_diagonal() ? stage.b : stage.a;
-#pragma unroll
-    for (int k = lane % 4; k < side; k += 8) {
+    // The thread's entries of each half of a tile: rows lane % 4 and lane % 4 + 4, columns lane / 4 and lane / 4 + 8.
+    const int entry = staged(lane % 4, lane / 4), places[2] = {entry, entry ^ 8};
+    constexpr int half = Triangle::entries / 2, below = 4 * side;
+#pragma unroll 1
+    for (int start = 0; start < Triangle::entries; start += half) {
       Split right[4][2];
 #pragma unroll
       for (int j = 0; j < 4; j++) {
-        const float* b = stage.b[own.column + j / 2];
-        right[j][0] = split(b[staged(k, j % 2 * 8 + lane / 4)]);
-        right[j][1] = split(b[staged(k + 4, j % 2 * 8 + lane / 4)]);
+        const float* b = stage.b[own.column + j / 2] + start + places[j % 2];
+        right[j][0] = split(b[0]);
+        right[j][1] = split(b[below]);
       }
 #pragma unroll
       for (int i = 0; i < Tiles::rows; i++) {
         if (!needed(own, own.row + i)) continue;
-        const float* tile = a[own.row + i];
-        const Split left[4] = {split(tile[staged(k, lane / 4)]), split(tile[staged(k, lane / 4 + 8)]),
-                               split(tile[staged(k + 4, lane / 4)]), split(tile[staged(k + 4, lane / 4 + 8)])};
+        const float* tile = a[own.row + i] + start;
+        const Split left[4] = {split(tile[places[0]]), split(tile[places[1]]), split(tile[places[0] + below]),
+                               split(tile[places[1] + below])};
         const uint32_t high[4] = {left[0].high, left[1].high, left[2].high, left[3].high};
         const uint32_t low[4] = {left[0].low, left[1].low, left[2].low, left[3].low};
 #pragma unroll
@@ -168,7 +172,7 @@ template <int threads> struct LargeStep {
     const Tiles own;
     float sums[Tiles::rows][4][4] = {};
     for_sums(own, sums, [&](int row, int column, int entry, float& left, float& right) {
-      const float2 pair = *reinterpret_cast<const float2*>(g.tile(first + row, begin + column) + entry);
+      const float2 pair = *reinterpret_cast<const float2*>(g.tile<int64_t>(first + row, begin + column) + entry);
       left = pair.x;
       right = pair.y;
     });
@@ -177,7 +181,7 @@ template <int threads> struct LargeStep {
     __syncthreads();
     load(0, z, l);
     load(1, z, l);
-    for (int64_t k = 0; k < first; k++) {
+    for (int k = 0; k < first; k++) {
       wait_for_copies<1>();
       __syncthreads();
       load(k + 2, z, l);
@@ -213,7 +217,7 @@ template <int threads> struct LargeStep {
       solve_tile(diagonal.tile(row, row), tiles[row]);
       __syncwarp();
       sums.load(tiles[row]);
-      sums.store(g.tile(first + row, begin + column));
+      sums.store(g.tile<int64_t>(first + row, begin + column));
     }
   }
 
@@ -222,7 +226,7 @@ template <int threads> struct LargeStep {
     const Triangle diagonal = {shared.diagonal};
     for (int column = 0; column < rows(); column++) {
       const int entries = (column + 1) * Triangle::entries;
-      float* to = g.tile(first, first + column);
+      float* to = g.tile<int64_t>(first, first + column);
       for (int e = threadIdx.x; e < entries; e += threads) to[e] = diagonal.tile(0, column)[e];
     }
     const int row = threadIdx.x % Shared::unknowns;
@@ -236,18 +240,18 @@ template <int threads> struct LargeStep {
 
 // As factorize() in cholesky.cuh, for G, bounds, z and l in device memory. One barrier per 16 unknowns above a chunk
 // and about 12 for the chunk.
-template <int threads> __device__ bool factorize_large(Triangle g, int64_t size, const float* bounds, float* z,
-                                                       float* l, LargeCholesky& shared) {
+template <int threads>
+__device__ bool factorize_large(Triangle g, int size, const float* bounds, float* z, float* l, LargeCholesky& shared) {
   using namespace cholesky;
-  for (int64_t first = 0; first < Triangle::tiles(size); first += LargeCholesky::rows) {
-    for (int64_t begin = first; begin < Triangle::tiles(size); begin += LargeCholesky::columns) {
+  for (int first = 0; first < Triangle::tiles(size); first += LargeCholesky::rows) {
+    for (int begin = first; begin < Triangle::tiles(size); begin += LargeCholesky::columns) {
       const LargeStep<threads> step = {g, size, first, begin, shared};
       step.reduce(z, l);
       int column = threadIdx.x / 32;
       if (step.is_diagonal()) {
-        const int64_t unknowns = min(size - first * side, int64_t(LargeCholesky::unknowns));
-        if (!factorize<threads>(Triangle{shared.diagonal}, static_cast<int>(unknowns), bounds + first * side,
-                                shared.right[0], shared.right[1])) {
+        const int unknowns = min(size - first * side, LargeCholesky::unknowns + 0);
+        if (!factorize<threads>(Triangle{shared.diagonal}, unknowns, bounds + first * side, shared.right[0],
+                                shared.right[1])) {
           return false;
         }
         step.store_diagonal(z, l);
@@ -261,21 +265,22 @@ template <int threads> __device__ bool factorize_large(Triangle g, int64_t size,
 }
 
 // x = U^-1 x for U and x in device memory. Called by all threads after a barrier; x is visible to all when it returns.
-template <int threads> __device__ void solve_upper_large(Triangle u, int64_t size, float* x, LargeCholesky& shared) {
+template <int threads> __device__ void solve_upper_large(Triangle u, int size, float* x, LargeCholesky& shared) {
   using namespace cholesky;
   constexpr int parts = threads / 32 / LargeCholesky::rows;  // of a row
   static_assert(parts >= 1 && parts <= LargeCholesky::stages);
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, part = warp / LargeCholesky::rows;
   const int row = warp % LargeCholesky::rows;
-  const int64_t tiles = Triangle::tiles(size);
+  const int tiles = Triangle::tiles(size);
   auto* known = reinterpret_cast<float(*)[LargeCholesky::unknowns]>(shared.diagonal);  // by parts
-  for (int64_t last = tiles; last > 0;) {
-    const int64_t first = (last - 1) / LargeCholesky::rows * LargeCholesky::rows;
-    const int rows = static_cast<int>(last - first);
+  for (int last = tiles; last > 0;) {
+    const int first = (last - 1) / LargeCholesky::rows * LargeCholesky::rows;
+    const int rows = last - first;
     float2 sums = {};
     if (row < rows) {
 #pragma unroll 4
-      for (int64_t j = last + part; j < tiles; j += parts) multiply_rows(sums, u.tile(first + row, j), x + j * side);
+      for (int j = last + part; j < tiles; j += parts)
+        multiply_rows(sums, u.tile<int64_t>(first + row, j), x + j * side);
     }
     sums = sum_of_rows(sums);
     if (lane % 4 == 0) {
@@ -290,7 +295,7 @@ template <int threads> __device__ void solve_upper_large(Triangle u, int64_t siz
         for (int p = 0; p < parts; p++) solved[e] -= known[p][e];
       }
       __syncwarp();
-      solve_upper(u, first, rows, solved);
+      solve_upper<int64_t>(u, first, rows, solved);
       for (int e = lane; e < rows * side; e += 32) x[first * side + e] = solved[e];
     }
     __syncthreads();

@@ -1,4 +1,4 @@
-#include "cuda/cholesky_kernels.h"
+#include "cuda/factorization/cholesky_kernels.h"
 
 #include "core/check.cuh"
 #include "factorization/cholesky_large.cuh"
@@ -55,7 +55,7 @@ template <int threads> __global__ void __launch_bounds__(threads) factorize_in_s
   copy(arrays.x, x, whole);
 }
 
-template <int threads> __global__ void __launch_bounds__(threads, 512 / threads)
+template <int threads> __global__ void __launch_bounds__(threads, threads == 256 ? 2 : 3)
     factorize_in_device_memory(Arrays arrays) {
   __shared__ LargeCholesky shared;
   const Triangle triangle = {arrays.tiles};

@@ -8,7 +8,7 @@
 #include <random>
 
 #include "core/gpu_module.h"
-#include "cuda/cholesky_kernels.h"
+#include "cuda/factorization/cholesky_kernels.h"
 
 namespace sartor::cuda {
 namespace {
