@@ -79,7 +79,7 @@ template <class Body> void for_slabs(int64_t columns, Body body) {
   for (; j < slabs_of(columns); j++) body(Slabs<1>(), j);
 }
 
-// Loads the panel of the primal system: rows begin to begin + depth - 1 of Y. Adds Y^T r to z and Y^T 1 to l; returns
+// Loads the panel of the primal system: rows begin to begin + depth - 1 of Y, and zeros up to a multiple of 4. Adds Y^T r to z and Y^T 1 to l; returns
 // 1.r.
 float gather(const Row& row, int64_t begin, int64_t depth, const Scratch& scratch) {
   float* r = floats(scratch.residuals);
@@ -96,6 +96,9 @@ float gather(const Row& row, int64_t begin, int64_t depth, const Scratch& scratc
         z[c] += r[k] * v;
         l[c] += v;
       }
+    }
+    for (int64_t k = depth; k % 4 != 0; k++) {
+      for (int c = 0; c < columns; c++) scratch.panel[(j + c) * chunk + k] = Vector{};
     }
     for (int c = 0; c < columns; c++) {
       scratch.z[j + c] += z[c];
@@ -141,10 +144,11 @@ template <class Gather> void gram(int64_t depth, int64_t slabs, const Scratch& s
 // Adds lambda to the diagonal, sets the padding of the last slab to the identity, and sets the lower bounds of the
 // pivots.
 void regularize(const Scratch& scratch, int64_t size, float lambda) {
-  for (int64_t i = 0; i < slabs_of(size) * width; i++) {
-    float& entry = floats(block(scratch.triangle, i / width, i / width) + i % width)[i % width];
-    entry = i < size ? entry + lambda : 1;
-    floats(scratch.bounds)[i] = i < size ? entry * rounding : 0;
+  for (int64_t j = 0; j < slabs_of(size); j++) {
+    const Integers given = indices() < static_cast<int>(smaller(width, size - j * width));
+    const Vector diagonal =
+        add_to_diagonal(block(scratch.triangle, j, j), given ? broadcast(lambda) : broadcast(1));  // padding is 0
+    scratch.bounds[j] = given ? diagonal * rounding : Vector{};
   }
 }
 

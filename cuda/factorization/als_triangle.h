@@ -5,14 +5,17 @@
 // width of vector k of slab c / width. For a symmetric or triangular matrix, slab j contains rows 0 to (j + 1) width -
 // 1, in blocks of width x width. Thus a block row of G = Y^T Y is a product of two slabs of Y, and its update in the
 // factorization, U^T U of the block rows above, is the same product of two slabs of U.
+//
+// The lower right quarter of a diagonal block, which is symmetric, is stored by its diagonals until the block is
+// inverted: lane c of its vector t, 0 <= t <= half / 2, is a part of entry (c, (c + t) mod half), and so is lane half + c.
+// Thus its update is a sum of products of vectors with their own rotations, two rows of Y at a time, in little more than
+// a quarter of the operations of half a block. The lower left quarter is not computed.
 #pragma once
 
 #include "core/vectors_isa.h"
 
 namespace sartor::cuda::SARTOR_ISA {
 namespace {
-
-using HalfVector [[gnu::vector_size(2 * width)]] = float;
 
 constexpr int64_t slabs_of(int64_t columns) { return (columns + width - 1) / width; }
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -49,26 +52,25 @@ struct Upcoming {
 };
 
 enum class Update { set, add, subtract };
-constexpr int tile_rows = width / 2;  // with up to three vectors of columns, the sums fit in registers
+constexpr int half = width / 2;  // rows of a tile: with up to three vectors of columns, the sums fit in registers
 
-// target = / += / -= sum over k < depth of a[k]^T b[k]. Reads tile_rows floats of `a` and one V of each b per k. Rows
+// target = / += / -= sum over k < depth of a[k]^T b[k]. Reads half floats of `a` and a vector of each b per k. Rows
 // of all of them and of the targets are `width` floats apart.
-template <class V, int columns, Update update>
-void update_tile(float* const* target, const float* a, const float* const* b, int64_t depth, Upcoming* upcoming) {
-  V sums[tile_rows][columns];
+template <int columns, Update update>
+void update_tile(Vector* const* target, const float* a, const Vector* const* b, int64_t depth, Upcoming* upcoming) {
+  Vector sums[half][columns];
 #pragma GCC unroll 8
-  for (int r = 0; r < tile_rows; r++) {
+  for (int r = 0; r < half; r++) {
 #pragma GCC unroll 3
-    for (int j = 0; j < columns; j++)
-      sums[r][j] = update == Update::set ? V{} : *reinterpret_cast<V*>(target[j] + r * width);
+    for (int j = 0; j < columns; j++) sums[r][j] = update == Update::set ? Vector{} : target[j][r];
   }
   for (int64_t k = 0; k < depth; k++) {
     if (upcoming) upcoming->prefetch();
-    V y[columns];
+    Vector y[columns];
 #pragma GCC unroll 3
-    for (int j = 0; j < columns; j++) y[j] = *reinterpret_cast<const V*>(b[j] + k * width);
+    for (int j = 0; j < columns; j++) y[j] = b[j][k];
 #pragma GCC unroll 8
-    for (int r = 0; r < tile_rows; r++) {
+    for (int r = 0; r < half; r++) {
 #pragma GCC unroll 3
       for (int j = 0; j < columns; j++) {
         if (update == Update::subtract) {
@@ -80,48 +82,113 @@ void update_tile(float* const* target, const float* a, const float* const* b, in
     }
   }
 #pragma GCC unroll 8
-  for (int r = 0; r < tile_rows; r++) {
+  for (int r = 0; r < half; r++) {
 #pragma GCC unroll 3
-    for (int j = 0; j < columns; j++) *reinterpret_cast<V*>(target[j] + r * width) = sums[r][j];
+    for (int j = 0; j < columns; j++) target[j][r] = sums[r][j];
   }
+}
+
+constexpr int diagonals = half / 2 + 1;
+
+// Exchanges the halves of a vector.
+inline Vector exchanged(Vector x) { return __builtin_shuffle(x, indices() ^ half); }
+
+// Lane c of each half of the result is lane (c + distance) mod half of the half.
+template <int distance> Vector rotated(Vector x) {
+  const Integers lanes = indices();
+  return __builtin_shuffle(x, (lanes & half) | ((lanes + distance) & (half - 1)));
+}
+
+// sums += the diagonals of the products of two rows' right halves
+template <int t = 0> inline void add_diagonals(Vector (&sums)[diagonals], Vector y) {
+  sums[t] += y * rotated<t>(y);
+  if constexpr (t + 1 < diagonals) add_diagonals<t + 1>(sums, y);
+}
+
+// Updates the lower right quarter of a diagonal block. The slab has zeros from row `depth` up to a multiple of 4. Two
+// groups of sums, as each sum waits for its last addition.
+template <Update update>
+void update_quarter(Vector* target, const Vector* slab, int64_t depth, Upcoming* upcoming) {
+  const Integers lanes = indices(), right = lanes + (half + (lanes & half));  // of a pair of vectors
+  Vector even[diagonals] = {}, odd[diagonals] = {};
+  for (int64_t k = 0; k < depth; k += 4) {
+    if (upcoming) upcoming->prefetch();
+    add_diagonals(even, __builtin_shuffle(slab[k], slab[k + 1], right));
+    add_diagonals(odd, __builtin_shuffle(slab[k + 2], slab[k + 3], right));
+  }
+#pragma GCC unroll 5
+  for (int t = 0; t < diagonals; t++) {
+    const Vector sum = even[t] + odd[t];
+    target[t] = update == Update::set ? sum : update == Update::add ? target[t] + sum : target[t] - sum;
+  }
+}
+
+// The last `half` rows of a diagonal block, of which the right half is valid. Lane c of `row` t is first entry (c, (c +
+// t) mod half), which is entry (r, c) for r = (c + t) mod half by symmetry, so that lane c must move down by c vectors:
+// by 1, 2, ... for the bits of c.
+template <int t = 0> void unfold_quarter(const Vector* stored, Vector* row) {
+  if constexpr (t < half) {
+    const Vector parts = stored[t < diagonals ? t : half - t], whole = parts + exchanged(parts);
+    row[t] = t < diagonals ? whole : rotated<t>(whole);
+    unfold_quarter<t + 1>(stored, row);
+  } else {
+#pragma GCC unroll 3
+    for (int step = 1; step < half; step *= 2) {
+      const Integers moved = (indices() & step) != 0;
+      Vector from[half];
+#pragma GCC unroll 8
+      for (int r = 0; r < half; r++) from[r] = row[r];
+#pragma GCC unroll 8
+      for (int r = 0; r < half; r++) row[r] = moved ? from[(r - step) & (half - 1)] : from[r];
+    }
+  }
+}
+
+// Adds to the diagonal of a diagonal block and returns it.
+Vector add_to_diagonal(Vector* d, Vector terms) {
+  const Integers lanes = indices();
+  Vector diagonal = {};
+#pragma GCC unroll 8
+  for (int r = 0; r < half; r++) {
+    d[r] += lanes == r ? terms : Vector{};
+    diagonal = lanes == r ? d[r] : diagonal;
+  }
+  d[half] += lanes < half ? exchanged(terms) : Vector{};
+  return lanes < half ? diagonal : d[half] + exchanged(d[half]);
 }
 
 // Updates block row i of the triangle, from its diagonal on, by the products of slab(i) with slab(i), slab(i + 1), ...
 // over `depth` rows.
 template <Update update, class Slab> void update_block_row(Vector* triangle, int64_t i, int64_t slabs, Slab slab,
                                                            int64_t depth, Upcoming* upcoming = nullptr) {
-  for (int top = 0; top < width; top += tile_rows) {
+  update_quarter<update>(block(triangle, i, i) + half, slab(i), depth, upcoming);
+  for (int top = 0; top < width; top += half) {
     const float* a = floats(slab(i)) + top;
-    int64_t j = i;
-    if (width == 16 && top > 0) {  // only the right half of the diagonal block's lower rows is needed
-      float* target = floats(block(triangle, i, i) + top) + tile_rows;
-      update_tile<HalfVector, 1, update>(&target, a, &a, depth, upcoming);
-      j++;
-    }
-    for (int64_t columns; j < slabs; j += columns) {
+    for (int64_t j = top == 0 ? i : i + 1, columns; j < slabs; j += columns) {
       const int64_t left = slabs - j;
       columns = left == 4 ? 2 : smaller(left, 3);  // 2 + 2 needs fewer loads than 3 + 1
-      float* target[3];
-      const float* b[3];
+      Vector* target[3];
+      const Vector* b[3];
       for (int64_t c = 0; c < columns; c++) {
-        target[c] = floats(block(triangle, i, j + c) + top);
-        b[c] = floats(slab(j + c));
+        target[c] = block(triangle, i, j + c) + top;
+        b[c] = slab(j + c);
       }
-      if (columns == 3) update_tile<Vector, 3, update>(target, a, b, depth, upcoming);
-      if (columns == 2) update_tile<Vector, 2, update>(target, a, b, depth, upcoming);
-      if (columns == 1) update_tile<Vector, 1, update>(target, a, b, depth, upcoming);
+      if (columns == 3) update_tile<3, update>(target, a, b, depth, upcoming);
+      if (columns == 2) update_tile<2, update>(target, a, b, depth, upcoming);
+      if (columns == 1) update_tile<1, update>(target, a, b, depth, upcoming);
     }
   }
 }
 
-// Replaces the diagonal block D by the transposed inverse of its Cholesky factor, with zeros above the diagonal, so
+// Replaces the diagonal block D, stored as above, by the transposed inverse of its Cholesky factor, with zeros above the diagonal, so
 // that solving with it is a product. The row operations that turn D into U turn I into that inverse; row r stores both,
 // the inverse left of lane r. Square roots are taken only at the end, so that a column does not wait for a division and
 // a root. Returns false if a pivot is not above its bound.
 bool invert_diagonal(Vector* d, Vector bounds) {
   Vector row[width], pivots = {};
-#pragma GCC unroll 16
-  for (int r = 0; r < width; r++) row[r] = d[r];
+#pragma GCC unroll 8
+  for (int r = 0; r < half; r++) row[r] = d[r];
+  unfold_quarter(d + half, row + half);
 #pragma GCC unroll 16
   for (int r = 0; r < width; r++) {
     d[r] = row[r];
