@@ -135,11 +135,12 @@ template <class Gather> void gram(int64_t depth, int64_t slabs, const Scratch& s
   for (int64_t begin = 0; begin < depth; begin += chunk) {
     const int64_t rows = smaller(chunk, depth - begin);
     Upcoming upcoming = gather(begin, rows);
+    const Product product = {slab, rows, &upcoming};
     for (int64_t i = 0; i < slabs; i++) {
       if (begin == 0) {
-        update_block_row<Update::set>(scratch.triangle, i, slabs, slab, rows, &upcoming);
+        product.template update_block_row<Update::set>(scratch.triangle, i, slabs);
       } else {
-        update_block_row<Update::add>(scratch.triangle, i, slabs, slab, rows, &upcoming);
+        product.template update_block_row<Update::add>(scratch.triangle, i, slabs);
       }
     }
   }

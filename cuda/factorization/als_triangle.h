@@ -157,15 +157,18 @@ Vector add_to_diagonal(Vector* d, Vector terms) {
   return lanes < half ? diagonal : d[half] + exchanged(d[half]);
 }
 
-// Updates block row i of the triangle, from its diagonal on, by the products of slab(i) with slab(i), slab(i + 1), ...
-// over `depth` rows.
-template <Update update, class Slab> void update_block_row(Vector* triangle, int64_t i, int64_t slabs, Slab slab,
-                                                           int64_t depth, Upcoming* upcoming = nullptr) {
-  update_quarter<update>(block(triangle, i, i) + half, slab(i), depth, upcoming);
-  for (int top = 0; top < width; top += half) {
+// The symmetric product of slabs that updates a triangle: slab(i)^T slab(j) over `depth` rows for block (i, j).
+template <class Slab> struct Product {
+  Slab slab;
+  int64_t depth;
+  Upcoming* upcoming = nullptr;
+
+  // Rows `top` to top + half - 1 of blocks (i, j) for begin <= j < end.
+  template <Update update>
+  void update_half(Vector* triangle, int64_t i, int64_t top, int64_t begin, int64_t end) const {
     const float* a = floats(slab(i)) + top;
-    for (int64_t j = top == 0 ? i : i + 1, columns; j < slabs; j += columns) {
-      const int64_t left = slabs - j;
+    for (int64_t j = begin, columns; j < end; j += columns) {
+      const int64_t left = end - j;
       columns = left == 4 ? 2 : smaller(left, 3);  // 2 + 2 needs fewer loads than 3 + 1
       Vector* target[3];
       const Vector* b[3];
@@ -178,30 +181,51 @@ template <Update update, class Slab> void update_block_row(Vector* triangle, int
       if (columns == 1) update_tile<1, update>(target, a, b, depth, upcoming);
     }
   }
-}
+  template <Update update> void update_diagonal(Vector* triangle, int64_t i) const {
+    update_quarter<update>(block(triangle, i, i) + half, slab(i), depth, upcoming);
+    update_half<update>(triangle, i, 0, i, i + 1);
+  }
+  template <Update update> void update_right_of_diagonal(Vector* triangle, int64_t i, int64_t slabs) const {
+    update_half<update>(triangle, i, 0, i + 1, slabs);
+    update_half<update>(triangle, i, half, i + 1, slabs);
+  }
+  // Block row i from its diagonal on.
+  template <Update update> void update_block_row(Vector* triangle, int64_t i, int64_t slabs) const {
+    update_quarter<update>(block(triangle, i, i) + half, slab(i), depth, upcoming);
+    update_half<update>(triangle, i, 0, i, slabs);
+    update_half<update>(triangle, i, half, i + 1, slabs);
+  }
+};
 
-// Replaces the diagonal block D, stored as above, by the transposed inverse of its Cholesky factor, with zeros above the diagonal, so
-// that solving with it is a product. The row operations that turn D into U turn I into that inverse; row r stores both,
-// the inverse left of lane r. Square roots are taken only at the end, so that a column does not wait for a division and
-// a root. Returns false if a pivot is not above its bound.
+// Replaces the diagonal block D, stored as above, by the transposed inverse of its Cholesky factor, with zeros above the
+// diagonal, so that solving with it is a product. The row operations that turn D into U turn I into that inverse; row r
+// stores both, the inverse left of lane r. Each step waits for the last pivot, so that the remaining pivots are updated
+// apart from the rows and square roots are taken only at the end. Returns false if a pivot is not above its bound.
 bool invert_diagonal(Vector* d, Vector bounds) {
-  Vector row[width], pivots = {};
+  const Integers lanes = indices();
+  Vector row[width], remaining = {}, pivots = {};
 #pragma GCC unroll 8
   for (int r = 0; r < half; r++) row[r] = d[r];
   unfold_quarter(d + half, row + half);
 #pragma GCC unroll 16
+  for (int r = 0; r < width; r++) remaining = lanes == r ? row[r] : remaining;
+#pragma GCC unroll 16
   for (int r = 0; r < width; r++) {
     d[r] = row[r];
+    asm("" : "+m"(d[r]));  // its entries are read from memory: GCC would shuffle registers
     const float* eliminated = floats(d + r);
-    pivots = indices() == r ? row[r] : pivots;
-    row[r] = indices() == r ? broadcast(1) : row[r];
-    const Vector scaled = row[r] * (1 / eliminated[r]);
+    const Vector reciprocal = lane(1 / remaining, r);
+    pivots = lanes == r ? remaining : pivots;
+    remaining -= row[r] * row[r] * reciprocal;
+    const Vector scaled = (lanes == r ? broadcast(1) : row[r]) * reciprocal;
+    row[r] = lanes == r ? broadcast(1) : row[r];
 #pragma GCC unroll 16
-    for (int s = r + 1; s < width; s++) row[s] = (indices() == r ? Vector{} : row[s]) - eliminated[s] * scaled;
+    for (int s = r + 1; s < width; s++) row[s] = (lanes == r ? Vector{} : row[s]) - eliminated[s] * scaled;
+    d[r] = row[r];
   }
   const Vector scales = 1 / root(pivots);
 #pragma GCC unroll 16
-  for (int r = 0; r < width; r++) d[r] = indices() <= r ? row[r] * lane(scales, r) : Vector{};
+  for (int r = 0; r < width; r++) d[r] = lanes <= r ? d[r] * lane(scales, r) : Vector{};
   const Integers above = pivots > bounds;
   int failed = 0;
   for (int r = 0; r < width; r++) failed += above[r] == 0;
@@ -223,18 +247,31 @@ void multiply_block(const Vector* inverse, Vector* b) {
 }
 
 // Factorizes G = U^T U in place; diagonal blocks are inverted as above. `bounds` has a float for each column. Solves a
-// group of block rows and then subtracts it from all rows below while it is in the cache.
+// group of block rows and then subtracts it from all rows below while it is in the cache. Work on block row i that does
+// not need its inverted diagonal block follows the inversion, so that the processor fills the inversion's waits with it.
 bool factorize(Vector* triangle, int64_t slabs, const Vector* bounds) {
   constexpr int64_t group = 128 / width;
+  const auto solve_blocks = [&](int64_t i, int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; j++) multiply_block(block(triangle, i, i), block(triangle, i, j));
+  };
   for (int64_t first = 0; first < slabs; first += group) {
     const auto slab = [&](int64_t j) { return block(triangle, first, j); };
     const int64_t last = smaller(first + group, slabs);
     for (int64_t i = first; i < last; i++) {
-      if (i > first) update_block_row<Update::subtract>(triangle, i, slabs, slab, (i - first) * width);
+      const Product above = {slab, (i - first) * width};
+      if (i > first) {
+        solve_blocks(i - 1, i, i + 1);
+        above.template update_diagonal<Update::subtract>(triangle, i);
+      }
       if (!invert_diagonal(block(triangle, i, i), bounds[i])) return false;
-      for (int64_t j = i + 1; j < slabs; j++) multiply_block(block(triangle, i, i), block(triangle, i, j));
+      if (i > first) {
+        solve_blocks(i - 1, i + 1, slabs);
+        above.template update_right_of_diagonal<Update::subtract>(triangle, i, slabs);
+      }
     }
-    for (int64_t i = last; i < slabs; i++) update_block_row<Update::subtract>(triangle, i, slabs, slab, group * width);
+    solve_blocks(last - 1, last, slabs);
+    const Product whole = {slab, group * width};
+    for (int64_t i = last; i < slabs; i++) whole.template update_block_row<Update::subtract>(triangle, i, slabs);
   }
   return true;
 }
