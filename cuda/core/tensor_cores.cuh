@@ -40,6 +40,14 @@ __device__ inline void multiply_add_tf32(Sums16x8& sums, const uint32_t (&a)[4],
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+// products = a b: the same without sums to start from, so that nothing has to be set to 0.
+__device__ inline void multiply_tf32(Sums16x8& products, const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%10,%10,%10};"
+      : "=f"(products[0]), "=f"(products[1]), "=f"(products[2]), "=f"(products[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(0.0f));
+}
+
 // The nearest TF32 number, ties away from zero.
 __device__ inline uint32_t to_tf32(float x) {
   uint32_t bits;

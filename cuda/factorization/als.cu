@@ -1,330 +1,385 @@
+// Each row is solved by one block, with the equations of als_isa.cpp: the smaller of the primal and the dual system,
+// bordered by the bias.
 #include <algorithm>
 
 #include "core/gpu_backend.cuh"
 #include "factorization/als.cuh"
+#include "factorization/als_schedule.cuh"
+#include "factorization/cholesky_large.cuh"
+#include "factorization/normal_equations.cuh"
 
 namespace sartor::cuda {
 namespace {
 
-// Each block solves one row at a time, with the equations of als_isa.cpp: the smaller of the primal and the dual
-// system, bordered by the bias; the Cholesky factor G = U^T U is computed by block rows from the top. Matrices are
-// stored in T x T tiles. A block stores only the triangle of its current row.
-constexpr int T = 64;                 // tile size
-constexpr int threads = 256;          // 16 x 16; thread (tx, ty) computes the entries (ty + 16 a, tx + 16 b) of a tile
-constexpr int slice = 32;             // rows per step of a product
-constexpr float rounding = 2e-7f;     // lower bound of a pivot, relative to its diagonal entry
-constexpr float first_shift = 1e-6f;  // initial shift, relative to the mean diagonal entry
-
-struct Row {
-  int64_t count;
-  const int32_t* columns;
-  const float* values;
-  float lambda, beta;
-  bool dual;
-  int64_t size;  // number of equations
-};
-
-// Workspace of one block, in device memory.
 struct Workspace {
-  float* triangle;  // U in tiles (i, j), i <= j; the diagonal ones are transposed inverses of the blocks of U
-  float* z;         // tiles * T
-  float* l;         // tiles * T
-
-  __device__ float* tile(int64_t i, int64_t j) const { return triangle + (j * (j + 1) / 2 + i) * T * T; }
+  AlsSchedule schedule;
+  float* slots;  // partial sums of shared rows
+  int64_t slot_size;
+  float* blocks;  // scratch memory of the blocks
+  int64_t block_size;
 };
 
-struct Shared {
-  float slices[2][slice][T + 1];  // the two slabs to multiply; also used together as one tile
-  float inverse[T][T + 1];        // the diagonal block, then its transposed inverse
-  float residuals[slice];
-  float bounds[T];  // lower bounds of the pivots
-  float scales[T];
-  float right[2][T];
-  float results[4];
-  unsigned long long row;
+// A row's system. z and l have whole tiles.
+struct System {
+  Triangle g;
+  float *z, *l, *bounds;
 };
 
-__host__ __device__ int64_t tiles_of(int64_t size) { return (size + T - 1) / T; }
+template <class Shape> struct Shared {
+  GramShared<Shape> gram;  // later the triangle, in place of the stages
+  alignas(16) float z[Shape::unknowns], l[Shape::unknowns], bounds[Shape::unknowns];
+  float total;  // sum of the residuals
+  uint32_t taken;
 
-__device__ float residual(const AlsTask& task, const Row& row, int64_t k) {
-  return row.values[k] - task.mean - (task.fixed_bias ? task.fixed_bias[row.columns[k]] : 0);
+  __device__ System system(float*, int64_t) { return {{gram.stages[0]}, z, l, bounds}; }
+};
+template <> struct Shared<GramShape<4>> {
+  union {
+    GramShared<GramShape<4>> gram;
+    LargeCholesky cholesky;
+  };
+  float total;
+  uint32_t taken;
+
+  __device__ System system(float* memory, int64_t size) {
+    const int64_t unknowns = Triangle::tiles(size) * Triangle::side;
+    float* z = memory + Triangle::floats(size);
+    return {{memory}, z, z + unknowns, z + 2 * unknowns};
+  }
+};
+
+template <class Shape> __device__ Shared<Shape>& shared_memory() {
+  extern __shared__ float4 memory[];
+  static_assert(sizeof(Shared<Shape>) <= Shape::shared_bytes);
+  return *reinterpret_cast<Shared<Shape>*>(memory);
 }
 
-// Sum of value(k) for k < size, computed by the first warp and returned to all threads. Uses one of `results`.
-template <class Value> __device__ float sum(int64_t size, float* result, Value value) {
+// The next number of a counter, for all threads of a block.
+template <class Shape> __device__ uint32_t take(uint32_t& counter, Shared<Shape>& shared) {
   __syncthreads();
-  if (threadIdx.x < 32) {
+  if (threadIdx.x == 0) shared.taken = atomicAdd(&counter, 1);
+  __syncthreads();
+  return shared.taken;
+}
+
+__device__ AlsRow row_of(const AlsTask& task, int64_t index) {
+  const int64_t begin = task.ratings.offsets[index];
+  return {equations_of(task, task.ratings.offsets[index + 1] - begin), task.ratings.columns + begin,
+          task.ratings.values + begin};
+}
+
+template <class Shape> class RowSolver {
+ public:
+  // slots: the partial sums of the row's parts, or null. memory: scratch memory of the block.
+  __device__ RowSolver(const AlsTask& task, const AlsRow& row, int64_t index, float* slots, float* memory,
+                       Shared<Shape>& shared)
+      : task_(task),
+        row_(row),
+        index_(index),
+        slots_(slots),
+        partial_(memory),
+        system_(shared.system(memory + Shape::sum_floats, row.size())),
+        shared_(shared),
+        size_(static_cast<int>(row.size())) {}
+
+  // Returns false in all threads if the row cannot be solved, because the input is not finite.
+  __device__ bool solve() const {
+    float shift = 0, mean_diagonal = -1;
+    for (bool shifted = row_.needs_shift();; shifted = true) {
+      build();
+      if (shifted) {
+        if (mean_diagonal < 0) {
+          mean_diagonal = als_mean_diagonal(row_, sum([&](int i) { return diagonal(i); }));
+          __syncthreads();
+        }
+        shift = als_next_shift(shift, mean_diagonal);
+        if (shift < 0) return false;
+      }
+      if (solve_with(shift)) return true;
+    }
+  }
+
+ private:
+  static constexpr bool large = Shape::panels == 4;
+  static constexpr int threads = Shape::threads;
+
+  __device__ float& diagonal(int i) const {
+    return system_.g.tile(i / Triangle::side, i / Triangle::side)[i % Triangle::side * (Triangle::side + 1)];
+  }
+
+  // Sum of value(i) for i < size. Each warp computes it.
+  template <class Value> __device__ float sum(Value value) const {
     float total = 0;
-    for (int64_t k = threadIdx.x; k < size; k += 32) total += value(k);
+    for (int i = threadIdx.x % 32; i < size_; i += 32) total += value(i);
     for (int step = 16; step; step /= 2) total += __shfl_xor_sync(~0u, total, step);
-    if (threadIdx.x == 0) *result = total;
+    return total;
   }
-  __syncthreads();
-  return *result;
-}
 
-// Loads rows begin to begin + slice - 1 of slab `slab` of the panel Y (primal) or Y^T (dual); zeros outside.
-__device__ void load_panel(const AlsTask& task, const Row& row, int64_t slab, int64_t begin, float (*to)[T + 1]) {
-  const int64_t f = task.fixed.columns;
-  for (int e = threadIdx.x; e < slice * T; e += threads) {  // coalesced reads
-    const int k = row.dual ? e % slice : e / T, c = row.dual ? e / slice : e % T;
-    const int64_t rating = row.dual ? slab * T + c : begin + k, feature = row.dual ? begin + k : slab * T + c;
-    to[k][c] = rating < row.count && feature < f ? task.fixed.data[row.columns[rating] * f + feature] : 0;
-  }
-}
-
-// sums += sign * a^T b over `slice` rows.
-__device__ void multiply(float (&sums)[4][4], float sign, const float (*a)[T + 1], const float (*b)[T + 1]) {
-  const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
-  for (int k = 0; k < slice; k++) {
-    float left[4], right[4];
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      left[i] = sign * a[k][ty + 16 * i];
-      right[i] = b[k][tx + 16 * i];
+  // Computes G and the right-hand sides. Ends with a barrier.
+  __device__ void build() const {
+    const int regions = large ? als_regions(size_) : 1;
+    for (int index = 0; index < regions; index++) {
+      const GramRegion region = large ? gram_region(index) : GramRegion{};
+      GramSums<Shape> sums;
+      sums.set_zero();
+      if (slots_) {
+        const int64_t parts = als_parts(row_.ratings);
+        for (int64_t part = 0; part < parts; part++) sums.add(slots_ + (part * regions + index) * Shape::sum_floats);
+      } else if (row_.dual) {
+        NormalEquations<Shape, true>(task_, row_, region, shared_.gram).add(0, static_cast<int>(row_.factors), sums);
+      } else {
+        add_parts(region, sums);
+      }
+      __syncthreads();  // the triangle takes the place of the stages
+      store(region, sums);
+      if (!row_.dual && region.triangle()) store_right_sides(region, sums);
     }
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-#pragma unroll
-      for (int j = 0; j < 4; j++) sums[i][j] += left[i] * right[j];
-    }
-  }
-}
-
-// Calls visit(row, column, entry) for this thread's entries of a tile.
-template <class Visit> __device__ void for_entries(float (&entries)[4][4], Visit visit) {
-#pragma unroll
-  for (int i = 0; i < 4; i++) {
-#pragma unroll
-    for (int j = 0; j < 4; j++) visit(threadIdx.x / 16 + 16 * i, threadIdx.x % 16 + 16 * j, entries[i][j]);
-  }
-}
-
-// Replaces the diagonal block D in shared.inverse by the transposed inverse of its Cholesky factor, with zeros above
-// the diagonal. The row operations that turn D into U turn I into that inverse; row r stores both, the inverse left of
-// column r. The first `size` columns are valid, the others are zero. Returns false in all threads if a pivot is not
-// above its bound.
-__device__ bool invert_diagonal(int size, Shared& shared) {
-  auto& d = shared.inverse;
-  for (int r = 0; r < size; r++) {
+    if (row_.dual) store_residuals();
     __syncthreads();
-    const float pivot = d[r][r];
-    if (!(pivot > shared.bounds[r])) return false;
-    if (threadIdx.x == 0) shared.scales[r] = 1 / sqrtf(pivot);
-    for (int e = threadIdx.x; e < (size - 1 - r) * T; e += threads) {
-      const int s = r + 1 + e / T, c = e % T;
-      if (c == r) {
-        d[s][c] = -d[r][s] / pivot;
-      } else if (c < r || c >= s) {
-        d[s][c] -= d[r][s] / pivot * d[r][c];
-      }
-    }
   }
-  __syncthreads();
-  for (int e = threadIdx.x; e < T * T; e += threads) {
-    const int r = e / T, c = e % T;
-    const float scale = r < size ? shared.scales[r] : 1;
-    d[r][c] = c < r ? d[r][c] * scale : c == r ? scale : 0;
-  }
-  __syncthreads();
-  return true;
-}
 
-// Computes block row i of U, z and l. Returns false if a pivot is not above its bound.
-__device__ bool solve_block_row(const AlsTask& task, const Row& row, float shift, int64_t i, const Workspace& own,
-                                Shared& shared) {
-  const int64_t f = task.fixed.columns, tiles = tiles_of(row.size), depth = row.dual ? f : row.count;
-  auto& [a, b] = shared.slices;
-  const int t = threadIdx.x;
-  for (int64_t j = i; j < tiles; j++) {
-    const auto& right_slice = i == j ? a : b;
-    float sums[4][4] = {}, z = 0, l = 0;
-    for (int64_t begin = 0; begin < depth; begin += slice) {
+  __device__ void add_parts(const GramRegion& region, GramSums<Shape>& sums) const {
+    const int64_t length = als_part_length(row_.ratings);
+    for (int64_t begin = 0; begin < row_.ratings; begin += length) {
+      const int64_t end = min(begin + length, row_.ratings);
+      if (begin > 0) sums.set_zero();
+      NormalEquations<Shape, false>(task_, row_, region, shared_.gram)
+          .add(static_cast<int>(begin), static_cast<int>(end), sums);
+      if (begin > 0) sums.add(partial_);
+      if (end < row_.ratings) sums.save(partial_);
+    }
+  }
+
+  __device__ void store(const GramRegion& region, GramSums<Shape>& sums) const {
+    constexpr int copies = Shape::panels == 1 ? Shape::warps : 1;  // of the triangle, with different terms
+    for (int copy = 0; copy < copies; copy++) {
+      if (copies == 1 || threadIdx.x / 32 == copy) {
+        for_products<Shape>(region, size_, sums, [&](int row, int column, const float(&entries)[4]) {
+          constexpr int side = Triangle::side;
+          const int lane = threadIdx.x % 32;
+          float* tile = system_.g.tile(int64_t(row / side), int64_t(column / side)) + column % side;
+          auto *upper = reinterpret_cast<float2*>(tile + lane / 4 * side + lane % 4 * 2), *lower = upper + 4 * side;
+          const float2 a = copy ? *upper : float2{}, b = copy ? *lower : float2{};
+          *upper = float2{a.x + entries[0], a.y + entries[1]};
+          *lower = float2{b.x + entries[2], b.y + entries[3]};
+        });
+      }
+      if (copies > 1) __syncthreads();
+    }
+  }
+
+  __device__ void store_right_sides(const GramRegion& region, const GramSums<Shape>& sums) const {
+    const int c = region.first + threadIdx.x % Shape::unknowns;
+    const bool valid = c < Triangle::tiles(size_) * Triangle::side;
+    if (valid && threadIdx.x < Shape::unknowns) {
+      system_.z[c] = sums.z;
+      system_.l[c] = sums.l;
+    }
+    if constexpr (threads > Shape::unknowns) {
       __syncthreads();
-      load_panel(task, row, i, begin, a);
-      if (i != j) load_panel(task, row, j, begin, b);
-      if (t < slice) shared.residuals[t] = !row.dual && begin + t < depth ? residual(task, row, begin + t) : 0;
-      __syncthreads();
-      multiply(sums, 1, a, right_slice);
-      if (i == j && t < T && !row.dual) {
-        for (int k = 0; k < slice; k++) {
-          z += shared.residuals[k] * a[k][t];
-          l += a[k][t];
-        }
+      if (valid && threadIdx.x >= Shape::unknowns) {
+        system_.z[c] += sums.z;
+        system_.l[c] += sums.l;
       }
     }
-    if (i == j) {
-      for_entries(sums, [&](int r, int c, float& entry) {
-        if (r != c) return;
-        entry += row.lambda + shift;
-        shared.bounds[r] = entry * rounding;
-      });
+    if (threadIdx.x < 32 && region.first == 0) {
+      float total = sums.total;
+      for (int step = 16; step; step /= 2) total += __shfl_xor_sync(~0u, total, step);
+      if (threadIdx.x == 0) shared_.total = total;
     }
-    for (int64_t k = 0; k < i * T; k += slice) {
-      __syncthreads();
-      for (int e = t; e < slice * T; e += threads) {
-        a[e / T][e % T] = own.tile(k / T, i)[k % T * T + e];
-        if (i != j) b[e / T][e % T] = own.tile(k / T, j)[k % T * T + e];
-      }
-      __syncthreads();
-      multiply(sums, -1, a, right_slice);
+  }
+
+  __device__ void store_residuals() const {
+    for (int k = threadIdx.x; k < Triangle::tiles(size_) * Triangle::side; k += threads) {
+      const bool valid = k < size_;
+      float residual = valid ? row_.values[k] - task_.mean : 0;
+      if (valid && task_.fixed_bias) residual -= task_.fixed_bias[row_.columns[k]];
+      system_.z[k] = residual;
+      system_.l[k] = valid;
+    }
+  }
+
+  // Returns false in all threads if the system is numerically singular.
+  __device__ bool solve_with(float shift) const {
+    const Triangle g = system_.g;
+    float *z = system_.z, *l = system_.l, *bounds = system_.bounds;
+    for (int i = threadIdx.x; i < size_; i += threads) {
+      diagonal(i) += row_.lambda + shift;
+      bounds[i] = diagonal(i) * als::rounding;
     }
     __syncthreads();
-    if (i == j) {
-      for_entries(sums, [&](int r, int c, float entry) { shared.inverse[r][c] = entry; });
-      if (!invert_diagonal(min(row.size - i * T, int64_t(T)), shared)) return false;
-      for (int e = t; e < T * T; e += threads) own.tile(i, i)[e] = shared.inverse[e / T][e % T];
-      if (t < T) {
-        const int64_t index = i * T + t;
-        if (row.dual && index < row.size) {
-          z = residual(task, row, index);
-          l = 1;
-        }
-        for (int64_t k = 0; k < i * T; k++) {
-          const float u = own.tile(k / T, i)[k % T * T + t];
-          z -= u * own.z[k];
-          l -= u * own.l[k];
-        }
-        shared.right[0][t] = z;
-        shared.right[1][t] = l;
-      }
-      __syncthreads();
-      if (t < 2 * T) {
-        float solved = 0;
-        for (int k = 0; k <= t % T; k++) solved += shared.inverse[t % T][k] * shared.right[t / T][k];
-        (t < T ? own.z : own.l)[i * T + t % T] = solved;
-      }
+    if constexpr (large) {
+      if (!factorize_large<threads>(g, size_, bounds, z, l, shared_.cholesky)) return false;
     } else {
-      auto* rest = reinterpret_cast<float(*)[T + 1]>(shared.slices);
-      for_entries(sums, [&](int r, int c, float entry) { rest[r][c] = entry; });
+      if (!factorize<threads>(g, size_, bounds, z, l)) return false;
+    }
+    float bias = 0;
+    if (row_.biased) {
+      const float lz = sum([&](int i) { return l[i] * z[i]; }), ll = sum([&](int i) { return l[i] * l[i]; });
+      if (!als_bias(row_, shift, lz, ll, shared_.total, bias)) return false;
+      if (threadIdx.x == 0) task_.solved_bias[index_] = bias;
+    }
+    __syncthreads();
+    if constexpr (large) {
+      for (int i = threadIdx.x; i < size_; i += threads) z[i] -= bias * l[i];
       __syncthreads();
-      float* u = own.tile(i, j);
-      for_entries(sums, [&](int r, int c, float& entry) {
-        entry = 0;
-        for (int k = 0; k <= r; k++) entry += shared.inverse[r][k] * rest[k][c];
-        u[r * T + c] = entry;
-      });
-    }
-  }
-  return true;
-}
-
-// z = U^-1 (z - bias l), by block rows from the bottom.
-__device__ void solve_triangle(int64_t tiles, float bias, const Workspace& own, Shared& shared) {
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  for (int64_t i = tiles - 1; i >= 0; i--) {
-    for (int r = warp; r < T; r += threads / 32) {
-      float known = 0;
-      for (int64_t c = lane; c < (tiles - 1 - i) * T; c += 32) {
-        known += own.tile(i, i + 1 + c / T)[r * T + c % T] * own.z[(i + 1) * T + c];
-      }
-      for (int step = 16; step; step /= 2) known += __shfl_xor_sync(~0u, known, step);
-      if (lane == 0) shared.right[0][r] = own.z[i * T + r] - bias * own.l[i * T + r] - known;
-    }
-    __syncthreads();
-    if (threadIdx.x < T) {
-      float x = 0;
-      for (int r = threadIdx.x; r < T; r++) x += own.tile(i, i)[r * T + threadIdx.x] * shared.right[0][r];
-      own.z[i * T + threadIdx.x] = x;
-    }
-    __syncthreads();
-  }
-}
-
-// Solves the row with `shift` added to the diagonal. Returns false in all threads if the system is numerically
-// singular. Not inlined: it has two callers, and two copies would spill registers.
-__device__ __noinline__ bool solve_with(const AlsTask& task, const Row& row, float shift, int64_t index,
-                                        const Workspace& own, Shared& shared) {
-  const int64_t f = task.fixed.columns, tiles = tiles_of(row.size);
-  for (int64_t i = 0; i < tiles; i++) {
-    if (!solve_block_row(task, row, shift, i, own, shared)) return false;
-  }
-  float bias = 0;
-  if (task.solved_bias) {
-    const float lz = sum(row.size, shared.results, [&](int64_t k) { return own.l[k] * own.z[k]; });
-    const float ll = sum(row.size, shared.results + 1, [&](int64_t k) { return own.l[k] * own.l[k]; });
-    const float lambda = row.lambda + shift, beta = row.beta + shift;
-    if (row.dual) {
-      bias = lz / (ll + beta / lambda);
+      solve_upper_large<threads>(g, size_, z, shared_.cholesky);
     } else {
-      const float pivot = row.count + beta - ll;
-      if (!(pivot > rounding * (row.count + beta))) return false;
-      bias = (sum(row.count, shared.results + 2, [&](int64_t k) { return residual(task, row, k); }) - lz) / pivot;
+      if (threadIdx.x < 32) {
+        for (int i = threadIdx.x; i < size_; i += 32) z[i] -= bias * l[i];
+        __syncwarp();
+        solve_upper(g, size_, z);
+      }
+      __syncthreads();
     }
-    if (threadIdx.x == 0) task.solved_bias[index] = bias;
+    write_factors();
+    return true;
   }
-  __syncthreads();
-  solve_triangle(tiles, bias, own, shared);
 
-  for (int64_t c = threadIdx.x; c < f; c += threads) {
-    float x = row.dual ? 0 : own.z[c];
-    if (row.dual) {
-      for (int64_t k = 0; k < row.count; k++) x += own.z[k] * task.fixed.data[row.columns[k] * f + c];
+  __device__ void write_factors() const {
+    const int64_t f = row_.factors;
+    for (int64_t c = threadIdx.x; c < f; c += threads) {
+      float x = row_.dual ? 0 : system_.z[c];
+      if (row_.dual) {
+        const int32_t* ids = large ? row_.columns : shared_.gram.ids;
+#pragma unroll 4
+        for (int k = 0; k < size_; k++) x = fmaf(system_.z[k], task_.fixed.data[ids[k] * f + c], x);
+      }
+      task_.solved.data[index_ * f + c] = x;
     }
-    task.solved.data[index * f + c] = x;
   }
-  return true;
-}
+
+  const AlsTask& task_;
+  const AlsRow& row_;
+  int64_t index_;
+  float *slots_, *partial_;
+  System system_;
+  Shared<Shape>& shared_;
+  int size_;
+};
 
 // Sets the row's factors and bias, if any, to `value`.
 __device__ void fill(const AlsTask& task, int64_t index, float value) {
   const int64_t f = task.fixed.columns;
-  for (int64_t c = threadIdx.x; c < f; c += threads) task.solved.data[index * f + c] = value;
+  for (int64_t c = threadIdx.x; c < f; c += blockDim.x) task.solved.data[index * f + c] = value;
   if (task.solved_bias && threadIdx.x == 0) task.solved_bias[index] = value;
 }
 
-__device__ void solve_row(const AlsTask& task, int64_t index, const Workspace& own, Shared& shared) {
-  const int64_t f = task.fixed.columns, begin = task.ratings.offsets[index];
-  Row row = {task.ratings.offsets[index + 1] - begin, task.ratings.columns + begin, task.ratings.values + begin};
-  if (row.count == 0) return fill(task, index, 0);
+template <int panels> constexpr int shape_index = panels / 2;
 
-  const float weight = powf(row.count, task.params.regularization_power);
-  row.lambda = task.params.regularization * weight;
-  row.beta = task.params.bias_regularization * weight;
-  row.dual = row.count < f + (row.lambda == 0 && task.solved_bias ? 1 : 0);
-  row.size = row.dual ? row.count : f;
-  if (!(row.dual && row.lambda == 0) && solve_with(task, row, 0, index, own, shared)) return;
-
-  const float trace = sum(row.count * f, shared.results + 3, [&](int64_t e) {
-    const float y = task.fixed.data[row.columns[e / f] * f + e % f];
-    return y * y;
-  });
-  const float mean = trace > 0 ? trace / row.size : 1;
-  for (float shift = first_shift * mean; shift < 10 * mean; shift *= 10) {
-    if (solve_with(task, row, shift, index, own, shared)) return;
+// Solves the rows in bins `lowest` to `end` - 1.
+template <int panels>
+__global__ void __launch_bounds__(GramShape<panels>::threads, GramShape<panels>::blocks_per_multiprocessor)
+    solve_rows(AlsTask task, Workspace workspace, int lowest, int end) {
+  using Shape = GramShape<panels>;
+  auto& shared = shared_memory<Shape>();
+  const AlsSchedule& schedule = workspace.schedule;
+  const uint32_t first = schedule.rows_from(end), last = schedule.rows_from(lowest);
+  const uint32_t shared_rows = schedule.rows_from(schedule.first_shared_bin());
+  float* memory = workspace.blocks + blockIdx.x * workspace.block_size;
+  for (;;) {
+    const uint32_t position = first + take(schedule.counts->taken_rows[shape_index<panels>], shared);
+    if (position >= last) return;
+    const int64_t index = schedule.first_row + schedule.order[position];
+    const AlsRow row = row_of(task, index);
+    if (row.ratings == 0) {
+      fill(task, index, 0);
+      continue;
+    }
+    const int slot = position < shared_rows ? schedule.first_slot[position] : -1;
+    float* slots = slot < 0 ? nullptr : workspace.slots + slot * workspace.slot_size;
+    if (!RowSolver<Shape>(task, row, index, slots, memory, shared).solve()) fill(task, index, nanf(""));
   }
-  fill(task, index, nanf(""));  // the input is not finite
 }
 
-// workspace: the number of rows assigned so far, then `floats` floats for each block.
-__global__ void __launch_bounds__(threads, 2) als_kernel(AlsTask task, float* workspace, int64_t floats) {
-  __shared__ Shared shared;
-  auto* taken = reinterpret_cast<unsigned long long*>(workspace);
-  float* triangle = workspace + 2 + blockIdx.x * floats;
-  const int64_t columns = tiles_of(task.fixed.columns) * T;
-  const Workspace own = {triangle, triangle + floats - 2 * columns, triangle + floats - columns};
+// Computes the partial sums of rows that several blocks share.
+template <int panels>
+__global__ void __launch_bounds__(GramShape<panels>::threads, GramShape<panels>::blocks_per_multiprocessor)
+    add_parts(AlsTask task, Workspace workspace) {
+  using Shape = GramShape<panels>;
+  auto& shared = shared_memory<Shape>();
+  const AlsSchedule& schedule = workspace.schedule;
+  const uint32_t regions = panels == 4 ? als_regions(task.fixed.columns) : 1, parts = schedule.counts->slots * regions;
   for (;;) {
-    __syncthreads();
-    if (threadIdx.x == 0) shared.row = atomicAdd(taken, 1ull);
-    __syncthreads();
-    const int64_t row = shared.row;
-    if (row >= task.ratings.rows) return;
-    solve_row(task, row, own, shared);
+    const uint32_t taken = take(schedule.counts->taken_parts, shared);
+    if (taken >= parts) return;
+    const auto [position, part] = schedule.parts[taken / regions];
+    const AlsRow row = row_of(task, schedule.first_row + schedule.order[position]);
+    const GramRegion region = panels == 4 ? gram_region(taken % regions) : GramRegion{};
+    const int64_t length = als_part_length(row.ratings), begin = part * length;
+    GramSums<Shape> sums;
+    sums.set_zero();
+    NormalEquations<Shape, false>(task, row, region, shared.gram)
+        .add(static_cast<int>(begin), static_cast<int>(min(begin + length, row.ratings)), sums);
+    sums.save(workspace.slots + taken * int64_t(Shape::sum_floats));
   }
+}
+
+// Divides memory into the arrays of a workspace. Returns its size in bytes.
+size_t divide(const AlsPlan& plan, char* memory, Workspace& workspace) {
+  size_t bytes = 0;
+  const auto place = [&]<class T>(T*& array, int64_t count) {
+    array = memory ? reinterpret_cast<T*>(memory + bytes) : nullptr;
+    bytes += (count * sizeof(T) + 255) / 256 * 256;
+  };
+  workspace.slot_size = plan.slot_size;
+  workspace.block_size = plan.block_size;
+  workspace.schedule.slots = static_cast<uint32_t>(plan.slots);
+  place(workspace.schedule.counts, 1);
+  place(workspace.schedule.order, plan.rows);
+  place(workspace.schedule.first_slot, plan.slots);
+  place(workspace.schedule.parts, plan.slots);
+  place(workspace.slots, plan.slots * plan.slot_size);
+  place(workspace.blocks, *std::ranges::max_element(plan.blocks) * plan.block_size);
+  return bytes;
+}
+
+template <auto kernel, int panels, class... Arguments>
+void launch(int blocks, cudaStream_t stream, const Arguments&... arguments) {
+  using Shape = GramShape<panels>;
+  static const cudaError_t allowed =
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::shared_bytes);
+  check(allowed, "als_update");
+  kernel<<<blocks, Shape::threads, Shape::shared_bytes, stream>>>(arguments...);
+  check_launch("als_update");
+}
+
+// Solves the rows of one pass, the longest first.
+void solve_pass(const AlsTask& task, const Workspace& workspace, const AlsPlan& plan, cudaStream_t stream) {
+  const AlsSchedule& schedule = workspace.schedule;
+  check(cudaMemsetAsync(schedule.counts, 0, sizeof *schedule.counts, stream), "als_update");
+  const uint32_t blocks = (schedule.rows + schedule_threads - 1) / schedule_threads;
+  count_rows<<<blocks, schedule_threads, 0, stream>>>(task, schedule);
+  check_launch("als_update");
+  place_rows<<<blocks, schedule_threads, 0, stream>>>(task, schedule);
+  check_launch("als_update");
+
+  const int widest = als_shape_of(task.fixed.columns);
+  if (widest == 0) launch<add_parts<1>, 1>(plan.part_blocks, stream, task, workspace);
+  if (widest == 1) launch<add_parts<2>, 2>(plan.part_blocks, stream, task, workspace);
+  if (widest == 2) launch<add_parts<4>, 4>(plan.part_blocks, stream, task, workspace);
+
+  constexpr int middle = als_bin(64) + 1, long_rows = als_bin(128) + 1;  // systems of rows below are small
+  if (widest == 2) launch<solve_rows<4>, 4>(plan.blocks[2], stream, task, workspace, long_rows, als_bins);
+  if (widest >= 1) {
+    launch<solve_rows<2>, 2>(plan.blocks[1], stream, task, workspace, middle, widest == 1 ? als_bins : long_rows);
+  }
+  launch<solve_rows<1>, 1>(plan.blocks[0], stream, task, workspace, 0, widest == 0 ? als_bins : middle);
 }
 
 }  // namespace
 
 void als_update_gpu(Context& context, const AlsTask& task) {
   GpuBackend& device = gpu(context);
-  const int64_t tiles = tiles_of(task.fixed.columns), floats = tiles * (tiles + 1) / 2 * T * T + 2 * tiles * T;
-  constexpr int64_t most_bytes = 1 << 30;  // limit of the workspace; at least one block runs
-  const int64_t wanted = std::min<int64_t>(task.ratings.rows, 4 * device.multiprocessors());
-  const int64_t blocks = std::clamp<int64_t>(most_bytes / (floats * 4), 1, wanted);
-  auto* workspace = static_cast<float*>(context.scratch((2 + blocks * floats) * sizeof(float)));
-  check(cudaMemsetAsync(workspace, 0, 8, device.stream()), "als_update");
-  als_kernel<<<static_cast<int>(blocks), threads, 0, device.stream()>>>(task, workspace, floats);
-  check_launch("als_update");
+  const AlsPlan plan = als_plan(task.ratings.rows, task.fixed.columns, device.limits());
+  Workspace workspace = {};
+  const size_t bytes = divide(plan, nullptr, workspace);
+  divide(plan, static_cast<char*>(context.scratch(bytes)), workspace);
+  for (int64_t first = 0; first < task.ratings.rows; first += plan.rows) {
+    workspace.schedule.first_row = first;
+    workspace.schedule.rows = static_cast<uint32_t>(std::min(plan.rows, task.ratings.rows - first));
+    solve_pass(task, workspace, plan, device.stream());
+  }
 }
 
 }  // namespace sartor::cuda

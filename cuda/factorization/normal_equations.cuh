@@ -1,0 +1,409 @@
+// Normal equations on tensor cores: a block computes the upper triangle of G = P^T P and the right-hand sides of one
+// row of als_update, in registers. The columns of P are the unknowns of the system, its rows are the terms that are
+// added: P = Y in the primal system (terms are ratings), P = Y^T in the dual one (terms are features).
+//
+// Precision: each element is the sum of two TF32 numbers, high + low, up to 2^-22 of its magnitude. A product is the
+// sum of low * high, high * low and high * high; the omitted low * low is below 2^-22 of it. Tensor cores truncate
+// their sums, which would accumulate to a bias in long rows. Therefore the products of 8 terms are summed from 0,
+// smallest first, and added outside the tensor core with fp32 rounding (Ootomo and Yokota 2022): at most three
+// truncations of 2^-23 relative to the sum of 8 terms, independent of the number of terms.
+#pragma once
+
+#include "core/tensor_cores.cuh"
+#include "factorization/als_equations.h"
+#include "factorization/als_plan.h"
+#include "factorization/cholesky.cuh"
+
+namespace sartor::cuda {
+
+// What a block of shape `panels_` holds. Unknowns are divided into panels of 64. Panel pairs of the triangle are
+// divided among warps so that the numbers of their products are similar:
+//   1 panel    four warps have the same triangle and divide the terms
+//   2 panels   two warps have the triangles on the diagonal, two have half of the square between them
+//   4 panels   six warps have the squares, two have two triangles each. Systems larger than 256 are computed region by
+//              region, those above the diagonal with 128 x 256 unknowns: 8 squares
+template <int panels_> struct GramShape : AlsShapeSizes<panels_> {
+  using Sizes = AlsShapeSizes<panels_>;
+  static constexpr int panels = panels_, panel = 64, warps = Sizes::threads / 32;
+  static constexpr int units = panels == 4 ? 40 : 20;       // products of 16 x 8 unknowns per warp, at most
+  static constexpr int height = panels == 4 ? 64 : 32;      // rows of a warp's part of a square
+  static constexpr int primal_stride = Sizes::columns + 8;  // from term to term in a stage; avoids bank conflicts
+  static constexpr int dual_stride = Sizes::depth + 4;      // from unknown to unknown
+};
+
+// A part of the triangle: columns `first` to first + 64 panels - 1, and as many rows (a triangle) or, if `above` >= 0,
+// rows `above` to above + 127.
+struct GramRegion {
+  int first = 0, above = -1;
+
+  __device__ bool triangle() const { return above < 0; }
+};
+// Region `index` of a system of more than 256 unknowns; with p columns of regions there are p^2.
+__device__ inline GramRegion gram_region(int index) {
+  int column = 0;
+  while ((column + 1) * (column + 1) <= index) column++;
+  const int row = index - column * column;
+  return {column * 256, row == 0 ? -1 : (row - 1) * 128};
+}
+
+struct AlsRow : AlsEquations {
+  const int32_t* columns;
+  const float* values;
+};
+
+// Part of a region that a thread holds, and its part of the right-hand sides.
+template <class Shape> struct GramSums {
+  float products[Shape::units][4];
+  float z, l, total;  // of one unknown: P^T r and P^T 1; sum of residuals
+
+  __device__ void set_zero() {
+#pragma unroll
+    for (int u = 0; u < Shape::units; u++) {
+#pragma unroll
+      for (int e = 0; e < 4; e++) products[u][e] = 0;
+    }
+    z = l = total = 0;
+  }
+  // Parts of a long row are stored as they are in registers; `memory` has Shape::sum_floats floats.
+  template <class Access> __device__ void access(float* memory, Access access) {
+    auto* parts = reinterpret_cast<float4*>(memory) + threadIdx.x;
+#pragma unroll
+    for (int u = 0; u < Shape::units; u++) {
+      auto& p = products[u];
+      access(parts[u * Shape::threads], p[0], p[1], p[2], p[3]);
+    }
+    float unused = 0;
+    access(parts[Shape::units * Shape::threads], z, l, total, unused);
+  }
+  __device__ void save(float* memory) {
+    access(memory, [](float4& part, float a, float b, float c, float d) { part = float4{a, b, c, d}; });
+  }
+  // *this = memory + *this
+  __device__ void add(float* memory) {
+    access(memory, [](const float4& part, float& a, float& b, float& c, float& d) {
+      const float4 other = part;
+      a = other.x + a, b = other.y + b, c = other.z + c, d = other.w + d;
+    });
+  }
+};
+
+// The panels or parts of panels whose products a warp computes: unknowns row to row + height - 1 by column to
+// column + 63, relative to the columns of a stage. On the diagonal, `row` is `column`.
+struct WarpTile {
+  int row, column;
+  bool diagonal, used;
+};
+
+template <class Shape> __device__ WarpTile warp_tile(const GramRegion& region) {
+  constexpr int panel = Shape::panel;
+  const int warp = threadIdx.x / 32;
+  if constexpr (Shape::panels == 1) {
+    return {0, 0, true, true};
+  } else if constexpr (Shape::panels == 2) {
+    return warp < 2 ? WarpTile{warp * panel, warp * panel, true, true} : WarpTile{(warp - 2) * 32, panel, false, true};
+  } else {
+    if (!region.triangle()) return {256 + warp / 4 * panel, warp % 4 * panel, false, true};
+    if (warp >= 6) return {(warp - 6) * 2 * panel, (warp - 6) * 2 * panel, true, true};
+    const int column = warp < 1 ? 1 : warp < 3 ? 2 : 3;
+    return {(warp - column * (column - 1) / 2) * panel, column * panel, false, true};
+  }
+}
+
+namespace gram {
+
+// 8 terms x 8 unknowns: terms l % 4 and l % 4 + 4 of unknown l / 4.
+struct Split {
+  uint32_t high[2], low[2];
+};
+
+__device__ inline void split(float x, uint32_t& high, uint32_t& low) {
+  high = to_tf32(x);
+  low = to_tf32(x - __uint_as_float(high));
+}
+
+template <class Shape, bool dual> __device__ Split load_split(const float* stage, int term, int unknown) {
+  constexpr int term_stride = dual ? 1 : Shape::primal_stride, unknown_stride = dual ? Shape::dual_stride : 1;
+  const int lane = threadIdx.x % 32;
+  const float* at = stage + (term + lane % 4) * term_stride + (unknown + lane / 4) * unknown_stride;
+  Split to;
+  split(at[0], to.high[0], to.low[0]);
+  split(at[4 * term_stride], to.high[1], to.low[1]);
+  return to;
+}
+
+// sums += [top bottom]^T right for `count` times 8 unknowns on the right.
+template <int count>
+__device__ void add_products(float (*sums)[4], const Split& top, const Split& bottom, const Split* right) {
+  const uint32_t high[4] = {top.high[0], bottom.high[0], top.high[1], bottom.high[1]};
+  const uint32_t low[4] = {top.low[0], bottom.low[0], top.low[1], bottom.low[1]};
+  Sums16x8 fresh[count];
+#pragma unroll
+  for (int j = 0; j < count; j++) multiply_tf32(fresh[j], low, right[j].high);
+#pragma unroll
+  for (int j = 0; j < count; j++) multiply_add_tf32(fresh[j], high, right[j].low);
+#pragma unroll
+  for (int j = 0; j < count; j++) multiply_add_tf32(fresh[j], high, right[j].high);
+#pragma unroll
+  for (int j = 0; j < count; j++) {
+#pragma unroll
+    for (int e = 0; e < 4; e++) sums[j][e] += fresh[j][e];
+  }
+}
+
+// A triangle of 64 unknowns: 8, 6, 4 and 2 products of 16 x 8. Those of unknowns from `valid` on may be omitted.
+template <class Shape, bool dual>
+__device__ void add_diagonal(float (*sums)[4], const float* stage, int term, int unknown, int valid) {
+  Split parts[8];
+#pragma unroll
+  for (int j = 0; j < 8; j++) parts[j] = load_split<Shape, dual>(stage, term, unknown + 8 * j);
+  add_products<4>(sums, parts[0], parts[1], parts);
+  if (valid > 16) add_products<2>(sums + 8, parts[2], parts[3], parts + 2);
+  if (valid <= 32) return;
+  add_products<4>(sums + 4, parts[0], parts[1], parts + 4);
+  add_products<4>(sums + 10, parts[2], parts[3], parts + 4);
+  add_products<4>(sums + 14, parts[4], parts[5], parts + 4);
+  if (valid > 48) add_products<2>(sums + 18, parts[6], parts[7], parts + 6);
+}
+
+template <class Shape, bool dual> __device__ void add_square(float (*sums)[4], const float* stage, int term,
+                                                             const WarpTile& tile, int rows, int columns) {
+  Split right[8];
+#pragma unroll
+  for (int j = 0; j < 8; j++) right[j] = load_split<Shape, dual>(stage, term, tile.column + 8 * j);
+#pragma unroll
+  for (int i = 0; i < Shape::height / 16; i++) {
+    if (i * 16 >= rows) return;
+    const Split top = load_split<Shape, dual>(stage, term, tile.row + 16 * i);
+    const Split bottom = load_split<Shape, dual>(stage, term, tile.row + 16 * i + 8);
+    add_products<4>(sums + 8 * i, top, bottom, right);
+    if (columns > 32) add_products<4>(sums + 8 * i + 4, top, bottom, right + 4);
+  }
+}
+
+}  // namespace gram
+
+template <class Shape> struct alignas(16) GramShared {
+  float stages[Shape::stages][Shape::stage_floats];
+  float residuals[2][Shape::depth];
+  int32_t ids[std::max(Shape::depth * Shape::id_stages, Shape::columns)];  // of the rows of Y to copy
+};
+
+// Computes regions of P^T P.
+template <class Shape, bool dual> class NormalEquations {
+ public:
+  __device__ NormalEquations(const AlsTask& task, const AlsRow& row, const GramRegion& region,
+                             GramShared<Shape>& shared)
+      : task_(task), row_(row), region_(region), shared_(shared), size_(row.size()), tile_(warp_tile<Shape>(region)) {}
+
+  // Adds terms begin to end - 1, in stages of Shape::depth. While a stage is used, the next ones are copied to shared
+  // memory. The ids of the rows of Y arrive together with an earlier stage.
+  __device__ void add(int begin, int end, GramSums<Shape>& sums) {
+    begin_ = begin;
+    end_ = end;
+    const int stages = (end - begin + depth - 1) / depth;
+    __syncthreads();  // shared memory is free
+    prepare();
+    for (int stage = 0; stage < ahead; stage++) copy_stage(stage);
+    for (int stage = 0; stage < stages; stage++) {
+      wait_for_copies<ahead - 1>();
+      __syncthreads();
+      copy_stage(stage + ahead);
+      if constexpr (!dual) next_residuals(stage);
+      add_stage(stage, sums);
+    }
+    wait_for_copies<0>();
+  }
+
+ private:
+  static constexpr int threads = Shape::threads, depth = Shape::depth, ahead = Shape::stages - 1;
+  static constexpr int ring = Shape::id_stages;
+
+  __device__ float* stage_memory(int stage) { return shared_.stages[stage % Shape::stages]; }
+  __device__ bool biased() const { return task_.fixed_bias != nullptr; }
+
+  __device__ void prepare() {
+    const int t = threadIdx.x;
+    if constexpr (dual) {
+      for (int c = t; c < Shape::columns; c += threads) {
+        const int unknown = unknown_of(c);
+        shared_.ids[c] = unknown < size_ ? row_.columns[unknown] : 0;
+      }
+    } else {
+      for (int k = t; k < depth * ahead; k += threads)
+        shared_.ids[k] = begin_ + k < end_ ? row_.columns[begin_ + k] : 0;
+    }
+    __syncthreads();
+    if constexpr (!dual) {
+      pending_ = {};
+      load_residual(0);
+      next_residuals(-1);
+    }
+  }
+
+  // The unknown of a column of a stage.
+  __device__ int unknown_of(int column) const {
+    return column < Shape::unknowns ? region_.first + column : region_.above + column - Shape::unknowns;
+  }
+
+  // Starts to copy a stage, if there is one, and the ids of a later one. Always commits a group.
+  __device__ void copy_stage(int stage) {
+    if (begin_ + stage * depth < end_) {
+      if (task_.fixed.columns % 4 == 0) {
+        copy_columns<4>(stage);
+      } else {
+        copy_columns<1>(stage);
+      }
+    }
+    if constexpr (!dual) {
+      const int k = threadIdx.x, later = stage + ahead, rating = begin_ + later * depth + k;
+      if (k < depth && rating < end_) copy_async_4(shared_.ids + later % ring * depth + k, row_.columns + rating);
+    }
+    commit_copies();
+  }
+  template <int step> __device__ void copy_columns(int stage) {
+    copy_columns<step, Shape::unknowns>(stage, region_.first, 0);
+    if constexpr (Shape::columns > Shape::unknowns) {
+      if (!region_.triangle()) {
+        copy_columns<step, Shape::columns - Shape::unknowns>(stage, region_.above, Shape::unknowns);
+      }
+    }
+  }
+  // Copies `count` unknowns to the columns of the stage from `column` on, `step` elements at a time. Terms and unknowns
+  // beyond the last are set to 0, up to whole tiles.
+  template <int step, int count> __device__ void copy_columns(int stage, int first, int column) {
+    constexpr int inner = (dual ? depth : count) / step, outer = dual ? count : depth;
+    const int64_t f = task_.fixed.columns;
+    const int padded = Triangle::tiles(size_) * Triangle::side;
+    float* to = stage_memory(stage);
+#pragma unroll
+    for (int e = threadIdx.x; e < outer * inner; e += threads) {
+      const int i = e % inner * step, o = e / inner, k = dual ? i : o, c = dual ? o : i;
+      const int term = begin_ + stage * depth + k, unknown = first + c;
+      if (unknown >= padded) continue;
+      float* target = to + (dual ? (column + c) * Shape::dual_stride + k : k * Shape::primal_stride + column + c);
+      const int32_t id = shared_.ids[dual ? column + c : stage % ring * depth + k];
+      const float* source = task_.fixed.data + id * f + (dual ? term : unknown);
+      if (term < end_ && unknown < size_) {
+        if constexpr (step == 4) {
+          copy_async_16(target, source);
+        } else {
+          copy_async_4(target, source);
+        }
+      } else if constexpr (step == 4) {
+        *reinterpret_cast<float4*>(target) = float4{};
+      } else {
+        *target = 0;
+      }
+    }
+  }
+
+  // Residuals are loaded one stage before they are written to shared memory, and that one stage before they are used.
+  struct Rating {
+    float value = 0, bias = 0;
+    bool valid = false;
+  };
+  __device__ void load_residual(int stage) {
+    const int k = threadIdx.x, rating = begin_ + stage * depth + k;
+    pending_.valid = k < depth && rating < end_;
+    if (!pending_.valid) return;
+    pending_.value = row_.values[rating];
+    if (biased()) pending_.bias = task_.fixed_bias[shared_.ids[stage % ring * depth + k]];
+  }
+  __device__ void next_residuals(int stage) {
+    if (!region_.triangle()) return;
+    if (threadIdx.x < depth) {
+      shared_.residuals[(stage + 1) & 1][threadIdx.x] =
+          pending_.valid ? pending_.value - task_.mean - pending_.bias : 0;
+    }
+    load_residual(stage + 2);
+  }
+
+  __device__ void add_stage(int stage, GramSums<Shape>& sums) {
+    const float* from = stage_memory(stage);
+    const int terms = min(end_ - begin_ - stage * depth, depth);
+    const int first = Shape::panels == 1 ? threadIdx.x / 32 * 8 : 0;  // four warps divide the terms
+    const int last = Shape::panels == 1 ? min(first + 8, terms) : terms;
+    for (int term = first; term < last; term += 8) add_terms(from, term, sums);
+    if constexpr (!dual) {
+      if (region_.triangle()) add_right_sides(from, shared_.residuals[stage & 1], sums);
+    }
+  }
+
+  __device__ void add_terms(const float* from, int term, GramSums<Shape>& sums) {
+    const int rows = size_ - unknown_of(tile_.row), columns = size_ - unknown_of(tile_.column);
+    if (columns <= 0) return;
+    if (!tile_.diagonal) {
+      gram::add_square<Shape, dual>(sums.products, from, term, tile_, rows, columns);
+      return;
+    }
+    gram::add_diagonal<Shape, dual>(sums.products, from, term, tile_.column, columns);
+    if constexpr (Shape::panels == 4) {
+      if (columns > Shape::panel) {
+        gram::add_diagonal<Shape, dual>(sums.products + 20, from, term, tile_.column + Shape::panel,
+                                        columns - Shape::panel);
+      }
+    }
+  }
+
+  // Each thread has one unknown. If there are more threads, they divide the terms.
+  __device__ void add_right_sides(const float* from, const float* residuals, GramSums<Shape>& sums) {
+    constexpr int terms = depth * Shape::unknowns / threads;
+    const int c = threadIdx.x % Shape::unknowns, first = threadIdx.x / Shape::unknowns * terms;
+    if (threadIdx.x < depth) sums.total += residuals[threadIdx.x];
+    if (region_.first + c >= size_) return;
+    float z = 0, l = 0;
+#pragma unroll
+    for (int k = first; k < first + terms; k += 4) {
+      const float4 r = *reinterpret_cast<const float4*>(residuals + k);
+      const float* y = from + k * Shape::primal_stride + c;
+      z = fmaf(r.x, y[0], z), l += y[0];
+      z = fmaf(r.y, y[Shape::primal_stride], z), l += y[Shape::primal_stride];
+      z = fmaf(r.z, y[2 * Shape::primal_stride], z), l += y[2 * Shape::primal_stride];
+      z = fmaf(r.w, y[3 * Shape::primal_stride], z), l += y[3 * Shape::primal_stride];
+    }
+    sums.z += z;
+    sums.l += l;
+  }
+
+  const AlsTask& task_;
+  const AlsRow& row_;
+  const GramRegion& region_;
+  GramShared<Shape>& shared_;
+  int size_, begin_ = 0, end_ = 0;
+  WarpTile tile_;
+  Rating pending_;
+};
+
+// Calls visit(row, column, entries) for each 16 x 8 product of this warp that has unknowns of the system; `row` and
+// `column` are its first unknowns.
+template <class Shape, class Visit>
+__device__ void for_products(const GramRegion& region, int size, GramSums<Shape>& sums, Visit visit) {
+  const WarpTile tile = warp_tile<Shape>(region);
+  const auto visit_valid = [&](int row, int column, float(&entries)[4]) {
+    if (row < size && column < Triangle::tiles(size) * Triangle::side) visit(row, column, entries);
+  };
+  const int row = region.triangle() ? region.first + tile.row : region.above + tile.row - Shape::unknowns;
+  const int column = region.first + tile.column;
+  if (tile.diagonal) {
+#pragma unroll
+    for (int triangle = 0; triangle < Shape::units / 20; triangle++) {
+      int unit = triangle * 20;
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+#pragma unroll
+        for (int j = 2 * i; j < 8; j++) {
+          visit_valid(column + triangle * Shape::panel + 16 * i, column + triangle * Shape::panel + 8 * j,
+                      sums.products[unit++]);
+        }
+      }
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < Shape::height / 16; i++) {
+#pragma unroll
+      for (int j = 0; j < 8; j++) visit_valid(row + 16 * i, column + 8 * j, sums.products[8 * i + j]);
+    }
+  }
+}
+
+}  // namespace sartor::cuda
