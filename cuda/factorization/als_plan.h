@@ -21,7 +21,8 @@ template <int panels> struct AlsShapeSizes {
   static constexpr int stages = panels == 4 ? 3 : 4;
   static constexpr int id_stages = 8;  // of which ids are kept
   static constexpr int stage_floats = std::max(depth * (columns + 8), columns*(depth + 4));
-  static constexpr int shared_bytes = 4 * stages * stage_floats + (panels == 4 ? 2048 : 1536 + 16 * unknowns);
+  static constexpr int shared_bytes =
+      4 * stages * stage_floats + 4096 + 12 * threads + (panels == 4 ? 0 : 12 * unknowns);
   static constexpr int sum_floats = threads * 4 * (panels == 4 ? 41 : 21);  // partial sums of a block
   static constexpr int registers = panels == 4 ? 255 : 168;                 // at most, per thread
   static constexpr int blocks_per_multiprocessor = panels == 4 ? 1 : 3;     // which that number of registers allows

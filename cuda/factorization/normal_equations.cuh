@@ -16,6 +16,13 @@
 
 namespace sartor::cuda {
 
+// Reads the thread's index anew instead of keeping what depends on it, as registers are short.
+__device__ inline int thread_index() {
+  int index;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
+  return index;
+}
+
 // What a block of shape `panels_` holds. Unknowns are divided into panels of 64. Panel pairs of the triangle are
 // divided among warps so that the numbers of their products are similar:
 //   1 panel    four warps have the same triangle and divide the terms
@@ -51,39 +58,62 @@ struct AlsRow : AlsEquations {
   const float* values;
 };
 
-// Part of a region that a thread holds, and its part of the right-hand sides.
-template <class Shape> struct GramSums {
-  float products[Shape::units][4];
-  float z, l, total;  // of one unknown: P^T r and P^T 1; sum of residuals
+// Parts of the right-hand sides of one unknown, and a part of the sum of the residuals.
+struct RightSides {
+  float z, l, total;  // P^T r, P^T 1, r.1
+};
 
+template <class Shape> struct alignas(16) GramShared {
+  float stages[Shape::stages][Shape::stage_floats];
+  float residuals[2][Shape::depth];
+  float values[Shape::depth * Shape::id_stages], biases[Shape::depth * Shape::id_stages];  // of ratings
+  int begin, end;                                                                          // terms to add
+  int32_t ids[std::max(Shape::depth * Shape::id_stages, Shape::columns)];                  // of the rows of Y to copy
+  RightSides right[Shape::threads];                                                        // each thread uses its own
+};
+
+// Part of a region that a thread holds in registers, and its right-hand sides.
+template <class Shape> struct GramSums {
+  RightSides& right;
+  float products[Shape::units][4];
+
+  __device__ explicit GramSums(GramShared<Shape>& shared) : right(shared.right[threadIdx.x]) { set_zero(); }
   __device__ void set_zero() {
 #pragma unroll
     for (int u = 0; u < Shape::units; u++) {
 #pragma unroll
       for (int e = 0; e < 4; e++) products[u][e] = 0;
     }
-    z = l = total = 0;
+    right = {};
   }
-  // Parts of a long row are stored as they are in registers; `memory` has Shape::sum_floats floats.
-  template <class Access> __device__ void access(float* memory, Access access) {
+  // Sums of parts of a long row are stored as they are in registers; `memory` has Shape::sum_floats floats.
+  __device__ void save(float* memory) const {
+    for_parts(memory, *this, [](float4& to, float a, float b, float c, float d) { to = float4{a, b, c, d}; });
+  }
+  __device__ void load(float* memory) {
+    for_parts(memory, *this, [](const float4& from, float& a, float& b, float& c, float& d) {
+      const float4 part = from;
+      a = part.x, b = part.y, c = part.z, d = part.w;
+    });
+  }
+  // Adds to what save() has stored.
+  __device__ void accumulate(float* memory) const {
+    for_parts(memory, *this, [](float4& to, float a, float b, float c, float d) {
+      const float4 part = to;
+      to = float4{part.x + a, part.y + b, part.z + c, part.w + d};
+    });
+  }
+
+ private:
+  template <class Sums, class Body> static __device__ void for_parts(float* memory, Sums& sums, Body body) {
     auto* parts = reinterpret_cast<float4*>(memory) + threadIdx.x;
 #pragma unroll
     for (int u = 0; u < Shape::units; u++) {
-      auto& p = products[u];
-      access(parts[u * Shape::threads], p[0], p[1], p[2], p[3]);
+      auto& p = sums.products[u];
+      body(parts[u * Shape::threads], p[0], p[1], p[2], p[3]);
     }
     float unused = 0;
-    access(parts[Shape::units * Shape::threads], z, l, total, unused);
-  }
-  __device__ void save(float* memory) {
-    access(memory, [](float4& part, float a, float b, float c, float d) { part = float4{a, b, c, d}; });
-  }
-  // *this = memory + *this
-  __device__ void add(float* memory) {
-    access(memory, [](const float4& part, float& a, float& b, float& c, float& d) {
-      const float4 other = part;
-      a = other.x + a, b = other.y + b, c = other.z + c, d = other.w + d;
-    });
+    body(parts[Shape::units * Shape::threads], sums.right.z, sums.right.l, sums.right.total, unused);
   }
 };
 
@@ -91,21 +121,21 @@ template <class Shape> struct GramSums {
 // column + 63, relative to the columns of a stage. On the diagonal, `row` is `column`.
 struct WarpTile {
   int row, column;
-  bool diagonal, used;
+  bool diagonal;
 };
 
 template <class Shape> __device__ WarpTile warp_tile(const GramRegion& region) {
   constexpr int panel = Shape::panel;
-  const int warp = threadIdx.x / 32;
+  const int warp = thread_index() / 32;
   if constexpr (Shape::panels == 1) {
-    return {0, 0, true, true};
+    return {0, 0, true};
   } else if constexpr (Shape::panels == 2) {
-    return warp < 2 ? WarpTile{warp * panel, warp * panel, true, true} : WarpTile{(warp - 2) * 32, panel, false, true};
+    return warp < 2 ? WarpTile{warp * panel, warp * panel, true} : WarpTile{(warp - 2) * 32, panel, false};
   } else {
-    if (!region.triangle()) return {256 + warp / 4 * panel, warp % 4 * panel, false, true};
-    if (warp >= 6) return {(warp - 6) * 2 * panel, (warp - 6) * 2 * panel, true, true};
+    if (!region.triangle()) return {256 + warp / 4 * panel, warp % 4 * panel, false};
+    if (warp >= 6) return {(warp - 6) * 2 * panel, (warp - 6) * 2 * panel, true};
     const int column = warp < 1 ? 1 : warp < 3 ? 2 : 3;
-    return {(warp - column * (column - 1) / 2) * panel, column * panel, false, true};
+    return {(warp - column * (column - 1) / 2) * panel, column * panel, false};
   }
 }
 
@@ -182,34 +212,27 @@ template <class Shape, bool dual> __device__ void add_square(float (*sums)[4], c
 
 }  // namespace gram
 
-template <class Shape> struct alignas(16) GramShared {
-  float stages[Shape::stages][Shape::stage_floats];
-  float residuals[2][Shape::depth];
-  int32_t ids[std::max(Shape::depth * Shape::id_stages, Shape::columns)];  // of the rows of Y to copy
-};
-
 // Computes regions of P^T P.
 template <class Shape, bool dual> class NormalEquations {
  public:
   __device__ NormalEquations(const AlsTask& task, const AlsRow& row, const GramRegion& region,
                              GramShared<Shape>& shared)
-      : task_(task), row_(row), region_(region), shared_(shared), size_(row.size()), tile_(warp_tile<Shape>(region)) {}
+      : task_(task), row_(row), region_(region), shared_(shared) {}
 
   // Adds terms begin to end - 1, in stages of Shape::depth. While a stage is used, the next ones are copied to shared
-  // memory. The ids of the rows of Y arrive together with an earlier stage.
+  // memory. Ids of rows of Y are copied before the stage that they belong to, ratings one stage before they are used.
   __device__ void add(int begin, int end, GramSums<Shape>& sums) {
-    begin_ = begin;
-    end_ = end;
-    const int stages = (end - begin + depth - 1) / depth;
     __syncthreads();  // shared memory is free
-    prepare();
-    for (int stage = 0; stage < ahead; stage++) copy_stage(stage);
-    for (int stage = 0; stage < stages; stage++) {
-      wait_for_copies<ahead - 1>();
-      __syncthreads();
+    if (thread_index() == 0) shared_.begin = begin, shared_.end = end;
+    prepare(begin, end);
+    __syncthreads();
+    for (int stage = -ahead; first_term(stage) < shared_.end; stage++) {
+      if (stage >= 0) {
+        wait_for_copies<ahead - 1>();
+        __syncthreads();
+      }
       copy_stage(stage + ahead);
-      if constexpr (!dual) next_residuals(stage);
-      add_stage(stage, sums);
+      if (stage >= 0) add_stage(stage, sums);
     }
     wait_for_copies<0>();
   }
@@ -218,36 +241,40 @@ template <class Shape, bool dual> class NormalEquations {
   static constexpr int threads = Shape::threads, depth = Shape::depth, ahead = Shape::stages - 1;
   static constexpr int ring = Shape::id_stages;
 
-  __device__ float* stage_memory(int stage) { return shared_.stages[stage % Shape::stages]; }
-  __device__ bool biased() const { return task_.fixed_bias != nullptr; }
+  __device__ float* stage_memory(int stage) const { return shared_.stages[stage % Shape::stages]; }
 
-  __device__ void prepare() {
-    const int t = threadIdx.x;
+  __device__ void prepare(int begin, int end) const {
+    const int t = thread_index();
     if constexpr (dual) {
       for (int c = t; c < Shape::columns; c += threads) {
         const int unknown = unknown_of(c);
-        shared_.ids[c] = unknown < size_ ? row_.columns[unknown] : 0;
+        shared_.ids[c] = unknown < size() ? row_.columns[unknown] : 0;
       }
     } else {
-      for (int k = t; k < depth * ahead; k += threads)
-        shared_.ids[k] = begin_ + k < end_ ? row_.columns[begin_ + k] : 0;
-    }
-    __syncthreads();
-    if constexpr (!dual) {
-      pending_ = {};
-      load_residual(0);
-      next_residuals(-1);
+      for (int k = t; k < depth * (ahead + 1); k += threads) {
+        shared_.ids[k] = begin + k < end ? row_.columns[begin + k] : 0;
+      }
+      if (t >= depth) return;
+      float residual = 0;
+      if (begin + t < end) {
+        residual = row_.values[begin + t] - task_.mean;
+        if (task_.fixed_bias) residual -= task_.fixed_bias[row_.columns[begin + t]];
+      }
+      shared_.residuals[0][t] = residual;
     }
   }
+
+  __device__ int size() const { return static_cast<int>(row_.size()); }
+  __device__ int first_term(int stage) const { return shared_.begin + stage * depth; }
 
   // The unknown of a column of a stage.
   __device__ int unknown_of(int column) const {
     return column < Shape::unknowns ? region_.first + column : region_.above + column - Shape::unknowns;
   }
 
-  // Starts to copy a stage, if there is one, and the ids of a later one. Always commits a group.
-  __device__ void copy_stage(int stage) {
-    if (begin_ + stage * depth < end_) {
+  // Starts to copy a stage, if there is one. Always commits a group.
+  __device__ void copy_stage(int stage) const {
+    if (first_term(stage) < shared_.end) {
       if (task_.fixed.columns % 4 == 0) {
         copy_columns<4>(stage);
       } else {
@@ -255,12 +282,22 @@ template <class Shape, bool dual> class NormalEquations {
       }
     }
     if constexpr (!dual) {
-      const int k = threadIdx.x, later = stage + ahead, rating = begin_ + later * depth + k;
-      if (k < depth && rating < end_) copy_async_4(shared_.ids + later % ring * depth + k, row_.columns + rating);
+      if (threadIdx.x < depth) copy_rating(stage + 1);
     }
     commit_copies();
   }
-  template <int step> __device__ void copy_columns(int stage) {
+  // Copies this thread's rating of a stage, and the id of a later one.
+  __device__ void copy_rating(int stage) const {
+    const int rating = first_term(stage) + threadIdx.x, at = in_ring(stage), later = in_ring(stage + ahead);
+    if (rating < shared_.end && region_.triangle()) {
+      copy_async_4(shared_.values + at, row_.values + rating);
+      if (task_.fixed_bias) copy_async_4(shared_.biases + at, task_.fixed_bias + shared_.ids[at]);
+    }
+    if (rating + ahead * depth < shared_.end) copy_async_4(shared_.ids + later, row_.columns + rating + ahead * depth);
+  }
+  __device__ int in_ring(int stage) const { return stage % ring * depth + thread_index(); }
+
+  template <int step> __device__ void copy_columns(int stage) const {
     copy_columns<step, Shape::unknowns>(stage, region_.first, 0);
     if constexpr (Shape::columns > Shape::unknowns) {
       if (!region_.triangle()) {
@@ -270,20 +307,20 @@ template <class Shape, bool dual> class NormalEquations {
   }
   // Copies `count` unknowns to the columns of the stage from `column` on, `step` elements at a time. Terms and unknowns
   // beyond the last are set to 0, up to whole tiles.
-  template <int step, int count> __device__ void copy_columns(int stage, int first, int column) {
+  template <int step, int count> __device__ void copy_columns(int stage, int first, int column) const {
     constexpr int inner = (dual ? depth : count) / step, outer = dual ? count : depth;
     const int64_t f = task_.fixed.columns;
-    const int padded = Triangle::tiles(size_) * Triangle::side;
+    const int padded = Triangle::tiles(size()) * Triangle::side;
     float* to = stage_memory(stage);
-#pragma unroll
-    for (int e = threadIdx.x; e < outer * inner; e += threads) {
+#pragma unroll(step == 4 ? 2 : 1)
+    for (int e = thread_index(); e < outer * inner; e += threads) {
       const int i = e % inner * step, o = e / inner, k = dual ? i : o, c = dual ? o : i;
-      const int term = begin_ + stage * depth + k, unknown = first + c;
+      const int term = first_term(stage) + k, unknown = first + c;
       if (unknown >= padded) continue;
       float* target = to + (dual ? (column + c) * Shape::dual_stride + k : k * Shape::primal_stride + column + c);
       const int32_t id = shared_.ids[dual ? column + c : stage % ring * depth + k];
       const float* source = task_.fixed.data + id * f + (dual ? term : unknown);
-      if (term < end_ && unknown < size_) {
+      if (term < shared_.end && unknown < size()) {
         if constexpr (step == 4) {
           copy_async_16(target, source);
         } else {
@@ -297,49 +334,37 @@ template <class Shape, bool dual> class NormalEquations {
     }
   }
 
-  // Residuals are loaded one stage before they are written to shared memory, and that one stage before they are used.
-  struct Rating {
-    float value = 0, bias = 0;
-    bool valid = false;
-  };
-  __device__ void load_residual(int stage) {
-    const int k = threadIdx.x, rating = begin_ + stage * depth + k;
-    pending_.valid = k < depth && rating < end_;
-    if (!pending_.valid) return;
-    pending_.value = row_.values[rating];
-    if (biased()) pending_.bias = task_.fixed_bias[shared_.ids[stage % ring * depth + k]];
-  }
-  __device__ void next_residuals(int stage) {
-    if (!region_.triangle()) return;
-    if (threadIdx.x < depth) {
-      shared_.residuals[(stage + 1) & 1][threadIdx.x] =
-          pending_.valid ? pending_.value - task_.mean - pending_.bias : 0;
-    }
-    load_residual(stage + 2);
+  __device__ void set_residuals(int stage) const {
+    if (threadIdx.x >= depth) return;
+    const bool valid = first_term(stage) + threadIdx.x < shared_.end;
+    const float bias = valid && task_.fixed_bias ? shared_.biases[in_ring(stage)] : 0;
+    shared_.residuals[stage & 1][threadIdx.x] = valid ? shared_.values[in_ring(stage)] - task_.mean - bias : 0;
   }
 
   __device__ void add_stage(int stage, GramSums<Shape>& sums) {
     const float* from = stage_memory(stage);
-    const int terms = min(end_ - begin_ - stage * depth, depth);
+    const int terms = min(shared_.end - first_term(stage), depth);
     const int first = Shape::panels == 1 ? threadIdx.x / 32 * 8 : 0;  // four warps divide the terms
     const int last = Shape::panels == 1 ? min(first + 8, terms) : terms;
     for (int term = first; term < last; term += 8) add_terms(from, term, sums);
     if constexpr (!dual) {
+      if (region_.triangle()) set_residuals(stage + 1);
       if (region_.triangle()) add_right_sides(from, shared_.residuals[stage & 1], sums);
     }
   }
 
   __device__ void add_terms(const float* from, int term, GramSums<Shape>& sums) {
-    const int rows = size_ - unknown_of(tile_.row), columns = size_ - unknown_of(tile_.column);
+    const WarpTile tile = warp_tile<Shape>(region_);
+    const int rows = size() - unknown_of(tile.row), columns = size() - unknown_of(tile.column);
     if (columns <= 0) return;
-    if (!tile_.diagonal) {
-      gram::add_square<Shape, dual>(sums.products, from, term, tile_, rows, columns);
+    if (!tile.diagonal) {
+      gram::add_square<Shape, dual>(sums.products, from, term, tile, rows, columns);
       return;
     }
-    gram::add_diagonal<Shape, dual>(sums.products, from, term, tile_.column, columns);
+    gram::add_diagonal<Shape, dual>(sums.products, from, term, tile.column, columns);
     if constexpr (Shape::panels == 4) {
       if (columns > Shape::panel) {
-        gram::add_diagonal<Shape, dual>(sums.products + 20, from, term, tile_.column + Shape::panel,
+        gram::add_diagonal<Shape, dual>(sums.products + 20, from, term, tile.column + Shape::panel,
                                         columns - Shape::panel);
       }
     }
@@ -349,8 +374,8 @@ template <class Shape, bool dual> class NormalEquations {
   __device__ void add_right_sides(const float* from, const float* residuals, GramSums<Shape>& sums) {
     constexpr int terms = depth * Shape::unknowns / threads;
     const int c = threadIdx.x % Shape::unknowns, first = threadIdx.x / Shape::unknowns * terms;
-    if (threadIdx.x < depth) sums.total += residuals[threadIdx.x];
-    if (region_.first + c >= size_) return;
+    if (threadIdx.x < depth) sums.right.total += residuals[threadIdx.x];
+    if (region_.first + c >= size()) return;
     float z = 0, l = 0;
 #pragma unroll
     for (int k = first; k < first + terms; k += 4) {
@@ -361,25 +386,24 @@ template <class Shape, bool dual> class NormalEquations {
       z = fmaf(r.z, y[2 * Shape::primal_stride], z), l += y[2 * Shape::primal_stride];
       z = fmaf(r.w, y[3 * Shape::primal_stride], z), l += y[3 * Shape::primal_stride];
     }
-    sums.z += z;
-    sums.l += l;
+    sums.right.z += z;
+    sums.right.l += l;
   }
 
   const AlsTask& task_;
   const AlsRow& row_;
   const GramRegion& region_;
   GramShared<Shape>& shared_;
-  int size_, begin_ = 0, end_ = 0;
-  WarpTile tile_;
-  Rating pending_;
 };
 
 // Calls visit(row, column, entries) for each 16 x 8 product of this warp that has unknowns of the system; `row` and
 // `column` are its first unknowns.
 template <class Shape, class Visit>
-__device__ void for_products(const GramRegion& region, int size, GramSums<Shape>& sums, Visit visit) {
+__device__ void for_products(const GramRegion& region, const AlsRow& system, GramSums<Shape>& sums, Visit visit) {
   const WarpTile tile = warp_tile<Shape>(region);
   const auto visit_valid = [&](int row, int column, float(&entries)[4]) {
+    asm volatile("" ::: "memory");  // conditions are not all computed in advance, as registers are short
+    const int size = static_cast<int>(system.size());
     if (row < size && column < Triangle::tiles(size) * Triangle::side) visit(row, column, entries);
   };
   const int row = region.triangle() ? region.first + tile.row : region.above + tile.row - Shape::unknowns;
