@@ -46,9 +46,8 @@ __device__ __noinline__ bool find_row(AlsBlock& block) {
   block.part_length = static_cast<int>(als_part_length(block.row.ratings));
   block.region = gram_region(block.region_index = 0);
   block.slots = nullptr;
-  if (position < block.shared_end) {
-    block.slots = block.workspace.slots + schedule.first_slot[position] * block.workspace.slot_size;
-  }
+  const int slot = position < block.shared_end ? schedule.first_slot[position] : -1;
+  if (slot >= 0) block.slots = block.workspace.slots + slot * block.workspace.slot_size;
   block.shift = 0;
   block.shifted = block.row.needs_shift();
   return true;
@@ -92,10 +91,12 @@ template <int panels> SARTOR_ALS_KERNEL(panels) add_parts(AlsTask task, AlsWorks
 // Adds the partial sums of each shared row, part by part, to those of its first part.
 __global__ void __launch_bounds__(schedule_threads) add_slots(AlsTask task, AlsWorkspace workspace) {
   const AlsSchedule& schedule = workspace.schedule;
-  const uint32_t rows = schedule.shared_rows();
+  const uint32_t rows = schedule.counts->shared_rows;
   const int64_t size = workspace.slot_size / 4, i = blockIdx.x * schedule_threads + threadIdx.x;
   for (uint32_t position = blockIdx.y; position < rows && i < size; position += gridDim.y) {
-    auto* sums = reinterpret_cast<float4*>(workspace.slots + schedule.first_slot[position] * workspace.slot_size) + i;
+    const int slot = schedule.first_slot[position];
+    if (slot < 0) continue;
+    auto* sums = reinterpret_cast<float4*>(workspace.slots + slot * workspace.slot_size) + i;
     const int64_t ratings = equations_of(task, schedule.first_row + schedule.order[position]).ratings;
     const auto parts = static_cast<int>(als_parts(ratings));
     float4 total = *sums;
@@ -117,9 +118,9 @@ solve_rows(AlsTask task, AlsWorkspace workspace, int lowest, int end) {
     const AlsSchedule& schedule = workspace.schedule;
     block.task = task;
     block.workspace = workspace;
-    block.begin = schedule.rows_from(end);
-    block.end = schedule.rows_from(lowest);
-    block.shared_end = schedule.shared_rows();
+    block.begin = schedule.counts->positions[end];
+    block.end = schedule.counts->positions[lowest];
+    block.shared_end = schedule.counts->shared_rows;
     block.taken = schedule.counts->taken_rows + (dual ? 1 + panels / 2 : 0);
     block.partial = workspace.blocks + blockIdx.x * workspace.block_size;
   }
@@ -146,7 +147,7 @@ size_t divide(const AlsPlan& plan, char* memory, AlsWorkspace& workspace) {
   workspace.schedule.slots = static_cast<uint32_t>(plan.slots);
   place(workspace.schedule.counts, 1);
   place(workspace.schedule.order, plan.rows);
-  place(workspace.schedule.first_slot, plan.slots);
+  place(workspace.schedule.first_slot, plan.rows);
   place(workspace.schedule.parts, plan.slots);
   place(workspace.slots, plan.slots * plan.slot_size);
   place(workspace.blocks, *std::ranges::max_element(plan.blocks) * plan.block_size);

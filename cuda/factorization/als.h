@@ -35,9 +35,10 @@ struct AlsTask {
 // smallest of 1e-6, 1e-5, ... times the mean diagonal entry that makes them solvable; the result is close to the
 // minimum-norm solution. Rows that depend on non-finite values become NaN.
 //
-// Needs about f^2 / 2 + 140 f floats of scratch memory per thread on the CPU and per block on a GPU, where as many
-// blocks run as fit in 1 GiB (at least one), independent of R and C. Results are bitwise reproducible and independent
-// of the number of threads. Throws std::invalid_argument if f or the number of rows differ, f < 1, a regularization is
+// Needs about f^2 / 2 + 140 f floats of scratch memory per thread on the CPU. On a GPU, scratch memory does not depend
+// on C and hardly on R: up to 0.5 GiB for f <= 256 and 1.3 GiB beyond, unless a single block needs more. Results are
+// bitwise reproducible, independent of the number of threads, and a row's result does not depend on the other rows.
+// Throws std::invalid_argument if f or the number of rows differ, f < 1, a regularization is
 // negative, the power is outside 0 to 1, or only one bias is given.
 void als_update(Context& context, const AlsTask& task);
 

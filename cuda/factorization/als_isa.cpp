@@ -12,15 +12,14 @@
 //   primal  b = (1.r - l.z) / (n + beta - l.l)       dual  b = l.z / (l.l + beta / lambda)
 //
 // and U x = z - b l (dual: U a = z - b l).
+#include "factorization/als_equations.h"
 #include "factorization/als_kernels.h"
 #include "factorization/als_triangle.h"
 
 namespace sartor::cuda::SARTOR_ISA {
 namespace {
 
-constexpr int64_t chunk = 128;        // rows of the panel, accumulated in registers before sums are stored
-constexpr float rounding = 2e-7f;     // lower bound of a pivot, relative to its diagonal entry
-constexpr float first_shift = 1e-6f;  // initial shift, relative to the mean diagonal entry
+constexpr int64_t chunk = 128;  // rows of the panel, accumulated in registers before sums are stored
 
 // Scratch memory of one thread.
 struct Scratch {
@@ -153,7 +152,7 @@ void regularize(const Scratch& scratch, int64_t size, float lambda) {
     const Integers given = indices() < static_cast<int>(smaller(width, size - j * width));
     const Vector diagonal =
         add_to_diagonal(block(scratch.triangle, j, j), given ? broadcast(lambda) : broadcast(1));  // padding is 0
-    scratch.bounds[j] = given ? diagonal * rounding : Vector{};
+    scratch.bounds[j] = given ? diagonal * als::rounding : Vector{};
   }
 }
 
@@ -164,8 +163,10 @@ float dot(const Vector* a, const Vector* b, int64_t slabs) {
 }
 
 // Writes x and, unless null, the bias. Returns false, without writing, if the system is numerically singular.
-bool solve_with(const Row& row, bool dual, float lambda, float beta, const Scratch& scratch, float* x, float* bias) {
-  const int64_t size = dual ? row.n : row.f, slabs = slabs_of(size);
+bool solve_with(const Row& row, const AlsEquations& system, float shift, const Scratch& scratch, float* x,
+                float* bias) {
+  const bool dual = system.dual;
+  const int64_t size = system.size(), slabs = slabs_of(size);
   float total = 0;
   for (int64_t j = 0; j < slabs; j++) scratch.z[j] = scratch.l[j] = Vector{};
   if (dual) {
@@ -181,14 +182,12 @@ bool solve_with(const Row& row, bool dual, float lambda, float beta, const Scrat
       return row.after(begin + depth);
     });
   }
-  regularize(scratch, size, lambda);
+  regularize(scratch, size, system.lambda + shift);
   if (!factorize(scratch.triangle, slabs, scratch.bounds)) return false;
   solve_transposed(scratch.triangle, slabs, scratch.z, scratch.l);
   if (bias) {
     const float lz = dot(scratch.l, scratch.z, slabs), ll = dot(scratch.l, scratch.l, slabs);
-    const float pivot = dual ? ll + beta / lambda : row.n + beta - ll;
-    if (!(pivot > rounding * (dual ? 0 : row.n + beta))) return false;
-    *bias = (dual ? lz : total - lz) / pivot;
+    if (!als_bias(system, shift, lz, ll, total, *bias)) return false;
     for (int64_t j = 0; j < slabs; j++) scratch.z[j] -= *bias * scratch.l[j];
   }
   solve(scratch.triangle, slabs, scratch.z);
@@ -224,21 +223,17 @@ void solve_row(const AlsTask& task, int64_t index, void* memory) {
   float *x = task.solved.data + index * f, *bias = task.solved_bias ? task.solved_bias + index : nullptr;
   if (n == 0) return fill(0, row, x, bias);
 
-  const float weight = __builtin_powf(n, task.params.regularization_power);
-  const float lambda = task.params.regularization * weight, beta = task.params.bias_regularization * weight;
-  // If lambda is 0 and there are fewer ratings than unknowns, the primal system is singular and its solution
-  // inaccurate.
-  const bool dual = slabs_of(n) < slabs_of(f) || (lambda == 0 && n < f + (bias ? 1 : 0));
+  const AlsEquations system = als_equations(task, n, width);
   const Scratch scratch = divide(memory, f);
-  if (!(dual && lambda == 0) && solve_with(row, dual, lambda, beta, scratch, x, bias)) return;
+  if (!system.needs_shift() && solve_with(row, system, 0, scratch, x, bias)) return;
 
   float trace = 0;
   for (int64_t k = 0; k < n; k++) {
     for (int64_t i = 0; i < f; i++) trace += row.feature(k)[i] * row.feature(k)[i];
   }
-  const float mean = trace > 0 ? trace / (dual ? n : f) : 1;
-  for (float shift = first_shift * mean; shift < 10 * mean; shift *= 10) {
-    if (solve_with(row, dual, lambda + shift, beta + shift, scratch, x, bias)) return;
+  const float mean = als_mean_diagonal(system, trace);
+  for (float shift = als_next_shift(0, mean); shift >= 0; shift = als_next_shift(shift, mean)) {
+    if (solve_with(row, system, shift, scratch, x, bias)) return;
   }
   fill(__builtin_nanf(""), row, x, bias);  // the input is not finite
 }

@@ -74,7 +74,7 @@ template <int panels> constexpr int als_blocks(const GpuLimits& limits) {
 }
 
 constexpr AlsPlan als_plan(int64_t rows, int64_t factors, const GpuLimits& limits) {
-  constexpr int64_t most_rows = 1 << 20, most_slots = 1024, slot_floats = 1 << 26, block_floats = 1 << 28;
+  constexpr int64_t most_rows = 1 << 20, most_slots = 512, slot_floats = 1 << 26, block_floats = 1 << 28;
   const int shape = als_shape_of(factors);
   const int64_t sum_floats = shape == 2 ? AlsShapeSizes<4>::sum_floats : AlsShapeSizes<1>::sum_floats;
   const int64_t tiles = (factors + 15) / 16;

@@ -17,6 +17,8 @@ struct AlsSchedule {
     uint32_t rows[bins];
     unsigned long long parts[bins];
     uint32_t placed[bins];
+    uint32_t positions[bins + 1];         // of the first row of a bin, set by place_rows()
+    uint32_t shared_rows;                 // rows before this position may be shared, set by place_rows()
     uint32_t slots;                       // assigned to parts
     uint32_t taken_parts, taken_rows[4];  // by blocks of each kernel
   };
@@ -25,26 +27,11 @@ struct AlsSchedule {
   };
 
   Counts* counts;
-  uint32_t* order;       // rows of this pass, relative to the first, by position
-  uint32_t* first_slot;  // of a shared row, by position
-  Part* parts;           // by slot
+  uint32_t* order;      // rows of this pass, relative to the first, by position
+  int32_t* first_slot;  // of a row that may be shared, by position; -1 if a single block solves it
+  Part* parts;          // by slot
   int64_t first_row;
   uint32_t rows, slots;
-
-  // Number of rows in `bin` and above.
-  __device__ uint32_t rows_from(int bin) const {
-    uint32_t total = 0;
-    for (; bin < bins; bin++) total += counts->rows[bin];
-    return total;
-  }
-  // Rows in this bin and above are shared: the longest whose parts fit in the slots.
-  __device__ int first_shared_bin() const {
-    unsigned long long used = 0;
-    int bin = bins;
-    while (bin - 1 > als_bins + als_bin(als_least_part) && (used += counts->parts[bin - 1]) <= slots) bin--;
-    return bin;
-  }
-  __device__ uint32_t shared_rows() const { return rows_from(first_shared_bin()); }
 };
 
 __device__ inline AlsEquations equations_of(const AlsTask& task, int64_t row) {
@@ -68,13 +55,48 @@ static __global__ void count_rows(AlsTask task, AlsSchedule schedule) {
   if (t < AlsSchedule::bins && rows[t]) atomicAdd(schedule.counts->rows + t, rows[t]);
 }
 
+// Positions of the bins in the order of the rows.
+struct BinPositions {
+  uint32_t rows[AlsSchedule::bins], begins[AlsSchedule::bins + 1];  // the longest rows come first
+  unsigned long long parts[AlsSchedule::bins];
+  int first_shared;  // rows in this bin and above are shared, the longest first, as long as there are slots
+
+  // Called by all threads of a block, which sees the result after a barrier.
+  __device__ void load(const AlsSchedule& schedule) {
+    const int t = threadIdx.x;
+    if (t < AlsSchedule::bins) rows[t] = schedule.counts->rows[t], parts[t] = schedule.counts->parts[t];
+    __syncthreads();
+    if (t > 0) return;
+    first_shared = AlsSchedule::bins;
+    unsigned long long used = 0;
+    begins[AlsSchedule::bins] = 0;
+    for (int bin = AlsSchedule::bins - 1; bin >= 0; bin--) {
+      begins[bin] = begins[bin + 1] + rows[bin];
+      if (bin > als_bins + als_bin(als_least_part) && used < schedule.slots) first_shared = bin;
+      used += parts[bin];
+    }
+  }
+};
+
+// The first of `parts` slots, or -1 if there are not so many.
+__device__ inline int32_t take_slots(const AlsSchedule& schedule, uint32_t parts) {
+  uint32_t* slots = &schedule.counts->slots;
+  uint32_t expected, found = *slots;
+  do {
+    expected = found;
+    if (expected + parts > schedule.slots) return -1;
+    found = atomicCAS(slots, expected, expected + parts);
+  } while (found != expected);
+  return static_cast<int32_t>(expected);
+}
+
 // The rows of a block are placed side by side within their bin.
 static __global__ void place_rows(AlsTask task, AlsSchedule schedule) {
+  __shared__ BinPositions bins;
   __shared__ uint32_t rows[AlsSchedule::bins], begins[AlsSchedule::bins];
-  __shared__ int first_shared;
   const uint32_t t = threadIdx.x, index = blockIdx.x * schedule_threads + t;
   if (t < AlsSchedule::bins) rows[t] = 0;
-  if (t == 0) first_shared = schedule.first_shared_bin();
+  bins.load(schedule);
   __syncthreads();
   const bool valid = index < schedule.rows;
   AlsEquations row = {};
@@ -84,19 +106,20 @@ static __global__ void place_rows(AlsTask task, AlsSchedule schedule) {
     rank = atomicAdd(rows + bin_of(row), 1);
   }
   __syncthreads();
-  if (t < AlsSchedule::bins && rows[t]) {
-    begins[t] = schedule.rows_from(t + 1) + atomicAdd(schedule.counts->placed + t, rows[t]);
-  }
+  if (t < AlsSchedule::bins && rows[t])
+    begins[t] = bins.begins[t + 1] + atomicAdd(schedule.counts->placed + t, rows[t]);
+  if (blockIdx.x == 0 && t <= AlsSchedule::bins) schedule.counts->positions[t] = bins.begins[t];
+  if (index == 0) schedule.counts->shared_rows = bins.begins[bins.first_shared];
   __syncthreads();
   if (!valid) return;
   const int bin = bin_of(row);
   const uint32_t position = begins[bin] + rank;
   schedule.order[position] = index;
-  if (bin < first_shared) return;
+  if (bin < bins.first_shared) return;
   const auto parts = static_cast<uint32_t>(als_parts(row.ratings));
-  const uint32_t slot = atomicAdd(&schedule.counts->slots, parts);
+  const int32_t slot = take_slots(schedule, parts);
   schedule.first_slot[position] = slot;
-  for (uint32_t part = 0; part < parts; part++) schedule.parts[slot + part] = {position, part};
+  for (uint32_t part = 0; slot >= 0 && part < parts; part++) schedule.parts[slot + part] = {position, part};
 }
 
 }  // namespace sartor::cuda

@@ -275,7 +275,7 @@ template <class Shape, bool dual> class NormalEquations {
   // Starts to copy a stage, if there is one. Always commits a group.
   __device__ void copy_stage(int stage) const {
     if (first_term(stage) < shared_.end) {
-      if (task_.fixed.columns % 4 == 0) {
+      if (task_.fixed.columns % 4 == 0 && reinterpret_cast<uintptr_t>(task_.fixed.data) % 16 == 0) {
         copy_columns<4>(stage);
       } else {
         copy_columns<1>(stage);
