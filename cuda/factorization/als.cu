@@ -70,7 +70,7 @@ template <class Find, class Body> __device__ void for_found(AlsBlock& block, Fin
 // Computes the partial sums of rows that several blocks share.
 template <int panels> SARTOR_ALS_KERNEL(panels) add_parts(AlsTask task, AlsWorkspace workspace) {
   using Shape = GramShape<panels>;
-  auto& shared = shared_memory<Shape>();
+  auto& shared = shared_memory<Shape, false>();
   AlsBlock& block = shared.block;
   if (thread_index() == 0) {
     block.task = task;
@@ -112,7 +112,7 @@ __global__ void __launch_bounds__(schedule_threads) add_slots(AlsTask task, AlsW
 // Solves the rows in bins `lowest` to `end` - 1, which all have primal or all dual systems.
 template <int panels, bool dual> SARTOR_ALS_KERNEL(panels)
 solve_rows(AlsTask task, AlsWorkspace workspace, int lowest, int end) {
-  auto& shared = shared_memory<GramShape<panels>>();
+  auto& shared = shared_memory<GramShape<panels>, dual>();
   AlsBlock& block = shared.block;
   if (thread_index() == 0) {
     const AlsSchedule& schedule = workspace.schedule;
@@ -136,7 +136,7 @@ solve_rows(AlsTask task, AlsWorkspace workspace, int lowest, int end) {
 }
 
 // Divides memory into the arrays of a workspace. Returns its size in bytes.
-size_t divide(const AlsPlan& plan, char* memory, AlsWorkspace& workspace) {
+size_t divide(const AlsPlan& plan, int64_t factors, char* memory, AlsWorkspace& workspace) {
   size_t bytes = 0;
   const auto place = [&]<class T>(T*& array, int64_t count) {
     array = memory ? reinterpret_cast<T*>(memory + bytes) : nullptr;
@@ -150,34 +150,38 @@ size_t divide(const AlsPlan& plan, char* memory, AlsWorkspace& workspace) {
   place(workspace.schedule.first_slot, plan.rows);
   place(workspace.schedule.parts, plan.slots);
   place(workspace.slots, plan.slots * plan.slot_size);
-  place(workspace.blocks, *std::ranges::max_element(plan.blocks) * plan.block_size);
+  place(workspace.blocks, plan.blocks[als_shape_of(factors)] * plan.block_size);
   return bytes;
 }
 
-template <auto kernel, int panels, class... Arguments>
-void launch(int blocks, cudaStream_t stream, const Arguments&... arguments) {
-  using Shape = GramShape<panels>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape::shared_bytes), "als_update");
-  kernel<<<blocks, Shape::threads, Shape::shared_bytes, stream>>>(arguments...);
+template <class Shape, bool dual, class... Parameters, class... Arguments>
+void launch(void (*kernel)(Parameters...), int blocks, cudaStream_t stream, const Arguments&... arguments) {
+  constexpr int bytes = dual ? Shape::dual_shared_bytes : Shape::shared_bytes;
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "als_update");
+  kernel<<<blocks, Shape::threads, bytes, stream>>>(arguments...);
   check_launch("als_update");
+}
+
+template <int panels, bool dual> void launch_rows(const AlsTask& task, const AlsWorkspace& workspace,
+                                                  const AlsPlan& plan, cudaStream_t stream, int lowest, int end) {
+  launch<GramShape<panels>, dual>(solve_rows<panels, dual>, plan.blocks[panels / 2], stream, task, workspace, lowest,
+                                  end);
 }
 
 // Solves the primal systems, whose shape is `panels`, and the dual ones, which have up to as many unknowns.
 template <int panels>
 void solve_systems(const AlsTask& task, const AlsWorkspace& workspace, const AlsPlan& plan, cudaStream_t stream) {
   constexpr int small = als_bin(64) + 1, medium = als_bin(128) + 1;  // ends of bins
-  launch<add_parts<panels>, panels>(plan.part_blocks, stream, task, workspace);
+  launch<GramShape<panels>, false>(add_parts<panels>, plan.part_blocks, stream, task, workspace);
   const dim3 pieces(static_cast<unsigned>((plan.slot_size / 4 + schedule_threads - 1) / schedule_threads), 16);
   add_slots<<<pieces, schedule_threads, 0, stream>>>(task, workspace);
   check_launch("als_update");
-  launch<solve_rows<panels, false>, panels>(plan.blocks[panels / 2], stream, task, workspace, als_bins, 2 * als_bins);
-  if constexpr (panels == 4) {
-    launch<solve_rows<4, true>, 4>(plan.blocks[2], stream, task, workspace, medium, als_bins);
-  }
+  launch_rows<panels, false>(task, workspace, plan, stream, als_bins, 2 * als_bins);
+  if constexpr (panels == 4) launch_rows<4, true>(task, workspace, plan, stream, medium, als_bins);
   if constexpr (panels >= 2) {
-    launch<solve_rows<2, true>, 2>(plan.blocks[1], stream, task, workspace, small, panels == 4 ? medium : als_bins);
+    launch_rows<2, true>(task, workspace, plan, stream, small, panels == 4 ? medium : als_bins);
   }
-  launch<solve_rows<1, true>, 1>(plan.blocks[0], stream, task, workspace, 0, panels == 1 ? als_bins : small);
+  launch_rows<1, true>(task, workspace, plan, stream, 0, panels == 1 ? als_bins : small);
 }
 
 // Solves the rows of one pass, the longest first.
@@ -206,8 +210,8 @@ void als_update_gpu(Context& context, const AlsTask& task) {
   GpuBackend& device = gpu(context);
   const AlsPlan plan = als_plan(task.ratings.rows, task.fixed.columns, device.limits());
   AlsWorkspace workspace = {};
-  const size_t bytes = divide(plan, nullptr, workspace);
-  divide(plan, static_cast<char*>(context.scratch(bytes)), workspace);
+  const size_t bytes = divide(plan, task.fixed.columns, nullptr, workspace);
+  divide(plan, task.fixed.columns, static_cast<char*>(context.scratch(bytes)), workspace);
   for (int64_t first = 0; first < task.ratings.rows; first += plan.rows) {
     workspace.schedule.first_row = first;
     workspace.schedule.rows = static_cast<uint32_t>(std::min(plan.rows, task.ratings.rows - first));

@@ -62,7 +62,8 @@ struct Row {
   }
 
   // Rows of `fixed` to prefetch after rating `end` of this row: those of the next ratings of this and the following
-  // rows. Prefetches the ratings themselves, which are read once and in order, but too slowly for the hardware to notice.
+  // rows. Prefetches the ratings themselves, which are read once and in order, but too slowly for the hardware to
+  // notice.
   Upcoming after(int64_t end) const {
     const int32_t *next = columns + end, *last = task.ratings.columns + task.ratings.offsets[task.ratings.rows];
     for (int64_t k = 0; k < chunk; k += 64 / sizeof(float)) {
@@ -82,8 +83,8 @@ template <class Body> void for_slabs(int64_t columns, Body body) {
   for (; j < slabs_of(columns); j++) body(Slabs<1>(), j);
 }
 
-// Loads the panel of the primal system: rows begin to begin + depth - 1 of Y, and zeros up to a multiple of 4. Adds Y^T r to z and Y^T 1 to l; returns
-// 1.r.
+// Loads the panel of the primal system: rows begin to begin + depth - 1 of Y, and zeros up to a multiple of 4. Adds Y^T
+// r to z and Y^T 1 to l; returns 1.r.
 float gather(const Row& row, int64_t begin, int64_t depth, const Scratch& scratch) {
   float* r = floats(scratch.residuals);
   row.residuals(begin, depth, r);

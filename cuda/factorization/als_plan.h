@@ -23,6 +23,10 @@ template <int panels> struct AlsShapeSizes {
   static constexpr int stage_floats = std::max(depth * (columns + 8), columns*(depth + 4));
   static constexpr int shared_bytes =
       4 * stages * stage_floats + 4096 + 12 * threads + (panels == 4 ? 0 : 12 * unknowns);
+  // Dual systems of the smallest shape keep the rows of Y in the stages, apart from the triangle, if they have up to
+  // stages * depth factors.
+  static constexpr bool keeps_rows = panels == 1;
+  static constexpr int dual_shared_bytes = shared_bytes + (keeps_rows ? 4 * 10 * 256 : 0);
   static constexpr int sum_floats = threads * 4 * (panels == 4 ? 41 : 21);  // partial sums of a block
   static constexpr int registers = panels == 4 ? 255 : 168;                 // at most, per thread
   static constexpr int blocks_per_multiprocessor = panels == 4 ? 1 : 3;     // which that number of registers allows
@@ -62,7 +66,7 @@ struct AlsPlan {
   int64_t slot_size;   // partial sums of one part
   int blocks[3];       // of the shapes with 1, 2 and 4 panels; 0 if no system needs the shape
   int part_blocks;     // which compute parts of long rows
-  int64_t block_size;  // scratch memory of a block
+  int64_t block_size;  // scratch memory of a block of the widest shape
 };
 
 constexpr int als_shape_of(int64_t size) { return size <= 64 ? 0 : size <= 128 ? 1 : 2; }  // index into AlsPlan::blocks
@@ -85,9 +89,8 @@ constexpr AlsPlan als_plan(int64_t rows, int64_t factors, const GpuLimits& limit
   plan.block_size = sum_floats + (shape == 2 ? tiles * (tiles + 1) / 2 * 256 + 3 * tiles * 16 : 0);
   const int64_t most_blocks = std::max<int64_t>(block_floats / plan.block_size, 1);
   const int fitting[] = {als_blocks<1>(limits), als_blocks<2>(limits), als_blocks<4>(limits)};
-  for (int i = 0; i <= shape; i++) {
-    plan.blocks[i] = static_cast<int>(std::min<int64_t>(plan.rows, std::min<int64_t>(most_blocks, fitting[i])));
-  }
+  for (int i = 0; i <= shape; i++) plan.blocks[i] = static_cast<int>(std::min<int64_t>(plan.rows, fitting[i]));
+  plan.blocks[shape] = static_cast<int>(std::min<int64_t>(plan.blocks[shape], most_blocks));
   plan.part_blocks = static_cast<int>(std::min<int64_t>(plan.slots * als_regions(factors), fitting[shape]));
   return plan;
 }

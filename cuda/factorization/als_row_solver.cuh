@@ -43,14 +43,19 @@ struct AlsSystem {
   float *z, *l, *bounds;
 };
 
-template <class Shape> struct AlsShared {
-  GramShared<Shape> gram;  // later the triangle, in place of the stages
+template <class Shape, bool dual> struct AlsShared {
+  static constexpr bool keeps_rows = dual && Shape::keeps_rows;
+
+  GramShared<Shape> gram;
+  alignas(16) float triangle[keeps_rows ? Triangle::floats(Shape::unknowns) : 1];  // otherwise in place of the stages
   alignas(16) float z[Shape::unknowns], l[Shape::unknowns], bounds[Shape::unknowns];
   AlsBlock block;
 
-  __device__ AlsSystem system() { return {{gram.stages[0]}, z, l, bounds}; }
+  __device__ AlsSystem system() { return {{keeps_rows ? triangle : gram.stages[0]}, z, l, bounds}; }
 };
-template <> struct AlsShared<GramShape<4>> {
+template <bool dual> struct AlsShared<GramShape<4>, dual> {
+  static constexpr bool keeps_rows = false;
+
   union {
     GramShared<GramShape<4>> gram;
     LargeCholesky cholesky;
@@ -65,15 +70,15 @@ template <> struct AlsShared<GramShape<4>> {
   }
 };
 
-template <class Shape> __device__ AlsShared<Shape>& shared_memory() {
+template <class Shape, bool dual> __device__ AlsShared<Shape, dual>& shared_memory() {
   extern __shared__ float4 memory[];
-  static_assert(sizeof(AlsShared<Shape>) <= Shape::shared_bytes);
-  return *reinterpret_cast<AlsShared<Shape>*>(memory);
+  static_assert(sizeof(AlsShared<Shape, dual>) <= (dual ? Shape::dual_shared_bytes : Shape::shared_bytes));
+  return *reinterpret_cast<AlsShared<Shape, dual>*>(memory);
 }
 
 template <class Shape, bool dual> class AlsRowSolver {
  public:
-  __device__ explicit AlsRowSolver(AlsShared<Shape>& shared) : shared_(shared) {}
+  __device__ explicit AlsRowSolver(AlsShared<Shape, dual>& shared) : shared_(shared) {}
 
   // Returns false in all threads if the row cannot be solved, because the input is not finite.
   __device__ bool solve() const {
@@ -226,7 +231,7 @@ template <class Shape, bool dual> class AlsRowSolver {
   // Returns false in all threads if the system is numerically singular. Not inlined, so that what it needs does not
   // compete with the sums for registers.
   static __device__ __noinline__ bool solve_with(float shift) {
-    return AlsRowSolver(shared_memory<Shape>()).solve_system(shift);
+    return AlsRowSolver(shared_memory<Shape, dual>()).solve_system(shift);
   }
   __device__ bool solve_system(float shift) const {
     const Triangle g = shared_.system().g;
@@ -264,20 +269,31 @@ template <class Shape, bool dual> class AlsRowSolver {
     return true;
   }
 
+  // The primal solution is x, the dual one is a in x = Y^T a.
   __device__ void write_factors() const {
     const int64_t f = row().factors;
+    const float* solution = shared_.system().z;
     for (int64_t c = threadIdx.x; c < f; c += threads) {
-      float x = dual ? 0 : shared_.system().z[c];
-      if (dual) {
-        const int32_t* ids = large ? row().columns : shared_.gram.ids;
-#pragma unroll 4
-        for (int k = 0; k < size(); k++) x = fmaf(shared_.system().z[k], task().fixed.data[ids[k] * f + c], x);
-      }
-      task().solved.data[shared_.block.index * f + c] = x;
+      task().solved.data[shared_.block.index * f + c] = dual ? combined(solution, c) : solution[c];
     }
   }
+  // Factor c of Y^T a.
+  __device__ float combined(const float* a, int64_t c) const {
+    const int64_t f = row().factors;
+    float x = 0;
+    if (shared_.keeps_rows && f <= Shape::stages * Shape::depth) {
+      const float* y = shared_.gram.stages[c / Shape::depth] + c % Shape::depth;
+#pragma unroll 4
+      for (int k = 0; k < size(); k++) x = fmaf(a[k], y[k * Shape::dual_stride], x);
+      return x;
+    }
+    const int32_t* ids = large ? row().columns : shared_.gram.ids;
+#pragma unroll 4
+    for (int k = 0; k < size(); k++) x = fmaf(a[k], task().fixed.data[ids[k] * f + c], x);
+    return x;
+  }
 
-  AlsShared<Shape>& shared_;
+  AlsShared<Shape, dual>& shared_;
 };
 
 }  // namespace sartor::cuda

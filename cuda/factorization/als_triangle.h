@@ -7,9 +7,9 @@
 // factorization, U^T U of the block rows above, is the same product of two slabs of U.
 //
 // The lower right quarter of a diagonal block, which is symmetric, is stored by its diagonals until the block is
-// inverted: lane c of its vector t, 0 <= t <= half / 2, is a part of entry (c, (c + t) mod half), and so is lane half + c.
-// Thus its update is a sum of products of vectors with their own rotations, two rows of Y at a time, in little more than
-// a quarter of the operations of half a block. The lower left quarter is not computed.
+// inverted: lane c of its vector t, 0 <= t <= half / 2, is a part of entry (c, (c + t) mod half), and so is lane half +
+// c. Thus its update is a sum of products of vectors with their own rotations, two rows of Y at a time, in little more
+// than a quarter of the operations of half a block. The lower left quarter is not computed.
 #pragma once
 
 #include "core/vectors_isa.h"
@@ -107,8 +107,7 @@ template <int t = 0> inline void add_diagonals(Vector (&sums)[diagonals], Vector
 
 // Updates the lower right quarter of a diagonal block. The slab has zeros from row `depth` up to a multiple of 4. Two
 // groups of sums, as each sum waits for its last addition.
-template <Update update>
-void update_quarter(Vector* target, const Vector* slab, int64_t depth, Upcoming* upcoming) {
+template <Update update> void update_quarter(Vector* target, const Vector* slab, int64_t depth, Upcoming* upcoming) {
   const Integers lanes = indices(), right = lanes + (half + (lanes & half));  // of a pair of vectors
   Vector even[diagonals] = {}, odd[diagonals] = {};
   for (int64_t k = 0; k < depth; k += 4) {
@@ -197,10 +196,11 @@ template <class Slab> struct Product {
   }
 };
 
-// Replaces the diagonal block D, stored as above, by the transposed inverse of its Cholesky factor, with zeros above the
-// diagonal, so that solving with it is a product. The row operations that turn D into U turn I into that inverse; row r
-// stores both, the inverse left of lane r. Each step waits for the last pivot, so that the remaining pivots are updated
-// apart from the rows and square roots are taken only at the end. Returns false if a pivot is not above its bound.
+// Replaces the diagonal block D, stored as above, by the transposed inverse of its Cholesky factor, with zeros above
+// the diagonal, so that solving with it is a product. The row operations that turn D into U turn I into that inverse;
+// row r stores both, the inverse left of lane r. Each step waits for the last pivot, so that the remaining pivots are
+// updated apart from the rows and square roots are taken only at the end. Returns false if a pivot is not above its
+// bound.
 bool invert_diagonal(Vector* d, Vector bounds) {
   const Integers lanes = indices();
   Vector row[width], remaining = {}, pivots = {};
@@ -248,7 +248,8 @@ void multiply_block(const Vector* inverse, Vector* b) {
 
 // Factorizes G = U^T U in place; diagonal blocks are inverted as above. `bounds` has a float for each column. Solves a
 // group of block rows and then subtracts it from all rows below while it is in the cache. Work on block row i that does
-// not need its inverted diagonal block follows the inversion, so that the processor fills the inversion's waits with it.
+// not need its inverted diagonal block follows the inversion, so that the processor fills the inversion's waits with
+// it.
 bool factorize(Vector* triangle, int64_t slabs, const Vector* bounds) {
   constexpr int64_t group = 128 / width;
   const auto solve_blocks = [&](int64_t i, int64_t begin, int64_t end) {
