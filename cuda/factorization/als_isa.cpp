@@ -54,9 +54,9 @@ struct Row {
 
   // Writes residuals begin to begin + count - 1 to `to`, padded with zeros to whole vectors.
   void residuals(int64_t begin, int64_t count, float* to) const {
-    for (int64_t k = 0; k < count; k++) to[k] = values[begin + k] - task.mean;
-    if (task.fixed_bias) {
-      for (int64_t k = 0; k < count; k++) to[k] -= task.fixed_bias[columns[begin + k]];
+    for (int64_t k = 0; k < count; k++) {
+      const float bias = task.fixed_bias ? task.fixed_bias[columns[begin + k]] : 0;
+      to[k] = values[begin + k] - task.mean - bias;
     }
     for (int64_t k = count; k < slabs_of(count) * width; k++) to[k] = 0;
   }
