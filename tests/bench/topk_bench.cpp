@@ -20,7 +20,7 @@ int main(int argc, char** argv) try {
   }
   const int64_t queries = std::atoll(argv[1]), items = std::atoll(argv[2]), columns = std::atoll(argv[3]),
                 k = std::atoll(argv[4]);
-  const int threads = std::atoi(argv[5]), repeats = std::max(std::atoi(argv[6]), 1);
+  const int threads = std::atoi(argv[5]), repeats = std::atoi(argv[6]);
   const std::string_view isa = argc == 8 ? argv[7] : "best";
 
   auto context = isa == "cuda" ? Context::gpu()
@@ -46,7 +46,8 @@ int main(int argc, char** argv) try {
                    .params = {.k = k},
                    .found = {queries, k, scores.data(), ids.data()}});
     context.backend().synchronize();
-    if (repeat > 0) seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    if (repeat > 0 || repeats == 0)
+      seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   std::sort(seconds.begin(), seconds.end());
   fmt::print(R"({{"queries": {}, "items": {}, "columns": {}, "k": {}, "threads": {}, "isa": "{}", )", queries, items,

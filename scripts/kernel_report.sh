@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Runs each kernel at several sizes on a simulated GPU and writes docs/kernels.md from what the simulator counts.
+#   GPUSIM=FOLDER scripts/kernel_report.sh              all cases; takes a quarter of an hour
+#   GPUSIM=FOLDER scripts/kernel_report.sh top-k als    cases whose names begin with one of the words; the others keep their last counts
+#   scripts/kernel_report.sh --page                     writes the page from the last counts
+#   scripts/kernel_report.sh --list                     names of the cases
+# FOLDER/run COMMAND must run a CUDA program without a GPU and append its counts, one JSON object per kernel, to the file that the
+# environment variable GPUSIM_REPORT names. Counts are kept in build/kernel_report.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+exec env PYTHONDONTWRITEBYTECODE=1 build/venv/bin/python scripts/kernel_report/main.py "$@"

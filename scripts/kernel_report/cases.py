@@ -1,0 +1,116 @@
+"""What is run: operations, sizes, the bytes that each must move, and the limits that are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+QUERY_TILE = 128  # queries for which the items are read once
+MADE = (2000, 1000, 60_000)  # users, items and ratings drawn for ALS
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A limit of a figure, and whether it is the most or the least that is allowed."""
+
+    figure: str
+    limit: float
+    most: bool = True
+
+    def holds(self, value: float) -> bool:
+        return value <= self.limit if self.most else value >= self.limit
+
+
+@dataclass(frozen=True)
+class Case:
+    operation: str
+    shape: str
+    command: list[str]  # program of the build and its arguments
+    least_bytes: Callable[[dict], float]  # from the line of JSON that the program printed
+    tensor_type: str = ""  # of products in tensor cores
+    bars: list[Bar] = field(default_factory=list)
+    replaces: str = ""  # name of the case in earlier.json that did the same
+
+    @property
+    def earlier(self) -> str:
+        return self.replaces or self.name
+
+    @property
+    def name(self) -> str:
+        return f"{self.operation} {self.shape}"
+
+    @property
+    def file(self) -> str:
+        return "".join(letter if letter.isalnum() else "-" for letter in self.name) + ".json"
+
+
+def words(*all_words: object) -> list[str]:
+    return [str(word) for word in all_words]
+
+
+def topk(operation: str, queries: int, items: int, columns: int, k: int, bars: tuple[Bar, ...] = ()) -> Case:
+    """Cosines of fp32 rows."""
+    passes = -(-queries // QUERY_TILE)
+    least = 4 * columns * (queries + items * passes) + 8 * queries * k
+    shape = f"{queries:,} x {items:,} x {columns}, k {k}"
+    command = words("topk_bench", queries, items, columns, k, 1, 0, "cuda")
+    return Case(operation, shape, command, lambda _: least, "tf32", list(bars))
+
+
+def als(factors: int) -> Case:
+    """One epoch: all rows of both sides."""
+    users, items, _ = MADE
+
+    def least(printed: dict) -> float:
+        per_rating = 4 * factors + 12  # a row, its bias, the index and the value
+        return 2 * printed["ratings"] * per_rating + (users + items) * (4 * factors + 12)
+
+    command = words("als_bench", "made", *MADE, factors, 1, "cuda", 1)
+    return Case("als", f"{users:,} users, {items:,} items, {factors} factors", command, least, "tf32")
+
+
+def attend(sequences: int, context: int, heads: int, kv_heads: int, d: int, cache: str) -> Case:
+    size = {"fp32": 4, "bf16": 2}[cache]
+    keys_and_values = 2 * sequences * kv_heads * d * size
+    least = keys_and_values * (context + 1) + sequences * d * 4 * (2 * heads + 2 * kv_heads)
+    shape = f"{sequences} x {context:,} positions, {heads} / {kv_heads} heads of {d}, {cache}"
+    command = words("decoding_bench", "cuda", 0, "attend", sequences, context, heads, kv_heads, d, cache)
+    return Case("decode attention", shape, command, lambda _: least)
+
+
+def penalize(rows: int, columns: int, tokens: int) -> Case:
+    least = 12 * rows * tokens  # each token and its logit; the copy of the logits is not a kernel
+    command = words("decoding_bench", "cuda", 0, "penalize", rows, columns, tokens)
+    return Case("penalties", f"{rows} x {columns:,}, {tokens} tokens", command, lambda _: least)
+
+
+def sample(rows: int, columns: int, way: str) -> Case:
+    least = 4 * rows * columns + 8 * rows
+    command = words("decoding_bench", "cuda", 0, "sample", rows, columns, way)
+    return Case("sampling", f"{rows} x {columns:,}, {way.replace('_', '-')}", command, lambda _: least)
+
+
+CASES = [
+    topk("top-k", 256, 4096, 64, 10),
+    topk("top-k", 1000, 10_000, 128, 10),
+    topk("top-k", 4096, 16_384, 128, 10),
+    topk("top-k of few queries", 1, 100_000, 128, 10),
+    topk("top-k of few queries", 16, 100_000, 64, 10),
+    topk("top-k of few queries", 1, 1_000_000, 128, 10, (Bar("bytes / least", 1.05), Bar("launches", 3))),
+    topk("top-k with large k", 16, 10_000, 64, 1000),
+    topk("top-k with large k", 64, 10_000, 64, 10_000),
+    topk("top-k with large k", 4, 100_000, 64, 20_000),
+    *(als(factors) for factors in (64, 128, 256)),
+    attend(1, 1024, 12, 12, 64, "bf16"),
+    attend(8, 1024, 9, 3, 64, "bf16"),
+    attend(64, 256, 32, 8, 128, "bf16"),
+    penalize(1, 50_257, 512),
+    penalize(8, 50_257, 512),
+    penalize(64, 50_257, 512),
+    sample(1, 50_257, "greedy"),
+    sample(8, 50_257, "top_p"),
+    sample(64, 50_257, "top_p"),
+]
+
+# Operation -> picture in docs/ and what it shows
+PICTURES: dict[str, tuple[str, str]] = {}

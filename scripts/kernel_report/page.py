@@ -1,0 +1,142 @@
+"""Writes docs/kernels.md."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from counts import Kernel
+from figures import COLUMNS, Counted
+from machines import MACHINES, blocks_at_once, occupancy
+from resources import Resources
+
+HEAD = """# Kernels
+
+**Estimates.** No figure on this page was measured on a GPU. A simulator runs the programs and counts what each kernel asks for; times are
+the least that a GPU needs for those counts, without the latencies that a kernel fails to hide and without launches. Written by
+`scripts/kernel_report.sh`; `scripts/gpu_check.sh` measures the same operations on a GPU and, where `ncu` is available, compares its counts.
+
+| figure | meaning |
+|---|---|
+| launches | kernels, and products of cuBLAS, in one call of the operation |
+| bytes / least | bytes of global memory requested in sectors of 32 bytes, over those that the operation cannot avoid: inputs and outputs once; for top-k the items once per 128 queries; for ALS one row of factors per rating; for penalties the tokens and their logits |
+| coalescing | bytes that threads asked for over bytes in the sectors; above 1 where several threads read the same |
+| bank wavefronts / ideal | passes through shared memory over the fewest possible; 1 means no bank conflict |
+| tensor share | share of multiply-adds on tensor cores; every fp32 instruction counts as one outside |
+| barriers | of all threads of a block, on average over the blocks of the kernel that has most |
+| bound | the largest of: distinct bytes / memory bandwidth, requested bytes / L2 bandwidth, instructions / issue rate, and the rates of fp32 units, special functions, tensor cores, shared memory and atomics, summed over kernels. Blocks that do not fill all multiprocessors count accordingly |
+
+Bounds assume: {machines}. The instructions are those of PTX; registers and spills are what ptxas reports for the machine code.
+"""
+
+
+def shown(value: float | None) -> str:
+    if value is None:
+        return "–"
+    if value >= 1e6:
+        return f"{value / 1e6:,.1f} M"
+    if value >= 1e4:
+        return f"{value / 1e3:,.0f} k"
+    return f"{value:,.0f}" if value == int(value) else f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+
+
+def microseconds(seconds: float) -> str:
+    return f"{1e6 * seconds:,.0f}" if seconds >= 1e-4 else f"{1e6 * seconds:.3g}"
+
+
+def row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    return [row(head), row(["---"] * len(head)), *map(row, rows), ""]
+
+
+def machines() -> str:
+    return "; ".join(
+        f"{each.name}: {each.multiprocessors} multiprocessors at {each.clock / 1e9:g} GHz, {each.memory / 1e12:g} TB/s of memory, "
+        f"{each.l2 / 1e12:g} TB/s of L2, {each.tensor['fp16'] / 1e12:.0f} TFLOP/s in fp16 and {each.tensor['tf32'] / 1e12:.0f} in TF32 by mma"
+        for each in MACHINES
+    )
+
+
+def operation(counted: list[Counted]) -> list[str]:
+    rows = []
+    for one in counted:
+        limits = [f"{microseconds(seconds)} ({resource})" for seconds, resource in map(one.bound, MACHINES)]
+        rows.append([one.case.shape, *(shown(one.figures()[name]) for name in COLUMNS), *limits])
+    return table(["shape", *COLUMNS, *(f"{each.name} bound, us" for each in MACHINES)], rows)
+
+
+def resident(kernel: Kernel, resources: dict[str, dict[str, int]]) -> list[str]:
+    """Registers, spills, and on each machine blocks per multiprocessor, occupancy and waves."""
+    known = [resources.get(machine.architecture, {}) for machine in MACHINES]
+    cells = [
+        " / ".join(str(each.get("registers", "?")) for each in known),
+        " / ".join(str(each.get("spills", "?")) for each in known),
+    ]
+    for machine, values in zip(MACHINES, known):
+        blocks = blocks_at_once(machine, kernel.block_threads, values.get("registers", 0), kernel.shared)
+        if blocks:
+            share, waves = (
+                occupancy(machine, kernel.block_threads, blocks),
+                kernel.blocks / blocks / machine.multiprocessors,
+            )
+            cells.append(f"{blocks}, {share:.0%}, {waves:.2f}")
+        else:
+            cells.append("does not fit")
+    return cells
+
+
+def kernels(counted: list[Counted], resources: Resources) -> list[str]:
+    """Each kernel once, in the last case that launches it."""
+    last = {kernel.name: (one, kernel) for one in counted for kernel in one.kernels if not kernel.is_cublas}
+    rows = [
+        [
+            f"`{name}`",
+            one.case.shape,
+            f"{kernel.blocks:,.0f} x {kernel.block_threads}",
+            f"{kernel.shared:,}",
+            shown(kernel.bytes / kernel.distinct_bytes if kernel.distinct_bytes else None),
+            f"{kernel['lane_efficiency']:.0%}",
+            *resident(kernel, resources.get(name, {})),
+        ]
+        for name, (one, kernel) in last.items()
+    ]
+    head = ["kernel", "shape", "blocks x threads", "shared bytes", "bytes / distinct bytes", "active lanes"]
+    head += ["registers sm_80 / sm_90", "bytes spilled"]
+    return table([*head, *(f"{each.name}: blocks per multiprocessor, occupancy, waves" for each in MACHINES)], rows)
+
+
+def checked(counted: list[Counted]) -> list[str]:
+    rows = []
+    for one in counted:
+        for bar in one.case.bars:
+            value = one.figures()[bar.figure]
+            sign = "at most" if bar.most else "at least"
+            said = "–" if value is None else "yes" if bar.holds(value) else "**no**"
+            rows.append([one.case.name, bar.figure, f"{sign} {bar.limit:g}", shown(value), said])
+    return table(["case", "figure", "limit", "found", "holds"], rows) if rows else []
+
+
+def compared(counted: list[Counted], earlier: dict[str, dict]) -> list[str]:
+    """Earlier version of the kernels -> this one."""
+    names = [*COLUMNS, *(f"{machine.name} us" for machine in MACHINES)]
+    rows = [
+        [one.case.name, *(f"{shown(before.get(name))} → {shown(one.summary()[name])}" for name in names)]
+        for one in counted
+        if (before := earlier.get(one.case.earlier)) and before != one.summary()
+    ]
+    return ["## Before and after", "", *table(["case", *names], rows)] if rows else []
+
+
+def page(counted: list[Counted], resources: Resources, earlier: dict[str, dict], pictures: dict[str, str]) -> str:
+    lines = [HEAD.format(machines=machines())]
+    for name, group in groupby(counted, key=lambda one: one.case.operation):
+        cases = list(group)
+        lines += [f"## {name[0].upper()}{name[1:]}", ""]
+        if name in pictures:
+            lines += [f"![{pictures[name][1]}]({pictures[name][0]})", ""]
+        lines += [*operation(cases), *kernels(cases, resources)]
+    if limits := checked(counted):
+        lines += ["## Limits", "", *limits]
+    return "\n".join(lines + compared(counted, earlier)).rstrip() + "\n"
