@@ -61,6 +61,14 @@ Direction direction_of(const at::RecordFunction& function) {
   return to_host ? Direction::out : Direction::in;
 }
 
+// Elements of a sum over the ranks; 0 for other operators.
+int64_t reduced(const at::RecordFunction& function) {
+  if (std::string_view(function.name()) != "c10d::allreduce_") return 0;
+  int64_t elements = 0;
+  for (const at::Tensor& tensor : function.inputs()[0].toTensorVector()) elements += tensor.numel();
+  return elements;
+}
+
 // Ranges without a schema, such as those of autograd's nodes, are not operators.
 std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& function) {
   const auto schema = function.operator_schema();
@@ -76,6 +84,12 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& function) {
     } else {
       to->counts.copies_in++;
       if (!std::exchange(to->copying, true)) to->counts.groups_in++;
+    }
+  }
+  if (const int64_t elements = reduced(function)) {
+    if (const auto to = shared()) {
+      const std::lock_guard lock(to->mutex);
+      to->counts.reductions.push_back(elements);
     }
   }
   return std::make_unique<Operator>();

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace sartor::testing {
 
@@ -18,6 +19,7 @@ struct StepCounts {
   int64_t groups_in = 0;  // runs of them without another operator in between
   int64_t copies_out = 0;
   std::map<std::string, int64_t> names;  // operators by name, such as "aten::mm"
+  std::vector<int64_t> reductions;       // number of elements of each sum over the ranks
 
   int64_t of(const std::string& name) const;
   std::string text() const;  // "3 aten::mm, 1 aten::add, ..."

@@ -8,8 +8,11 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
+#include <vector>
 
 #include "core/profiler_range.h"
 #include "runtime/signals.h"
@@ -31,7 +34,11 @@ class HostUpdate : public Update {
 
   Transfer::Fetch finish(const at::Tensor& loss_sum, double learning_rate) override {
     const double norm = clip_gradients(optimizer_.parameters(), max_grad_norm_);
-    const double loss = ranks_.sum({loss_sum.item<double>()})[0] / labels_;
+    std::vector<double> totals = {loss_sum.item<double>()};  // and the flags of stop signals
+    std::ranges::copy(stop_flags(stop_signal()), std::back_inserter(totals));
+    totals = ranks_.sum(std::move(totals));
+    if (ranks_.size() > 1) signal_ = signal_of({totals.begin() + 1, totals.end()});
+    const double loss = totals[0] / labels_;
     if (std::isfinite(loss) && std::isfinite(norm)) {
       const cuda::ProfilerRange range("optimizer");
       optimizer_.step(learning_rate);
@@ -41,14 +48,17 @@ class HostUpdate : public Update {
 
   StepOutcome outcome(const Transfer::Fetch& figures) const override {
     const auto values = figures.take();
-    return {.loss = values.const_data_ptr<double>()[0], .gradient_norm = values.const_data_ptr<double>()[1]};
+    return {.loss = values.const_data_ptr<double>()[0],
+            .gradient_norm = values.const_data_ptr<double>()[1],
+            .stop_signal = signal_};
   }
 
  private:
   AdamW& optimizer_;
   ProcessGroup& ranks_;
   const double max_grad_norm_;
-  double labels_ = 1;  // of all ranks
+  double labels_ = 1;          // of all ranks
+  std::optional<int> signal_;  // that any of several ranks had received at the end of the last step
 };
 
 class DeviceUpdate : public Update {

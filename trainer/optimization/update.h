@@ -14,9 +14,11 @@ namespace sartor {
 
 // Figures of a step, the same on every rank.
 struct StepOutcome {
-  double loss = 0;                 // mean over all labels
-  double gradient_norm = 0;        // before clipping
-  std::optional<int> stop_signal;  // that any rank had received at the beginning of the step, or 0; empty if unknown
+  double loss = 0;           // mean over all labels
+  double gradient_norm = 0;  // before clipping
+  // That any rank had received at the end of the step on the host, at its beginning on a device, or 0; empty if
+  // unknown.
+  std::optional<int> stop_signal;
 };
 
 class Update {
@@ -39,12 +41,14 @@ class Update {
   virtual StepOutcome outcome(const Transfer::Fetch& figures) const = 0;
 };
 
-// Waits for the loss and the gradient norm, to decide on the host. max_grad_norm: 0 disables clipping.
+// Both versions sum two small arrays per step if there are several ranks: the numbers of labels, and the losses. The
+// stop signals are summed with one of them. max_grad_norm: 0 disables clipping.
+
+// Waits for the loss and the gradient norm, to decide on the host.
 std::unique_ptr<Update> make_host_update(AdamW& optimizer, ProcessGroup& ranks, double max_grad_norm);
 
 // Decides on the device and never waits; `transfer` fetches the figures. All steps after one that is not finite are
-// skipped, too, until the host knows. Several ranks sum two small tensors per step: the numbers of labels with the stop
-// signals, and the losses.
+// skipped, too, until the host knows.
 std::unique_ptr<Update> make_device_update(AdamW& optimizer, ProcessGroup& ranks, double max_grad_norm,
                                            Transfer transfer);
 
