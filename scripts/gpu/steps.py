@@ -9,6 +9,7 @@ from checks.calls_per_step import calls_per_step
 from checks.device_tests import ceilings, kernel_tests, libraries, nccl, runtime_tests, sanitizer
 from checks.factors import factors, factors_whole, neighbours
 from checks.generators import gpt_logits, gpt_texts, gpt_training
+from checks.kernels import attention, decoding_speed, kernel_counts
 from checks.speed import factor_speed, generation_speed, score_speed, train_speed
 from checks.steps_twice import deterministic
 from checks.texts import bert_logits, bert_training
@@ -23,24 +24,27 @@ class Step:
 
 
 STEPS = [
-    Step("libraries", 20, libraries),
-    Step("ceilings", 25, ceilings),
+    Step("libraries", 15, libraries),
+    Step("ceilings", 20, ceilings),
     Step("kernel_tests", 50, kernel_tests),
     Step("runtime_tests", 10, runtime_tests),
     Step("nccl", 15, nccl),
+    Step("attention", 10, attention),
     Step("factors", 15, factors),
     Step("factors_whole", 15, factors_whole),
     Step("neighbours", 10, neighbours),
     Step("bert_logits", 20, bert_logits),
-    Step("bert_training", 30, bert_training),
+    Step("bert_training", 25, bert_training),
     Step("gpt_logits", 15, gpt_logits),
-    Step("gpt_training", 30, gpt_training),
+    Step("gpt_training", 25, gpt_training),
     Step("gpt_texts", 20, gpt_texts),
-    Step("calls_per_step", 30, calls_per_step),
-    Step("deterministic", 35, deterministic),
-    Step("train_speed", 40, train_speed),
-    Step("score_speed", 25, score_speed),
-    Step("generation_speed", 30, generation_speed),
-    Step("factor_speed", 15, factor_speed),
-    Step("sanitizer", 30, sanitizer),  # last: the slowest, and the least informative if all others passed
+    Step("calls_per_step", 25, calls_per_step),
+    Step("deterministic", 30, deterministic),
+    Step("train_speed", 35, train_speed),
+    Step("score_speed", 20, score_speed),
+    Step("generation_speed", 25, generation_speed),
+    Step("factor_speed", 25, factor_speed),
+    Step("decoding_speed", 10, decoding_speed),
+    Step("kernel_counts", 20, kernel_counts),
+    Step("sanitizer", 25, sanitizer),  # last: the slowest, and the least informative if all others passed
 ]

@@ -113,4 +113,9 @@ CASES = [
 ]
 
 # Operation -> picture in docs/ and what it shows
-PICTURES: dict[str, tuple[str, str]] = {}
+PICTURES = {
+    "decode attention": (
+        "kernel-decode-attention.svg",
+        "A block attends to one part of a sequence for all query heads that share a key head",
+    )
+}

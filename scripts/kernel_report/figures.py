@@ -57,6 +57,19 @@ class Counted:
             "warp instructions": self.total("warp_insts"),
         }
 
+    def estimate(self) -> dict:
+        """What scripts/gpu_check.sh compares with counts of a GPU. None where products of cuBLAS take part."""
+        whole = not any(kernel.is_cublas for kernel in self.kernels)
+        return {
+            "operation": self.case.operation,
+            "name": self.case.name,
+            "command": self.case.command,
+            "requested bytes": sum(kernel.bytes for kernel in self.kernels) if whole else None,
+            "distinct bytes": sum(kernel.distinct_bytes for kernel in self.kernels) if whole else None,
+            "tensor instructions": self.total("tensor") if whole else None,
+            "seconds": {machine.name: self.bound(machine)[0] for machine in MACHINES},
+        }
+
     def summary(self) -> dict:
         """For a comparison with a later version."""
         return self.figures() | {f"{machine.name} us": 1e6 * self.bound(machine)[0] for machine in MACHINES}

@@ -11,17 +11,37 @@ from cases import CASES, PICTURES, Case
 from figures import read_counts
 from page import page
 from resources import resources
-from simulator import count, simulator
+from simulator import Refused, count, simulator
 
 ROOT = Path(__file__).resolve().parents[2]
 EARLIER = Path(__file__).with_name("earlier.json")
+ESTIMATES = ROOT / "scripts" / "gpu" / "estimates.json"  # for gpu_check.sh, where there is no simulator
 
 
 def chosen(beginnings: list[str]) -> list[Case]:
     found = [case for case in CASES if not beginnings or case.name.startswith(tuple(beginnings))]
     if unknown := [word for word in beginnings if not any(case.name.startswith(word) for case in CASES)]:
-        raise SystemExit(f"kernel_report: no case begins with {unknown[0]}; --list prints their names")
+        raise Refused(f"no case begins with {unknown[0]}; --list prints their names")
     return found
+
+
+def report(arguments: argparse.Namespace) -> None:
+    cases = chosen(arguments.cases)
+    arguments.kept.mkdir(parents=True, exist_ok=True)
+    if not arguments.page:
+        launcher = simulator()
+        for case in cases:
+            count(case, launcher, arguments.build, arguments.kept)
+    counted = [found for case in CASES if (found := read_counts(case, arguments.kept))]
+    if not counted:
+        raise Refused(f"{arguments.kept} has no counts; run without --page first")
+    if arguments.keep_as_earlier:
+        EARLIER.write_text(json.dumps({one.case.name: one.summary() for one in counted}, indent=1) + "\n")
+    earlier = json.loads(EARLIER.read_text()) if EARLIER.exists() else {}
+    used = resources(ROOT, arguments.build, arguments.kept / "resources.json")
+    arguments.output.write_text(page(counted, used, earlier, PICTURES), encoding="utf-8")
+    arguments.estimates.write_text(json.dumps([one.estimate() for one in counted], indent=1) + "\n")
+    print(arguments.output)
 
 
 def main() -> int:
@@ -33,25 +53,16 @@ def main() -> int:
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "release")
     parser.add_argument("--kept", type=Path, default=ROOT / "build" / "kernel_report", help="folder of the counts")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "kernels.md")
+    parser.add_argument("--estimates", type=Path, default=ESTIMATES)
     arguments = parser.parse_args()
     if arguments.list:
         print(*(case.name for case in CASES), sep="\n")
         return 0
-    cases = chosen(arguments.cases)
-    arguments.kept.mkdir(parents=True, exist_ok=True)
-    if not arguments.page:
-        launcher = simulator()
-        for case in cases:
-            count(case, launcher, arguments.build, arguments.kept)
-    counted = [found for case in CASES if (found := read_counts(case, arguments.kept))]
-    if not counted:
-        raise SystemExit(f"kernel_report: {arguments.kept} has no counts; run without --page first")
-    if arguments.keep_as_earlier:
-        EARLIER.write_text(json.dumps({one.case.name: one.summary() for one in counted}, indent=1) + "\n")
-    earlier = json.loads(EARLIER.read_text()) if EARLIER.exists() else {}
-    used = resources(ROOT, arguments.build, arguments.kept / "resources.json")
-    arguments.output.write_text(page(counted, used, earlier, PICTURES), encoding="utf-8")
-    print(arguments.output)
+    try:
+        report(arguments)
+    except Refused as error:
+        print(f"kernel_report: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

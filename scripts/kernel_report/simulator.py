@@ -11,16 +11,18 @@ from pathlib import Path
 from cases import Case
 
 
+class Refused(Exception):
+    """What the user has to change, in one line."""
+
+
 def simulator() -> list[str]:
     """The command that runs a program on the simulated GPU."""
     folder = os.environ.get("GPUSIM", "")
     if not folder:
-        raise SystemExit(
-            "kernel_report: GPUSIM is not set; it names the folder of a simulator of CUDA (see kernel_report.sh)"
-        )
+        raise Refused("GPUSIM is not set; it names the folder of a simulator of CUDA (see kernel_report.sh)")
     command = Path(folder) / "run"
     if not os.access(command, os.X_OK):
-        raise SystemExit(f"kernel_report: GPUSIM is {folder}, which has no program run")
+        raise Refused(f"GPUSIM is {folder}, which has no program run")
     return [str(command)]
 
 
@@ -35,6 +37,8 @@ def count(case: Case, launcher: list[str], build: Path, kept: Path) -> None:
     lines = found.with_suffix(".lines")
     lines.unlink(missing_ok=True)
     program, *arguments = case.command
+    if not (build / "bin" / program).exists():
+        raise Refused(f"{build} has no bin/{program}; scripts/build.sh --target {program} builds it")
     start = time.monotonic()
     done = subprocess.run(
         [*launcher, str(build / "bin" / program), *arguments],
@@ -45,7 +49,7 @@ def count(case: Case, launcher: list[str], build: Path, kept: Path) -> None:
     )
     if done.returncode or not lines.exists():
         reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-        raise SystemExit(f"kernel_report: {case.name}: {reason if done.returncode else 'nothing was counted'}")
+        raise Refused(f"{case.name}: {reason if done.returncode else 'nothing was counted'}")
     kernels = [json.loads(line) for line in lines.read_text().splitlines()]
     partial = found.with_suffix(".partial")
     partial.write_text(json.dumps({"name": case.name, "printed": last_object(done.stdout), "kernels": kernels}) + "\n")

@@ -159,6 +159,7 @@ def benches_refuse_a_missing_gpu(pack: Path) -> None:
     commands = {
         "topk_bench": [1, 1, 1, 1, 1, 1, "cuda"],
         "als_bench": ["made", 9, 9, 9, 2, 1, "cuda", 1],
+        "decoding_bench": ["cuda", 1, "sample", 1, 9, "greedy"],
         "generate_bench": [pack, "fp32", "cuda", rows, 1],
         "decoder_bench": ["logits", pack, "fp32", "cuda", rows, rows],
         "bert_classify_bench": [pack, rows, "fp32", "cuda", 1, 1],
@@ -176,7 +177,7 @@ def benches_refuse_a_missing_gpu(pack: Path) -> None:
 
 def rehearses_every_check(pack: Path, work: Path) -> None:
     status, results = run(pack, work / "whole", "--patience", "8", "--minutes", "40")
-    needing_a_gpu = dict.fromkeys(("nccl", "calls_per_step", "sanitizer"), "skipped")
+    needing_a_gpu = dict.fromkeys(("nccl", "calls_per_step", "kernel_counts", "sanitizer"), "skipped")
     expected = {step.name: "passed" for step in STEPS} | needing_a_gpu
     check(status == 0 and statuses(results) == expected, f"status {status}, {statuses(results)}")
     figures = {each["name"]: each["figures"] for each in results["checks"]}
@@ -185,7 +186,13 @@ def rehearses_every_check(pack: Path, work: Path) -> None:
     check(figures["gpt_texts"]["GPU: share of texts equal to the CPU's"] == 1, f"{figures['gpt_texts']}")
     check(figures["generation_speed"]["fp32, batch 8: share of texts equal to the peer's"] == 1, "texts differ")
     compared = [each["what"] for found in results["checks"] for each in found["comparisons"]]
-    for what in ("fine-tuning, fp32", "scoring, fp32", "generation, fp32, batch 64", "top-k 7 x 300 x 16, k 4"):
+    for what in (
+        "fine-tuning, fp32",
+        "scoring, fp32",
+        "generation, fp32, batch 64",
+        "top-k 7 x 300 x 16, k 4",
+        "sample 2 100",
+    ):
         check(any(each.startswith(what) for each in compared), f"no speed of {what} among {compared}")
 
 
