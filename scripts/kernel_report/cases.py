@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 QUERY_TILE = 128  # queries for which the items are read once
-MADE = (2000, 1000, 60_000)  # users, items and ratings drawn for ALS
+MADE = (600, 400, 100_000)  # users, items and ratings drawn for ALS: most rows have more ratings than factors
 
 
 @dataclass(frozen=True)
