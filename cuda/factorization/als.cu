@@ -83,7 +83,7 @@ template <int panels> SARTOR_ALS_KERNEL(panels) add_parts(AlsTask task, AlsWorks
         GramSums<Shape> sums(shared.gram);
         const int begin = block.part * block.part_length, ratings = static_cast<int>(block.row.ratings);
         NormalEquations<Shape, false>(block.task, block.row, block.region, shared.gram)
-            .add(begin, min(begin + block.part_length, ratings), sums);
+            .add(begin, begin + min(block.part_length, ratings - begin), sums);
         sums.save(block.partial);
       });
 }

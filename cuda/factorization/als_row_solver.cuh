@@ -166,7 +166,7 @@ template <class Shape, bool dual> class AlsRowSolver {
     const auto ratings = [&] { return static_cast<int>(block.row.ratings); };
     for (int begin = 0; begin < ratings(); begin = shared_.gram.end) {
       NormalEquations<Shape, false>(block.task, block.row, block.region, shared_.gram)
-          .add(begin, min(begin + block.part_length, ratings()), sums);
+          .add(begin, begin + min(block.part_length, ratings() - begin), sums);
       if (ratings() <= block.part_length) return;
       if (shared_.gram.begin == 0) {
         sums.save(block.partial);

@@ -9,7 +9,7 @@
 
 namespace sartor::cuda {
 
-// Reads the thread's index anew instead of keeping what depends on it, as registers are short.
+// Reads the thread's index anew instead of keeping what depends on it, as registers are scarce.
 __device__ inline int thread_index() {
   int index;
   asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
@@ -138,7 +138,7 @@ template <class Shape, class Visit>
 __device__ void for_products(const GramRegion& region, const AlsRow& system, GramSums<Shape>& sums, Visit visit) {
   const WarpTile tile = warp_tile<Shape>(region);
   const auto visit_valid = [&](int row, int column, float(&entries)[4]) {
-    asm volatile("" ::: "memory");  // conditions are not all computed in advance, as registers are short
+    asm volatile("" ::: "memory");  // conditions are not all computed in advance, as registers are scarce
     const int size = static_cast<int>(system.size());
     if (row < size && column < Triangle::tiles(size) * Triangle::side) visit(row, column, entries);
   };
