@@ -117,6 +117,35 @@ TEST_F(FusedGpu, RisingAndFallingScores) {
   }
 }
 
+// Rows that begin beyond 2^31 bytes.
+TEST_F(FusedGpu, LargeOffsets) {
+  constexpr int64_t queries = 20, items = 66'000, stride = 16'384, columns = 8;
+  static_assert((items - 2) * stride * int64_t{sizeof(uint16_t)} > int64_t{1} << 31);
+  const DeviceBuffer<uint16_t> rows(context(), items * stride);
+  context().backend().fill_zero(rows.data(), items * stride * sizeof(uint16_t));
+  constexpr uint16_t one = 0x3c00, two = 0x4000;
+  context().backend().copy_in(rows.data() + (items - 1) * stride, &one, sizeof one);
+  context().backend().copy_in(rows.data() + (items - 2) * stride, &two, sizeof two);
+  const auto query_rows = upload(context(), std::vector<uint16_t>(queries * columns, one));
+  const Results results(context(), queries, 3);
+  const SearchShape shape{queries, items, columns, 3, TopkElement::fp16};
+  const auto plan = fused_plan(shape, backend().limits(), no_bound).value();
+  const DeviceBuffer<std::byte> workspace(context(), plan.workspace_bytes);
+  topk_fused(backend(),
+             {.queries = {query_rows.data(), queries, columns, columns, TopkElement::fp16},
+              .items = {rows.data(), items, columns, stride, TopkElement::fp16},
+              .k = 3,
+              .found = results.view()},
+             plan, workspace.data());
+  const Found found = results.to_host();
+  for (int64_t q = 0; q < queries; q++) {
+    EXPECT_EQ(found.ids[3 * q], items - 2);
+    EXPECT_EQ(found.scores[3 * q], 2);
+    EXPECT_EQ(found.ids[3 * q + 1], items - 1);
+    EXPECT_EQ(found.ids[3 * q + 2], 0);
+  }
+}
+
 // Sums of full fp32 numbers. The error of a product by three is at most 2^-21 of it: see topk_fused.cuh.
 TEST_F(FusedGpu, ThreeProductsAreAsExactAsFp32) {
   constexpr int64_t queries = 20, items = 150, columns = 300, k = 150;
