@@ -173,11 +173,11 @@ class Session:
         return self.run(*words, **(environment or {}))
 
     def precisions(self, *wanted: str) -> list[str]:
-        """Those of the precisions that the device has: tf32 means fp32 on a CPU, and bf16 needs AVX-512. A rehearsal records
+        """Those of the precisions that the device has: tf32 means fp32 on a CPU, and bf16 needs AVX-512 (top-k has fp16 everywhere). A rehearsal records
         which ones it leaves out."""
         if not self.cpu:
             return list(wanted)
-        known = {"fp32", "tf32"} | ({"bf16"} if "avx512f" in processor()[1] else set())
+        known = {"fp32", "tf32", "fp16"} | ({"bf16"} if "avx512f" in processor()[1] else set())
         if absent := [each for each in wanted if each not in known]:
             self.figures["left out without a GPU"] = ", ".join(absent)
         return [each for each in wanted if each in known]

@@ -26,7 +26,7 @@ class Step:
 STEPS = [
     Step("libraries", 15, libraries),
     Step("ceilings", 20, ceilings),
-    Step("kernel_tests", 50, kernel_tests),
+    Step("kernel_tests", 45, kernel_tests),
     Step("runtime_tests", 10, runtime_tests),
     Step("nccl", 15, nccl),
     Step("attention", 10, attention),
@@ -43,8 +43,8 @@ STEPS = [
     Step("train_speed", 35, train_speed),
     Step("score_speed", 20, score_speed),
     Step("generation_speed", 25, generation_speed),
-    Step("factor_speed", 25, factor_speed),
+    Step("factor_speed", 35, factor_speed),
     Step("decoding_speed", 10, decoding_speed),
     Step("kernel_counts", 20, kernel_counts),
-    Step("sanitizer", 25, sanitizer),  # last: the slowest, and the least informative if all others passed
+    Step("sanitizer", 20, sanitizer),  # last: the slowest, and the least informative if all others passed
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+from dataclasses import dataclass
 
 from checks.common import Faults, json_lines, metrics_of, peer_lines
 from checks.generators import threads
@@ -100,16 +102,38 @@ def compare_texts(session: Session, what: str, tokens: int, ours: dict, peer: di
 # ---- factors ----
 
 
-def topk_speed(session: Session, shape: str, queries: int, items: int, columns: int, k: int, passes: int) -> None:
-    isa = ["cuda"] if session.kernel_device == "cuda" else []
-    words = [queries, items, columns, k, session.threads, passes, *isa]
-    (ours,) = json_lines(session.run(*session.launcher, session.program("topk_bench"), *words))
-    rate = 2 * queries * items * columns / ours["seconds"] / 1e12
-    session.figures |= {f"{shape}: ms": 1000 * ours["seconds"], f"{shape}: TFLOP/s": rate}
-    kinds = ",".join(session.precisions("fp32", "tf32"))
-    for peer in json_lines(session.python("peers/topk.py", session.device, kinds, *words[:4], passes)):
-        what = f"{shape}, peer in {peer['precision']}"
-        session.compare(what, "ms", 1000 * ours["seconds"], peer["peer"], 1000 * peer["seconds"], more_is_better=False)
+@dataclass(frozen=True)
+class Search:
+    queries: int
+    items: int
+    columns: int
+    k: int
+    passes: int
+
+    def __str__(self) -> str:
+        items = f"{self.items // 1000}k" if self.items >= 10_000 else self.items
+        return f"top-k {self.queries} x {items} x {self.columns}, k {self.k}"
+
+
+def topk_speed(session: Session, search: Search, peers: dict[str, dict]) -> None:
+    """In each precision that a peer has. Items are made ready before, as the peer's are."""
+    isa = "cuda" if session.kernel_device == "cuda" else "best"
+    shape = [search.queries, search.items, search.columns, search.k, session.threads, search.passes, isa]
+    words = [session.program("topk_bench"), *shape, ",".join(peers), "cosine", "kept"]
+    for ours in json_lines(session.run(*session.launcher, *words)):
+        what, seconds, peer = f"{search}, {ours['precision']}", ours["seconds"], peers[ours["precision"]]
+        rate = 2 * search.queries * search.items * search.columns / seconds / 1e12
+        session.figures |= {f"{what}: ms": 1000 * seconds, f"{what}: TFLOP/s": rate}
+        session.compare(what, "ms", 1000 * seconds, peer["peer"], 1000 * peer["seconds"], more_is_better=False)
+
+
+def searches_speed(session: Session, faults: Faults, searches: list[Search]) -> None:
+    shapes = {",".join(map(str, dataclasses.astuple(search))): search for search in searches}
+    precisions = session.precisions("fp16", "fp32", "tf32", "bf16")
+    lines = peer_lines(session, faults, "topk", session.device, ",".join(precisions), *shapes)
+    for shape, search in shapes.items():
+        with faults:
+            topk_speed(session, search, {line["precision"]: line for line in lines if line["shape"] == shape})
 
 
 def als_speed(session: Session, shape: str, users: int, items: int, ratings: int, factors: int, epochs: int) -> None:
@@ -127,20 +151,16 @@ def als_speed(session: Session, shape: str, users: int, items: int, ratings: int
 
 def factor_speed(session: Session) -> None:
     if session.quick:
-        searches = {"top-k 7 x 300 x 16, k 4": (7, 300, 16, 4, 1)}
+        searches = [Search(7, 300, 16, 4, 1), Search(20, 300, 16, 4, 1), Search(20, 300, 16, 250, 1)]
         solutions = {"ALS of 500 ratings, 8 factors": (60, 30, 500, 8, 1)}
     else:
-        searches = {
-            "top-k 2048 x 200k x 128, k 10": (2048, 200_000, 128, 10, 5),
-            "top-k 2048 x 200k x 128, k 100": (2048, 200_000, 128, 100, 5),
-            "top-k 1 x 200k x 128, k 10": (1, 200_000, 128, 10, 20),
-        }
+        few = [Search(1, 1_000_000, 128, 10, 10), Search(16, 1_000_000, 128, 100, 10)]
+        large_k = [Search(512, 100_000, 128, 10_000, 3), Search(1, 1_000_000, 128, 10_000, 10)]
+        searches = [Search(4096, 200_000, 128, 10, 5), *few, Search(4096, 200_000, 128, 100, 5), *large_k]
         made = (200_000, 20_000, 5_000_000)
         solutions = {f"ALS of 5m ratings, {factors} factors": (*made, factors, 5) for factors in (64, 128)}
     faults = Faults()
-    for shape, numbers in searches.items():
-        with faults:
-            topk_speed(session, shape, *numbers)
+    searches_speed(session, faults, searches)
     for shape, numbers in solutions.items():
         with faults:
             als_speed(session, shape, *numbers)
