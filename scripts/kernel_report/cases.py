@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -30,6 +31,10 @@ class Case:
     tensor_type: str = ""  # of products in tensor cores
     bars: list[Bar] = field(default_factory=list)
     replaces: str = ""  # name of the case in earlier.json that did the same
+    kernels: str = ".*"  # pattern of the names of those that are counted
+
+    def counts(self, kernel: str) -> bool:
+        return re.match(self.kernels, kernel) is not None
 
     @property
     def earlier(self) -> str:
@@ -48,13 +53,35 @@ def words(*all_words: object) -> list[str]:
     return [str(word) for word in all_words]
 
 
-def topk(operation: str, queries: int, items: int, columns: int, k: int, bars: tuple[Bar, ...] = ()) -> Case:
-    """Cosines of fp32 rows."""
+PREPARING = r"(prepare|norms|centre|round)\w*"
+SEARCHING = rf"(?!{PREPARING})\w+"
+SIZES = {"fp32": 4, "tf32": 4, "fp16": 2, "bf16": 2}
+
+
+def topk(operation: str, queries: int, items: int, columns: int, k: int, precision: str = "fp32", *bars: Bar) -> Case:
+    """Cosines. Items and queries have been made ready."""
     passes = -(-queries // QUERY_TILE)
-    least = 4 * columns * (queries + items * passes) + 8 * queries * k
+    least = SIZES[precision] * columns * (queries + items * passes) + 8 * queries * k
     shape = f"{queries:,} x {items:,} x {columns}, k {k}"
-    command = words("topk_bench", queries, items, columns, k, 1, 0, "cuda")
-    return Case(operation, shape, command, lambda _: least, "tf32", list(bars))
+    return Case(
+        operation,
+        f"{shape}, {precision}",
+        words("topk_bench", queries, items, columns, k, 1, 0, "cuda", precision, "cosine", "kept"),
+        lambda _: least,
+        "fp16" if SIZES[precision] == 2 else "tf32",
+        [*bars],
+        f"{operation} {shape}",
+        SEARCHING,
+    )
+
+
+def preparation(items: int, columns: int, precision: str, similarity: str) -> Case:
+    """Of items and of one query: norms, and copies that are centred or rounded."""
+    copied = SIZES[precision] if precision in ("fp16", "bf16") or similarity == "centred_cosine" else 0
+    least = (items + 1) * (columns * (4 + copied) + 4)
+    command = words("topk_bench", 1, items, columns, 1, 1, 0, "cuda", precision, similarity, "kept")
+    shape = f"{items:,} x {columns}, {precision}, {similarity.replace('_', ' ')}"
+    return Case("preparation", shape, command, lambda _: least, kernels=PREPARING)
 
 
 def als(factors: int) -> Case:
@@ -90,16 +117,31 @@ def sample(rows: int, columns: int, way: str) -> Case:
     return Case("sampling", f"{rows} x {columns:,}, {way.replace('_', '-')}", command, lambda _: least)
 
 
+FUSED = [
+    Bar("bytes / least", 1.15),
+    Bar("coalescing", 0.95, most=False),
+    Bar("bank wavefronts / ideal", 1.05),
+    Bar("tensor share", 0.8, most=False),
+    Bar("bytes spilled", 0),
+]
+SCAN = [Bar("bytes / least", 1.05), Bar("launches", 3)]
+
 CASES = [
-    topk("top-k", 256, 4096, 64, 10),
-    topk("top-k", 1000, 10_000, 128, 10),
-    topk("top-k", 4096, 16_384, 128, 10),
+    topk("top-k", 256, 4096, 64, 10, "fp32"),
+    topk("top-k", 1000, 10_000, 128, 10, "bf16"),
+    topk("top-k", 4096, 16_384, 128, 10, "tf32"),
+    topk("top-k", 4096, 16_384, 128, 10, "fp32"),
+    topk("top-k", 4096, 16_384, 128, 10, "fp16", *FUSED),
     topk("top-k of few queries", 1, 100_000, 128, 10),
     topk("top-k of few queries", 16, 100_000, 64, 10),
-    topk("top-k of few queries", 1, 1_000_000, 128, 10, (Bar("bytes / least", 1.05), Bar("launches", 3))),
+    topk("top-k of few queries", 1, 1_000_000, 128, 10, "fp16", *SCAN),
+    topk("top-k of few queries", 1, 1_000_000, 128, 10, "fp32", *SCAN),
     topk("top-k with large k", 16, 10_000, 64, 1000),
-    topk("top-k with large k", 64, 10_000, 64, 10_000),
     topk("top-k with large k", 4, 100_000, 64, 20_000),
+    topk("top-k with large k", 64, 10_000, 64, 10_000),
+    preparation(10_000, 128, "fp32", "cosine"),
+    preparation(10_000, 100, "bf16", "centred_cosine"),
+    preparation(100_000, 128, "fp16", "cosine"),
     *(als(factors) for factors in (64, 128, 256)),
     attend(1, 1024, 12, 12, 64, "bf16"),
     attend(8, 1024, 9, 3, 64, "bf16"),
@@ -112,10 +154,25 @@ CASES = [
     sample(64, 50_257, "top_p"),
 ]
 
-# Operation -> picture in docs/ and what it shows
+# Operation -> pictures in docs/ and what they show
 PICTURES = {
-    "decode attention": (
-        "kernel-decode-attention.svg",
-        "A block attends to one part of a sequence for all query heads that share a key head",
-    )
+    "top-k": [
+        (
+            "kernel-topk-roads.svg",
+            "A rule of shapes and limits chooses between a scan, the fused kernel and tiles of scores",
+        ),
+        (
+            "kernel-topk-fused.svg",
+            "A block streams item tiles past its queries and keeps the best of each in shared memory",
+        ),
+    ],
+    "als": [
+        ("kernel-als.svg", "A block gathers rated rows, sums the upper triangle on tensor cores, factorizes and solves")
+    ],
+    "decode attention": [
+        (
+            "kernel-decode-attention.svg",
+            "A block attends to one part of a sequence for all query heads that share a key head",
+        )
+    ],
 }

@@ -18,7 +18,7 @@ the least that a GPU needs for those counts, without the latencies that a kernel
 | figure | meaning |
 |---|---|
 | launches | kernels, and products of cuBLAS, in one call of the operation |
-| bytes / least | bytes of global memory requested in sectors of 32 bytes, over those that the operation cannot avoid: inputs and outputs once; for top-k the items once per 128 queries; for ALS one row of factors per rating; for penalties the tokens and their logits |
+| bytes / least | bytes of global memory requested in sectors of 32 bytes, over those that the operation cannot avoid: inputs and outputs once; for top-k the items once per 128 queries; for ALS one row of factors per rating; for penalties the tokens and their logits. Top-k is counted without making rows ready, which is an operation of its own |
 | coalescing | bytes that threads asked for over bytes in the sectors; above 1 where several threads read the same |
 | bank wavefronts / ideal | passes through shared memory over the fewest possible; 1 means no bank conflict |
 | tensor share | share of multiply-adds on tensor cores; every fp32 instruction counts as one outside |
@@ -107,11 +107,17 @@ def kernels(counted: list[Counted], resources: Resources) -> list[str]:
     return table([*head, *(f"{each.name}: blocks per multiprocessor, occupancy, waves" for each in MACHINES)], rows)
 
 
-def checked(counted: list[Counted]) -> list[str]:
+def spilled(one: Counted, resources: Resources) -> int | None:
+    """Bytes that kernels of a case spill on any architecture."""
+    known = [values for kernel in one.kernels for values in resources.get(kernel.name, {}).values()]
+    return sum(values.get("spills", 0) for values in known) if known else None
+
+
+def checked(counted: list[Counted], resources: Resources) -> list[str]:
     rows = []
     for one in counted:
         for bar in one.case.bars:
-            value = one.figures()[bar.figure]
+            value = spilled(one, resources) if bar.figure == "bytes spilled" else one.figures()[bar.figure]
             sign = "at most" if bar.most else "at least"
             said = "–" if value is None else "yes" if bar.holds(value) else "**no**"
             rows.append([one.case.name, bar.figure, f"{sign} {bar.limit:g}", shown(value), said])
@@ -134,9 +140,8 @@ def page(counted: list[Counted], resources: Resources, earlier: dict[str, dict],
     for name, group in groupby(counted, key=lambda one: one.case.operation):
         cases = list(group)
         lines += [f"## {name[0].upper()}{name[1:]}", ""]
-        if name in pictures:
-            lines += [f"![{pictures[name][1]}]({pictures[name][0]})", ""]
+        lines += [line for file, shows in pictures.get(name, []) for line in (f"![{shows}]({file})", "")]
         lines += [*operation(cases), *kernels(cases, resources)]
-    if limits := checked(counted):
+    if limits := checked(counted, resources):
         lines += ["## Limits", "", *limits]
     return "\n".join(lines + compared(counted, earlier)).rstrip() + "\n"

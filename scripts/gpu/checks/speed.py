@@ -101,6 +101,8 @@ def compare_texts(session: Session, what: str, tokens: int, ours: dict, peer: di
 
 # ---- factors ----
 
+PEER_FACTORS = 64  # beyond, the equations of all rows need more memory than many GPUs have
+
 
 @dataclass(frozen=True)
 class Search:
@@ -136,7 +138,9 @@ def searches_speed(session: Session, faults: Faults, searches: list[Search]) -> 
             topk_speed(session, search, {line["precision"]: line for line in lines if line["shape"] == shape})
 
 
-def als_speed(session: Session, shape: str, users: int, items: int, ratings: int, factors: int, epochs: int) -> None:
+def als_speed(
+    session: Session, faults: Faults, shape: str, users: int, items: int, ratings: int, factors: int, epochs: int
+) -> None:
     isa = "cuda" if session.kernel_device == "cuda" else "v3"
     words = ["made", users, items, ratings, factors, session.threads, isa, epochs]
     (found,) = json_lines(session.run(*session.launcher, session.program("als_bench"), *words))
@@ -147,6 +151,10 @@ def als_speed(session: Session, shape: str, users: int, items: int, ratings: int
         most = session.ceilings.get(next((name for name in session.ceilings if name.startswith(ceiling)), ""))
         if most:
             session.figures[f"{shape}: share of the ceiling, {ceiling}"] = reached / most
+    if factors <= PEER_FACTORS:
+        for peer in peer_lines(session, faults, "kernels", session.device, 1, "als", users, items, ratings, factors):
+            mine, theirs = 1000 * found["epoch_s"], 1000 * peer["seconds"]
+            session.compare(shape, "ms per epoch", mine, peer["peer"], theirs, more_is_better=False)
 
 
 def factor_speed(session: Session) -> None:
@@ -163,5 +171,5 @@ def factor_speed(session: Session) -> None:
     searches_speed(session, faults, searches)
     for shape, numbers in solutions.items():
         with faults:
-            als_speed(session, shape, *numbers)
+            als_speed(session, faults, shape, *numbers)
     faults.check()
