@@ -190,7 +190,8 @@ def rehearses_every_check(pack: Path, work: Path) -> None:
         "fine-tuning, fp32",
         "scoring, fp32",
         "generation, fp32, batch 64",
-        "top-k 7 x 300 x 16, k 4",
+        "top-k 7 x 300 x 16, k 4, fp16",
+        "ALS of",
         "sample 2 100",
     ):
         check(any(each.startswith(what) for each in compared), f"no speed of {what} among {compared}")
