@@ -75,7 +75,8 @@ class Counted:
 
     def summary(self) -> dict:
         """For a comparison with a later version."""
-        return self.figures() | {f"{machine.name} us": 1e6 * self.bound(machine)[0] for machine in MACHINES}
+        requested = {"requested MB": sum(kernel.bytes for kernel in self.kernels) / 1e6}
+        return self.figures() | requested | {f"{machine.name} us": 1e6 * self.bound(machine)[0] for machine in MACHINES}
 
 
 def read_counts(case: Case, kept: Path) -> Counted | None:

@@ -126,7 +126,8 @@ def checked(counted: list[Counted], resources: Resources) -> list[str]:
 
 def compared(counted: list[Counted], earlier: dict[str, dict]) -> list[str]:
     """Earlier version of the kernels -> this one."""
-    names = [*COLUMNS, *(f"{machine.name} us" for machine in MACHINES)]
+    names = ["launches", "requested MB", "tensor share", "barriers", "warp instructions"]
+    names += [f"{machine.name} us" for machine in MACHINES]
     rows = [
         [one.case.name, *(f"{shown(before.get(name))} → {shown(one.summary()[name])}" for name in names)]
         for one in counted
