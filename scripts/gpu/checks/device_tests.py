@@ -9,6 +9,8 @@ from pathlib import Path
 
 from session import Failed, Missing, Session
 
+# Tests of operations, then of device functions, which run only on a GPU. Their figures are added up.
+KERNEL_PROGRAMS = ("cuda_tests",)
 GPU_TESTS = "*gpu*:*Gpu*"
 # A fast selection that runs each kernel once, for compute-sanitizer and simulators.
 SMALL_TESTS = (
@@ -76,23 +78,24 @@ def run_tests(session: Session, program: str, chosen: str, launched: bool) -> No
 def kernel_tests(session: Session) -> None:
     simulated = session.cpu and session.kernel_device == "cuda"
     chosen = "*cpu_v3*" if session.kernel_device == "cpu" else SMALL_TESTS if simulated else GPU_TESTS
-    try:
-        run_tests(session, "cuda_tests", chosen, launched=True)
-    except Failed as error:
-        if session.cpu:
-            raise
-        # Run again with synchronous launches, so that the log names the kernel at fault.
+    for program in KERNEL_PROGRAMS[: 1 if session.kernel_device == "cpu" else None]:
         try:
-            session.run(
-                session.program("cuda_tests"),
-                f"--gtest_filter={chosen}",
-                "--gtest_fail_fast",
-                SARTOR_SYNC="1",
-                CUDA_LAUNCH_BLOCKING="1",
-            )
-        except Failed as again:
-            raise Failed(f"{error}; with SARTOR_SYNC=1: {again}") from again
-        raise
+            run_tests(session, program, chosen, launched=True)
+        except Failed as error:
+            if session.cpu:
+                raise
+            # Run again with synchronous launches, so that the log names the kernel at fault.
+            try:
+                session.run(
+                    session.program(program),
+                    f"--gtest_filter={chosen}",
+                    "--gtest_fail_fast",
+                    SARTOR_SYNC="1",
+                    CUDA_LAUNCH_BLOCKING="1",
+                )
+            except Failed as again:
+                raise Failed(f"{error}; with SARTOR_SYNC=1: {again}") from again
+            raise
 
 
 def runtime_tests(session: Session) -> None:
@@ -121,7 +124,8 @@ def sanitizer(session: Session) -> None:
     faults = []
     for tool in ("memcheck", "racecheck", "initcheck", "synccheck"):
         try:
-            session.run(*command, "--tool", tool, session.program("cuda_tests"), f"--gtest_filter={SMALL_TESTS}")
+            for program in KERNEL_PROGRAMS:
+                session.run(*command, "--tool", tool, session.program(program), f"--gtest_filter={SMALL_TESTS}")
             session.figures[tool] = "clean"
         except Failed as error:
             session.figures[tool] = "faults"
