@@ -32,6 +32,7 @@ class Case:
     bars: list[Bar] = field(default_factory=list)
     replaces: str = ""  # name of the case in earlier.json that did the same
     kernels: str = ".*"  # pattern of the names of those that are counted
+    others_launched: float = 0  # share of the launches of the others that belongs to each call
 
     def counts(self, kernel: str) -> bool:
         return re.match(self.kernels, kernel) is not None
@@ -72,6 +73,7 @@ def topk(operation: str, queries: int, items: int, columns: int, k: int, precisi
         [*bars],
         f"{operation} {shape}",
         SEARCHING,
+        0.5,  # queries are made ready in each call, items once
     )
 
 
@@ -139,6 +141,7 @@ CASES = [
     topk("top-k with large k", 16, 10_000, 64, 1000),
     topk("top-k with large k", 4, 100_000, 64, 20_000),
     topk("top-k with large k", 64, 10_000, 64, 10_000),
+    topk("top-k with large k", 256, 20_000, 64, 2000, "fp16"),
     preparation(10_000, 128, "fp32", "cosine"),
     preparation(10_000, 100, "bf16", "centred_cosine"),
     preparation(100_000, 128, "fp16", "cosine"),

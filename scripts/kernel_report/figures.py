@@ -27,7 +27,7 @@ class Counted:
     case: Case
     printed: dict
     kernels: list[Kernel]
-    left_out: list[Kernel]  # that made items and queries ready
+    left_out: list[Kernel]
 
     def total(self, key: str) -> float:
         return sum(kernel[key] for kernel in self.kernels)
@@ -50,8 +50,8 @@ class Counted:
         ideal = self.total("shared_ideal")
         whole = not any(kernel.is_cublas for kernel in self.kernels)
         return {
-            # queries are made ready in each call, items once
-            "launches": self.total("launches") + sum(kernel.launches for kernel in self.left_out) / 2,
+            "launches": self.total("launches")
+            + self.case.others_launched * sum(kernel.launches for kernel in self.left_out),
             "bytes / least": bytes_moved / self.case.least_bytes(self.printed) if whole else None,
             "coalescing": asked / bytes_moved if bytes_moved else None,
             "bank wavefronts / ideal": self.total("shared_wavefronts") / ideal if ideal else None,

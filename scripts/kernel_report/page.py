@@ -97,12 +97,14 @@ def kernels(counted: list[Counted], resources: Resources) -> list[str]:
             f"{kernel.blocks:,.0f} x {kernel.block_threads}",
             f"{kernel.shared:,}",
             shown(kernel.bytes / kernel.distinct_bytes if kernel.distinct_bytes else None),
+            shown(kernel["shared_wavefronts"] / kernel["shared_ideal"] if kernel["shared_ideal"] else None),
             f"{kernel['lane_efficiency']:.0%}",
             *resident(kernel, resources.get(name, {})),
         ]
         for name, (one, kernel) in last.items()
     ]
-    head = ["kernel", "shape", "blocks x threads", "shared bytes", "bytes / distinct bytes", "active lanes"]
+    head = ["kernel", "shape", "blocks x threads", "shared bytes", "bytes / distinct bytes"]
+    head += ["bank wavefronts / ideal", "active lanes"]
     head += ["registers sm_80 / sm_90", "bytes spilled"]
     return table([*head, *(f"{each.name}: blocks per multiprocessor, occupancy, waves" for each in MACHINES)], rows)
 

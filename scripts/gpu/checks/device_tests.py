@@ -10,7 +10,7 @@ from pathlib import Path
 from session import Failed, Missing, Session
 
 # Tests of operations, then of device functions, which run only on a GPU. Their figures are added up.
-KERNEL_PROGRAMS = ("cuda_tests",)
+KERNEL_PROGRAMS = ("cuda_tests", "kernel_tests", "cuda_device_tests")
 GPU_TESTS = "*gpu*:*Gpu*"
 # A fast selection that runs each kernel once, for compute-sanitizer and simulators.
 SMALL_TESTS = (
