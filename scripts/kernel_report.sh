@@ -2,7 +2,7 @@
 # Runs each kernel at several sizes on a simulated GPU and writes docs/kernels.md and
 # scripts/gpu/estimates.json from what the simulator counts.
 #   GPUSIM=FOLDER scripts/kernel_report.sh              all cases; takes a quarter of an hour
-#   GPUSIM=FOLDER scripts/kernel_report.sh top-k als    cases whose names begin with one of the words; the others keep their last counts
+#   GPUSIM=FOLDER scripts/kernel_report.sh top-k ALS    cases whose names begin with one of the words; the others keep their last counts
 #   scripts/kernel_report.sh --page                     writes the page from the last counts
 #   scripts/kernel_report.sh --list                     names of the cases
 # FOLDER/run COMMAND must run a CUDA program without a GPU and append its counts, one JSON object per kernel, to the file that the

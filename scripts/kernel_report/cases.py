@@ -12,11 +12,12 @@ MADE = (600, 400, 100_000)  # users, items and ratings drawn for ALS: most rows 
 
 @dataclass(frozen=True)
 class Bar:
-    """A limit of a figure, and whether it is the most or the least that is allowed."""
+    """A limit of a figure, whether it is the most or the least that is allowed, and the kernel that it is for, if not all."""
 
     figure: str
     limit: float
     most: bool = True
+    kernel: str = ""  # beginning of its name
 
     def holds(self, value: float) -> bool:
         return value <= self.limit if self.most else value >= self.limit
@@ -95,7 +96,7 @@ def als(factors: int) -> Case:
         return 2 * printed["ratings"] * per_rating + (users + items) * (4 * factors + 12)
 
     command = words("als_bench", "made", *MADE, factors, 1, "cuda", 1)
-    return Case("als", f"{users:,} users, {items:,} items, {factors} factors", command, least, "tf32")
+    return Case("ALS", f"{users:,} users, {items:,} items, {factors} factors", command, least, "tf32")
 
 
 def attend(sequences: int, context: int, heads: int, kv_heads: int, d: int, cache: str) -> Case:
@@ -122,7 +123,7 @@ def sample(rows: int, columns: int, way: str) -> Case:
 FUSED = [
     Bar("bytes / least", 1.15),
     Bar("coalescing", 0.95, most=False),
-    Bar("bank wavefronts / ideal", 1.05),
+    Bar("bank wavefronts / ideal", 1.05, kernel="fused_kernel"),
     Bar("tensor share", 0.8, most=False),
     Bar("bytes spilled", 0),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cases import Case
@@ -31,6 +31,9 @@ class Counted:
 
     def total(self, key: str) -> float:
         return sum(kernel[key] for kernel in self.kernels)
+
+    def of_kernel(self, beginning: str) -> Counted:
+        return replace(self, kernels=[kernel for kernel in self.kernels if kernel.name.startswith(beginning)])
 
     def bound(self, machine: Machine) -> tuple[float, str]:
         """Seconds of all kernels one after the other, and the resource that takes most of them."""

@@ -25,7 +25,8 @@ the least that a GPU needs for those counts, without the latencies that a kernel
 | barriers | of all threads of a block, on average over the blocks of the kernel that has most |
 | bound | the largest of: distinct bytes / memory bandwidth, requested bytes / L2 bandwidth, instructions / issue rate, and the rates of fp32 units, special functions, tensor cores, shared memory and atomics, summed over kernels. Blocks that do not fill all multiprocessors count accordingly |
 
-Bounds assume: {machines}. The instructions are those of PTX; registers and spills are what ptxas reports for the machine code.
+The simulated device has the limits of an H100, for which the rules of launches choose tiles and blocks; "another plan" marks kernels whose
+blocks an A100 would not hold, for which the rules choose smaller ones. Bounds assume: {machines}. The instructions are those of PTX; registers and spills are what ptxas reports for the machine code.
 """
 
 
@@ -83,7 +84,7 @@ def resident(kernel: Kernel, resources: dict[str, dict[str, int]]) -> list[str]:
             )
             cells.append(f"{blocks}, {share:.0%}, {waves:.2f}")
         else:
-            cells.append("does not fit")
+            cells.append("another plan")
     return cells
 
 
@@ -117,12 +118,21 @@ def spilled(one: Counted, resources: Resources) -> int | None:
 
 def checked(counted: list[Counted], resources: Resources) -> list[str]:
     rows = []
-    for one in counted:
-        for bar in one.case.bars:
+    for whole in counted:
+        for bar in whole.case.bars:
+            one = whole.of_kernel(bar.kernel)
             value = spilled(one, resources) if bar.figure == "bytes spilled" else one.figures()[bar.figure]
             sign = "at most" if bar.most else "at least"
             said = "–" if value is None else "yes" if bar.holds(value) else "**no**"
-            rows.append([one.case.name, bar.figure, f"{sign} {bar.limit:g}", shown(value), said])
+            rows.append(
+                [
+                    one.case.name,
+                    f"{bar.figure}{bar.kernel and f' of {bar.kernel}'}",
+                    f"{sign} {bar.limit:g}",
+                    shown(value),
+                    said,
+                ]
+            )
     return table(["case", "figure", "limit", "found", "holds"], rows) if rows else []
 
 
@@ -135,7 +145,8 @@ def compared(counted: list[Counted], earlier: dict[str, dict]) -> list[str]:
         for one in counted
         if (before := earlier.get(one.case.earlier)) and before != one.summary()
     ]
-    return ["## Before and after", "", *table(["case", *names], rows)] if rows else []
+    intro = "The kernels before computed in fp32 outside tensor cores. Bytes of cuBLAS's products are not counted."
+    return ["## Before and after", "", intro, "", *table(["case", *names], rows)] if rows else []
 
 
 def page(counted: list[Counted], resources: Resources, earlier: dict[str, dict], pictures: dict[str, str]) -> str:
