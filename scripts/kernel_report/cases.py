@@ -133,7 +133,7 @@ CASES = [
     topk("top-k", 256, 4096, 64, 10, "fp32"),
     topk("top-k", 1000, 10_000, 128, 10, "bf16"),
     topk("top-k", 4096, 16_384, 128, 10, "tf32"),
-    topk("top-k", 4096, 16_384, 128, 10, "fp32"),
+    topk("top-k", 1024, 16_384, 128, 10, "fp32"),
     topk("top-k", 4096, 16_384, 128, 10, "fp16", *FUSED),
     topk("top-k of few queries", 1, 100_000, 128, 10),
     topk("top-k of few queries", 16, 100_000, 64, 10),

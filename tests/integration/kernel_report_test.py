@@ -22,6 +22,7 @@ from resources import parse, sources_hash
 from session import Failed, Missing, Session
 from target import Target
 
+ESTIMATES = ROOT / "scripts" / "gpu" / "estimates.json"
 SCORES = "_ZN6sartor4cuda39_GLOBAL__N__a34b1521_7_topk_cu_d9fad3a212score_kernelIfLi4EEEvNS0_4TaskE"
 COUNTS = {"kernel": SCORES, "launches": 2, "grid": [54, 1, 1], "block": [256, 1, 1], "threads": 2 * 54 * 256}
 COUNTS |= {"warp_insts": 4000, "lane_efficiency": 0.5, "fp32": 1000, "tensor": 500, "tensor_flops": 128_000}
@@ -93,6 +94,14 @@ def has_three_sizes_of_each() -> None:
     check(min(sizes.values()) >= 3, sizes)
     check(len({case.file for case in CASES}) == len(CASES), "two cases have the same file")
     check(Bar("launches", 3).holds(3) and not Bar("tensor share", 0.8, most=False).holds(0.79), "limits")
+
+
+def has_a_page_of_these_cases() -> None:
+    found = {each["name"]: each["command"] for each in json.loads(ESTIMATES.read_text())}
+    page = (ROOT / "docs" / "kernels.md").read_text(encoding="utf-8")
+    for case in CASES:
+        check(found.get(case.name) == case.command, f"{case.name} is not in {ESTIMATES}: run kernel_report.sh")
+        check(f"| {case.shape} |" in page, f"{case.name} is not on the page: run kernel_report.sh")
 
 
 def report(work: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
@@ -233,6 +242,7 @@ def main() -> int:
     bounds_follow_from_counts()
     reads_what_ptxas_says()
     has_three_sizes_of_each()
+    has_a_page_of_these_cases()
     writes_a_page(work / "page")
     says_what_is_missing(work / "missing")
     compares_with_ncu(work)
