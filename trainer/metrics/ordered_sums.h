@@ -1,44 +1,42 @@
-// Sums of vectors whose rounding does not depend on how the vectors are divided among processes.
+// Sums of vectors whose rounding depends neither on threads nor on processes.
 #pragma once
 
 #include <cassert>
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <vector>
 
 namespace sartor {
 
-// Adds vectors in the order in which they are given. Of several processes with consecutive parts of the vectors, only
-// the first one adds them at once. The others postpone: they keep their vectors until start_from() gives them the sums
-// of those before.
+// The vectors come in blocks. Each block is added up by one thread of one process, in order, and total() adds the
+// blocks in order. Blocks may be added to at the same time.
 class OrderedSums {
  public:
-  explicit OrderedSums(int64_t size, bool postponed = false) : sums_(size), postponed_(postponed) {}
+  OrderedSums(int64_t blocks, int64_t size) : size_(size), sums_(blocks * size) {}
 
-  void add(std::span<const double> values) {
-    assert(values.size() == sums_.size());
-    if (postponed_) {
-      kept_.insert(kept_.end(), values.begin(), values.end());
-    } else {
-      for (size_t at = 0; at < sums_.size(); at++) sums_[at] += values[at];
-    }
+  void add(int64_t block, std::span<const double> values) {
+    assert(std::ssize(values) == size_);
+    for (int64_t at = 0; at < size_; at++) sums_[block * size_ + at] += values[at];
   }
 
-  // The sums become `sums`, to which postponed vectors are added.
-  void start_from(std::span<const double> sums) {
-    assert(sums.size() == sums_.size());
-    sums_.assign(sums.begin(), sums.end());
-    postponed_ = false;
-    const std::vector<double> kept = std::exchange(kept_, {});
-    for (size_t at = 0; at < kept.size(); at += sums_.size()) add(std::span(kept).subspan(at, sums_.size()));
+  // Adds the elements of `more`, which is as long as values(). Exact if each block is zero in all but one of them.
+  void merge(std::span<const double> more) {
+    assert(more.size() == sums_.size());
+    for (size_t at = 0; at < more.size(); at++) sums_[at] += more[at];
   }
 
-  const std::vector<double>& sums() const { return sums_; }
+  std::vector<double> total() const {
+    std::vector<double> total(size_);
+    for (size_t at = 0; at < sums_.size(); at++) total[at % size_] += sums_[at];
+    return total;
+  }
+
+  std::span<double> values() { return sums_; }  // (blocks, size)
+  std::span<const double> values() const { return sums_; }
 
  private:
-  std::vector<double> sums_, kept_;
-  bool postponed_;
+  int64_t size_;
+  std::vector<double> sums_;
 };
 
 }  // namespace sartor

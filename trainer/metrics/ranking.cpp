@@ -1,7 +1,7 @@
 #include "metrics/ranking.h"
 
 #include <algorithm>
-#include <array>
+#include <atomic>
 #include <cassert>
 #include <cmath>
 #include <functional>
@@ -14,6 +14,14 @@ namespace sartor {
 namespace {
 
 constexpr int64_t sums_per_cutoff = 6;
+
+// Checks, sorts and makes distinct.
+std::vector<int64_t> ascending(std::vector<int64_t> cutoffs) {
+  for (const int64_t k : cutoffs) require(k >= 1, "ranking metrics: cutoff {}, expected at least 1", k);
+  std::ranges::sort(cutoffs);
+  cutoffs.erase(std::unique(cutoffs.begin(), cutoffs.end()), cutoffs.end());
+  return cutoffs;
+}
 
 double gini(std::vector<int64_t> exposure, double total) {
   std::ranges::sort(exposure);
@@ -33,16 +41,16 @@ double novelty(std::span<const int64_t> exposure, double total, std::span<const 
 
 }  // namespace
 
-RankingMetrics::RankingMetrics(std::vector<int64_t> cutoffs, int64_t items, bool postponed)
-    : cutoffs_(std::move(cutoffs)), items_(items) {
-  for (const int64_t k : cutoffs_) require(k >= 1, "ranking metrics: cutoff {}, expected at least 1", k);
-  std::ranges::sort(cutoffs_);
-  cutoffs_.erase(std::unique(cutoffs_.begin(), cutoffs_.end()), cutoffs_.end());
-  sums_.assign(cutoffs_.size(), OrderedSums(sums_per_cutoff, postponed));
-  exposure_.resize(cutoffs_.size() * items_);
+RankingMetrics::RankingMetrics(std::vector<int64_t> cutoffs, int64_t items, int64_t blocks)
+    : cutoffs_(ascending(std::move(cutoffs))),
+      items_(items),
+      discounts_(cutoffs_.empty() ? 1 : cutoffs_.back() + 1),
+      sums_(blocks, 1 + sums_per_cutoff * std::ssize(cutoffs_)),
+      exposure_(cutoffs_.size() * items_) {
+  for (size_t rank = 1; rank < discounts_.size(); rank++) discounts_[rank] = 1 / std::log2(double(rank + 1));
 }
 
-void RankingMetrics::add(std::span<const int32_t> ranked, std::span<const int32_t> relevant) {
+void RankingMetrics::add(std::span<const int32_t> ranked, std::span<const int32_t> relevant, int64_t block) {
   ranked = {ranked.begin(), std::ranges::find(ranked, -1)};
   for (const auto ids : {ranked, relevant})
     for (const int32_t id : ids)
@@ -50,7 +58,7 @@ void RankingMetrics::add(std::span<const int32_t> ranked, std::span<const int32_
   assert(std::ranges::adjacent_find(relevant, std::greater_equal{}) == relevant.end());
   if (relevant.empty()) return;
 
-  users_++;
+  std::vector<double> values = {1};
   const auto shown = std::ssize(ranked), wanted = std::ssize(relevant);
   double hits = 0, gain = 0, ideal_gain = 0, precisions = 0, reciprocal_rank = 0;
   int64_t rank = 0;  // ranks included in the sums above
@@ -58,55 +66,59 @@ void RankingMetrics::add(std::span<const int32_t> ranked, std::span<const int32_
     const int64_t k = cutoffs_[c];
     while (rank < std::min(k, std::max(shown, wanted))) {
       rank++;
-      const double discounted = 1 / std::log2(double(rank + 1));
-      if (rank <= wanted) ideal_gain += discounted;
+      if (rank <= wanted) ideal_gain += discounts_[rank];
       if (rank > shown) continue;
       const int32_t item = ranked[rank - 1];
-      exposure_[c * items_ + item]++;
+      std::atomic_ref(exposure_[c * items_ + item]).fetch_add(1, std::memory_order_relaxed);
       if (!std::ranges::binary_search(relevant, item)) continue;
       hits++;
-      gain += discounted;
+      gain += discounts_[rank];
       precisions += hits / double(rank);
       if (hits == 1) reciprocal_rank = 1 / double(rank);
     }
-    const std::array<double, sums_per_cutoff> values = {hits / double(k),  hits / double(wanted),
-                                                        gain / ideal_gain, precisions / double(std::min(k, wanted)),
-                                                        reciprocal_rank,   std::min(hits, 1.0)};
-    sums_[c].add(values);
+    values.insert(values.end(), {hits / double(k), hits / double(wanted), gain / ideal_gain,
+                                 precisions / double(std::min(k, wanted)), reciprocal_rank, std::min(hits, 1.0)});
   }
+  sums_.add(block, values);
 }
 
 void RankingMetrics::merge(const RankingMetrics& other) {
   assert(cutoffs_ == other.cutoffs_ && items_ == other.items_);
-  users_ += other.users_;
-  for (size_t c = 0; c < sums_.size(); c++) sums_[c].add(other.sums_[c].sums());
+  sums_.merge(other.sums_.values());
   std::ranges::transform(exposure_, other.exposure_, exposure_.begin(), std::plus{});
 }
 
-std::vector<int64_t> RankingMetrics::counts() const {
-  std::vector<int64_t> counts = {users_};
-  counts.insert(counts.end(), exposure_.begin(), exposure_.end());
-  return counts;
+int64_t RankingMetrics::users() const { return static_cast<int64_t>(sums_.total()[0]); }
+
+std::vector<double> RankingMetrics::state() const {
+  std::vector<double> state(sums_.values().begin(), sums_.values().end());
+  state.insert(state.end(), exposure_.begin(), exposure_.end());
+  return state;
 }
 
-void RankingMetrics::set_counts(std::span<const int64_t> counts) {
-  assert(counts.size() == exposure_.size() + 1);
-  users_ = counts[0];
-  std::ranges::copy(counts.subspan(1), exposure_.begin());
+void RankingMetrics::set_state(std::span<const double> state) {
+  const auto sums = sums_.values();
+  assert(state.size() == sums.size() + exposure_.size());
+  std::ranges::copy(state.first(sums.size()), sums.begin());
+  std::ranges::transform(state.subspan(sums.size()), exposure_.begin(),
+                         [](double count) { return static_cast<int64_t>(count); });
 }
 
 std::vector<Metric> RankingMetrics::finish(std::span<const int64_t> popularity) const {
   require(std::ssize(popularity) == items_, "ranking metrics: popularity of {} items, expected {}", popularity.size(),
           items_);
   std::vector<Metric> metrics;
-  if (users_ == 0) return metrics;
+  const std::vector<double> sums = sums_.total();
+  const double users = sums[0];
+  if (users == 0) return metrics;
   std::vector<int64_t> exposure(items_);
   for (size_t c = 0; c < cutoffs_.size(); c++) {
     const auto add = [&](const char* name, double value) {
       metrics.push_back({fmt::format("{}@{}", name, cutoffs_[c]), value});
     };
-    for (size_t m = 0; const auto* name : {"precision", "recall", "ndcg", "map", "mrr", "hit_rate"})
-      add(name, sums_[c].sums()[m++] / double(users_));
+    for (size_t at = 1 + c * sums_per_cutoff;
+         const auto* name : {"precision", "recall", "ndcg", "map", "mrr", "hit_rate"})
+      add(name, sums[at++] / users);
 
     const std::span further(exposure_.data() + c * items_, items_);
     std::ranges::transform(exposure, further, exposure.begin(), std::plus{});

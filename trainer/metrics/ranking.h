@@ -10,9 +10,9 @@
 
 namespace sartor {
 
-// Accumulates users one at a time and computes each metric at each cutoff k. Relevance is binary: R is the user's set
-// of relevant items, and rel(r) is 1 if the item at rank r = 1, 2, ... is in R. Ranks past the end of a list have
-// rel(r) = 0. Means over the users who have relevant items:
+// Accumulates users in blocks (ordered_sums.h) and computes each metric at each cutoff k. Relevance is binary: R is the
+// user's set of relevant items, and rel(r) is 1 if the item at rank r = 1, 2, ... is in R. Ranks past the end of a list
+// have rel(r) = 0. Means over the users who have relevant items:
 //
 //   precision@k = hits / k, hits = sum_{r<=k} rel(r); the divisor is k for shorter lists, too
 //   recall@k    = hits / |R|
@@ -34,35 +34,35 @@ namespace sartor {
 // Undefined metrics are omitted: all without users, gini and novelty if all lists are empty.
 class RankingMetrics {
  public:
-  // cutoffs: in any order; duplicates are ignored. postponed: see OrderedSums. Throws std::invalid_argument if a cutoff
-  // is below 1.
-  RankingMetrics(std::vector<int64_t> cutoffs, int64_t items, bool postponed = false);
+  // cutoffs: in any order; duplicates are ignored. blocks: number of blocks of users. Throws std::invalid_argument if a
+  // cutoff is below 1.
+  RankingMetrics(std::vector<int64_t> cutoffs, int64_t items, int64_t blocks = 1);
 
-  // Adds a user.
+  // Adds a user to a block. Users of different blocks may be added at the same time.
   // ranked    distinct item ids, best first; a -1 ends the list
-  // relevant  item ids, strictly ascending
+  // relevant  item ids, strictly ascending; a user without any is not counted
   // Throws std::invalid_argument, without adding the user, on ids outside 0 to items - 1.
-  void add(std::span<const int32_t> ranked, std::span<const int32_t> relevant);
+  void add(std::span<const int32_t> ranked, std::span<const int32_t> relevant, int64_t block = 0);
 
-  // Adds the users of another instance with the same cutoffs and items. The order of merges affects rounding.
+  // Adds the users of another instance with the same cutoffs, items and blocks. The order of merges does not affect
+  // rounding if the two have no block in common.
   void merge(const RankingMetrics& other);
 
   // The metrics by ascending cutoff, named "recall@10". popularity (items) is the number of training interactions of
   // each item. Throws std::invalid_argument if it has another size.
   std::vector<Metric> finish(std::span<const int64_t> popularity) const;
 
-  int64_t users() const { return users_; }  // number of users with relevant items
+  int64_t users() const;  // number of users with relevant items
 
-  // For processes that add consecutive users: the sums at each cutoff, and the counts, which may be added in any order.
-  std::span<OrderedSums> sums() { return sums_; }
-  std::vector<int64_t> counts() const;
-  void set_counts(std::span<const int64_t> counts);
+  // All that merge() adds, as numbers that processes with different blocks can sum.
+  std::vector<double> state() const;
+  void set_state(std::span<const double> state);
 
  private:
   std::vector<int64_t> cutoffs_;  // strictly ascending
   int64_t items_;
-  int64_t users_ = 0;
-  std::vector<OrderedSums> sums_;  // (cutoffs) of precision, recall, ndcg, map, mrr, hit_rate
+  std::vector<double> discounts_;  // (last cutoff + 1): 1 / log2(rank + 1) of each rank from 1 on
+  OrderedSums sums_;               // of 1 per user, then (cutoffs) precision, recall, ndcg, map, mrr, hit_rate
   std::vector<int64_t>
       exposure_;  // (cutoffs, items): recommendations at ranks from the previous cutoff (exclusive) to this one
 };

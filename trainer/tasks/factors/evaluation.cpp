@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <numeric>
+#include <future>
 #include <span>
+#include <utility>
 
+#include "core/cpu_backend.h"
+#include "core/parallel_for.h"
+#include "core/processors.h"
+#include "metrics/ordered_sums.h"
 #include "metrics/ranking.h"
 #include "metrics/rating.h"
 #include "tasks/factors/user_ratings.h"
@@ -13,99 +17,167 @@
 namespace sartor {
 namespace {
 
-constexpr int64_t block = 1024;  // users ranked at a time, which bounds memory
+constexpr int64_t block = 128;  // users whose metrics are added up by one thread
 
-// Completes sums to which each rank has added the vectors of its users: the ranks take turns in the order of the users.
-void complete(Collective& ranks, std::span<OrderedSums* const> all) {
-  std::vector<double> before;
-  for (int turn = 0; turn < ranks.size(); turn++) {
-    std::vector<double> now;
-    for (auto* each : all) {
-      const size_t size = each->sums().size(), at = now.size();
-      if (turn == ranks.rank() && turn > 0) each->start_from(std::span(before).subspan(at, size));
-      now.insert(now.end(), each->sums().begin(), each->sums().end());
-      if (turn != ranks.rank()) std::fill_n(now.begin() + static_cast<int64_t>(at), size, 0.0);
+// Users ranked at a time, and their ratings and recommendations. They bound memory.
+constexpr int64_t most_users = 8192, most_entries = 1 << 22;
+
+// Items of each of several users, ascending.
+struct ItemLists {
+  std::vector<int64_t> offsets = {0};
+  std::vector<int32_t> items;
+
+  void add(std::span<const int32_t> list) {
+    items.insert(items.end(), list.begin(), list.end());
+    offsets.push_back(std::ssize(items));
+  }
+  std::span<const int32_t> of(int64_t user) const {
+    return std::span(items).subspan(offsets[user], offsets[user + 1] - offsets[user]);
+  }
+  cuda::IdLists view() const { return {std::ssize(offsets) - 1, offsets.data(), items.data()}; }
+};
+
+// Consecutive users that are ranked together.
+struct Batch {
+  int64_t first;
+  UserRatings truth;
+  ItemLists relevant;
+  std::vector<int64_t> row_of;  // row of each user in `ranked`, or -1 without relevant items
+  RankedItems ranked;
+};
+
+class Evaluation {
+ public:
+  Evaluation(cuda::Context& context, const TrainedModel& model, const datasets::Prepared& data, HeldOut split,
+             const EvaluationConfig& config)
+      : context_(context),
+        model_(model),
+        data_(data),
+        held_out_(split == HeldOut::test ? data.test : data.validation),
+        known_{&data.train},
+        relevant_from_(config.relevant_from),
+        longest_(config.at.empty() ? 0 : std::min(std::ranges::max(config.at), data.items)),
+        threads_(context.is_gpu() ? cuda::available_threads() : cuda::cpu(context).threads),
+        errors_(blocks(), 3),
+        ranking_(config.at, data.items, blocks()) {
+    if (split == HeldOut::test) known_.push_back(&data.validation);
+  }
+
+  int64_t blocks() const { return (data_.users + block - 1) / block; }
+
+  // Evaluates the users of blocks first_block to end_block - 1. While a GPU ranks users, those before are scored.
+  void add(int64_t first_block, int64_t end_block) {
+    const auto scorer = model_.scorer(context_, {});
+    std::future<void> scoring;
+    const int64_t end = std::min(end_block * block, data_.users);
+    for (int64_t first = first_block * block, next; first < end; first = next) {
+      next = end_of_batch(first, end);
+      Batch batch = read(first, next - first);
+      if (longest_ > 0) rank(*scorer, batch);
+      if (scoring.valid()) scoring.get();
+      scoring = std::async(context_.is_gpu() ? std::launch::async : std::launch::deferred,
+                           [this, batch = std::move(batch)] { score(batch); });
     }
-    before = ranks.sum(std::move(now));
-  }
-  std::span<const double> left = before;
-  for (auto* each : all) {
-    each->start_from(left.first(each->sums().size()));
-    left = left.subspan(each->sums().size());
-  }
-}
-
-// What the metrics need of the users that this rank evaluates, and then of all users.
-struct Evaluated {
-  int64_t ratings = 0;
-  OrderedSums errors;  // squared, absolute
-  RankingMetrics ranking;
-
-  Evaluated(const EvaluationConfig& config, int64_t items, bool postponed)
-      : errors(2, postponed), ranking(config.at, items, postponed) {}
-
-  void add_error(double predicted, double truth) {
-    RatingMetrics one;
-    one.add(predicted, truth);
-    ratings++;
-    errors.add(std::array{one.squared, one.absolute});
+    if (scoring.valid()) scoring.get();
   }
 
+  // Adds the blocks of the other ranks.
   void gather(Collective& ranks) {
     if (ranks.size() == 1) return;
-    std::vector<OrderedSums*> sums = {&errors};
-    for (auto& each : ranking.sums()) sums.push_back(&each);
-    complete(ranks, sums);
-    std::vector<int64_t> counts = ranking.counts();
-    counts.push_back(ratings);
-    const auto total = ranks.sum({counts.begin(), counts.end()});  // exact: far below 2^53
-    std::ranges::copy(total, counts.begin());
-    ratings = counts.back();
-    ranking.set_counts(std::span(counts).first(counts.size() - 1));
+    const auto errors = errors_.values();
+    std::vector<double> sums = ranking_.state();
+    sums.insert(sums.end(), errors.begin(), errors.end());
+    sums = ranks.sum(std::move(sums));
+    const auto ranking = std::span<const double>(sums).first(sums.size() - errors.size());
+    std::copy(sums.end() - std::ssize(errors), sums.end(), errors.begin());
+    ranking_.set_state(ranking);
   }
 
-  std::vector<Metric> metrics(std::span<const int64_t> popularity) const {
-    auto metrics = RatingMetrics{ratings, errors.sums()[0], errors.sums()[1]}.finish();
-    const auto more = ranking.finish(popularity);
+  std::vector<Metric> metrics() const {
+    const auto errors = errors_.total();
+    auto metrics = RatingMetrics{static_cast<int64_t>(errors[0]), errors[1], errors[2]}.finish();
+    const auto more = ranking_.finish(model_.item_count);
     metrics.insert(metrics.end(), more.begin(), more.end());
     return metrics;
   }
+
+ private:
+  // A whole number of blocks, at least one, unless the end comes first.
+  int64_t end_of_batch(int64_t first, int64_t end) const {
+    const int64_t users = std::min(most_users, most_entries / std::max<int64_t>(longest_, 1));
+    const int64_t most = std::min(first + users, data_.train.rows_within(first, most_entries));
+    return std::min(first + std::max((most - first) / block, int64_t{1}) * block, end);
+  }
+
+  Batch read(int64_t first, int64_t users) const {
+    Batch batch = {first, read_users(held_out_, first, users), {}, {}, {}};
+    std::vector<int32_t> relevant;
+    int64_t rows = 0;
+    for (int64_t user = 0; user < users; user++) {
+      relevant.clear();
+      for (int64_t at = batch.truth.offsets[user]; at < batch.truth.offsets[user + 1]; at++) {
+        if (batch.truth.values[at] >= relevant_from_) relevant.push_back(batch.truth.items[at]);
+      }
+      batch.relevant.add(relevant);
+      batch.row_of.push_back(relevant.empty() ? -1 : rows++);
+    }
+    return batch;
+  }
+
+  void rank(Scorer& scorer, Batch& batch) const {
+    const int64_t users = batch.truth.users();
+    const UserRatings known = read_users(known_, batch.first, users);
+    std::vector<int32_t> indices;
+    ItemLists excluded;
+    for (int64_t user = 0; user < users; user++) {
+      if (batch.row_of[user] < 0) continue;
+      indices.push_back(static_cast<int32_t>(batch.first + user));
+      const int64_t begin = known.offsets[user], end = known.offsets[user + 1];
+      excluded.add(std::span(known.items).subspan(begin, end - begin));
+    }
+    if (!indices.empty()) batch.ranked = scorer.rank(indices, excluded.view(), longest_);
+  }
+
+  void score(const Batch& batch) {
+    const int64_t users = batch.truth.users();
+    cuda::parallel_for(threads_, users, block, [&](int64_t begin, int64_t end, int) {
+      const int64_t of_block = (batch.first + begin) / block;
+      const UserRatings truth = slice(batch.truth, begin, end);
+      const std::vector<double> predicted = model_.predict(batch.first + begin, truth);
+      for (size_t at = 0; at < predicted.size(); at++) {
+        RatingMetrics one;
+        one.add(predicted[at], truth.values[at]);
+        errors_.add(of_block, std::array{1.0, one.squared, one.absolute});
+      }
+      for (int64_t user = begin; user < end; user++) {
+        const int64_t row = batch.row_of[user];
+        if (longest_ > 0 && row >= 0) ranking_.add(batch.ranked.of(row), batch.relevant.of(user), of_block);
+      }
+    });
+  }
+
+  cuda::Context& context_;
+  const TrainedModel& model_;
+  const datasets::Prepared& data_;
+  const datasets::StoredRatings& held_out_;
+  std::vector<const datasets::StoredRatings*> known_;
+  double relevant_from_;
+  int64_t longest_;  // of the recommendation lists; 0: none are needed
+  int threads_;
+  OrderedSums errors_;  // 1, squared, absolute
+  RankingMetrics ranking_;
 };
 
 }  // namespace
 
 std::vector<Metric> evaluate(cuda::Context& context, const TrainedModel& model, const datasets::Prepared& data,
                              HeldOut split, const EvaluationConfig& config, Collective& ranks) {
-  const auto& held_out = split == HeldOut::test ? data.test : data.validation;
-  if (held_out.size() == 0) return {};
-  std::vector<const datasets::StoredRatings*> known = {&data.train};
-  if (split == HeldOut::test) known.push_back(&data.validation);
-
-  const int64_t items = data.items, longest = config.at.empty() ? 0 : std::min(std::ranges::max(config.at), items);
-  Evaluated evaluated(config, items, /*postponed=*/!ranks.first());
-  const auto scorer = model.scorer(context, {});
-  const int64_t end = data.users * (ranks.rank() + 1) / ranks.size();
-  for (int64_t first = data.users * ranks.rank() / ranks.size(); first < end; first += block) {
-    const int64_t users = std::min(block, end - first);
-    const UserRatings truth = read_users(held_out, first, users);
-    const std::vector<double> predicted = model.predict(first, truth);
-    for (size_t at = 0; at < predicted.size(); at++) evaluated.add_error(predicted[at], truth.values[at]);
-    if (longest == 0) continue;
-
-    const UserRatings seen = read_users(known, first, users);
-    std::vector<int32_t> indices(users);
-    std::iota(indices.begin(), indices.end(), static_cast<int32_t>(first));
-    const RankedItems ranked = scorer->rank(indices, {users, seen.offsets.data(), seen.items.data()}, longest);
-    for (int64_t user = 0; user < users; user++) {
-      std::vector<int32_t> relevant;
-      for (int64_t at = truth.offsets[user]; at < truth.offsets[user + 1]; at++) {
-        if (truth.values[at] >= config.relevant_from) relevant.push_back(truth.items[at]);
-      }
-      evaluated.ranking.add(ranked.of(user), relevant);
-    }
-  }
-  evaluated.gather(ranks);
-  return evaluated.metrics(model.item_count);
+  if ((split == HeldOut::test ? data.test : data.validation).size() == 0) return {};
+  Evaluation evaluation(context, model, data, split, config);
+  const int64_t blocks = evaluation.blocks(), rank = ranks.rank();
+  evaluation.add(blocks * rank / ranks.size(), blocks * (rank + 1) / ranks.size());
+  evaluation.gather(ranks);
+  return evaluation.metrics();
 }
 
 std::vector<Metric> evaluate(cuda::Context& context, const TrainedModel& model, const datasets::Prepared& data,
@@ -132,8 +204,8 @@ Counted count_training(const datasets::Prepared& data) {
   model.rating_min = data.rating_min;
   model.rating_max = data.rating_max;
   double sum = 0;
-  for (int64_t first = 0; first < data.users; first += block) {
-    const int64_t users = std::min(block, data.users - first);
+  for (int64_t first = 0; first < data.users; first += most_users) {
+    const int64_t users = std::min(most_users, data.users - first);
     const UserRatings ratings = read_users(data.train, first, users);
     for (int64_t user = 0; user < users; user++) {
       for (int64_t at = ratings.offsets[user]; at < ratings.offsets[user + 1]; at++) {

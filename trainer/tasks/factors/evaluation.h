@@ -26,8 +26,9 @@ enum class HeldOut { validation, test };
 
 // Rating metrics over a split, with predictions clipped to the range of the ratings (omitted if the model does not
 // predict ratings), and ranking metrics averaged over its users. Ranks all items except those that the user rated in
-// earlier splits (train; for test also validation). Returns no metrics for an empty split. Ranks evaluate an equal
-// number of consecutive users each; all get the same metrics, bit for bit those of a single process.
+// earlier splits (train; for test also validation). Users without relevant items are not ranked. Returns no metrics for
+// an empty split. Runs on all threads. Ranks evaluate about the same number of consecutive users each; all get the same
+// metrics. These do not depend on the numbers of threads and ranks, bit for bit.
 std::vector<Metric> evaluate(cuda::Context& context, const TrainedModel& model, const datasets::Prepared& data,
                              HeldOut split, const EvaluationConfig& config, Collective& ranks);
 std::vector<Metric> evaluate(cuda::Context& context, const TrainedModel& model, const datasets::Prepared& data,

@@ -15,4 +15,7 @@ UserRatings read_users(const datasets::StoredRatings& ratings, int64_t first, in
 // Ratings of those users in all of the parts, which must be disjoint.
 UserRatings read_users(const std::vector<const datasets::StoredRatings*>& parts, int64_t first, int64_t users);
 
+// Ratings of users begin, ..., end - 1 of `ratings`.
+UserRatings slice(const UserRatings& ratings, int64_t begin, int64_t end);
+
 }  // namespace sartor
