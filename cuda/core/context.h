@@ -13,7 +13,7 @@ class Context {
  public:
   // The CPU with `threads` threads (0: all that are available to this process) and kernels compiled for `isa`. Throws
   // std::invalid_argument if the CPU does not support `isa`.
-  static Context cpu(int threads = 0, Isa isa = best_isa());
+  static Context cpu(int threads = 0, Isa isa = best_isa(Isa::v4_vnni));
 
   // GPU number `ordinal`. Throws std::runtime_error if the build has no CUDA support, or if the module, a driver or a
   // GPU of a supported architecture is missing.

@@ -7,8 +7,10 @@
 #include <limits>
 #include <span>
 
+#include "core/carver.h"
 #include "core/cpu_backend.h"
 #include "core/parallel_for.h"
+#include "similarity/screening/screen.h"
 #include "similarity/topk_kernels.h"
 
 namespace sartor::cuda {
@@ -24,6 +26,7 @@ struct Plan {
   int64_t groups, group_tiles;   // number of groups, and tiles of TopkKernels::tile_queries queries per group
   int64_t ranges, range_panels;  // number of ranges, and panels of TopkKernels::panel_items items per range
   int64_t capacity;              // candidates per query: the number that triggers a selection plus a panel
+  bool screened = false;         // whether candidates are found by bounds of their scores
 };
 
 Plan make_plan(const TopkKernels& kernels, int64_t queries, int64_t items, int64_t k, int threads) {
@@ -42,22 +45,6 @@ Plan make_plan(const TopkKernels& kernels, int64_t queries, int64_t items, int64
   return {ceil_divide(tiles, group_tiles), group_tiles, ceil_divide(panels, range_panels), range_panels, capacity};
 }
 
-// Allocates parts of one block of memory; if the block is null, only computes the size.
-class Carver {
- public:
-  explicit Carver(void* block) : block_(static_cast<char*>(block)) {}
-  template <class T> T* take(int64_t size) {
-    T* part = block_ ? reinterpret_cast<T*>(block_ + bytes_) : nullptr;
-    bytes_ += (static_cast<size_t>(size) * sizeof(T) + 63) / 64 * 64;
-    return part;
-  }
-  size_t bytes() const { return bytes_; }
-
- private:
-  char* block_;
-  size_t bytes_ = 0;
-};
-
 // Scratch memory of one thread.
 struct Workspace {
   float* panel;         // (d + 2, panel_items)
@@ -66,6 +53,7 @@ struct Workspace {
   int32_t* counts;      // (group queries) number of candidates
   int32_t* kept;        // (group queries) number of candidates kept by the last selection, which come first
   float* thresholds;    // (group queries) k-th best score at the last selection
+  Screen screen;
 
   TopkCandidates found(int64_t q, int64_t capacity) const {  // for queries from q on
     return {thresholds + q, candidates + q * capacity, capacity, counts + q};
@@ -79,7 +67,8 @@ Workspace carve_workspace(Carver& carver, const TopkKernels& kernels, const Plan
           .candidates = carver.take<TopkKey>(queries * plan.capacity),
           .counts = carver.take<int32_t>(queries),
           .kept = carver.take<int32_t>(queries),
-          .thresholds = carver.take<float>(queries)};
+          .thresholds = carver.take<float>(queries),
+          .screen = plan.screened ? Screen(carver, kernels, queries, d) : Screen()};
 }
 
 // A search with its kernels and plan.
@@ -122,7 +111,10 @@ void select(const Search& search, Workspace& work, int64_t q, int64_t query) {
   std::span<const int32_t> excluded;
   if (lists.rows > 0) excluded = {lists.ids + lists.offsets[query], lists.ids + lists.offsets[query + 1]};
   TopkKey* keys = work.candidates + q * search.plan.capacity;
-  TopkKey* end = drop_excluded(keys + work.kept[q], keys + work.counts[q], excluded);
+  TopkKey *added = keys + work.kept[q], *end = drop_excluded(added, keys + work.counts[q], excluded);
+  if (work.screen.started()) {
+    end = work.screen.settle(q, search.range(0, search.task.prepared->count()), work.thresholds[q], added, end);
+  }
   if (end - keys > search.k()) {
     std::nth_element(keys, keys + search.k() - 1, end, std::greater());
     end = keys + search.k();
@@ -144,6 +136,7 @@ void find_candidates(const Search& search, int64_t first_query, int64_t queries,
     kernels.pack_queries(rows + (first_query + q) * d, std::min(tile, queries - q), d, search.cosine(),
                          work.tiles + q * d);
   }
+  work.screen.start(work.tiles, queries);
   for (int64_t item = first_item; item < end_item; item += step) {
     const TopkItemRange items = search.range(item, std::min(step, end_item - item));
     if (queries == 1) {
@@ -153,9 +146,14 @@ void find_candidates(const Search& search, int64_t first_query, int64_t queries,
       continue;
     }
     kernels.pack_items(items, work.panel);
+    // The first panels, of which almost all items are candidates, are not screened.
+    const bool screened = plan.screened && item - first_item >= 2 * capacity && work.screen.pack_items(work.panel);
     for (int64_t q = 0; q < queries; q += tile) {
       const int64_t end = std::min(q + tile, queries);
-      if (!kernels.score(work.tiles + q * d, end - q, work.panel, d, items.first, work.found(q, capacity))) continue;
+      const TopkCandidates found = work.found(q, capacity);
+      const bool any = screened ? work.screen.score(q, end - q, items.first, found)
+                                : kernels.score(work.tiles + q * d, end - q, work.panel, d, items.first, found);
+      if (!any) continue;
       for (int64_t r = q; r < end; r++) {
         if (work.counts[r] > limit) select(search, work, r, first_query + r);
       }
@@ -232,7 +230,9 @@ void topk_cpu(Context& context, const TopkTask& task) {
   const int64_t d = queries.columns;
   const auto& backend = cpu(context);
   const TopkKernels& kernels = best_of(backend.isa, v3::topk_kernels, v4::topk_kernels);
-  const Plan plan = make_plan(kernels, queries.rows, prepared->count(), params.k, backend.threads);
+  Plan plan = make_plan(kernels, queries.rows, prepared->count(), params.k, backend.threads);
+  const int64_t group = std::min(plan.group_tiles * kernels.tile_queries, queries.rows);
+  plan.screened = Screen::pays(backend.isa, group, plan.range_panels * kernels.panel_items, d, plan.capacity);
 
   Carver measure(nullptr);
   carve_workspace(measure, kernels, plan, d);
