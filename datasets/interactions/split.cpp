@@ -47,6 +47,7 @@ class Divider {
         user_disjoint();
         break;
       case SplitMethod::rows:
+      case SplitMethod::files:
         rows();
         break;
     }

@@ -11,7 +11,7 @@
 
 namespace sartor::datasets {
 
-enum class SplitMethod { random, stratified, temporal, leave_last_out, user_disjoint, rows };
+enum class SplitMethod { random, stratified, temporal, leave_last_out, user_disjoint, rows, files };
 
 constexpr auto choices(SplitMethod) {
   return std::to_array<Choice<SplitMethod>>({{"random", SplitMethod::random},
@@ -19,7 +19,8 @@ constexpr auto choices(SplitMethod) {
                                              {"temporal", SplitMethod::temporal},
                                              {"leave_last_out", SplitMethod::leave_last_out},
                                              {"user_disjoint", SplitMethod::user_disjoint},
-                                             {"rows", SplitMethod::rows}});
+                                             {"rows", SplitMethod::rows},
+                                             {"files", SplitMethod::files}});
 }
 
 struct SplitConfig {
@@ -34,13 +35,14 @@ struct SplitConfig {
           "random: random ratings; stratified: the same share of each user's ratings, chosen at random; temporal: the "
           "latest ratings; leave_last_out: each user's last rating for test, the one before it for validation; "
           "user_disjoint: all ratings of randomly chosen users; rows: a block of rows for test, random others for "
-          "validation.");
+          "validation; files: the ratings of test_path for test, random others for validation.");
     field("test", test, between(0, 1),
-          "Fraction for test, rounded up: of the ratings, or of the users for user_disjoint. leave_last_out and rows "
-          "ignore it.");
+          "Fraction for test, rounded up: of the ratings, or of the users for user_disjoint. leave_last_out, rows and "
+          "files ignore it.");
     field("validation", validation, between(0, 1),
           "Fraction for validation, rounded up: of the ratings, of the users for user_disjoint, of the ratings outside "
-          "the test block for rows. For leave_last_out any value above 0 enables validation. 0: no validation.");
+          "the test ratings for rows and files. For leave_last_out any value above 0 enables validation. 0: no "
+          "validation.");
     field("seed", seed, at_least(0), "Seed of random choices.");
     field("first_test_row", first_test_row, between(0, 1e15),
           "First rating of the test block, counted from 0. Required by rows; not allowed with other methods.");
@@ -51,7 +53,8 @@ struct SplitConfig {
     const bool by_rows = method == SplitMethod::rows;
     require(by_rows == first_test_row.has_value() && by_rows == test_rows.has_value(),
             "first_test_row and test_rows are for method rows, which needs both; method is {}", name_of(method));
-    const bool apart = by_rows || method == SplitMethod::leave_last_out;  // the fractions need not sum to less than 1
+    // Whether `test` is ignored, so that the fractions need not sum to less than 1.
+    const bool apart = by_rows || method == SplitMethod::files || method == SplitMethod::leave_last_out;
     require(test < 1 && validation < 1 && (apart || test + validation < 1),
             "test {} and validation {} leave nothing for training", test, validation);
   }
@@ -85,7 +88,8 @@ constexpr auto choices(Part) {
 //   leave_last_out: last by time, or by order without times; every user keeps at least one training rating;
 //   user_disjoint: test and validation are fractions of the users;
 //   rows: ratings of order first_test_row .. first_test_row + test_rows - 1 are for test, and ceil(m validation) of the
-//         m others, chosen at random, for validation.
+//         m others, chosen at random, for validation;
+//   files: as rows; the caller sets first_test_row and test_rows to the rows of the test files.
 // Memory: one byte per rating. Throws std::invalid_argument if no rating is left for training or test, or required
 // times or rows are missing.
 std::vector<Part> divide(const RatingsByUser& ratings, const SplitConfig& config);

@@ -232,11 +232,11 @@ TEST_F(ToyAlgorithm, IsTrainedEvaluatedAndUsed) {
 TEST_F(ToyAlgorithm, ComesBackFromItsCheckpointAndItsFile) {
   expect_done(factorize_config);
   const std::string whole = read("run/model/factors.h5");
-  expect_done(factorize_config, {"--overwrite", "--set", "checkpoint.keep=9"});
+  expect_done(factorize_config, {"--overwrite", "--set", "checkpoint={every: 1, keep: 9}"});
   std::filesystem::remove_all("run/model");
   std::filesystem::remove("run/results.json");
   std::filesystem::remove_all("run/checkpoints/epoch-000002");
-  expect_done(factorize_config, {"--resume", "--set", "checkpoint.keep=9"});
+  expect_done(factorize_config, {"--resume", "--set", "checkpoint={every: 1, keep: 9}"});
   EXPECT_TRUE(read("run/model/factors.h5") == whole);
 
   const auto model = Algorithms::load("run");

@@ -33,6 +33,16 @@ def each_device_has_its_benches() -> None:
     check(refused.returncode == 1 and "no benchmark for cuda begins with accuracy" in refused.stderr, refused.stderr)
 
 
+def gowalla_needs_its_folder(work: Path) -> None:
+    for folder in ({}, {"GOWALLA": ""}, {"GOWALLA": str(work)}):
+        environment = {key: value for key, value in os.environ.items() if key != "GOWALLA"} | folder
+        command = [sys.executable, BENCH / "main.py", "speed/evaluate/gowalla-f64-t1"]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        check(
+            refused.returncode == 1 and "GOWALLA must be a folder with train.tsv.gz" in refused.stderr, refused.stderr
+        )
+
+
 def programs_are_told_where(work: Path) -> None:
     smi = work / "nvidia-smi"
     smi.write_text("#!/bin/sh\necho NVIDIA H200\necho NVIDIA H200\n")
@@ -70,6 +80,7 @@ def main() -> None:
     work = Path(sys.argv[1])
     work.mkdir(parents=True, exist_ok=True)
     each_device_has_its_benches()
+    gowalla_needs_its_folder(work)
     programs_are_told_where(work)
     clocks_are_read_when_the_gpu_has_finished()
 

@@ -78,10 +78,10 @@ class Programs : public FolderTest {
   }
 
   void expect_done(const Outcome& outcome) const { ASSERT_EQ(outcome.status, 0) << outcome.err; }
-  void make_run() {
+  void make_run(const std::vector<std::string>& more = {}) {
     write_ratings();
     expect_done(train(prepare_config));
-    expect_done(train(factorize_config));
+    expect_done(train(factorize_config, more));
   }
 
  private:

@@ -25,6 +25,9 @@ class Ranks : public Programs {
     return said;
   }
 
+  // Otherwise checkpoints depend on time.
+  const std::vector<std::string> every_epoch = {"--set", "checkpoint.every=1"};
+
   // All files of the run that do not depend on time.
   std::string bytes_of(const std::string& run) const {
     std::string all = read(run + "/model/factors.h5") + read(run + "/results.json");
@@ -59,21 +62,23 @@ class Ranks : public Programs {
 };
 
 TEST_F(Ranks, FactorizeTheSameBytes) {
-  make_run();
+  make_run(every_epoch);
   const auto one = bytes_of("run");
   for (const int ranks : {2, 4}) {
-    expect_done_on(ranks, command("sartor-train", factorize_config, {"--overwrite", "--set", "threads=1"}));
+    expect_done_on(ranks, command("sartor-train", factorize_config,
+                                  {"--overwrite", "--set", "threads=1", "--set", "checkpoint.every=1"}));
     EXPECT_TRUE(bytes_of("run") == one) << ranks;
     EXPECT_EQ(json::parse(read("run/provenance.json"))["starts"][0]["world_size"], ranks);
   }
 }
 
 TEST_F(Ranks, ContinueARunOfAnyNumber) {
-  make_run();
+  make_run(every_epoch);
   const auto whole = bytes_of("run");
   const auto short_run = [&](const std::string& epochs, bool resume) {
     return command("sartor-train", factorize_config,
-                   {resume ? "--resume" : "--overwrite", "--set", "model.epochs=" + epochs, "--set", "threads=1"});
+                   {resume ? "--resume" : "--overwrite", "--set", "model.epochs=" + epochs, "--set", "threads=1",
+                    "--set", "checkpoint.every=1"});
   };
   expect_done_on(1, short_run("2", false));
   expect_done_on(3, short_run("4", true));
@@ -87,10 +92,11 @@ TEST_F(Ranks, ContinueARunOfAnyNumber) {
 
 // Rank 0 dies at different calls on files of the run; the other one ends with it.
 TEST_F(Ranks, EndWithOneThatDiesAndContinue) {
-  make_run();
+  make_run(every_epoch);
   const auto whole = bytes_of("run");
   for (const int64_t at : {40, 90}) {
-    const auto words = command("sartor-train", factorize_config, {"--overwrite", "--set", "threads=1"});
+    const auto words =
+        command("sartor-train", factorize_config, {"--overwrite", "--set", "threads=1", "--set", "checkpoint.every=1"});
     const auto port = fmt::format("MASTER_PORT={}", free_port());
     const auto start = [&](int rank) {
       const std::vector<std::string> environment = {
@@ -106,7 +112,8 @@ TEST_F(Ranks, EndWithOneThatDiesAndContinue) {
     const auto left = second.get();
     EXPECT_EQ(left.status, 1);
     EXPECT_THAT(left.err, StartsWith("sartor-train: "));
-    expect_done_on(2, command("sartor-train", factorize_config, {"--resume", "--set", "threads=1"}));
+    expect_done_on(2, command("sartor-train", factorize_config,
+                              {"--resume", "--set", "threads=1", "--set", "checkpoint.every=1"}));
     EXPECT_TRUE(bytes_of("run") == whole) << at;
   }
 }

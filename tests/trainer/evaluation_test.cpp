@@ -154,8 +154,8 @@ struct CountedModel : FactorModel {
     int64_t& ranked;
   };
   explicit CountedModel(FactorModel model) : FactorModel(std::move(model)) {}
-  std::unique_ptr<Scorer> scorer(cuda::Context& context, std::vector<int32_t> offered) const override {
-    return std::make_unique<Counted>(FactorModel::scorer(context, std::move(offered)), ranked);
+  std::unique_ptr<Scorer> scorer(cuda::Context& context, ScorerOptions options) const override {
+    return std::make_unique<Counted>(FactorModel::scorer(context, std::move(options)), ranked);
   }
   mutable int64_t ranked = 0;
 };

@@ -144,7 +144,7 @@ Steps Run::steps(int64_t count, int64_t per_epoch) {
     if (!request_.device.empty()) log_info("device: {}", request_.device);
     progress_.emplace(request_.unit, count, state_.done);
   }
-  logged_ = std::chrono::steady_clock::now();
+  logged_ = saved_ = std::chrono::steady_clock::now();
   return {this, state_.done + 1, count};
 }
 
@@ -169,16 +169,27 @@ bool Run::checkpoint_due(int64_t step, const std::function<bool()>& good, std::o
   stopping_ = signal ? *signal : stop_signal_of_any(ranks_);
   const auto& [strategy, every, keep] = request_.checkpoint;
   const bool required = stopping_ != 0 || step == steps_;
-  const bool by_strategy =
-      strategy != IntervalStrategy::no && step % (strategy == IntervalStrategy::epoch ? per_epoch_ : every) == 0;
-  if (!required && !by_strategy) return false;
+  const auto by_strategy = [&, every = every] {
+    if (strategy == IntervalStrategy::no) return false;
+    if (strategy == IntervalStrategy::epoch) return step % per_epoch_ == 0;
+    return every > 0 ? step % every == 0 : worth_saving();
+  };
+  if (!required && !by_strategy()) return false;
   return good() || required;
+}
+
+// Decided by rank 0, which saves.
+bool Run::worth_saving() {
+  return ranks_.from_first(std::chrono::steady_clock::now() - saved_ >= saving_ ? "1" : "0") == "1";
 }
 
 void Run::save_checkpoint(int64_t step, const Save& save) {
   if (!folder_) return;
+  const auto start = std::chrono::steady_clock::now();
   metrics_->sync();
   checkpoints_.save({.done = step, .metrics_lines = metrics_->lines()}, save);
+  saved_ = std::chrono::steady_clock::now();
+  saving_ = saved_ - start;
 }
 
 void Run::keep_evaluation(const Save& save) {

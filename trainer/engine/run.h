@@ -109,8 +109,9 @@ class Run {
   void log(int64_t step, const Scores& scores);
 
   // Saves the state after `step` if a checkpoint is due and good() is true, and always after the last step and after a
-  // stop signal. Before anything is saved, good() is called once, on every rank. `signal`: the stop signal that any
-  // rank has received, or 0, if all ranks know it; otherwise they ask each other.
+  // stop signal. With checkpoint.every = 0 one is due if the time since the last one, or since the first step began, is
+  // at least what rank 0 needed to save it. Before anything is saved, good() is called once, on every rank. `signal`:
+  // the stop signal that any rank has received, or 0, if all ranks know it; otherwise they ask each other.
   void checkpoint(
       int64_t step, const Checkpointable auto& model, const std::function<bool()>& good = [] { return true; },
       std::optional<int> signal = {}) {
@@ -143,6 +144,7 @@ class Run {
   void end_step(int64_t step);
   bool checkpoint_due(int64_t step, const std::function<bool()>& good, std::optional<int> signal);
   void save_checkpoint(int64_t step, const Save& save);
+  bool worth_saving();
 
   RunRequest request_;
   Alone alone_;
@@ -160,6 +162,8 @@ class Run {
   std::optional<Progress> progress_;
   std::string latest_;  // latest metrics, as shown by progress_
   std::chrono::steady_clock::time_point logged_;
+  std::chrono::steady_clock::time_point saved_;      // end of the last checkpoint
+  std::chrono::steady_clock::duration saving_ = {};  // duration of the last checkpoint
 };
 
 // Range of step numbers for a range-based for loop.

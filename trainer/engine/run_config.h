@@ -17,11 +17,24 @@ constexpr auto choices(IntervalStrategy) {
 
 struct CheckpointConfig {
   IntervalStrategy save_strategy = IntervalStrategy::steps;
-  int64_t every = 1;
+  int64_t every = 1;  // 0: as saving is worth its time
   int64_t keep = 2;
 
   template <class Fields> void describe(Fields& field) {
     field("every", every, at_least(1), "Epochs between checkpoints. The last epoch is always saved.");
+    field("keep", keep, at_least(1), "Number of checkpoints to keep on disk; older ones are deleted.");
+  }
+};
+
+// CheckpointConfig for runs whose epochs may be shorter than saving.
+struct EpochCheckpointConfig : CheckpointConfig {
+  EpochCheckpointConfig() { every = 0; }
+
+  template <class Fields> void describe(Fields& field) {
+    field(
+        "every", every, at_least(0),
+        "Epochs between checkpoints. 0: a checkpoint is saved as soon as the time since the last one is at least what "
+        "that one took to save, so that saving never takes longer than training. The last epoch is always saved.");
     field("keep", keep, at_least(1), "Number of checkpoints to keep on disk; older ones are deleted.");
   }
 };

@@ -13,11 +13,11 @@ struct Metric {
   double value;
 };
 
-// Whether lower values of the metric are better.
+// Whether lower values of the metric are better. A cutoff, as in "gini@10", makes no difference.
 inline bool lower_is_better(std::string_view metric) {
   constexpr std::string_view errors[] = {"loss", "log_loss", "perplexity", "bits_per_byte", "calibration_error",
-                                         "rmse", "mae"};
-  return std::ranges::find(errors, metric) != std::end(errors);
+                                         "rmse", "mae",      "gini"};
+  return std::ranges::find(errors, metric.substr(0, metric.find('@'))) != std::end(errors);
 }
 
 }  // namespace sartor

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "base/require.h"
 #include "core/profiler_range.h"
+#include "engine/judgement.h"
 #include "models/tensors/gpu_numerics.h"
 #include "models/tensors/tensor_file.h"
 #include "optimization/adamw.h"
@@ -36,13 +37,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
-
-// Result of the evaluations so far.
-struct Judgement {
-  std::optional<double> best;
-  int64_t best_step = 0;
-  int64_t without_better = 0;  // evaluations since the best one
-};
 
 // A step whose figures are on their way to the host.
 struct PendingStep {
@@ -94,8 +88,7 @@ class Training {
     require_finite_parameters();
     learner_.save(folder);
     write_tensors(folder / "optimizer.safetensors", optimizer_.state());
-    Record state = {{"best_step", judgement_.best_step}, {"without_better", judgement_.without_better}};
-    if (judgement_.best) state["best"] = *judgement_.best;
+    Record state = judgement_.record();
     if (config_.spike.factor > 0) {
       const auto [recent, spiking] = spikes_.state();
       state["spikes"] = {{"recent", recent}, {"spiking", spiking}};
@@ -107,8 +100,7 @@ class Training {
     learner_.load(folder);
     optimizer_.load(read_tensors(folder / "optimizer.safetensors"));
     read_record(folder / "training.json", [&](const Record& state) {
-      judgement_ = {.best_step = state.at("best_step"), .without_better = state.at("without_better")};
-      if (state.contains("best")) judgement_.best = state.at("best").get<double>();
+      judgement_ = Judgement::of(state);
       if (state.contains("spikes")) spikes_.load({state["spikes"].at("recent"), state["spikes"].at("spiking")});
     });
   }
@@ -255,14 +247,9 @@ class Training {
     if (metrics.empty()) return;
     require(found != metrics.end(), "training.metric_for_best_model is {}, the evaluation has no such metric",
             config_.metric_for_best_model);
-    const double sign = lower_is_better(config_.metric_for_best_model) ? -1 : 1;
-    const bool better = std::isfinite(found->value) && (!judgement_.best || sign * (found->value - *judgement_.best) >
-                                                                                config_.early_stopping.threshold);
-    judgement_.without_better = better ? 0 : judgement_.without_better + 1;
-    if (better) {
-      judgement_.best = found->value;
-      judgement_.best_step = step;
-      if (config_.load_best_model_at_end) run_.keep_best(step, [&](const auto& folder) { learner_.save(folder); });
+    const bool better = judgement_.take(*found, config_.early_stopping.threshold, step);
+    if (better && config_.load_best_model_at_end) {
+      run_.keep_best(step, [&](const auto& folder) { learner_.save(folder); });
     }
   }
 

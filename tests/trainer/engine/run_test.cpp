@@ -154,6 +154,35 @@ TEST_F(RunTest, EvaluationIsReplacedAsAWhole) {
   EXPECT_FALSE(fs::exists("runs/a/evaluation.partial"));
 }
 
+// A model that is slow to save.
+struct SlowModel : ToyModel {
+  static constexpr std::chrono::milliseconds duration{20};
+  int64_t* saves = nullptr;
+
+  void save(const fs::path& folder) const {
+    const auto end = std::chrono::steady_clock::now() + duration;
+    while (std::chrono::steady_clock::now() < end) continue;
+    ++*saves;
+    ToyModel::save(folder);
+  }
+};
+
+TEST_F(RunTest, SavingTakesNoLongerThanTrainingUnlessTheConfigSaysHowOften) {
+  int64_t saves = 0;
+  SlowModel model;
+  model.saves = &saves;
+  auto automatic = request();
+  automatic.checkpoint = {.every = 0, .keep = 9};
+  sartor::Run run(automatic);
+  const auto start = std::chrono::steady_clock::now();
+  for (auto epoch : run.steps(50)) run.checkpoint(epoch, model);
+  const auto other = std::chrono::steady_clock::now() - start - saves * SlowModel::duration;
+  EXPECT_GE(saves, 2);  // after the first epoch, as nothing is known yet, and the last
+  EXPECT_LE((saves - 2) * SlowModel::duration, other);
+  EXPECT_THAT(names_in("runs/a/checkpoints"), ::testing::Contains("epoch-000001"));
+  EXPECT_THAT(names_in("runs/a/checkpoints"), ::testing::Contains("epoch-000050"));
+}
+
 TEST_F(RunTest, SignalSavesTheEpochAndStops) {
   std::ofstream("toy.yaml") << "task: toy\noutput: runs/a\nepochs: 3\ncheckpoint: {every: 10}\n";
   const std::vector<std::string> toy = {sartor::testing::program("trainer_toy"), "--config", "toy.yaml", "--set"};

@@ -170,6 +170,17 @@ class Evaluation {
 
 }  // namespace
 
+bool is_metric(const EvaluationConfig& config, std::string_view name) {
+  RankingMetrics ranking(config.at, 1);  // of one user to whom the only item is relevant
+  ranking.add(std::array{0}, std::array{0});
+  const int64_t popularity = 1;
+  auto metrics = ranking.finish({&popularity, 1});
+  RatingMetrics rating;
+  rating.add(0, 0);
+  std::ranges::copy(rating.finish(), std::back_inserter(metrics));
+  return std::ranges::find(metrics, name, &Metric::name) != metrics.end();
+}
+
 std::vector<Metric> evaluate(cuda::Context& context, const TrainedModel& model, const datasets::Prepared& data,
                              HeldOut split, const EvaluationConfig& config, Collective& ranks) {
   if ((split == HeldOut::test ? data.test : data.validation).size() == 0) return {};

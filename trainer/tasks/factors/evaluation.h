@@ -1,6 +1,7 @@
 // Evaluates a trained factorization on a split of the prepared data.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "metrics/metric.h"
@@ -14,13 +15,19 @@ namespace sartor {
 struct EvaluationConfig {
   std::vector<int64_t> at = {10};
   double relevant_from = 0;
+  int64_t every = 1;
 
   template <class Fields> void describe(Fields& field) {
     field("at", at, between(1, 10000),
           "Cutoffs k of the ranking metrics: the lengths of the evaluated recommendation lists.");
     field("relevant_from", relevant_from, "Smallest held-out rating that counts as relevant. 0: all of them.");
+    field("every", every, at_least(1),
+          "Epochs between evaluations on the validation split. The last epoch is always evaluated.");
   }
 };
+
+// Whether evaluate() may compute a metric of this name.
+bool is_metric(const EvaluationConfig& config, std::string_view name);
 
 enum class HeldOut { validation, test };
 
