@@ -33,6 +33,7 @@ from factors import (
     prepared_ml100k,
 )
 from generate import continuous_batching, generate_on_gpu, generate_same, shared_prefix
+from gowalla import BENCHES as GOWALLA
 from gpt import byte_bpe, gpt_train, gpt_zh
 from ids_as_text import ids_as_text
 from reviews_zh import reviews_zh
@@ -105,7 +106,7 @@ TOPK_SHAPES = {
         "1x1m-d128-k10": (1, 1_000_000, 128, 10),
     }.items()
 }
-BENCHES = {
+BENCHES = GOWALLA | {
     "accuracy/gpt-zh": gpt_zh,
     "accuracy/ids-as-text": ids_as_text,
     "accuracy/ml-100k-als": accuracy_als,

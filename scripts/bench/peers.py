@@ -4,6 +4,9 @@ faiss|torch QUERIES ITEMS COLUMNS K REPEATS     seconds per exact search over no
 gemm                                    GFLOP/s of a 2048^3 fp32 product in numpy (OpenBLAS)
 torch-gemm fp32|tf32|bf16               the same in torch: the faster of its default backend and oneDNN; 8192^3 on a GPU
 implicit PREPARED FACTORS EPOCHS        seconds per epoch of implicit's Cholesky ALS on the training rows of a prepared file
+irspack-evaluate|recbole-evaluate PREPARED RUN K    seconds to rank all items for the users with test pairs, and the mean recall
+irspack-ials PREPARED FACTORS EPOCHS ALPHA0 REG CG|IALSPP BLOCK PART   seconds per epoch of implicit ALS, and Recall@20 on a part
+implicit-ials PREPARED FACTORS EPOCHS ALPHA REGULARIZATION             the same of implicit's conjugate gradients
 tokenizers TOKENIZER LINES ids|offsets  seconds for the lines of a file with Hugging Face's tokenizers, 1,000 lines per call
 tiktoken|gpt2-tokenizers FOLDER LINES ids   the same with vocab.json and merges.txt of GPT-2: tiktoken's encode_ordinary line by line (with
                                         several threads: or in batches, if that is faster), or Hugging Face's tokenizers
@@ -16,6 +19,7 @@ import statistics
 import sys
 import time
 
+from factor_peers import implicit_ials, irspack_evaluate, irspack_ials, recbole_evaluate
 from place import DEVICE, ON_GPU, finish, place_torch
 
 
@@ -162,6 +166,10 @@ if __name__ == "__main__":
         "gemm": gemm,
         "torch-gemm": torch_gemm,
         "implicit": implicit,
+        "implicit-ials": implicit_ials,
+        "irspack-ials": irspack_ials,
+        "irspack-evaluate": irspack_evaluate,
+        "recbole-evaluate": recbole_evaluate,
         "tokenizers": tokenizers,
         "gpt2-tokenizers": gpt2_tokenizers,
         "tiktoken": tiktoken,
