@@ -7,9 +7,9 @@
 #include <limits>
 #include <span>
 
-#include "core/carver.h"
 #include "core/cpu_backend.h"
 #include "core/parallel_for.h"
+#include "similarity/screening/carver.h"
 #include "similarity/screening/screen.h"
 #include "similarity/topk_kernels.h"
 

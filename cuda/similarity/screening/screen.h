@@ -2,8 +2,8 @@
 // fast as fp32 products. Candidates are then scored exactly, so that results are those of a search without bounds.
 #pragma once
 
-#include "core/carver.h"
 #include "core/isa.h"
+#include "similarity/screening/carver.h"
 #include "similarity/screening/screen_kernels.h"
 
 namespace sartor::cuda {
