@@ -1,20 +1,15 @@
 #!/usr/bin/env python3
 """Selects hyperparameters of a factorization by grid search on validation rows, and prints every result.
 
-    scripts/tune.py ml-100k                            the grid behind configs/ml-100k-als.yaml
-    GOWALLA=FOLDER scripts/tune.py gowalla 64 256      that of implicit ALS in scripts/bench/gowalla.py, for these numbers of factors
+    scripts/tune.py ml-100k        the grid behind configs/ml-100k-als.yaml
 
-ml-100k: in each of the five official folds 10% of the training rows become validation rows; test rows are never used. Settings are compared
+In each of the five official folds 10% of the training rows become validation rows; test rows are never used. Settings are compared
 by their mean over the folds: rating parameters by RMSE, then popularity_weight by NDCG@10.
-
-gowalla: a tenth of the training rows become validation rows. Settings are compared by Recall@20, those of Sartor and of irspack over the
-same grid.
 """
 
 import argparse
 import itertools
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -29,7 +24,6 @@ RATING_GRID = {
     "model.regularization": {0: [9, 12, 15], 0.5: [0.9, 1.2, 1.5], 1: [0.08, 0.12, 0.16]},
     "model.factors": [32, 64, 96],
 }
-UNOBSERVED_WEIGHTS, REGULARIZATIONS = [0.005, 0.01, 0.02, 0.04], [0.0005, 0.001, 0.002, 0.003]
 POPULARITY_WEIGHTS = [0, 0.5, 1, 1.5, 2, 3]
 
 
@@ -73,37 +67,10 @@ def choose(data: list[Path], candidates: list[dict[str, object]], metric: str, b
     return settings
 
 
-def tune_gowalla(sizes: list[int]) -> None:
-    sys.path.insert(0, str(ROOT / "scripts" / "bench"))
-    import gowalla
-
-    gowalla.WORK.mkdir(parents=True, exist_ok=True)
-    data, threads = gowalla.prepared(validation=0.1), len(os.sched_getaffinity(0))
-    for factors in sizes:
-        found = {"Sartor": {}, gowalla.IRSPACK: {}}
-        for chosen in itertools.product(UNOBSERVED_WEIGHTS, REGULARIZATIONS):
-            settings = gowalla.hyperparameters(factors, chosen)
-            ours = gowalla.train(threads, gowalla.WORK / "tune", data, "validation", **settings)
-            theirs = gowalla.irspack(data, threads, factors, 15, "CG", chosen, "validation")
-            found["Sartor"][chosen], found[gowalla.IRSPACK][chosen] = ours["recall@20"], theirs["recall"]
-            print(f"{factors} factors, {chosen}: {ours['recall@20']:.4f}, irspack {theirs['recall']:.4f}", flush=True)
-        for side, recalls in found.items():
-            best = max(recalls, key=recalls.get)
-            print(f"chosen for {side}: {best} (recall@20 {recalls[best]:.4f})\n", flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", choices=["ml-100k", "gowalla"])
-    parser.add_argument("factors", type=int, nargs="*", default=[64, 256], help="numbers of factors, for gowalla")
-    arguments = parser.parse_args()
-    if arguments.data == "gowalla":
-        tune_gowalla(arguments.factors)
-    else:
-        tune_ml100k()
-
-
-def tune_ml100k() -> None:
+    parser.add_argument("data", choices=["ml-100k"])
+    parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     data = [prepare(fold) for fold in FOLDS]
     grid = [
