@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "bench"))
 
-import gowalla  # noqa: E402, after its folder is known
+import gowalla
 
 UNOBSERVED_WEIGHTS, REGULARIZATIONS = [0.005, 0.01, 0.02, 0.04], [0.0005, 0.001, 0.002, 0.003]
 
