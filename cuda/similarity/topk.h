@@ -126,10 +126,10 @@ struct TopkTask {
 // the other queries of the call. Throws std::invalid_argument if d differs, k is outside 1 to N, `excluded` or `found`
 // do not have Q rows, a bias is given with a cosine, or the similarity or precision of `prepared` differs.
 //
-// Scratch memory on the CPU: 4 d + 16 k bytes per thread for each of at most 1024 queries; with fewer than 128 queries
-// another 8 k bytes per query and thread; and the layout's copies of queries and, without `prepared`, of items. The
-// Q x N score matrix is not stored. On a GPU: see TopkParams. There a call without `prepared` also allocates memory for
-// what it prepares, and waits until the search has ended.
+// Scratch memory on the CPU: 4 d + 16 k (with VNNI 5 d + 16 k) bytes per thread for each of at most 1024 queries; with
+// fewer than 128 queries another 8 k bytes per query and thread; and the layout's copies of queries and, without
+// `prepared`, of items. The Q x N score matrix is not stored. On a GPU: see TopkParams. There a call without `prepared`
+// also allocates memory for what it prepares, and waits until the search has ended.
 void topk(Context& context, const TopkTask& task);
 
 }  // namespace sartor::cuda
