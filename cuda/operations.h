@@ -7,6 +7,8 @@ class Context;
 struct AlsTask;
 struct CacheTask;
 struct DecodeAttentionTask;
+struct GramTask;
+struct ImplicitTask;
 struct PenaltyTask;
 struct SamplingTask;
 struct TopkRowsTask;
@@ -17,6 +19,8 @@ struct Operations {
   void (*prepare_topk_rows)(Context&, const TopkRowsTask&);
   void (*topk)(Context&, const TopkTask&);
   void (*als_update)(Context&, const AlsTask&);
+  void (*implicit_update)(Context&, const ImplicitTask&);
+  void (*gram)(Context&, const GramTask&);
   void (*append_to_cache)(Context&, const CacheTask&);
   void (*decode_attention)(Context&, const DecodeAttentionTask&);
   void (*penalize)(Context&, const PenaltyTask&);

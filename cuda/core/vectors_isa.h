@@ -133,18 +133,22 @@ template <class T> void store_part(T* p, Vector x, int64_t count) {
   }
 }
 
-// Lane r of the result is the sum of x[r]. Overwrites x.
-inline Vector sums(Vector (&x)[width]) {
-  const Integers lanes = indices();
-#pragma GCC unroll 4
-  for (int distance = 1; distance < width; distance *= 2) {
-    const Integers other = lanes ^ distance, is_second = (lanes & distance) != 0;
+// Adds pairs of vectors `distance`, 2 `distance`, ... apart, so that each half of the lanes holds parts of one of them.
+template <int distance> [[gnu::always_inline]] inline void add_pairs(Vector (&x)[width]) {
+  if constexpr (distance < width) {
+    const Integers other = indices() ^ distance, is_second = (indices() & distance) != 0;
 #pragma GCC unroll 16
     for (int r = 0; r < width; r += 2 * distance) {
       const Vector kept = is_second ? x[r + distance] : x[r], given = is_second ? x[r] : x[r + distance];
       x[r] = kept + __builtin_shuffle(given, other);
     }
+    add_pairs<2 * distance>(x);
   }
+}
+
+// Lane r of the result is the sum of x[r]. Overwrites x.
+[[gnu::always_inline]] inline Vector sums(Vector (&x)[width]) {
+  add_pairs<1>(x);
   return x[0];
 }
 
