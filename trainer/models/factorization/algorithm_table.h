@@ -16,6 +16,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "models/factorization/factorizer.h"
 #include "runtime/collective.h"
@@ -61,6 +62,16 @@ template <Algorithm... Algorithms> class AlgorithmTable {
       field.choice("algorithm", chosen_, "Factorization algorithm.", [&](Chosen chosen) {
         with(chosen, [&]<class A>(std::type_identity<A>) { std::get<typename A::Config>(configs_).describe(field); });
       });
+    }
+
+    // Files that the selected algorithm's config names, if it has a member reads().
+    std::vector<std::filesystem::path> reads() const {
+      std::vector<std::filesystem::path> files;
+      with(chosen_, [&]<class A>(std::type_identity<A>) {
+        const auto& config = std::get<typename A::Config>(configs_);
+        if constexpr (requires { config.reads(); }) files = config.reads();
+      });
+      return files;
     }
 
     std::unique_ptr<Factorizer> make(const datasets::Prepared& data, cuda::Context& context, Collective& ranks) const {

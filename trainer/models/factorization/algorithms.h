@@ -3,9 +3,10 @@
 
 #include "models/factorization/algorithm_table.h"
 #include "models/factorization/als.h"
+#include "models/factorization/ials.h"
 
 namespace sartor {
 
-using FactorizationAlgorithms = AlgorithmTable<Als>;
+using FactorizationAlgorithms = AlgorithmTable<Als, Ials>;
 
 }  // namespace sartor

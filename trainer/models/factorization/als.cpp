@@ -1,80 +1,13 @@
 #include "models/factorization/als.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <cmath>
 #include <numeric>
-#include <stdexcept>
 
-#include "base/random.h"
 #include "base/require.h"
+#include "models/factorization/model_file.h"
 #include "models/factorization/row_shares.h"
 #include "storage/hdf5_file.h"
 
 namespace sartor {
-namespace {
-
-using datasets::Hdf5File;
-
-constexpr int64_t chunk = 1 << 20;  // elements copied at a time
-
-void require_finite(std::span<const float> values, const std::string& name, int64_t first = 0) {
-  const auto bad = std::ranges::find_if_not(values, [](float value) { return std::isfinite(value); });
-  if (bad == values.end()) return;
-  throw std::runtime_error(
-      fmt::format("the model is no longer finite: value {} of {} is {}. Ratings of smaller magnitude or more "
-                  "regularization may help",
-                  first + (bad - values.begin()), name, *bad));
-}
-
-std::vector<float> finite(const cuda::DeviceBuffer<float>& buffer, const std::string& name) {
-  auto values = buffer.to_host();
-  require_finite(values, name);
-  return values;
-}
-
-// Factors and biases are copied between HDF5 and the device in chunks, so that a checkpoint does not need a second copy
-// of the model in host memory.
-void write(Hdf5File& file, const std::string& name, const cuda::DeviceBuffer<float>& buffer) {
-  auto list = file.create_list<float>(name, buffer.size());
-  std::vector<float> values;
-  for (int64_t first = 0; first < buffer.size(); first += chunk) {
-    values.resize(std::min(chunk, buffer.size() - first));
-    buffer.read(values, first);
-    require_finite(values, name, first);
-    list.write(first, values);
-  }
-}
-
-void read(const Hdf5File& file, const std::string& name, cuda::DeviceBuffer<float>& buffer) {
-  const auto list = file.list<float>(name);
-  require(list.rows() == buffer.size(), "{}: has {} values, expected {}", list.name(), list.rows(), buffer.size());
-  std::vector<float> values;
-  for (int64_t first = 0; first < buffer.size(); first += chunk) {
-    values.resize(std::min(chunk, buffer.size() - first));
-    list.read(first, values);
-    buffer.write(values, first);
-  }
-}
-
-// Reads rows begin to end - 1 in blocks of bounded size. Calls use(place, columns, values), where place counts the
-// entries from row `begin`.
-template <class Use> void read_rows(const datasets::StoredRatings& ratings, int64_t begin, int64_t end, Use use) {
-  const std::vector<int64_t>& offsets = ratings.offsets();
-  std::vector<int32_t> columns;
-  std::vector<float> values;
-  for (int64_t row = begin; row < end;) {
-    const int64_t next = std::min(ratings.rows_within(row, chunk), end);
-    columns.resize(offsets[next] - offsets[row]);
-    values.resize(columns.size());
-    ratings.read(row, next, columns, values);
-    use(offsets[row] - offsets[begin], columns, values);
-    row = next;
-  }
-}
-
-}  // namespace
 
 Als::Side Als::make_side(const datasets::StoredRatings& ratings) {
   const std::span<const int64_t> offsets = ratings.offsets();
@@ -125,20 +58,8 @@ Als::Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context&
   mean_ = sum / static_cast<double>(data.train.size());
   read_rows(data.train_by_item, items_.first, items_.first + items_.share(),
             [&](int64_t at, const auto& columns, const auto& values) { write(items_, at, columns, values); });
-  start_items();
-}
-
-// Users are solved first, so only items need initial values.
-void Als::start_items() {
-  const int64_t size = items_.factors.size();
-  std::vector<float> values;
-  for (int64_t first = 0; first < size; first += chunk) {
-    values.resize(std::min(chunk, size - first));
-    for (size_t at = 0; at < values.size(); at++) {
-      values[at] = config_.init_scale * static_cast<float>(random_normal(config_.seed, first + at));
-    }
-    items_.factors.write(values, first);
-  }
+  // Users are solved first, so only items need initial values.
+  fill_normal(items_.factors, config_.init_scale, config_.seed);
 }
 
 void Als::train_epoch() {
@@ -180,22 +101,22 @@ AlsModel Als::factors() const {
 }
 
 void Als::save(const std::filesystem::path& folder) const {
-  Hdf5File file = Hdf5File::create(folder / "state.h5");
+  datasets::Hdf5File file = datasets::Hdf5File::create(folder / "state.h5");
   file.set_schema("sartor.als_state", 1);
-  write(file, "users/factors", users_.factors);
-  write(file, "users/bias", users_.bias);
-  write(file, "items/factors", items_.factors);
-  write(file, "items/bias", items_.bias);
+  write_state(file, "users/factors", users_.factors);
+  write_state(file, "users/bias", users_.bias);
+  write_state(file, "items/factors", items_.factors);
+  write_state(file, "items/bias", items_.bias);
   file.close();
 }
 
 void Als::load(const std::filesystem::path& folder) {
-  const Hdf5File file = Hdf5File::open(folder / "state.h5");
+  const datasets::Hdf5File file = datasets::Hdf5File::open(folder / "state.h5");
   file.require_schema("sartor.als_state", 1);
-  read(file, "users/factors", users_.factors);
-  read(file, "users/bias", users_.bias);
-  read(file, "items/factors", items_.factors);
-  read(file, "items/bias", items_.bias);
+  read_state(file, "users/factors", users_.factors);
+  read_state(file, "users/bias", users_.bias);
+  read_state(file, "items/factors", items_.factors);
+  read_state(file, "items/bias", items_.bias);
 }
 
 }  // namespace sartor

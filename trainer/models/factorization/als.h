@@ -82,7 +82,6 @@ class Als : public Factorizer {
     cuda::Csr<const float> ratings() const { return {share(), offsets.data(), columns.data(), values.data()}; }
   };
   Side make_side(const datasets::StoredRatings& ratings);
-  void start_items();
   void update(const Side& fixed, Side& solved);
 
   AlsConfig config_;

@@ -1,4 +1,4 @@
-// Reading and writing of the lists in factors.h5.
+// Reading and writing of the lists in factors.h5 and of the state of a training.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/require.h"
+#include "core/device_buffer.h"
 #include "storage/hdf5_file.h"
 
 namespace sartor {
@@ -33,5 +34,13 @@ inline std::vector<float> read_finite(const datasets::Hdf5File& file, const std:
   require_finite(values, file.path().string() + ": " + name);
   return values;
 }
+
+// Copies of factors that are being trained. Throws std::runtime_error if a value is not finite.
+std::vector<float> finite(const cuda::DeviceBuffer<float>& buffer, const std::string& name);
+
+// Factors and biases are copied between HDF5 and the device in chunks, so that a checkpoint does not need a second copy
+// of the model in host memory. Writing throws like finite(); reading throws std::invalid_argument if sizes differ.
+void write_state(datasets::Hdf5File& file, const std::string& name, const cuda::DeviceBuffer<float>& buffer);
+void read_state(const datasets::Hdf5File& file, const std::string& name, cuda::DeviceBuffer<float>& buffer);
 
 }  // namespace sartor

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "base/random.h"
+
 namespace sartor {
 namespace {
 
-double cost(int64_t ratings, int64_t factors) {
+double als_cost(int64_t ratings, int64_t factors) {
   const auto [least, most] = std::minmax({static_cast<double>(ratings), static_cast<double>(factors)});
   return least * least * (most / 2 + least / 6) + most;
 }
@@ -35,11 +37,17 @@ void gather_through_host(Collective& ranks, std::span<const int64_t> parts, cuda
 }  // namespace
 
 std::vector<int64_t> row_shares(std::span<const int64_t> offsets, int64_t factors, int ranks) {
+  return row_shares(
+      offsets, [&](int64_t ratings) { return als_cost(ratings, factors); }, ranks);
+}
+
+std::vector<int64_t> row_shares(std::span<const int64_t> offsets, const std::function<double(int64_t)>& cost,
+                                int ranks) {
   const int64_t rows = std::ssize(offsets) - 1;
   if (ranks == 1) return {0, rows};
   std::vector<double> before = {0};  // cost of the rows before each row
   for (int64_t row = 0; row < rows; row++) {
-    before.push_back(before.back() + cost(offsets[row + 1] - offsets[row], factors));
+    before.push_back(before.back() + cost(offsets[row + 1] - offsets[row]));
   }
   std::vector<int64_t> bounds;
   for (int rank = 0; rank < ranks; rank++) {
@@ -47,6 +55,18 @@ std::vector<int64_t> row_shares(std::span<const int64_t> offsets, int64_t factor
   }
   bounds.push_back(rows);
   return bounds;
+}
+
+void fill_normal(cuda::DeviceBuffer<float>& factors, float standard_deviation, int64_t seed) {
+  constexpr int64_t chunk = 1 << 20;
+  std::vector<float> values;
+  for (int64_t first = 0; first < factors.size(); first += chunk) {
+    values.resize(std::min(chunk, factors.size() - first));
+    for (size_t at = 0; at < values.size(); at++) {
+      values[at] = standard_deviation * static_cast<float>(random_normal(seed, first + at));
+    }
+    factors.write(values, first);
+  }
 }
 
 void gather_rows(Collective& ranks, const cuda::Context& context, std::span<const int64_t> bounds, int64_t width,

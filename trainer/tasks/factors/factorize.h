@@ -50,7 +50,6 @@ struct FactorizeConfig : RunConfig, RanksConfig {
             "ndcg@{}",
             early_stopping.metric, evaluation.at.empty() ? 10 : evaluation.at.front());
   }
-  std::vector<std::filesystem::path> reads() const { return {data.path}; }
   std::vector<Output> writes() const { return {{.path = output, .folder = true}}; }
 };
 
@@ -68,6 +67,11 @@ template <class Algorithms> struct FactorizeConfigOf : FactorizeConfig {
     field("evaluation", evaluation,
           "How to evaluate the model: on the validation split during training and on the test split at the end.");
     field("early_stopping", early_stopping, "Stops training before the last epoch if the metric no longer improves.");
+  }
+  std::vector<std::filesystem::path> reads() const {
+    auto files = model.reads();
+    files.insert(files.begin(), data.path);
+    return files;
   }
 };
 

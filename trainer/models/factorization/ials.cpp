@@ -1,0 +1,201 @@
+#include "models/factorization/ials.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/require.h"
+#include "models/factorization/model_file.h"
+#include "models/factorization/row_shares.h"
+#include "schema/messages.h"
+#include "storage/hdf5_file.h"
+
+namespace sartor {
+namespace {
+
+using datasets::Hdf5File;
+
+// Multiplications of a row with n entries: products with G, with its entries, and factorizations.
+double row_cost(const IalsConfig& config, int64_t entries) {
+  const double n = static_cast<double>(entries), f = static_cast<double>(config.factors);
+  if (config.solver == cuda::ImplicitSolver::cg) return static_cast<double>(config.cg_steps + 1) * f * (f + 4 * n);
+  const bool exact = config.solver == cuda::ImplicitSolver::cholesky;
+  const double s = exact ? f : std::min<double>(static_cast<double>(config.block), f);
+  return f * (n * s / 2 + s * s / 6 + 4 * n + (exact ? 0 : f));
+}
+
+// Rows of a symmetric matrix, of which only the part from the diagonal on is computed, in shares of similar cost.
+std::vector<int64_t> triangle_shares(int64_t factors, int ranks) {
+  std::vector<int64_t> bounds = {0};
+  for (int rank = 1; rank < ranks; rank++) {
+    const double rows = static_cast<double>(factors) * (1 - std::sqrt(1 - static_cast<double>(rank) / ranks));
+    bounds.push_back(std::llround(rows / cuda::gram_tile) * cuda::gram_tile);
+  }
+  bounds.push_back(factors);
+  for (int64_t& bound : bounds) bound = std::min(bound, factors);
+  return bounds;
+}
+
+// Calls use(row, columns, values) for rows begin to end - 1, without the ratings that do not count.
+template <class Use> void read_counting(const datasets::StoredRatings& ratings, const EventWeights& weights,
+                                        int64_t begin, int64_t end, Use use) {
+  const std::vector<int64_t>& offsets = ratings.offsets();
+  int64_t row = begin;
+  std::vector<int32_t> kept_columns;
+  std::vector<float> kept_values;
+  read_rows(ratings, begin, end, [&](int64_t place, const auto& columns, const auto& values) {
+    const int64_t first = offsets[begin] + place;
+    for (; row < end && offsets[row + 1] <= first + std::ssize(columns); row++) {
+      kept_columns.clear();
+      kept_values.clear();
+      for (int64_t at = offsets[row] - first; at < offsets[row + 1] - first; at++) {
+        if (!weights.counts(values[at])) continue;
+        kept_columns.push_back(columns[at]);
+        kept_values.push_back(values[at]);
+      }
+      use(row, kept_columns, kept_values);
+    }
+  });
+}
+
+// Copies the rows of `from` to those of the same ids.
+void copy_rows(const datasets::IdMap& from_ids, const std::vector<float>& from, const datasets::IdMap& ids,
+               int64_t factors, cuda::DeviceBuffer<float>& to) {
+  for (int64_t row = 0; row < ids.size(); row++) {
+    const int32_t known = from_ids.find(ids[row]);
+    if (known >= 0) to.write(std::span(from).subspan(known * factors, factors), row * factors);
+  }
+}
+
+}  // namespace
+
+cuda::ImplicitParams IalsConfig::params() const {
+  const bool is_ials = objective == cuda::ImplicitObjective::ials;
+  return {.objective = objective,
+          .alpha = alpha,
+          .unobserved_weight = unobserved_weight.value_or(is_ials ? 0.1f : 1),
+          .regularization = regularization,
+          .regularization_power = regularization_power.value_or(is_ials ? 1 : 0),
+          .solver = solver,
+          .cg_steps = cg_steps,
+          .block = block};
+}
+
+Ials::Side Ials::make_side(const datasets::Prepared& data, const datasets::StoredRatings& ratings, bool by_user) {
+  require(!context_.is_gpu(), "model.algorithm: ials (implicit ALS) runs on CPUs only for now, expected device: cpu");
+  const EventWeights weights = config_.event_weights();
+  const int64_t rows = ratings.rows();
+  auto bounds = row_shares(
+      ratings.offsets(), [&](int64_t entries) { return row_cost(config_, entries); }, ranks_.size());
+  const int64_t first = bounds[ranks_.rank()], last = bounds[ranks_.rank() + 1];
+  std::vector<int64_t> offsets = {0};
+  read_counting(ratings, weights, first, last, [&](int64_t row, const auto& columns, const auto& values) {
+    for (size_t at = 0; at < values.size(); at++) {
+      if (weights.takes(values[at])) continue;
+      const int64_t user = by_user ? row : columns[at], item = by_user ? columns[at] : row;
+      require(false,
+              "{}: the rating of item {} by user {} is {}, expected 0 or more for weights: {}. model.threshold drops "
+              "lower ratings",
+              data.file.path().string(), shown(data.read_item_ids()[item]), shown(data.read_user_ids()[user]),
+              values[at], name_of(weights.kind));
+    }
+    offsets.push_back(offsets.back() + std::ssize(columns));
+  });
+  Side side = {rows,
+               std::move(bounds),
+               {context_, std::span<const int64_t>(offsets)},
+               {context_, offsets.back()},
+               {context_, offsets.back()},
+               {context_, rows * config_.factors}};
+  side.factors.fill_zero();
+  read_counting(ratings, weights, first, last, [&](int64_t row, const auto& columns, auto& values) {
+    for (float& value : values) value = weights.of(value);
+    side.columns.write(columns, offsets[row - first]);
+    side.values.write(values, offsets[row - first]);
+  });
+  return side;
+}
+
+Ials::Ials(const IalsConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks)
+    : config_(config),
+      context_(context),
+      ranks_(ranks ? *ranks : alone_),
+      by_item_(data.train_by_item),
+      rating_min_(data.rating_min),
+      rating_max_(data.rating_max),
+      users_(make_side(data, data.train, true)),
+      items_(make_side(data, data.train_by_item, false)),
+      gram_bounds_(triangle_shares(config.factors, ranks_.size())),
+      gram_(context, config.factors * config.factors) {
+  require(ranks_.sum({static_cast<double>(users_.values.size())})[0] > 0, "{}: there are no training ratings{}",
+          data.file.path().string(), config.threshold ? " of at least model.threshold" : "");
+  // Users are solved first. Those that start from zero need no initial values.
+  fill_normal(items_.factors, config_.init_scale / std::sqrt(static_cast<float>(config_.factors)), config_.seed);
+  if (config_.start_from) start_from(*config_.start_from, data);
+}
+
+void Ials::start_from(const std::filesystem::path& path, const datasets::Prepared& data) {
+  const Hdf5File file = open_model_file(path);
+  const std::string file_name = file.path().string(), algorithm = algorithm_of(file);
+  require(algorithm == name, "model.start_from: {}: the algorithm is {}, expected {}", file_name, shown(algorithm),
+          name);
+  IalsModel model;
+  model.read(file);
+  require(model.factors == config_.factors, "model.start_from: {}: has {} factors, expected {}, as model.factors",
+          file_name, model.factors, config_.factors);
+  copy_rows(model.users, model.user_factors, data.read_user_ids(), config_.factors, users_.factors);
+  copy_rows(model.items, model.item_factors, data.read_item_ids(), config_.factors, items_.factors);
+}
+
+void Ials::train_epoch() {
+  update(items_, users_);
+  update(users_, items_);
+  context_.backend().synchronize();
+}
+
+void Ials::update(const Side& fixed, Side& solved) {
+  const int64_t f = config_.factors;
+  const cuda::Rows<const float> rows = {fixed.factors.data(), fixed.rows, f};
+  cuda::gram(context_, {rows, gram_bounds_[ranks_.rank()], gram_bounds_[ranks_.rank() + 1], gram_.data()});
+  gather_rows(ranks_, context_, gram_bounds_, f, gram_);
+  const int64_t first = solved.bounds[ranks_.rank()], share = solved.offsets.size() - 1;
+  cuda::implicit_update(context_,
+                        {.entries = {share, solved.offsets.data(), solved.columns.data(), solved.values.data()},
+                         .fixed = rows,
+                         .gram = gram_.data(),
+                         .solved = {solved.factors.data() + first * f, share, f},
+                         .params = config_.params()});
+  gather_rows(ranks_, context_, solved.bounds, f, solved.factors);
+}
+
+IalsModel Ials::factors() const {
+  IalsModel model;
+  model.factors = config_.factors;
+  model.rating_min = rating_min_;
+  model.rating_max = rating_max_;
+  model.user_factors = finite(users_.factors, "users/factors");
+  model.item_factors = finite(items_.factors, "items/factors");
+  model.user_bias.resize(users_.rows);
+  model.item_bias.resize(items_.rows);
+  const auto& offsets = by_item_.offsets();
+  for (int64_t item = 0; item < items_.rows; item++) model.item_count.push_back(offsets[item + 1] - offsets[item]);
+  model.weights = config_.event_weights();
+  model.solver = config_.params();
+  return model;
+}
+
+void Ials::save(const std::filesystem::path& folder) const {
+  Hdf5File file = Hdf5File::create(folder / "state.h5");
+  file.set_schema("sartor.ials_state", 1);
+  write_state(file, "users/factors", users_.factors);
+  write_state(file, "items/factors", items_.factors);
+  file.close();
+}
+
+void Ials::load(const std::filesystem::path& folder) {
+  const Hdf5File file = Hdf5File::open(folder / "state.h5");
+  file.require_schema("sartor.ials_state", 1);
+  read_state(file, "users/factors", users_.factors);
+  read_state(file, "items/factors", items_.factors);
+}
+
+}  // namespace sartor
