@@ -26,9 +26,9 @@ RATING_GRID = {
     "model.factors": [32, 64, 96],
 }
 EVENT_GRID = {
-    "model.factors": [16, 32, 64],
-    "model.unobserved_weight": [0.1, 0.2, 0.4, 0.8],
-    "model.regularization": [0.01, 0.03, 0.1],
+    "model.factors": [24, 32, 48],
+    "model.unobserved_weight": [0.5, 1, 2],
+    "model.regularization": [0.003, 0.01, 0.03],
 }
 POPULARITY_WEIGHTS = [0, 0.5, 1, 1.5, 2, 3]
 

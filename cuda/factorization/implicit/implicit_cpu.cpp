@@ -107,8 +107,9 @@ struct Solver {
     const int64_t begin = task.entries.offsets[row], all = task.entries.offsets[task.entries.rows];
     return {task.entries.columns + begin, task.entries.columns + std::min(begin + most_entries(), all)};
   }
-  // Entries whose features fit in the cache.
-  int64_t most_entries() const { return std::max<int64_t>(64, batch_bytes / (4 * factors())); }
+  // Entries of a batch: their features fit in the cache, but with many factors, when products with G cost more than
+  // those with the features, there are enough rows for them.
+  int64_t most_entries() const { return std::max(factors(), batch_bytes / (4 * factors())); }
 };
 
 // Conjugate gradients for a batch of rows, so that products with G are products of matrices.
