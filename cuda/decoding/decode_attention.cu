@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/gpu_backend.cuh"
+#include "core/gpu/backend.cuh"
 #include "decoding/decode_attention.cuh"
 
 namespace sartor::cuda {

@@ -1,4 +1,4 @@
-#include "core/gpu_backend.cuh"
+#include "core/gpu/backend.cuh"
 #include "decoding/penalties.cuh"
 #include "decoding/rules.h"
 

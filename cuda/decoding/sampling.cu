@@ -1,7 +1,7 @@
 #include <cub/block/block_reduce.cuh>
 #include <cub/block/block_scan.cuh>
 
-#include "core/gpu_backend.cuh"
+#include "core/gpu/backend.cuh"
 #include "decoding/rules.h"
 #include "decoding/sampling.cuh"
 #include "similarity/topk_key.h"

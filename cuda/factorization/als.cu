@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "core/gpu_backend.cuh"
+#include "core/gpu/backend.cuh"
 #include "factorization/als_row_solver.cuh"
 
 namespace sartor::cuda {

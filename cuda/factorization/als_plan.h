@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "core/gpu_limits.h"
+#include "core/gpu/limits.h"
 
 namespace sartor::cuda {
 

@@ -3,7 +3,7 @@
 // run; solutions do not depend on it.
 #pragma once
 
-#include "core/check.cuh"
+#include "core/gpu/check.cuh"
 #include "factorization/als_equations.h"
 #include "factorization/als_plan.h"
 #include "factorization/cholesky.cuh"

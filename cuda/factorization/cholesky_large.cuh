@@ -11,7 +11,7 @@
 // in fp32 with rounding to nearest. The error is thus that of a sum in fp32 with a slightly larger unit of about 2^-22.
 #pragma once
 
-#include "core/tensor_cores.cuh"
+#include "core/gpu/tensor_cores.cuh"
 #include "factorization/cholesky.cuh"
 
 namespace sartor::cuda {

@@ -9,7 +9,7 @@
 // truncations of 2^-23 relative to the sum of 8 terms, independent of the number of terms.
 #pragma once
 
-#include "core/tensor_cores.cuh"
+#include "core/gpu/tensor_cores.cuh"
 #include "factorization/gram_shape.cuh"
 
 namespace sartor::cuda {

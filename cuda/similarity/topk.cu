@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "core/gpu_backend.cuh"
+#include "core/gpu/backend.cuh"
 #include "similarity/topk.cuh"
 #include "similarity/topk_plan.h"
 #include "similarity/topk_search.cuh"

@@ -1,7 +1,7 @@
 // Tiles of topk_fused: copies to shared memory, products on tensor cores, scores.
 #pragma once
 
-#include "core/tensor_cores.cuh"
+#include "core/gpu/tensor_cores.cuh"
 #include "similarity/topk_fused.h"
 #include "similarity/topk_search.cuh"
 

@@ -6,7 +6,7 @@
 #include <initializer_list>
 #include <optional>
 
-#include "core/gpu_limits.h"
+#include "core/gpu/limits.h"
 #include "similarity/topk_shape.h"
 
 namespace sartor::cuda {

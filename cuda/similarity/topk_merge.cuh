@@ -1,7 +1,7 @@
 // Last steps of a top-k search on a GPU: from candidates to sorted results.
 #pragma once
 
-#include "core/gpu_backend.cuh"
+#include "core/gpu/backend.cuh"
 #include "core/views.h"
 #include "similarity/topk_key.h"
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "core/gpu_backend.cuh"
+#include "core/gpu/backend.cuh"
 #include "similarity/topk.cuh"
 
 namespace sartor::cuda {

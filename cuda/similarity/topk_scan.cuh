@@ -10,7 +10,7 @@
 
 #include <algorithm>
 
-#include "core/tensor_cores.cuh"
+#include "core/gpu/tensor_cores.cuh"
 #include "similarity/topk_scan.h"
 #include "similarity/topk_search.cuh"
 

@@ -1,7 +1,7 @@
 // A top-k search on a GPU after its operands have been prepared, and the ways to do it.
 #pragma once
 
-#include "core/gpu_backend.cuh"
+#include "core/gpu/backend.cuh"
 #include "core/views.h"
 #include "similarity/topk_key.h"
 #include "similarity/topk_shape.h"

@@ -11,7 +11,7 @@
 #include <tuple>
 
 #include "core/device_buffer.h"
-#include "core/gpu_module.h"
+#include "core/gpu/module.h"
 #include "core/views.h"
 #include "support/random.h"
 

@@ -17,18 +17,8 @@ constexpr auto choices(IntervalStrategy) {
 
 struct CheckpointConfig {
   IntervalStrategy save_strategy = IntervalStrategy::steps;
-  int64_t every = 1;  // 0: as saving is worth its time
+  int64_t every = 0;
   int64_t keep = 2;
-
-  template <class Fields> void describe(Fields& field) {
-    field("every", every, at_least(1), "Epochs between checkpoints. The last epoch is always saved.");
-    field("keep", keep, at_least(1), "Number of checkpoints to keep on disk; older ones are deleted.");
-  }
-};
-
-// CheckpointConfig for runs whose epochs may be shorter than saving.
-struct EpochCheckpointConfig : CheckpointConfig {
-  EpochCheckpointConfig() { every = 0; }
 
   template <class Fields> void describe(Fields& field) {
     field(

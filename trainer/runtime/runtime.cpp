@@ -11,7 +11,7 @@
 
 #include "base/numbers.h"
 #include "base/require.h"
-#include "core/gpu_module.h"
+#include "core/gpu/module.h"
 #include "core/processors.h"
 #include "runtime/memory.h"
 #include "runtime/torch_module.h"

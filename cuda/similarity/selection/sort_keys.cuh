@@ -1,7 +1,7 @@
 // Sorting of topk's results of any size.
 #pragma once
 
-#include "core/gpu_backend.cuh"
+#include "core/gpu/backend.cuh"
 #include "core/views.h"
 #include "similarity/topk_key.h"
 

@@ -7,7 +7,7 @@
 #include <limits>
 #include <random>
 
-#include "core/gpu_module.h"
+#include "core/gpu/module.h"
 #include "cuda/factorization/cholesky_kernels.h"
 
 namespace sartor::cuda {

@@ -1,6 +1,6 @@
 #include "cuda/factorization/cholesky_kernels.h"
 
-#include "core/check.cuh"
+#include "core/gpu/check.cuh"
 #include "factorization/cholesky_large.cuh"
 
 namespace sartor::cuda {

@@ -14,6 +14,7 @@ struct ToyConfig : RunConfig {
   double learning_rate = 0.5;
   int64_t signal_in = 0, signal = SIGTERM;
 
+  ToyConfig() { checkpoint.every = 1; }
   template <class Fields> void describe(Fields& field) {
     RunConfig::describe(field);
     field("epochs", epochs, at_least(1), "Passes.");

@@ -12,7 +12,7 @@
 #include <tuple>
 #include <vector>
 
-#include "core/gpu_module.h"
+#include "core/gpu/module.h"
 #include "models/transformer/ops/attention.h"
 #include "runtime/torch_module.h"
 

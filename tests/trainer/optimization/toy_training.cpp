@@ -13,6 +13,7 @@ struct ToyConfig : RunConfig {
   bool waits_rarely = false;
   IntervalStrategy save_strategy = IntervalStrategy::steps;
 
+  ToyConfig() { checkpoint.every = 1; }
   template <class Fields> void describe(Fields& field) {
     RunConfig::describe(field);
     field("training", training, "Training loop.");

@@ -9,7 +9,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <vector>
 
-#include "core/gpu_module.h"
+#include "core/gpu/module.h"
 #include "runtime/torch_module.h"
 
 namespace sartor {

@@ -23,7 +23,7 @@
 #include <torch/csrc/distributed/c10d/HashStore.hpp>
 #include <vector>
 
-#include "core/gpu_module.h"
+#include "core/gpu/module.h"
 #include "core/processors.h"
 #include "runtime/memory.h"
 #include "runtime/process_group.h"

@@ -42,7 +42,6 @@ struct FactorizeConfig : RunConfig, RanksConfig {
   PreparedConfig data;
   EvaluationConfig evaluation;
   FactorStoppingConfig early_stopping;
-  EpochCheckpointConfig checkpoint;
 
   void check() const {
     require(early_stopping.patience == 0 || is_metric(evaluation, early_stopping.metric),
@@ -57,10 +56,7 @@ template <class Algorithms> struct FactorizeConfigOf : FactorizeConfig {
   typename Algorithms::Config model;
 
   template <class Fields> void describe(Fields& field) {
-    RuntimeConfig::describe(field);
-    field.required("output", output, file_path(),
-                   "Run folder to write. It must not exist unless --resume or --overwrite is given.");
-    field("checkpoint", checkpoint, "Checkpoints, from which --resume continues.");
+    RunConfig::describe(field);
     RanksConfig::describe(field);
     field("data", data, "Training data.");
     field("model", model, "Algorithm and its hyperparameters.");

@@ -1,4 +1,4 @@
-#include "core/gpu_module.h"
+#include "core/gpu/module.h"
 
 #include <dlfcn.h>
 #include <fmt/format.h>

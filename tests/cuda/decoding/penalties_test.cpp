@@ -1,5 +1,5 @@
 // Compares penalize with double loops written from the definitions.
-#include "cuda/sampling_support.h"
+#include "cuda/decoding/sampling_support.h"
 
 namespace sartor::cuda {
 namespace {

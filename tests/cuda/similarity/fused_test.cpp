@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "cuda/topk_roads_support.h"
+#include "cuda/similarity/topk_roads_support.h"
 #include "similarity/topk_fused.h"
 
 namespace sartor::cuda {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <random>
 
-#include "cuda/topk_roads_support.h"
+#include "cuda/similarity/topk_roads_support.h"
 #include "similarity/selection/radix_select.cuh"
 #include "similarity/selection/sort_keys.cuh"
 #include "similarity/topk_merge.cuh"

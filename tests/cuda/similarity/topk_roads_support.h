@@ -9,7 +9,7 @@
 #include <string>
 
 #include "core/device_buffer.h"
-#include "core/gpu_backend.cuh"
+#include "core/gpu/backend.cuh"
 #include "similarity/topk_search.cuh"
 #include "support/backends.h"
 #include "support/random.h"

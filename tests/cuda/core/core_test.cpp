@@ -7,7 +7,7 @@
 
 #include "core/context.h"
 #include "core/device_buffer.h"
-#include "core/gpu_module.h"
+#include "core/gpu/module.h"
 #include "core/parallel_for.h"
 #include "similarity/topk.h"
 

@@ -3,8 +3,8 @@
 
 #include <cstring>
 
-#include "core/gpu_module.h"
-#include "cuda/decoding_support.h"
+#include "core/gpu/module.h"
+#include "cuda/decoding/decoding_support.h"
 
 namespace sartor::cuda {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "cuda/topk_support.h"
+#include "cuda/similarity/topk_support.h"
 
 namespace sartor::cuda {
 namespace {

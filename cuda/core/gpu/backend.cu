@@ -1,8 +1,8 @@
-#include "core/gpu_backend.cuh"
+#include "core/gpu/backend.cuh"
 
 #include <cstdlib>
 
-#include "core/gpu_module.h"
+#include "core/gpu/module.h"
 #include "core/version.h"
 
 namespace sartor::cuda {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/cpu_backend.h"
-#include "cuda/topk_support.h"
+#include "cuda/similarity/topk_support.h"
 
 namespace sartor::cuda {
 namespace {

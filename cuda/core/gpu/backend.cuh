@@ -3,9 +3,9 @@
 
 #include <memory>
 
-#include "core/check.cuh"
 #include "core/context.h"
-#include "core/gpu_limits.h"
+#include "core/gpu/check.cuh"
+#include "core/gpu/limits.h"
 
 namespace sartor::cuda {
 

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "cuda/decoding_support.h"
+#include "cuda/decoding/decoding_support.h"
 
 namespace sartor::cuda {
 namespace {

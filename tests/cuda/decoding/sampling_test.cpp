@@ -1,5 +1,5 @@
 // Compares sample with double loops, and 100,000 samples with their distribution.
-#include "cuda/sampling_support.h"
+#include "cuda/decoding/sampling_support.h"
 #include "decoding/rules.h"
 
 namespace sartor::cuda {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "cuda/topk_support.h"
+#include "cuda/similarity/topk_support.h"
 
 namespace sartor::cuda {
 namespace {
