@@ -5,21 +5,11 @@
 #include <cstdint>
 
 #include "factorization/als.h"
+#include "factorization/pivots.h"
 
 namespace sartor::cuda {
 
 namespace als {
-
-constexpr float rounding = 2e-7f;     // lower bound of a pivot, relative to its diagonal entry
-constexpr float first_shift = 1e-6f;  // initial shift of a singular system, relative to the mean diagonal entry
-
-[[gnu::always_inline]] constexpr float power(float base, float exponent) {
-#ifdef __CUDA_ARCH__
-  return powf(base, exponent);
-#else
-  return __builtin_powf(base, exponent);
-#endif
-}
 
 [[gnu::always_inline]] constexpr int64_t groups(int64_t count, int64_t width) { return (count + width - 1) / width; }
 
@@ -40,7 +30,7 @@ struct AlsEquations {
 // The dual system is used if it has fewer groups of `width` equations, and where the primal one would be singular
 // because lambda is 0 and there are fewer ratings than unknowns.
 [[gnu::always_inline]] constexpr AlsEquations als_equations(const AlsTask& task, int64_t ratings, int64_t width) {
-  const float weight = als::power(static_cast<float>(ratings), task.params.regularization_power);
+  const float weight = pivots::power(static_cast<float>(ratings), task.params.regularization_power);
   const int64_t f = task.fixed.columns;
   const float lambda = task.params.regularization * weight;
   const bool biased = task.solved_bias != nullptr;
@@ -55,17 +45,12 @@ struct AlsEquations {
   const float lambda = row.lambda + shift, beta = row.beta + shift, ratings = static_cast<float>(row.ratings);
   const float pivot = row.dual ? ll + beta / lambda : ratings + beta - ll;
   bias = (row.dual ? lz : total - lz) / pivot;
-  return pivot > als::rounding * (row.dual ? 0 : ratings + beta);
+  return pivot > pivots::rounding * (row.dual ? 0 : ratings + beta);
 }
 
 // Mean diagonal entry of the system, by which shifts are scaled. 1 if all features are (almost) zero or not a number.
 [[gnu::always_inline]] constexpr float als_mean_diagonal(const AlsEquations& row, float trace) {
   return trace > 1e-30f ? trace / static_cast<float>(row.size()) : 1;
-}
-// The shift to try after `shift` has failed; a negative one if there is none, because the input is not finite.
-[[gnu::always_inline]] constexpr float als_next_shift(float shift, float mean_diagonal) {
-  const float next = shift == 0 ? als::first_shift * mean_diagonal : 10 * shift;
-  return next < 10 * mean_diagonal ? next : -1;
 }
 
 }  // namespace sartor::cuda

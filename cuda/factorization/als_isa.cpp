@@ -153,7 +153,7 @@ void regularize(const Scratch& scratch, int64_t size, float lambda) {
     const Integers given = indices() < static_cast<int>(smaller(width, size - j * width));
     const Vector diagonal =
         add_to_diagonal(block(scratch.triangle, j, j), given ? broadcast(lambda) : broadcast(1));  // padding is 0
-    scratch.bounds[j] = given ? diagonal * als::rounding : Vector{};
+    scratch.bounds[j] = given ? diagonal * pivots::rounding : Vector{};
   }
 }
 
@@ -233,7 +233,7 @@ void solve_row(const AlsTask& task, int64_t index, void* memory) {
     for (int64_t i = 0; i < f; i++) trace += row.feature(k)[i] * row.feature(k)[i];
   }
   const float mean = als_mean_diagonal(system, trace);
-  for (float shift = als_next_shift(0, mean); shift >= 0; shift = als_next_shift(shift, mean)) {
+  for (float shift = pivots::next_shift(0, mean); shift >= 0; shift = pivots::next_shift(shift, mean)) {
     if (solve_with(row, system, shift, scratch, x, bias)) return;
   }
   fill(__builtin_nanf(""), row, x, bias);  // the input is not finite

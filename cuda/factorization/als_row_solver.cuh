@@ -112,7 +112,7 @@ template <class Shape, bool dual> class AlsRowSolver {
     const float mean = als_mean_diagonal(row(), sum([&](int i) { return diagonal(i); }));
     if (block.shift == 0) block.mean_diagonal = mean;
     __syncwarp();
-    const float shift = als_next_shift(block.shift, block.mean_diagonal);
+    const float shift = pivots::next_shift(block.shift, block.mean_diagonal);
     __syncwarp();
     block.shift = shift;
   }
@@ -238,7 +238,7 @@ template <class Shape, bool dual> class AlsRowSolver {
     float *z = shared_.system().z, *l = shared_.system().l, *bounds = shared_.system().bounds;
     for (int i = threadIdx.x; i < size(); i += threads) {
       diagonal(i) += row().lambda + shift;
-      bounds[i] = diagonal(i) * als::rounding;
+      bounds[i] = diagonal(i) * pivots::rounding;
     }
     __syncthreads();
     if constexpr (large) {

@@ -50,8 +50,9 @@ struct Split {
   uint32_t high, low;
 };
 __device__ inline Split split(float x) {
-  const uint32_t high = to_tf32(x);
-  return {high, to_tf32(x - __uint_as_float(high))};
+  Split parts;
+  split_tf32(x, parts.high, parts.low);
+  return parts;
 }
 
 // Entry (k, column) of a staged tile. The halves of every other two rows are exchanged, so that the loads of a

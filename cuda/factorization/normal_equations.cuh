@@ -21,18 +21,13 @@ struct Split {
   uint32_t high[2], low[2];
 };
 
-__device__ inline void split(float x, uint32_t& high, uint32_t& low) {
-  high = to_tf32(x);
-  low = to_tf32(x - __uint_as_float(high));
-}
-
 template <class Shape, bool dual> __device__ Split load_split(const float* stage, int term, int unknown) {
   constexpr int term_stride = dual ? 1 : Shape::primal_stride, unknown_stride = dual ? Shape::dual_stride : 1;
   const int lane = threadIdx.x % 32;
   const float* at = stage + (term + lane % 4) * term_stride + (unknown + lane / 4) * unknown_stride;
   Split to;
-  split(at[0], to.high[0], to.low[0]);
-  split(at[4 * term_stride], to.high[1], to.low[1]);
+  split_tf32(at[0], to.high[0], to.low[0]);
+  split_tf32(at[4 * term_stride], to.high[1], to.low[1]);
   return to;
 }
 

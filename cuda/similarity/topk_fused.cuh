@@ -55,9 +55,11 @@ template <int n> struct Fragment { uint32_t big[n], small[n]; };
 template <class Kind, int n> __device__ Fragment<n> fragment(const uint32_t (&bits)[n]) {
   Fragment<n> result;
   for (int i = 0; i < n; i++) {
-    const float x = __uint_as_float(bits[i]);
-    result.big[i] = sizeof(Kind) == 2 ? bits[i] : to_tf32(x);
-    if (std::is_same_v<Kind, ThreeTf32>) result.small[i] = to_tf32(x - __uint_as_float(result.big[i]));
+    if constexpr (std::is_same_v<Kind, ThreeTf32>) {
+      split_tf32(__uint_as_float(bits[i]), result.big[i], result.small[i]);
+    } else {
+      result.big[i] = std::is_same_v<Kind, Tf32> ? to_tf32(__uint_as_float(bits[i])) : bits[i];
+    }
   }
   return result;
 }

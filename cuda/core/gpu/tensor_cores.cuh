@@ -55,6 +55,12 @@ __device__ inline uint32_t to_tf32(float x) {
   return bits;
 }
 
+// Two TF32 numbers whose sum differs from x by at most 2^-22 |x|.
+__device__ inline void split_tf32(float x, uint32_t& high, uint32_t& low) {
+  high = to_tf32(x);
+  low = to_tf32(x - __uint_as_float(high));
+}
+
 __device__ inline uint32_t shared_address(const void* shared) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(shared));
 }

@@ -5,25 +5,9 @@
 #include <cstdint>
 
 #include "factorization/implicit/implicit.h"
+#include "factorization/pivots.h"
 
 namespace sartor::cuda {
-
-namespace implicit {
-
-constexpr float rounding = 2e-7f;     // lower bound of a pivot, relative to its diagonal entry
-constexpr float first_shift = 1e-6f;  // initial shift of a singular system, relative to the mean diagonal entry
-
-[[gnu::always_inline]] constexpr float power(float base, float exponent) {
-  if (exponent == 0) return 1;
-  if (exponent == 1) return base;
-#ifdef __CUDA_ARCH__
-  return powf(base, exponent);
-#else
-  return __builtin_powf(base, exponent);
-#endif
-}
-
-}  // namespace implicit
 
 // Weights q and b of entries in the equations of implicit_update. T: float, or a vector of them.
 template <class T> struct ImplicitWeight { T square, target; };
@@ -38,7 +22,7 @@ template <class T>
 [[gnu::always_inline]] constexpr float implicit_regularization(const ImplicitParams& params, int64_t entries,
                                                                int64_t columns) {
   const float frequency = static_cast<float>(entries) + params.unobserved_weight * static_cast<float>(columns);
-  return params.regularization * implicit::power(frequency, params.regularization_power);
+  return params.regularization * pivots::power(frequency, params.regularization_power);
 }
 
 }  // namespace sartor::cuda

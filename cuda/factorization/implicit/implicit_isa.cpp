@@ -275,7 +275,7 @@ float regularize(const Scratch& scratch, int64_t size, float lambda) {
     const Integers given = indices() < static_cast<int>(smaller(width, size - j * width));
     const Vector diagonal =
         add_to_diagonal(block(scratch.triangle, j, j), given ? broadcast(lambda) : broadcast(1));  // padding is 0
-    scratch.bounds[j] = given ? diagonal * implicit::rounding : Vector{};
+    scratch.bounds[j] = given ? diagonal * pivots::rounding : Vector{};
     trace += given ? diagonal : Vector{};
   }
   return sum(trace) / static_cast<float>(size);
@@ -316,7 +316,7 @@ void solve_block(const ImplicitTask& task, int64_t index, const ImplicitBlock& p
   float mean = 0, ignored = 0;
   bool solved = solve_with(row, part, gradient, x, 0, mean, scratch);
   if (!(mean > 1e-30f)) mean = 1;
-  for (float shift = implicit::first_shift * mean; !solved && shift < 10 * mean; shift *= 10) {
+  for (float shift = 0; !solved && (shift = pivots::next_shift(shift, mean)) > 0;) {
     solved = solve_with(row, part, gradient, x, shift, ignored, scratch);
   }
   const float* change = floats(scratch.z);

@@ -107,12 +107,12 @@ TEST(AlsEquations, RegularizationGrowsWithTheRatings) {
 
 TEST(AlsEquations, ShiftsGrowTenfoldUpToTenTimesTheMean) {
   int count = 0;
-  for (float shift = als_next_shift(0, 3); shift >= 0; shift = als_next_shift(shift, 3)) {
+  for (float shift = pivots::next_shift(0, 3); shift >= 0; shift = pivots::next_shift(shift, 3)) {
     EXPECT_NEAR(shift, 3e-6 * std::pow(10, count), shift * 1e-5);
     count++;
   }
   EXPECT_GE(count, 7);
-  EXPECT_LT(als_next_shift(0, INFINITY), 0) << "not finite: no shift helps";
+  EXPECT_LT(pivots::next_shift(0, INFINITY), 0) << "not finite: no shift helps";
   const auto row = als_equations(task_with(8, 1, nullptr), 20, 16);
   EXPECT_EQ(als_mean_diagonal(row, 16), 2);
   EXPECT_EQ(als_mean_diagonal(row, 0), 1);
