@@ -36,7 +36,10 @@ struct Crashed {};  // simulates a crash between two epochs
 class RunTest : public testing::WorkingFolderTest {
  protected:
   static RunRequest request(const std::string& folder = "runs/a") {
-    return {.folder = folder, .config = "epochs: 5\nmodel: {factors: 8}\n", .may_change = {"epochs", "checkpoint"}};
+    return {.folder = folder,
+            .config = "epochs: 5\nmodel: {factors: 8}\n",
+            .checkpoint = {.every = 1},
+            .may_change = {"epochs", "checkpoint"}};
   }
   static RunRequest resumed(RunRequest request = RunTest::request()) {
     request.start.resume = true;
