@@ -83,7 +83,7 @@ class TopkItems {
   Similarity similarity() const { return similarity_; }
   TopkPrecision precision() const { return precision_; }
 
-  // (N, stride) fp32 or, on a GPU with 16 bits, fp16 or bf16; only the first `columns` elements of a row matter.
+  // (N, stride) fp32 or, on a GPU with 16 bits, fp16 or bf16; the elements of a row beyond `columns` must be zero.
   const void* rows() const { return layout_.element_bytes > 0 ? static_cast<const void*>(copy_.data()) : given_.data; }
   int64_t stride() const { return layout_.stride; }
   const float* scale() const { return scale_.data(); }  // (N) or null, see TopkRowsTask
