@@ -3,7 +3,6 @@
 #include "decoding/penalties.cuh"
 #include "decoding/sampling.cuh"
 #include "factorization/als.cuh"
-#include "factorization/implicit/implicit.cuh"
 #include "operations.h"
 #include "similarity/topk.cuh"
 
@@ -13,8 +12,8 @@ const Operations& GpuBackend::operations() const {
   static constexpr Operations table = {.prepare_topk_rows = prepare_topk_rows_gpu,
                                        .topk = topk_gpu,
                                        .als_update = als_update_gpu,
-                                       .implicit_update = implicit_update_gpu,
-                                       .gram = gram_gpu,
+                                       .implicit_update = nullptr,  // refused before
+                                       .gram = nullptr,
                                        .append_to_cache = append_to_cache_gpu,
                                        .decode_attention = decode_attention_gpu,
                                        .penalize = penalize_gpu,

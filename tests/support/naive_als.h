@@ -52,6 +52,22 @@ inline double als_loss(const AlsProblem& problem, int64_t row, std::span<const d
   return loss;
 }
 
+// Solves A x = b by Gaussian elimination without pivoting. a (m, m) is overwritten, b by x.
+inline void eliminate(std::span<double> a, std::span<double> b) {
+  const auto m = std::ssize(b);
+  for (int64_t k = 0; k < m; k++) {
+    for (int64_t i = k + 1; i < m; i++) {
+      const double factor = a[i * m + k] / a[k * m + k];
+      for (int64_t j = k; j < m; j++) a[i * m + j] -= factor * a[k * m + j];
+      b[i] -= factor * b[k];
+    }
+  }
+  for (int64_t i = m - 1; i >= 0; i--) {
+    for (int64_t j = i + 1; j < m; j++) b[i] -= a[i * m + j] * b[j];
+    b[i] /= a[i * m + i];
+  }
+}
+
 // Solves the row's normal equations (bias last) by Gaussian elimination. `shift` is added to the diagonal.
 inline std::vector<double> naive_als_row(const AlsProblem& problem, int64_t row, const cuda::AlsParams& params,
                                          double shift = 0) {
@@ -66,17 +82,7 @@ inline std::vector<double> naive_als_row(const AlsProblem& problem, int64_t row,
     }
   }
   for (int64_t i = 0; i < m; i++) a[i * m + i] += als_penalty(problem, row, i, params) + shift;
-  for (int64_t k = 0; k < m; k++) {
-    for (int64_t i = k + 1; i < m; i++) {
-      const double factor = a[i * m + k] / a[k * m + k];
-      for (int64_t j = k; j < m; j++) a[i * m + j] -= factor * a[k * m + j];
-      x[i] -= factor * x[k];
-    }
-  }
-  for (int64_t i = m - 1; i >= 0; i--) {
-    for (int64_t j = i + 1; j < m; j++) x[i] -= a[i * m + j] * x[j];
-    x[i] /= a[i * m + i];
-  }
+  eliminate(a, x);
   return x;
 }
 

@@ -45,19 +45,9 @@ struct ImplicitSystem {
     for (int64_t i = 0; i < size; i++) {
       for (int64_t j = 0; j < size; j++) a[i * size + j] = matrix[(first + i) * factors + first + j];
     }
-    double* b = rest.data() + first;
-    for (int64_t k = 0; k < size; k++) {
-      for (int64_t i = k + 1; i < size; i++) {
-        const double factor = a[i * size + k] / a[k * size + k];
-        for (int64_t j = k; j < size; j++) a[i * size + j] -= factor * a[k * size + j];
-        b[i] -= factor * b[k];
-      }
-    }
-    for (int64_t i = size - 1; i >= 0; i--) {
-      for (int64_t j = i + 1; j < size; j++) b[i] -= a[i * size + j] * b[j];
-      b[i] /= a[i * size + i];
-      x[first + i] -= b[i];
-    }
+    const auto change = std::span(rest).subspan(first, size);
+    eliminate(a, change);
+    for (int64_t i = 0; i < size; i++) x[first + i] -= change[i];
   }
 
   // Conjugate gradients.

@@ -4,30 +4,22 @@
 
 #include "base/require.h"
 #include "models/factorization/model_file.h"
-#include "models/factorization/row_shares.h"
 #include "storage/hdf5_file.h"
 
 namespace sartor {
 
 Als::Side Als::make_side(const datasets::StoredRatings& ratings) {
   const std::span<const int64_t> offsets = ratings.offsets();
-  const int64_t rows = ratings.rows();
   auto bounds = row_shares(offsets, config_.factors, ranks_.size());
   const int64_t first = bounds[ranks_.rank()], last = bounds[ranks_.rank() + 1];
-  const auto own = offsets.subspan(first, last - first + 1);
+  auto own = offsets.subspan(first, last - first + 1);
   std::vector<int64_t> from_zero;
   if (own.front() > 0) {
     for (const int64_t offset : own) from_zero.push_back(offset - own.front());
+    own = from_zero;
   }
-  Side side = {rows,
-               std::move(bounds),
-               first,
-               {context_, from_zero.empty() ? own : std::span<const int64_t>(from_zero)},
-               {context_, own.back() - own.front()},
-               {context_, own.back() - own.front()},
-               {context_, rows * config_.factors},
-               {context_, config_.biases ? rows : 0}};
-  side.factors.fill_zero();
+  Side side = {{context_, std::move(bounds), ranks_.rank(), own, config_.factors},
+               {context_, config_.biases ? ratings.rows() : 0}};
   side.bias.fill_zero();
   return side;
 }
@@ -70,14 +62,13 @@ void Als::train_epoch() {
 
 void Als::update(const Side& fixed, Side& solved) {
   float* bias = config_.biases ? solved.bias.data() + solved.first : nullptr;
-  cuda::als_update(context_,
-                   {.ratings = solved.ratings(),
-                    .mean = static_cast<float>(mean_),
-                    .fixed = {fixed.factors.data(), fixed.rows, config_.factors},
-                    .fixed_bias = fixed.bias.data(),
-                    .solved = {solved.factors.data() + solved.first * config_.factors, solved.share(), config_.factors},
-                    .solved_bias = bias,
-                    .params = config_.params()});
+  cuda::als_update(context_, {.ratings = solved.ratings(),
+                              .mean = static_cast<float>(mean_),
+                              .fixed = fixed.all(),
+                              .fixed_bias = fixed.bias.data(),
+                              .solved = solved.own(),
+                              .solved_bias = bias,
+                              .params = config_.params()});
   gather_rows(ranks_, context_, solved.bounds, config_.factors, solved.factors);
   gather_rows(ranks_, context_, solved.bounds, 1, solved.bias);
 }

@@ -10,6 +10,7 @@
 #include "core/device_buffer.h"
 #include "models/factorization/als_model.h"
 #include "models/factorization/factorizer.h"
+#include "models/factorization/row_shares.h"
 #include "runtime/collective.h"
 #include "schema/fields.h"
 #include "storage/prepared.h"
@@ -69,17 +70,8 @@ class Als : public Factorizer {
   void load(const std::filesystem::path& folder) override;
 
  private:
-  struct Side {
-    int64_t rows;
-    std::vector<int64_t> bounds;          // of the ranks' shares
-    int64_t first;                        // first row of this rank's share
-    cuda::DeviceBuffer<int64_t> offsets;  // ratings of the share
-    cuda::DeviceBuffer<int32_t> columns;
-    cuda::DeviceBuffer<float> values;
-    cuda::DeviceBuffer<float> factors, bias;  // of all rows
-
-    int64_t share() const { return offsets.size() - 1; }
-    cuda::Csr<const float> ratings() const { return {share(), offsets.data(), columns.data(), values.data()}; }
+  struct Side : FactorSide {
+    cuda::DeviceBuffer<float> bias;  // (rows)
   };
   Side make_side(const datasets::StoredRatings& ratings);
   void update(const Side& fixed, Side& solved);

@@ -5,7 +5,6 @@
 
 #include "base/require.h"
 #include "models/factorization/model_file.h"
-#include "models/factorization/row_shares.h"
 #include "schema/messages.h"
 #include "storage/hdf5_file.h"
 
@@ -80,10 +79,9 @@ cuda::ImplicitParams IalsConfig::params() const {
           .block = block};
 }
 
-Ials::Side Ials::make_side(const datasets::Prepared& data, const datasets::StoredRatings& ratings, bool by_user) {
+FactorSide Ials::make_side(const datasets::Prepared& data, const datasets::StoredRatings& ratings, bool by_user) {
   require(!context_.is_gpu(), "model.algorithm: ials (implicit ALS) runs on CPUs only for now, expected device: cpu");
   const EventWeights weights = config_.event_weights();
-  const int64_t rows = ratings.rows();
   auto bounds = row_shares(
       ratings.offsets(), [&](int64_t entries) { return row_cost(config_, entries); }, ranks_.size());
   const int64_t first = bounds[ranks_.rank()], last = bounds[ranks_.rank() + 1];
@@ -100,13 +98,7 @@ Ials::Side Ials::make_side(const datasets::Prepared& data, const datasets::Store
     }
     offsets.push_back(offsets.back() + std::ssize(columns));
   });
-  Side side = {rows,
-               std::move(bounds),
-               {context_, std::span<const int64_t>(offsets)},
-               {context_, offsets.back()},
-               {context_, offsets.back()},
-               {context_, rows * config_.factors}};
-  side.factors.fill_zero();
+  FactorSide side(context_, std::move(bounds), ranks_.rank(), offsets, config_.factors);
   read_counting(ratings, weights, first, last, [&](int64_t row, const auto& columns, auto& values) {
     for (float& value : values) value = weights.of(value);
     side.columns.write(columns, offsets[row - first]);
@@ -152,19 +144,15 @@ void Ials::train_epoch() {
   context_.backend().synchronize();
 }
 
-void Ials::update(const Side& fixed, Side& solved) {
-  const int64_t f = config_.factors;
-  const cuda::Rows<const float> rows = {fixed.factors.data(), fixed.rows, f};
-  cuda::gram(context_, {rows, gram_bounds_[ranks_.rank()], gram_bounds_[ranks_.rank() + 1], gram_.data()});
-  gather_rows(ranks_, context_, gram_bounds_, f, gram_);
-  const int64_t first = solved.bounds[ranks_.rank()], share = solved.offsets.size() - 1;
-  cuda::implicit_update(context_,
-                        {.entries = {share, solved.offsets.data(), solved.columns.data(), solved.values.data()},
-                         .fixed = rows,
-                         .gram = gram_.data(),
-                         .solved = {solved.factors.data() + first * f, share, f},
-                         .params = config_.params()});
-  gather_rows(ranks_, context_, solved.bounds, f, solved.factors);
+void Ials::update(const FactorSide& fixed, FactorSide& solved) {
+  cuda::gram(context_, {fixed.all(), gram_bounds_[ranks_.rank()], gram_bounds_[ranks_.rank() + 1], gram_.data()});
+  gather_rows(ranks_, context_, gram_bounds_, config_.factors, gram_);
+  cuda::implicit_update(context_, {.entries = solved.ratings(),
+                                   .fixed = fixed.all(),
+                                   .gram = gram_.data(),
+                                   .solved = solved.own(),
+                                   .params = config_.params()});
+  gather_rows(ranks_, context_, solved.bounds, config_.factors, solved.factors);
 }
 
 IalsModel Ials::factors() const {

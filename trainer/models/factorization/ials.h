@@ -11,6 +11,7 @@
 #include "core/device_buffer.h"
 #include "models/factorization/factorizer.h"
 #include "models/factorization/ials_model.h"
+#include "models/factorization/row_shares.h"
 #include "runtime/collective.h"
 #include "schema/fields.h"
 #include "storage/prepared.h"
@@ -97,17 +98,9 @@ class Ials : public Factorizer {
   void load(const std::filesystem::path& folder) override;
 
  private:
-  struct Side {
-    int64_t rows;
-    std::vector<int64_t> bounds;          // of the ranks' shares
-    cuda::DeviceBuffer<int64_t> offsets;  // entries of this rank's share
-    cuda::DeviceBuffer<int32_t> columns;
-    cuda::DeviceBuffer<float> values;
-    cuda::DeviceBuffer<float> factors;  // of all rows
-  };
-  Side make_side(const datasets::Prepared& data, const datasets::StoredRatings& ratings, bool by_user);
+  FactorSide make_side(const datasets::Prepared& data, const datasets::StoredRatings& ratings, bool by_user);
   void start_from(const std::filesystem::path& path, const datasets::Prepared& data);
-  void update(const Side& fixed, Side& solved);
+  void update(const FactorSide& fixed, FactorSide& solved);
 
   IalsConfig config_;
   cuda::Context& context_;
@@ -115,7 +108,7 @@ class Ials : public Factorizer {
   Collective& ranks_;
   const datasets::StoredRatings& by_item_;
   double rating_min_, rating_max_;
-  Side users_, items_;
+  FactorSide users_, items_;
   std::vector<int64_t> gram_bounds_;  // rows of the Gram matrix that each rank computes
   cuda::DeviceBuffer<float> gram_;
 };

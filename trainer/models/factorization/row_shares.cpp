@@ -57,6 +57,19 @@ std::vector<int64_t> row_shares(std::span<const int64_t> offsets, const std::fun
   return bounds;
 }
 
+FactorSide::FactorSide(cuda::Context& context, std::vector<int64_t> shares, int rank, std::span<const int64_t> own,
+                       int64_t width)
+    : rows(shares.back()),
+      width(width),
+      bounds(std::move(shares)),
+      first(bounds[rank]),
+      offsets(context, own),
+      columns(context, own.back()),
+      values(context, own.back()),
+      factors(context, rows * width) {
+  factors.fill_zero();
+}
+
 void fill_normal(cuda::DeviceBuffer<float>& factors, float standard_deviation, int64_t seed) {
   constexpr int64_t chunk = 1 << 20;
   std::vector<float> values;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/device_buffer.h"
+#include "core/views.h"
 #include "runtime/collective.h"
 #include "storage/prepared.h"
 
@@ -24,6 +25,26 @@ std::vector<int64_t> row_shares(std::span<const int64_t> offsets, int64_t factor
 // The same for any cost of a row with n ratings.
 std::vector<int64_t> row_shares(std::span<const int64_t> offsets, const std::function<double(int64_t)>& cost,
                                 int ranks);
+
+// One side of a factorization in training: the users, or the items. All arrays are in the context's memory.
+struct FactorSide {
+  int64_t rows, width;                  // of the factors of all rows
+  std::vector<int64_t> bounds;          // of the ranks' shares
+  int64_t first;                        // first row of this rank's share
+  cuda::DeviceBuffer<int64_t> offsets;  // ratings of the share, as in cuda::Csr
+  cuda::DeviceBuffer<int32_t> columns;  // to be written
+  cuda::DeviceBuffer<float> values;     // to be written
+  cuda::DeviceBuffer<float> factors;    // (rows, width), initially 0
+
+  // offsets (share + 1): of the share, the first of them 0.
+  FactorSide(cuda::Context& context, std::vector<int64_t> bounds, int rank, std::span<const int64_t> offsets,
+             int64_t width);
+
+  int64_t share() const { return offsets.size() - 1; }
+  cuda::Csr<const float> ratings() const { return {share(), offsets.data(), columns.data(), values.data()}; }
+  cuda::Rows<const float> all() const { return {factors.data(), rows, width}; }
+  cuda::Rows<float> own() const { return {factors.data() + first * width, share(), width}; }
+};
 
 // Fills factors with normal random numbers, which depend only on their places and the seed.
 void fill_normal(cuda::DeviceBuffer<float>& factors, float standard_deviation, int64_t seed);
