@@ -78,7 +78,9 @@ def times(log: Path) -> tuple[list[int], float, float]:
 def main() -> None:
     build = Path(sys.argv[1]).resolve()
     parts = int(sys.argv[2]) if len(sys.argv) > 2 else 240
-    programs, library = build / "bin", build / "tests/support/faults/libsartor_delays_preload.so"
+    programs, library = build / "bin", build / "lib" / "libsartor_delays_preload.so"
+    if not library.exists():
+        sys.exit(f"{library} does not exist: build the tests first")
     good = True
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
