@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "base/random.h"
-#include "models/factorization/als_model.h"
+#include "models/factorization/als/als_model.h"
 
 namespace sartor {
 

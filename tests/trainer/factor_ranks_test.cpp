@@ -6,7 +6,7 @@
 #include "base/random.h"
 #include "core/cpu_backend.h"
 #include "interactions/write_prepared.h"
-#include "models/factorization/als.h"
+#include "models/factorization/als/als.h"
 #include "models/factorization/row_shares.h"
 #include "support/folder_test.h"
 #include "support/made_ratings.h"

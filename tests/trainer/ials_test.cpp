@@ -1,5 +1,5 @@
 // Implicit ALS as an algorithm: ranks, resuming, weights of events, starting from a model, folding in.
-#include "models/factorization/ials.h"
+#include "models/factorization/als/ials.h"
 
 #include <gmock/gmock.h>
 

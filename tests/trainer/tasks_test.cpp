@@ -10,7 +10,7 @@
 #include "base/random.h"
 #include "core/cpu_backend.h"
 #include "interactions/write_prepared.h"
-#include "models/factorization/als.h"
+#include "models/factorization/als/als.h"
 #include "operations.h"
 #include "support/folder_test.h"
 #include "support/made_ratings.h"

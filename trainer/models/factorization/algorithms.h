@@ -2,11 +2,15 @@
 #pragma once
 
 #include "models/factorization/algorithm_table.h"
-#include "models/factorization/als.h"
-#include "models/factorization/ials.h"
+#include "models/factorization/als/als.h"
+#include "models/factorization/als/ials.h"
 
 namespace sartor {
 
-using FactorizationAlgorithms = AlgorithmTable<Als, Ials>;
+// clang-format off
+using FactorizationAlgorithms = AlgorithmTable<
+    Als,
+    Ials>;
+// clang-format on
 
 }  // namespace sartor

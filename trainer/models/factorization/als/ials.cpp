@@ -1,4 +1,4 @@
-#include "models/factorization/ials.h"
+#include "models/factorization/als/ials.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "models/factorization/als.h"
+#include "models/factorization/als/als.h"
 
 #include <numeric>
 

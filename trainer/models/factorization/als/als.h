@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/device_buffer.h"
-#include "models/factorization/als_model.h"
+#include "models/factorization/als/als_model.h"
 #include "models/factorization/factorizer.h"
 #include "models/factorization/row_shares.h"
 #include "runtime/collective.h"

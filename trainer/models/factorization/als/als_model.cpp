@@ -1,4 +1,4 @@
-#include "models/factorization/als_model.h"
+#include "models/factorization/als/als_model.h"
 
 #include "core/device_buffer.h"
 

@@ -10,7 +10,7 @@
 
 #include "core/device_buffer.h"
 #include "models/factorization/factorizer.h"
-#include "models/factorization/ials_model.h"
+#include "models/factorization/als/ials_model.h"
 #include "models/factorization/row_shares.h"
 #include "runtime/collective.h"
 #include "schema/fields.h"

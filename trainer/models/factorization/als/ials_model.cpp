@@ -1,4 +1,4 @@
-#include "models/factorization/ials_model.h"
+#include "models/factorization/als/ials_model.h"
 
 #include <algorithm>
 #include <cmath>
