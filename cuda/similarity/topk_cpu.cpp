@@ -136,7 +136,10 @@ void find_candidates(const Search& search, int64_t first_query, int64_t queries,
     kernels.pack_queries(rows + (first_query + q) * d, std::min(tile, queries - q), d, search.cosine(),
                          work.tiles + q * d);
   }
-  work.screen.start(work.tiles, queries);
+  const auto select_all = [&] {
+    for (int64_t q = 0; q < queries; q++) select(search, work, q, first_query + q);
+  };
+  const int64_t screened_from = plan.screened ? first_item + Screen::exact_items(search.k()) : end_item;
   for (int64_t item = first_item; item < end_item; item += step) {
     const TopkItemRange items = search.range(item, std::min(step, end_item - item));
     if (queries == 1) {
@@ -146,8 +149,12 @@ void find_candidates(const Search& search, int64_t first_query, int64_t queries,
       continue;
     }
     kernels.pack_items(items, work.panel);
-    // The first panels, of which almost all items are candidates, are not screened.
-    const bool screened = plan.screened && item - first_item >= 2 * capacity && work.screen.pack_items(work.panel);
+    const bool screens = item >= screened_from;
+    if (screens && !work.screen.started()) {
+      select_all();
+      work.screen.start(work.tiles, queries);
+    }
+    const bool screened = screens && work.screen.pack_items(work.panel);
     for (int64_t q = 0; q < queries; q += tile) {
       const int64_t end = std::min(q + tile, queries);
       const TopkCandidates found = work.found(q, capacity);
@@ -159,7 +166,7 @@ void find_candidates(const Search& search, int64_t first_query, int64_t queries,
       }
     }
   }
-  for (int64_t q = 0; q < queries; q++) select(search, work, q, first_query + q);
+  select_all();
 }
 
 // Writes the k best keys, best first; keys of 0 are empty slots.
@@ -232,7 +239,7 @@ void topk_cpu(Context& context, const TopkTask& task) {
   const TopkKernels& kernels = best_of(backend.isa, v3::topk_kernels, v4::topk_kernels);
   Plan plan = make_plan(kernels, queries.rows, prepared->count(), params.k, backend.threads);
   const int64_t group = std::min(plan.group_tiles * kernels.tile_queries, queries.rows);
-  plan.screened = Screen::pays(backend.isa, group, plan.range_panels * kernels.panel_items, d, plan.capacity);
+  plan.screened = Screen::pays(backend.isa, group, plan.range_panels * kernels.panel_items, d, params.k);
 
   Carver measure(nullptr);
   carve_workspace(measure, kernels, plan, d);

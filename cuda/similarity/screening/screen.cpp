@@ -9,10 +9,17 @@ const ScreenKernels& screening() { return v4_vnni::screen_kernels; }
 
 int64_t steps(int64_t d) { return (d + 3) / 4; }
 
+void prefetch(const float* row, int64_t d) {
+  for (int64_t c = 0; c < d; c += 16) __builtin_prefetch(row + c);
+}
+
 }  // namespace
 
-bool Screen::pays(Isa isa, int64_t queries, int64_t items, int64_t d, int64_t capacity) {
-  return isa >= Isa::v4_vnni && queries >= 64 && 32 <= d && d <= ScreenKernels::most_columns && items >= 8 * capacity;
+int64_t Screen::exact_items(int64_t k) { return std::max<int64_t>(64 * k, 512); }
+
+bool Screen::pays(Isa isa, int64_t queries, int64_t items, int64_t d, int64_t k) {
+  return isa >= Isa::v4_vnni && queries >= 64 && 32 <= d && d <= ScreenKernels::most_columns &&
+         items >= 2 * exact_items(k);
 }
 
 Screen::Screen(Carver& carver, const TopkKernels& kernels, int64_t queries, int64_t d)
@@ -31,7 +38,6 @@ Screen::Screen(Carver& carver, const TopkKernels& kernels, int64_t queries, int6
       biases_(carver.take<float>(kernels.block_items)) {}
 
 void Screen::start(const float* tiles, int64_t queries) {
-  if (!started()) return;
   tiles_ = tiles;
   queries_ = queries;
   relative_ = 0;
@@ -69,6 +75,7 @@ TopkKey* Screen::settle(int64_t q, const TopkItemRange& items, float threshold, 
     TopkKey keys[most];
     for (int64_t i = 0; i < count; i++) {
       ids[i] = topk_id(at[i]);
+      if (at + i + kernels_->block_items < end) prefetch(items.rows + topk_id(at[i + kernels_->block_items]) * d_, d_);
       std::copy_n(items.rows + ids[i] * d_, d_, rows_ + i * d_);
       biases_[i] = items.bias ? items.bias[ids[i]] : 0;
     }

@@ -11,9 +11,12 @@ namespace sartor::cuda {
 // Screens one panel of items at a time for a group of queries.
 class Screen {
  public:
-  // Whether screening is faster than fp32 products, for `queries` queries that share a panel and lists of `capacity`
-  // candidates.
-  static bool pays(Isa isa, int64_t queries, int64_t items, int64_t d, int64_t capacity);
+  // Number of items that are scored exactly before the others are screened: with lower thresholds, scoring the many
+  // candidates takes longer than products.
+  static int64_t exact_items(int64_t k);
+
+  // Whether screening is faster than fp32 products, for `queries` queries that share a panel.
+  static bool pays(Isa isa, int64_t queries, int64_t items, int64_t d, int64_t k);
 
   Screen() = default;  // screens nothing
 
@@ -30,8 +33,8 @@ class Screen {
   // TopkKernels::score, but the keys have score 0.
   bool score(int64_t q, int64_t rows, int32_t first_item, const TopkCandidates& found) const;
 
-  // Whether candidates may have to be scored: candidates since the last selection, also those with scores.
-  bool started() const { return kernels_ != nullptr; }
+  // Whether candidates have to be scored. Those that have a score already are scored again.
+  bool started() const { return tiles_ != nullptr; }
 
   // Scores the candidates [begin, end) of query q, among `items`, which starts with item 0. Keeps those above the
   // threshold, in order, and returns their end.

@@ -32,8 +32,8 @@ class Screening : public ::testing::Test {
 TEST_F(Screening, FindsWhatSearchesWithoutFind) {
   for (const int64_t d : {32, 33, 63, 64, 100, 257, 400}) {
     for (const int64_t k : {1, 10, 100}) {
-      const RandomLists excluded(301, 9001, 0.01, 5);
-      const TopkInputs inputs = {normal_rows(301, d, 1), normal_rows(9001, d, 2), normals(9001, 6), &excluded};
+      const RandomLists excluded(301, 13001, 0.01, 5);
+      const TopkInputs inputs = {normal_rows(301, d, 1), normal_rows(13001, d, 2), normals(13001, 6), &excluded};
       expect_same(inputs, {.k = k, .similarity = Similarity::dot});
       const TopkInputs without_bias = {inputs.queries, inputs.items, {}, &excluded};
       for (const auto similarity : {Similarity::cosine, Similarity::centred_cosine}) {
@@ -51,11 +51,11 @@ TEST_F(Screening, CallsMayHaveManyQueriesAndRoundedItems) {
 }
 
 TEST_F(Screening, IsUsed) {
-  EXPECT_TRUE(Screen::pays(Isa::v4_vnni, 301, 9001, 32, 74));
-  EXPECT_FALSE(Screen::pays(Isa::v4, 301, 9001, 32, 74));
-  EXPECT_FALSE(Screen::pays(Isa::v4_vnni, 1, 9001, 32, 74));
-  EXPECT_FALSE(Screen::pays(Isa::v4_vnni, 301, 500, 32, 74));
-  EXPECT_FALSE(Screen::pays(Isa::v4_vnni, 301, 9001, 20000, 74));
+  EXPECT_TRUE(Screen::pays(Isa::v4_vnni, 301, 13001, 32, 100));
+  EXPECT_FALSE(Screen::pays(Isa::v4, 301, 13001, 32, 100));
+  EXPECT_FALSE(Screen::pays(Isa::v4_vnni, 1, 13001, 32, 100));
+  EXPECT_FALSE(Screen::pays(Isa::v4_vnni, 301, 12000, 32, 100));
+  EXPECT_FALSE(Screen::pays(Isa::v4_vnni, 301, 13001, 20000, 100));
 }
 
 // Rows whose largest element is far above the others lose almost all of them in 8 bits.
