@@ -6,9 +6,14 @@ namespace sartor::cuda {
 class Context;
 struct AlsTask;
 struct CacheTask;
+struct CandidateDistancesTask;
+struct ClusterSumsTask;
 struct DecodeAttentionTask;
 struct GramTask;
+struct HalfSquaresTask;
 struct ImplicitTask;
+struct LinkageTask;
+struct NearestTask;
 struct PenaltyTask;
 struct SamplingTask;
 struct TopkRowsTask;
@@ -21,6 +26,11 @@ struct Operations {
   void (*als_update)(Context&, const AlsTask&);
   void (*implicit_update)(Context&, const ImplicitTask&);
   void (*gram)(Context&, const GramTask&);
+  void (*nearest_centroids)(Context&, const NearestTask&);
+  void (*cluster_sums)(Context&, const ClusterSumsTask&);
+  void (*negative_half_squares)(Context&, const HalfSquaresTask&);
+  void (*candidate_distances)(Context&, const CandidateDistancesTask&);
+  void (*linkage)(Context&, const LinkageTask&);
   void (*append_to_cache)(Context&, const CacheTask&);
   void (*decode_attention)(Context&, const DecodeAttentionTask&);
   void (*penalize)(Context&, const PenaltyTask&);

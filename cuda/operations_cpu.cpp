@@ -1,5 +1,7 @@
 #include "operations.h"
 
+#include "clustering/kmeans_cpu.h"
+#include "clustering/linkage_cpu.h"
 #include "core/cpu_backend.h"
 #include "decoding/decode_attention_cpu.h"
 #include "decoding/penalties_cpu.h"
@@ -16,6 +18,11 @@ const Operations& CpuBackend::operations() const {
                                        .als_update = als_update_cpu,
                                        .implicit_update = implicit_update_cpu,
                                        .gram = gram_cpu,
+                                       .nearest_centroids = nearest_centroids_cpu,
+                                       .cluster_sums = cluster_sums_cpu,
+                                       .negative_half_squares = negative_half_squares_cpu,
+                                       .candidate_distances = candidate_distances_cpu,
+                                       .linkage = linkage_cpu,
                                        .append_to_cache = append_to_cache_cpu,
                                        .decode_attention = decode_attention_cpu,
                                        .penalize = penalize_cpu,

@@ -1,3 +1,4 @@
+#include "clustering/kmeans.cuh"
 #include "core/gpu/backend.cuh"
 #include "decoding/decode_attention.cuh"
 #include "decoding/penalties.cuh"
@@ -14,6 +15,11 @@ const Operations& GpuBackend::operations() const {
                                        .als_update = als_update_gpu,
                                        .implicit_update = nullptr,  // refused before
                                        .gram = nullptr,
+                                       .nearest_centroids = nullptr,  // by topk
+                                       .cluster_sums = cluster_sums_gpu,
+                                       .negative_half_squares = negative_half_squares_gpu,
+                                       .candidate_distances = nullptr,  // refused before
+                                       .linkage = nullptr,
                                        .append_to_cache = append_to_cache_gpu,
                                        .decode_attention = decode_attention_gpu,
                                        .penalize = penalize_gpu,

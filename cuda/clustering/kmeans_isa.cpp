@@ -1,0 +1,137 @@
+// Compiled once per instruction set (SARTOR_ISA); everything except the table at the end is local to this file.
+#include "clustering/kmeans_kernels.h"
+#include "core/vectors_isa.h"
+
+namespace sartor::cuda::SARTOR_ISA {
+namespace {
+
+#ifdef __AVX512F__
+constexpr int tile_rows = 12;  // 24 of 32 registers contain sums
+#else
+constexpr int tile_rows = 6;  // 12 of 16 registers contain sums
+#endif
+constexpr int tile_vectors = 2;
+constexpr int64_t panel = centroid_panel, panel_tiles = panel / (tile_vectors * width);
+constexpr int64_t candidates = 16;
+
+void pack(const float* centroids, int64_t count, int64_t d, int64_t number, float* to) {
+  for (int64_t lane = 0; lane < panel; lane++) {
+    const int64_t k = number * panel + lane;
+    float squares = 0;
+    for (int64_t c = 0; c < d; c++) {
+      const float x = k < count ? centroids[k * d + c] : 0;
+      to[c * panel + lane] = x;
+      squares += x * x;
+    }
+    to[d * panel + lane] = k < count ? -0.5f * squares : -__builtin_inff();
+  }
+}
+
+// The best score in each lane, and the number of the vector of centroids that has it.
+struct Best {
+  Vector score;
+  Integers vector;
+
+  void take(Vector scores, int32_t number) {
+    const Integers better = scores > score;
+    score = better ? scores : score;
+    vector = better ? Integers{} + number : vector;
+  }
+};
+
+// Compares the rows with tile_vectors vectors of centroids, the first of which has the given number.
+template <int rows> void score(const float* x, int64_t d, const float* centroids, int32_t number, Best* best) {
+  Vector sums[rows][tile_vectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++) {
+    for (int v = 0; v < tile_vectors; v++) sums[r][v] = load(centroids + d * panel + v * width);
+  }
+  for (int64_t c = 0; c < d; c++) {
+    const Vector left = load(centroids + c * panel), right = load(centroids + c * panel + width);
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+      const Vector value = broadcast(x[r * d + c]);
+      sums[r][0] = multiply_add(value, left, sums[r][0]);
+      sums[r][1] = multiply_add(value, right, sums[r][1]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++) {
+    for (int v = 0; v < tile_vectors; v++) best[r].take(sums[r][v], number + v);
+  }
+}
+
+// Reduces the lanes to the best score and the lowest number of a centroid that has it.
+void reduce(const Best& best, bool first, float& score, int32_t& nearest) {
+  const float highest = largest(best.score);
+  const Integers numbers = best.vector * width + indices();
+  int32_t lowest = 0x7fffffff;
+  for (int lane = 0; lane < width; lane++) {
+    if (best.score[lane] == highest && numbers[lane] < lowest) lowest = numbers[lane];
+  }
+  if (!first && !(highest > score)) return;
+  score = highest;
+  nearest = lowest;
+}
+
+template <int rows>
+void nearest_rows(const float* x, int64_t d, const CentroidPanels& panels, float* scores, int32_t* nearest) {
+  Best best[rows];
+  for (auto& each : best) each = {broadcast(-__builtin_inff()), Integers{}};
+  for (int64_t p = 0; p < panels.count; p++) {
+    const float* at = panels.data + p * (d + 1) * panel;
+    for (int64_t tile = 0; tile < panel_tiles; tile++) {
+      const int64_t number = ((panels.first + p) * panel_tiles + tile) * tile_vectors;
+      score<rows>(x, d, at + tile * tile_vectors * width, static_cast<int32_t>(number), best);
+    }
+  }
+  for (int r = 0; r < rows; r++) reduce(best[r], panels.first == 0, scores[r], nearest[r]);
+}
+
+void nearest(const float* rows, int64_t count, int64_t d, const CentroidPanels& panels, float* scores,
+             int32_t* nearest) {
+  int64_t r = 0;
+  for (; r + tile_rows <= count; r += tile_rows) {
+    nearest_rows<tile_rows>(rows + r * d, d, panels, scores + r, nearest + r);
+  }
+  for (; r < count; r++) nearest_rows<1>(rows + r * d, d, panels, scores + r, nearest + r);
+}
+
+void add_rows(const float* rows, const int32_t* numbers, int64_t count, int64_t d, double* __restrict sum) {
+  constexpr int64_t ahead = 4;
+  for (int64_t i = 0; i < count; i++) {
+    const float* __restrict row = rows + numbers[i] * d;
+    if (i + ahead < count) {
+      const float* later = rows + numbers[i + ahead] * d;
+      for (int64_t c = 0; c < d; c += 16) __builtin_prefetch(later + c);
+    }
+    for (int64_t c = 0; c < d; c++) sum[c] += static_cast<double>(row[c]);
+  }
+}
+
+template <int rows> void distances_of(const float* x, int64_t d, const float* centroids, float* distances) {
+  for (int64_t lane = 0; lane < candidates; lane += width) {
+    Vector sums[rows] = {};
+    for (int64_t c = 0; c < d; c++) {
+      const Vector centroid = load(centroids + c * candidates + lane);
+#pragma GCC unroll 8
+      for (int r = 0; r < rows; r++) {
+        const Vector difference = broadcast(x[r * d + c]) - centroid;
+        sums[r] = multiply_add(difference, difference, sums[r]);
+      }
+    }
+    for (int r = 0; r < rows; r++) store(distances + r * candidates + lane, sums[r]);
+  }
+}
+
+void distances(const float* rows, int64_t count, int64_t d, const float* centroids, float* distances) {
+  int64_t r = 0;
+  for (; r + 8 <= count; r += 8) distances_of<8>(rows + r * d, d, centroids, distances + r * candidates);
+  for (; r < count; r++) distances_of<1>(rows + r * d, d, centroids, distances + r * candidates);
+}
+
+}  // namespace
+
+extern const KMeansKernels kmeans_kernels = {pack, nearest, add_rows, distances};
+
+}  // namespace sartor::cuda::SARTOR_ISA
