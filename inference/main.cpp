@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
                  "BLEU, chrF and ROUGE of generated texts against references, and their diversity.",
                  inference::evaluate_texts)},
        .other = "sartor-train",
-       .tasks_of_other = {"prepare", "factorize", "vocabulary", "tokenize", "pretrain", "classify", "finetune"}},
+       .tasks_of_other = {"prepare", "factorize", "cluster", "vocabulary", "tokenize", "pretrain", "classify",
+                          "finetune", "tune"}},
       argc, argv);
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Selects hyperparameters of implicit ALS on Gowalla by grid search on validation rows, and prints every result.
+"""Selects hyperparameters of irspack's implicit ALS on Gowalla on validation rows, and prints every result.
 
-    GOWALLA=FOLDER scripts/tune_gowalla.py 64 256      the grid behind scripts/bench/gowalla.py, for these numbers of factors
+    GOWALLA=FOLDER scripts/tune_gowalla.py 64 256      the grid of configs/bench/gowalla-ials-tune.yaml, for these numbers of factors
 
-A tenth of the training rows become validation rows. Settings are compared by Recall@20 after 15 epochs, those of Sartor and of irspack
-over the same grid. Test rows are never used.
+A tenth of the training rows become validation rows, in build/bench/gowalla-0.1.h5. Settings are compared by Recall@20 after 15 epochs.
+Test rows are never used.
 """
 
 import argparse
@@ -21,16 +21,12 @@ UNOBSERVED_WEIGHTS, REGULARIZATIONS = [0.005, 0.01, 0.02, 0.04], [0.0005, 0.001,
 
 
 def search(factors: int, data: Path, threads: int) -> None:
-    found = {"Sartor": {}, gowalla.IRSPACK: {}}
+    recalls = {}
     for chosen in itertools.product(UNOBSERVED_WEIGHTS, REGULARIZATIONS):
-        settings = gowalla.hyperparameters(factors, chosen)
-        ours = gowalla.train(threads, gowalla.WORK / "tune", data, "validation", **settings)["recall@20"]
-        theirs = gowalla.irspack(data, threads, factors, 15, "CG", chosen, "validation")["recall"]
-        found["Sartor"][chosen], found[gowalla.IRSPACK][chosen] = ours, theirs
-        print(f"{factors} factors, {chosen}: {ours:.4f}, irspack {theirs:.4f}", flush=True)
-    for side, recalls in found.items():
-        best = max(recalls, key=recalls.get)
-        print(f"chosen for {side}: {best} (recall@20 {recalls[best]:.4f})", flush=True)
+        recalls[chosen] = gowalla.irspack(data, threads, factors, 15, "CG", chosen, "validation")["recall"]
+        print(f"{factors} factors, {chosen}: {recalls[chosen]:.4f}", flush=True)
+    best = max(recalls, key=recalls.get)
+    print(f"chosen: {best} (recall@20 {recalls[best]:.4f})", flush=True)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/numbers.h"
+#include "records/cells.h"
 #include "records/decimal.h"
 #include "tables/presets.h"
 #include "tables/table_reader.h"
@@ -18,13 +19,6 @@ namespace {
 
 // Why a row is invalid; nullptr if it is valid.
 using Reason = const char*;
-
-template <class Array> const Array& as(const arrow::Array& array) { return static_cast<const Array&>(array); }
-
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(' ');
-  return begin == text.npos ? "" : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
-}
 
 // Row `i` of a column of type utf8, int64, float64 or timestamp in seconds.
 struct Cell {
@@ -44,21 +38,9 @@ struct Cell {
 };
 
 Reason parse_value(const Cell& cell, DecimalMark mark, float& value) {
-  double number = 0;
-  switch (cell.column.type_id()) {
-    case arrow::Type::INT64:
-      number = static_cast<double>(as<arrow::Int64Array>(cell.column).Value(cell.i));
-      break;
-    case arrow::Type::DOUBLE:
-      number = as<arrow::DoubleArray>(cell.column).Value(cell.i);
-      break;
-    case arrow::Type::STRING:
-      if (parse_decimal(cell.text(), mark, number)) break;
-      [[fallthrough]];
-    default:
-      return "value is not a number";
-  }
-  value = static_cast<float>(number);
+  const auto number = number_at(cell.column, cell.i, mark);
+  if (!number) return "value is not a number";
+  value = static_cast<float>(*number);
   return std::isfinite(value) ? nullptr : "value is not finite";
 }
 

@@ -6,61 +6,18 @@
 #include <optional>
 #include <span>
 
-#include "models/factorization/algorithms.h"
+#include "models/clustering/vectors.h"
 #include "runtime/process_group.h"
 #include "runtime/progress.h"
 #include "schema/log.h"
 #include "scoring/item_details.h"
 #include "scoring/neighbours.h"
 #include "scoring/shared_blocks.h"
-#include "storage/stored_embeddings.h"
 #include "tables/presets.h"
 #include "tables/table_writer.h"
 
 namespace sartor::inference {
 namespace {
-
-// The vectors to compare.
-struct Vectors {
-  std::string_view of;  // items, users, texts
-  datasets::IdMap ids{"ids"};
-  std::vector<float> values;
-  int64_t columns = 0;
-
-  cuda::Rows<const float> rows() const { return {values.data(), ids.size(), columns}; }
-};
-
-bool is_embeddings(const std::string& path) {
-  if (std::filesystem::is_directory(path)) return false;
-  return datasets::Hdf5File::open(path).string_attribute("schema") == datasets::embeddings_schema;
-}
-
-Vectors read_embeddings(const std::string& path) {
-  const datasets::StoredEmbeddings stored(path);
-  Vectors vectors = {.of = "texts", .columns = stored.form().columns};
-  vectors.values.reserve(stored.size() * vectors.columns);
-  constexpr int64_t slab = 1 << 14;
-  for (int64_t first = 0; first < stored.size(); first += slab) {
-    const auto some = stored.read(first, std::min(slab, stored.size() - first));
-    for (const auto& id : some.ids) {
-      const int64_t place = vectors.ids.size();
-      require(vectors.ids.insert(id) == place, "{}: the id {} occurs twice", path, id);
-    }
-    vectors.values.insert(vectors.values.end(), some.vectors.begin(), some.vectors.end());
-  }
-  return vectors;
-}
-
-Vectors read_vectors(const SimilarConfig& config) {
-  if (is_embeddings(config.model)) {
-    require(config.of == Entity::items, "of is users, but {} has texts", config.model);
-    return read_embeddings(config.model);
-  }
-  const auto model = FactorizationAlgorithms::load(config.model);
-  const bool items = config.of == Entity::items;
-  auto [values, columns] = items ? model->take_item_vectors() : model->take_user_vectors();
-  return {name_of(config.of), std::move(items ? model->items : model->users), std::move(values), columns};
-}
 
 // Indices of the queries; unknown ids are ignored with a warning.
 std::vector<int32_t> query_indices(const SimilarConfig& config, const datasets::IdMap& ids) {
@@ -152,7 +109,7 @@ std::vector<std::filesystem::path> SimilarConfig::reads() const {
 }
 
 void similar(const SimilarConfig& config, Runtime& runtime) {
-  const Vectors vectors = read_vectors(config);
+  const Vectors vectors = read_vectors(config.model, config.of);
   const auto& ids = vectors.ids;
   const auto rows = vectors.rows();
   require(rows.columns > 0, "{} has no factors to compare", config.model);

@@ -2,23 +2,18 @@
 // for each of them.
 #pragma once
 
-#include <array>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "models/clustering/vectors.h"
 #include "models/factorization/row_ranker.h"
 #include "runtime/runtime.h"
 #include "schema/fields.h"
 #include "scoring/id_table.h"
 
 namespace sartor::inference {
-
-enum class Entity { items, users };
-constexpr auto choices(Entity) {
-  return std::to_array<Choice<Entity>>({{"items", Entity::items}, {"users", Entity::users}});
-}
 
 struct SimilarConfig : RuntimeConfig, RanksConfig {
   std::string model, output;

@@ -25,7 +25,7 @@ from common import (
 IALS = "configs/bench/gowalla-ials.yaml"
 IRSPACK, IMPLICIT, RECBOLE = "irspack 0.5.2", "implicit 0.7.3", "RecBole 1.2.1"
 # Of both sides, by number of factors: unobserved_weight (alpha0 of irspack), regularization (reg). The best of a few settings of irspack
-# on the test pairs, which favors irspack; scripts/tune_gowalla.py searches on validation rows.
+# on the test pairs, which favors irspack; scripts/tune_gowalla.py and configs/bench/gowalla-ials-tune.yaml search on validation rows.
 CHOSEN = {64: (0.02, 0.001), 128: (0.02, 0.001), 256: (0.01, 0.003), 1024: (0.01, 0.003)}
 HU_KOREN = {64: (40, 40), 128: (40, 40), 256: (40, 40)}  # alpha, regularization of implicit
 

@@ -202,7 +202,7 @@ void Run::finish(const Save& save_model, const Scores& scores, const Scores& bas
   if (!folder_) return;
   const auto& folder = folder_->path();
   fs::remove_all(folder / "model");
-  save_folder(folder / "model", save_model);
+  if (save_model) save_folder(folder / "model", save_model);
   auto results = to_json(scores);
   if (!baselines.empty()) results["baselines"] = to_json(baselines);
   metrics_->sync();

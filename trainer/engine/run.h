@@ -127,7 +127,7 @@ class Run {
   // Replaces evaluation/ by the files that `save` writes.
   void keep_evaluation(const Save& save);
 
-  // Replaces model/ by the files that `save_model` writes, then writes results.json:
+  // Replaces model/ by the files that `save_model`, if given, writes, then writes results.json:
   // {"test": {...}, "baselines": {"popularity": {...}}}.
   void finish(const Save& save_model, const Scores& scores, const Scores& baselines = {});
   void finish(const Checkpointable auto& model, const Scores& scores, const Scores& baselines = {}) {

@@ -33,6 +33,7 @@ struct Invocation {
   bool dry_run = false;
   bool resume = false;
   bool overwrite = false;
+  bool alone = false;  // the other processes that were started together do something else
 };
 
 // Whether a task supports several processes that are started together (torchrun). `one` rejects them, because each
@@ -45,6 +46,8 @@ struct Task {
   std::string summary;  // one line for --help
   std::function<std::vector<FieldHelp>()> fields;
   std::function<void(const Invocation&)> run;
+  // What a config of the task writes. Throws std::invalid_argument if the config is not valid.
+  std::function<std::vector<Output>(const YamlNode& document)> outputs = {};
 };
 
 struct Program {
@@ -96,7 +99,8 @@ template <TaskConfig Config> Task make_task(std::string name, Processes processe
                 refuse_other_kinds(writes);
                 if (invocation.dry_run) return detail::print_dry_run(to_yaml(config), reads, writes);
                 body(config, invocation);
-              }};
+              },
+          .outputs = [](const YamlNode& document) { return read_config<Config>(document).writes(); }};
 }
 
 // Makes a task that cannot be resumed. Existing outputs are an error without --overwrite.

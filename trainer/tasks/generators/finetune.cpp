@@ -52,7 +52,7 @@ void record_models(const FinetuneConfig& config, Run& run) {
 void finetune(const FinetuneConfig& given, const Invocation& invocation) {
   const auto runtime = start_runtime(given, given);
   const GpuNumerics numerics(device_of(runtime.gpu), given.numerics());
-  auto ranks = join_ranks(given, runtime);
+  auto ranks = join_ranks(given, runtime, invocation);
   Run run(run_request(given, given, runtime, ranks, invocation));
   if (run.complete()) return log_info("{} is already complete", given.output);
 

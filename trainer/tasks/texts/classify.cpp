@@ -44,7 +44,7 @@ void log_calibration(const Predictions& validation) {
 void classify(const ClassifierTrainingConfig& config, const Invocation& invocation) {
   const auto runtime = start_runtime(config, config);
   const GpuNumerics numerics(device_of(runtime.gpu), config.numerics());
-  auto ranks = join_ranks(config, runtime);
+  auto ranks = join_ranks(config, runtime, invocation);
   Run run(run_request(config, config, runtime, ranks, invocation, {"bootstrap_draws"}));
   if (run.complete()) return log_info("{} is already complete", config.output);
 

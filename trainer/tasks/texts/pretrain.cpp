@@ -12,7 +12,7 @@ namespace sartor {
 void pretrain(const PretrainConfig& config, const Invocation& invocation) {
   const auto runtime = start_runtime(config, config);
   const GpuNumerics numerics(device_of(runtime.gpu), config.numerics());
-  auto ranks = join_ranks(config, runtime);
+  auto ranks = join_ranks(config, runtime, invocation);
   Run run(run_request(config, config, runtime, ranks, invocation));
   if (run.complete()) return log_info("{} is already complete", config.output);
 

@@ -16,8 +16,8 @@ Runtime start_runtime(const RuntimeConfig& config, const TextTrainingConfig& tra
   return make_runtime(config, Compute::libtorch);
 }
 
-ProcessGroup join_ranks(const TextTrainingConfig& config, const Runtime& runtime) {
-  return {runtime.ranks, runtime.gpu >= 0, std::chrono::seconds(config.ddp_timeout)};
+ProcessGroup join_ranks(const TextTrainingConfig& config, const Runtime& runtime, const Invocation& invocation) {
+  return {invocation.alone ? Ranks() : runtime.ranks, runtime.gpu >= 0, std::chrono::seconds(config.ddp_timeout)};
 }
 
 RunRequest run_request(const TextTrainingConfig& config, RecordedConfig recorded, const Runtime& runtime,

@@ -67,8 +67,8 @@ struct TextTrainingConfig {
 // Calls make_runtime() for libtorch with the settings that must precede it.
 Runtime start_runtime(const RuntimeConfig& config, const TextTrainingConfig& training);
 
-// Joins the processes of the run. Throws what the constructor of ProcessGroup throws.
-ProcessGroup join_ranks(const TextTrainingConfig& config, const Runtime& runtime);
+// Joins the processes of the run: this one if it trains alone. Throws what the constructor of ProcessGroup throws.
+ProcessGroup join_ranks(const TextTrainingConfig& config, const Runtime& runtime, const Invocation& invocation);
 
 // recorded: the complete config of the task. may_change: fields that may differ under --resume, in addition to those
 // that never affect the model (device, threads, ...).

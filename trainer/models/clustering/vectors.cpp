@@ -1,0 +1,54 @@
+#include "models/clustering/vectors.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "base/require.h"
+#include "models/factorization/algorithms.h"
+#include "storage/hdf5_file.h"
+#include "storage/stored_embeddings.h"
+
+namespace sartor {
+namespace {
+
+bool is_embeddings(const std::string& path) {
+  if (std::filesystem::is_directory(path)) return false;
+  return datasets::Hdf5File::open(path).string_attribute("schema") == datasets::embeddings_schema;
+}
+
+Vectors read_embeddings(const std::string& path) {
+  const datasets::StoredEmbeddings stored(path);
+  Vectors vectors = {.of = "texts", .columns = stored.form().columns};
+  vectors.values.reserve(stored.size() * vectors.columns);
+  constexpr int64_t slab = 1 << 14;
+  for (int64_t first = 0; first < stored.size(); first += slab) {
+    const auto some = stored.read(first, std::min(slab, stored.size() - first));
+    for (const auto& id : some.ids) {
+      const int64_t place = vectors.ids.size();
+      require(vectors.ids.insert(id) == place, "{}: the id {} occurs twice", path, id);
+    }
+    vectors.values.insert(vectors.values.end(), some.vectors.begin(), some.vectors.end());
+  }
+  return vectors;
+}
+
+}  // namespace
+
+Vectors read_vectors(const std::string& path, Entity of) {
+  if (is_embeddings(path)) {
+    require(of == Entity::items, "of is users, but {} has texts", path);
+    return read_embeddings(path);
+  }
+  const auto model = FactorizationAlgorithms::load(path);
+  const bool items = of == Entity::items;
+  auto [values, columns] = items ? model->take_item_vectors() : model->take_user_vectors();
+  return {name_of(of), std::move(items ? model->items : model->users), std::move(values), columns};
+}
+
+Vectors read_vectors(const datasets::VectorRowsConfig& config) {
+  auto rows = datasets::read_vector_rows(config);
+  return {"rows", std::move(rows.ids), std::move(rows.values), std::ssize(config.columns)};
+}
+
+}  // namespace sartor
