@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/gpu/module.h"
 #include "models/clustering/seeding.h"
 #include "support/folder_test.h"
 #include "support/paths.h"
@@ -146,6 +147,19 @@ TEST(KMeans, RejectsMoreClustersThanRows) {
               ThrowsMessage<std::invalid_argument>(HasSubstr("model.n_clusters is 4, expected at most 3")));
   EXPECT_THAT([&] { clustered({.n_clusters = 2}, rows, {1}); },
               ThrowsMessage<std::invalid_argument>(HasSubstr("has 1 values, expected 2 centroids")));
+}
+
+TEST(KMeans, a_gpu_finds_the_clusters_of_the_cpu) {
+  std::string why_not;
+  if (cuda::gpu_count(&why_not) == 0) GTEST_SKIP() << why_not;
+  const Matrix rows = groups(300, 9, 7);
+  const KMeansConfig config = {.n_clusters = 7, .seed = 1};
+  auto context = cuda::Context::gpu();
+  KMeans kmeans(config, view(rows), {}, context, 2);
+  finish(kmeans);
+  const auto found = kmeans.result(), expected = clustered(config, rows);
+  EXPECT_EQ(found.labels, expected.labels);
+  EXPECT_THAT(found.centroids, ::testing::Pointwise(::testing::FloatNear(1e-4), expected.centroids));
 }
 
 class KMeansState : public testing::FolderTest {};
