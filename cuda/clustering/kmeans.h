@@ -40,12 +40,9 @@ struct ClusterSumsTask {
   int64_t* sizes;           // (K), overwritten: their number
 };
 
-// Rows that are summed at a time, in order; the sums of such chunks are added in order. Sums are in fp64 and do not
-// depend on the number of threads.
-constexpr int64_t cluster_chunk = 1024;
-
-// Scratch memory: d fp64 numbers for each cluster and chunk, and on a GPU a number per row. There, the labels are
-// copied to the host, which orders the rows, and chunks are shorter.
+// Sums are in fp64, of fixed parts of the rows, and do not depend on the number of threads. Scratch memory on the CPU:
+// up to 8 times that of the sums, at most 64 MiB beyond one. On a GPU, the labels are copied to the host, which orders
+// the rows; scratch memory there: d fp64 numbers for each cluster and 128 rows, and a number per row.
 void cluster_sums(Context& context, const ClusterSumsTask& task);
 
 // Arguments of candidate_distances. All arrays are in host memory.

@@ -1,9 +1,7 @@
 #include "clustering/kmeans_cpu.h"
 
 #include <algorithm>
-#include <iterator>
 
-#include "clustering/cluster_chunks.h"
 #include "clustering/kmeans_kernels.h"
 #include "core/cpu_backend.h"
 #include "core/parallel_for.h"
@@ -30,30 +28,38 @@ void nearest_centroids_cpu(Context& context, const NearestTask& task) {
   const int64_t together = std::max<int64_t>(cached_bytes / (panel_floats * sizeof(float)), 1);
   parallel_for(threads, rows.rows, grain, [&](int64_t begin, int64_t end, int) {
     for (int64_t first = 0; first < panels; first += together) {
-      const CentroidPanels some = {packed + first * panel_floats, first, std::min(together, panels - first)};
+      const int64_t left = centroids.rows - first * centroid_panel;
+      const CentroidPanels some = {packed + first * panel_floats, first, std::min(together * centroid_panel, left)};
       kernels.nearest(rows.row(begin), end - begin, d, some, scores + begin, nearest + begin);
     }
   });
 }
 
+// Rows are divided into segments, whose number depends on the shape alone, and columns into parts.
 void cluster_sums_cpu(Context& context, const ClusterSumsTask& task) {
+  constexpr int64_t most_segments = 8, most_bytes = 64 << 20, part = 64;
   const auto& [rows, clusters, count, sums, sizes] = task;
-  const int64_t d = rows.columns;
-  const ClusterChunks found(clusters, rows.rows, count, cluster_chunk);
-  const auto& chunks = found.chunks;
-  auto* partial = static_cast<double*>(context.scratch(chunks.size() * d * sizeof(double)));
+  const int64_t d = rows.columns, size = count * d, threads = cpu(context).threads;
+  const int64_t bytes = std::max<int64_t>(size * static_cast<int64_t>(sizeof(double)), 1);
+  const int64_t segments = std::clamp<int64_t>(most_bytes / bytes, 1, most_segments);
+  const int64_t length = (rows.rows + segments - 1) / segments, parts = (d + part - 1) / part;
+  auto* partial = static_cast<double*>(context.scratch(segments * bytes));
   const KMeansKernels& kernels = kernels_of(context);
-  parallel_for(cpu(context).threads, std::ssize(chunks), 1, [&](int64_t i, int64_t, int) {
-    const auto& [cluster, begin, end] = chunks[i];
-    std::fill_n(partial + i * d, d, 0.0);
-    kernels.add_rows(rows.data, found.order.data() + begin, end - begin, d, partial + i * d);
+  parallel_for(threads, segments * parts, 1, [&](int64_t i, int64_t, int) {
+    const int64_t first = std::min(i / parts * length, rows.rows), rest = rows.rows - first;
+    const int64_t column = i % parts * part, columns = std::min(part, d - column);
+    double* to = partial + i / parts * size + column;
+    for (int64_t k = 0; k < count; k++) std::fill_n(to + k * d, columns, 0.0);
+    kernels.add_rows(rows.row(first) + column, clusters + first, std::min(length, rest), d, columns, to);
   });
-  std::ranges::copy(found.sizes, sizes);
-  std::fill_n(sums, count * d, 0.0);
-  for (size_t i = 0; i < chunks.size(); i++) {
-    double* sum = sums + chunks[i].cluster * d;
-    for (int64_t c = 0; c < d; c++) sum[c] += partial[i * d + c];
-  }
+  parallel_for(threads, size, 1 << 14, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; i++) {
+      sums[i] = partial[i];
+      for (int64_t segment = 1; segment < segments; segment++) sums[i] += partial[segment * size + i];
+    }
+  });
+  std::fill_n(sizes, count, 0);
+  for (int64_t r = 0; r < rows.rows; r++) sizes[clusters[r]]++;
 }
 
 void negative_half_squares_cpu(Context&, const HalfSquaresTask& task) {

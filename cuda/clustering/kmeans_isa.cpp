@@ -11,7 +11,7 @@ constexpr int tile_rows = 12;  // 24 of 32 registers contain sums
 constexpr int tile_rows = 6;  // 12 of 16 registers contain sums
 #endif
 constexpr int tile_vectors = 2;
-constexpr int64_t panel = centroid_panel, panel_tiles = panel / (tile_vectors * width);
+constexpr int64_t panel = centroid_panel, panel_vectors = panel / width;
 constexpr int64_t candidates = 16;
 
 void pack(const float* centroids, int64_t count, int64_t d, int64_t number, float* to) {
@@ -39,50 +39,62 @@ struct Best {
   }
 };
 
-// Compares the rows with tile_vectors vectors of centroids, the first of which has the given number.
-template <int rows> void score(const float* x, int64_t d, const float* centroids, int32_t number, Best* best) {
-  Vector sums[rows][tile_vectors];
+// Compares the rows with some vectors of centroids, the first of which has the given number.
+template <int rows, int vectors>
+void score(const float* x, int64_t d, const float* centroids, int32_t number, Best* best) {
+  Vector sums[rows][vectors];
 #pragma GCC unroll 16
   for (int r = 0; r < rows; r++) {
-    for (int v = 0; v < tile_vectors; v++) sums[r][v] = load(centroids + d * panel + v * width);
+    for (int v = 0; v < vectors; v++) sums[r][v] = load(centroids + d * panel + v * width);
   }
   for (int64_t c = 0; c < d; c++) {
-    const Vector left = load(centroids + c * panel), right = load(centroids + c * panel + width);
+    Vector y[vectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++) y[v] = load(centroids + c * panel + v * width);
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
       const Vector value = broadcast(x[r * d + c]);
-      sums[r][0] = multiply_add(value, left, sums[r][0]);
-      sums[r][1] = multiply_add(value, right, sums[r][1]);
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; v++) sums[r][v] = multiply_add(value, y[v], sums[r][v]);
     }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < rows; r++) {
-    for (int v = 0; v < tile_vectors; v++) best[r].take(sums[r][v], number + v);
+    for (int v = 0; v < vectors; v++) best[r].take(sums[r][v], number + v);
   }
+}
+
+// The smallest of all lanes.
+int32_t smallest(Integers x) {
+  const Integers lanes = indices();
+#pragma GCC unroll 4
+  for (int distance = width / 2; distance > 0; distance /= 2) {
+    const Integers other = __builtin_shuffle(x, lanes ^ distance);
+    x = other < x ? other : x;
+  }
+  return x[0];
 }
 
 // Reduces the lanes to the best score and the lowest number of a centroid that has it.
 void reduce(const Best& best, bool first, float& score, int32_t& nearest) {
   const float highest = largest(best.score);
-  const Integers numbers = best.vector * width + indices();
-  int32_t lowest = 0x7fffffff;
-  for (int lane = 0; lane < width; lane++) {
-    if (best.score[lane] == highest && numbers[lane] < lowest) lowest = numbers[lane];
-  }
   if (!first && !(highest > score)) return;
   score = highest;
-  nearest = lowest;
+  const Integers numbers = best.vector * width + indices();
+  nearest = smallest(best.score == broadcast(highest) ? numbers : Integers{} + 0x7fffffff);
 }
 
 template <int rows>
 void nearest_rows(const float* x, int64_t d, const CentroidPanels& panels, float* scores, int32_t* nearest) {
   Best best[rows];
   for (auto& each : best) each = {broadcast(-__builtin_inff()), Integers{}};
-  for (int64_t p = 0; p < panels.count; p++) {
-    const float* at = panels.data + p * (d + 1) * panel;
-    for (int64_t tile = 0; tile < panel_tiles; tile++) {
-      const int64_t number = ((panels.first + p) * panel_tiles + tile) * tile_vectors;
-      score<rows>(x, d, at + tile * tile_vectors * width, static_cast<int32_t>(number), best);
+  for (int64_t v = 0; v < panels.vectors(width); v += tile_vectors) {
+    const float* at = panels.data + v / panel_vectors * (d + 1) * panel + v % panel_vectors * width;
+    const auto number = static_cast<int32_t>(panels.first * panel_vectors + v);
+    if (v + 1 < panels.vectors(width)) {
+      score<rows, tile_vectors>(x, d, at, number, best);
+    } else {
+      score<rows, 1>(x, d, at, number, best);
     }
   }
   for (int r = 0; r < rows; r++) reduce(best[r], panels.first == 0, scores[r], nearest[r]);
@@ -97,15 +109,22 @@ void nearest(const float* rows, int64_t count, int64_t d, const CentroidPanels& 
   for (; r < count; r++) nearest_rows<1>(rows + r * d, d, panels, scores + r, nearest + r);
 }
 
-void add_rows(const float* rows, const int32_t* numbers, int64_t count, int64_t d, double* __restrict sum) {
-  constexpr int64_t ahead = 4;
-  for (int64_t i = 0; i < count; i++) {
-    const float* __restrict row = rows + numbers[i] * d;
-    if (i + ahead < count) {
-      const float* later = rows + numbers[i + ahead] * d;
-      for (int64_t c = 0; c < d; c += 16) __builtin_prefetch(later + c);
+using Doubles [[gnu::vector_size(4 * width)]] = double;
+using HalfVector [[gnu::vector_size(2 * width)]] = float;
+typedef double AnyDoubles __attribute__((vector_size(4 * width), aligned(8)));
+typedef float AnyHalfVector __attribute__((vector_size(2 * width), aligned(4)));
+
+void add_rows(const float* rows, const int32_t* clusters, int64_t count, int64_t d, int64_t columns, double* sums) {
+  for (int64_t r = 0; r < count; r++) {
+    const float* row = rows + r * d;
+    double* sum = sums + clusters[r] * d;
+    int64_t c = 0;
+    for (; c + width / 2 <= columns; c += width / 2) {
+      auto& target = *reinterpret_cast<AnyDoubles*>(sum + c);
+      const HalfVector values = *reinterpret_cast<const AnyHalfVector*>(row + c);
+      target = target + __builtin_convertvector(values, Doubles);
     }
-    for (int64_t c = 0; c < d; c++) sum[c] += static_cast<double>(row[c]);
+    for (; c < columns; c++) sum[c] += static_cast<double>(row[c]);
   }
 }
 

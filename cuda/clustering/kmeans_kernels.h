@@ -11,7 +11,10 @@ constexpr int64_t centroid_panel = 32;
 
 struct CentroidPanels {
   const float* data;
-  int64_t first, count;  // panels to search: their numbers begin with `first`
+  int64_t first;      // number of the first panel to search
+  int64_t centroids;  // to search
+
+  int64_t vectors(int64_t width) const { return (centroids + width - 1) / width; }
 };
 
 struct KMeansKernels {
@@ -23,8 +26,8 @@ struct KMeansKernels {
   void (*nearest)(const float* rows, int64_t count, int64_t d, const CentroidPanels& panels, float* scores,
                   int32_t* nearest);
 
-  // Adds the rows of the given numbers, in order, to sum (d).
-  void (*add_rows)(const float* rows, const int32_t* numbers, int64_t count, int64_t d, double* sum);
+  // Adds `columns` columns of rows (count, d) to the sums (K, d) of their clusters, in order.
+  void (*add_rows)(const float* rows, const int32_t* clusters, int64_t count, int64_t d, int64_t columns, double* sums);
 
   // distances (count, 16) from rows to the columns of a matrix (d, 16).
   void (*distances)(const float* rows, int64_t count, int64_t d, const float* candidates, float* distances);
