@@ -4,6 +4,7 @@
 #include "decoding/penalties.cuh"
 #include "decoding/sampling.cuh"
 #include "factorization/als.cuh"
+#include "factorization/implicit/implicit.cuh"
 #include "operations.h"
 #include "similarity/topk.cuh"
 
@@ -20,6 +21,8 @@ const Operations& GpuBackend::operations() const {
                                        .negative_half_squares = negative_half_squares_gpu,
                                        .candidate_distances = nullptr,  // refused before
                                        .linkage = nullptr,
+                                       .implicit_update = implicit_update_gpu,
+                                       .gram = gram_gpu,
                                        .append_to_cache = append_to_cache_gpu,
                                        .decode_attention = decode_attention_gpu,
                                        .penalize = penalize_gpu,

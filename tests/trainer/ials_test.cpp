@@ -8,7 +8,7 @@
 #include <numeric>
 
 #include "base/random.h"
-#include "core/cpu_backend.h"
+#include "core/gpu/module.h"
 #include "interactions/write_prepared.h"
 #include "models/factorization/algorithms.h"
 #include "models/factorization/factor_ranker.h"
@@ -56,6 +56,13 @@ class IalsTest : public testing::FolderTest {
     Ials ials(config, data, context, &ranks);
     for (int epoch = 0; epoch < epochs; epoch++) ials.train_epoch();
     return ials.factors();
+  }
+
+  // Up to fp32 rounding.
+  static void expect_near(const std::vector<float>& found, const std::vector<float>& expected) {
+    ASSERT_EQ(found.size(), expected.size());
+    for (size_t at = 0; at < found.size(); at++)
+      ASSERT_NEAR(found[at], expected[at], 1e-4 + 1e-3 * std::abs(expected[at]));
   }
 
   // With ids, as the task saves it.
@@ -271,17 +278,20 @@ TEST_F(IalsTest, ErrorsNameWhatDoesNotFit) {
   expect(data, {.start_from = als}, "the algorithm is als, expected ials");
 }
 
-// A CPU that says it is a GPU.
-struct Elsewhere : cuda::CpuBackend {
-  Elsewhere() : CpuBackend(1, cuda::best_isa()) {}
-  bool is_gpu() const override { return true; }
-};
-
-TEST_F(IalsTest, RunsOnCpusOnly) {
-  const auto data = datasets::open_prepared(prepared());
-  cuda::Context context(std::make_unique<Elsewhere>());
-  EXPECT_THAT([&] { Ials({}, data, context); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("runs on CPUs only for now, expected device: cpu")));
+TEST_F(IalsTest, gpu_EqualsTheCpu) {
+  std::string why_not;
+  if (cuda::gpu_count(&why_not) == 0) GTEST_SKIP() << why_not;
+  const auto data = prepared();
+  Alone alone;
+  for (const auto& config : {IalsConfig{.factors = 5}, IalsConfig{.factors = 8, .solver = cholesky},
+                             IalsConfig{.factors = 12, .solver = block, .block = 5}}) {
+    const auto ours = train(data, config, alone, cuda::Context::gpu()), theirs = train(data, config);
+    expect_near(ours.user_factors, theirs.user_factors);
+    expect_near(ours.item_factors, theirs.item_factors);
+    auto context = cuda::Context::gpu(), cpu = cuda::Context::cpu(1);
+    const UserRatings new_user = {{0, 3, 3}, {1, 4, 20}, {1, 2, 3}};
+    expect_near(ours.fold_in(context, new_user), ours.fold_in(cpu, new_user));
+  }
 }
 
 // scripts/golden/implicit_als.py

@@ -5,13 +5,6 @@
 #include "operations.h"
 
 namespace sartor::cuda {
-namespace {
-
-void require_cpu(const Context& context, const char* operation) {
-  require(!context.is_gpu(), "{}: runs on CPUs only for now", operation);
-}
-
-}  // namespace
 
 void implicit_update(Context& context, const ImplicitTask& task) {
   const auto& [entries, fixed, gram, solved, params] = task;
@@ -28,7 +21,6 @@ void implicit_update(Context& context, const ImplicitTask& task) {
           "implicit_update: regularization_power is {}, expected 0 to 1", params.regularization_power);
   require(params.cg_steps >= 1, "implicit_update: cg_steps is {}, expected 1 or more", params.cg_steps);
   require(params.block >= 1, "implicit_update: block is {}, expected 1 or more", params.block);
-  require_cpu(context, "implicit_update");
   if (entries.rows == 0) return;
   const ProfilerRange range("implicit_update");
   context.operations().implicit_update(context, task);
@@ -41,7 +33,6 @@ void gram(Context& context, const GramTask& task) {
           rows.columns);
   require(first % gram_tile == 0 && (last % gram_tile == 0 || last == rows.columns),
           "gram: rows {} to {}, expected multiples of {}", first, last, gram_tile);
-  require_cpu(context, "gram");
   if (first == last) return;
   const ProfilerRange range("gram");
   context.operations().gram(context, task);

@@ -51,9 +51,10 @@ struct ImplicitTask {
 //
 // Scratch memory on the CPU: f^2 floats, or f^2 / 2 for cholesky, and f s / 2 for blocks of s factors. Per thread,
 // about 200 f floats for cg, and s^2 / 2 + 180 s + 50 f and one per entry of the longest row for blocks (cholesky: s =
-// f). A row's result depends neither on the other rows nor on the number of threads. Runs on CPUs only for now. Throws
-// std::invalid_argument if the context is on a GPU, the numbers of factors or rows differ, f < 1, or a parameter is out
-// of range.
+// f). On a GPU, up to 0.3 GiB for cg, as much as als_update with s factors for blocks, besides up to 0.3 GiB and one
+// float per entry unless s = f; more only if a single row needs it. A row's result depends neither on the other rows
+// nor on the number of threads. Throws std::invalid_argument if the numbers of factors or rows differ, f < 1, or a
+// parameter is out of range.
 void implicit_update(Context& context, const ImplicitTask& task);
 
 // Arguments of gram. All arrays are in the context's memory.
@@ -66,7 +67,8 @@ struct GramTask {
 constexpr int64_t gram_tile = 64;
 
 // Computes rows first to last - 1 of G = Y^T Y on and to the right of the diagonal. An entry is the sum over fixed
-// blocks of rows of Y, in order, and depends neither on `first` and `last` nor on the number of threads.
+// blocks of rows of Y, in order, and depends neither on `first` and `last` nor on the number of threads. Scratch memory
+// on a GPU: up to 0.3 GiB.
 void gram(Context& context, const GramTask& task);
 
 }  // namespace sartor::cuda

@@ -1,5 +1,5 @@
 // Launch rules of als_update on GPUs that are not at hand, and the decisions that CPU and GPU share.
-#include "factorization/als_plan.h"
+#include "factorization/systems/als_plan.h"
 
 #include <gtest/gtest.h>
 

@@ -2,7 +2,7 @@
 // whose systems do not fit in registers. All backends must agree with the double loops.
 #include <gmock/gmock.h>
 
-#include "factorization/als_plan.h"
+#include "factorization/systems/als_plan.h"
 #include "support/als_solutions.h"
 
 namespace sartor::cuda {

@@ -1,7 +1,7 @@
 #include "cuda/factorization/cholesky_kernels.h"
 
 #include "core/gpu/check.cuh"
-#include "factorization/cholesky_large.cuh"
+#include "factorization/systems/cholesky_large.cuh"
 
 namespace sartor::cuda {
 namespace {

@@ -1,4 +1,4 @@
-// Runs the device functions of factorization/cholesky.cuh and cholesky_large.cuh on one matrix.
+// Runs the device functions of factorization/systems/cholesky.cuh and cholesky_large.cuh on one matrix.
 #pragma once
 
 #include <vector>

@@ -80,7 +80,6 @@ cuda::ImplicitParams IalsConfig::params() const {
 }
 
 FactorSide Ials::make_side(const datasets::Prepared& data, const datasets::StoredRatings& ratings, bool by_user) {
-  require(!context_.is_gpu(), "model.algorithm: ials (implicit ALS) runs on CPUs only for now, expected device: cpu");
   const EventWeights weights = config_.event_weights();
   auto bounds = row_shares(
       ratings.offsets(), [&](int64_t entries) { return row_cost(config_, entries); }, ranks_.size());

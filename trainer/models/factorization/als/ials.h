@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/device_buffer.h"
-#include "models/factorization/factorizer.h"
 #include "models/factorization/als/ials_model.h"
+#include "models/factorization/factorizer.h"
 #include "models/factorization/row_shares.h"
 #include "runtime/collective.h"
 #include "schema/fields.h"
@@ -85,7 +85,7 @@ class Ials : public Factorizer {
 
   // Copies the training ratings that count, by user and by item. ranks: the processes that train together; null: only
   // this process. Throws std::invalid_argument if there are none, if a rating is negative (unless weights is binary),
-  // if start_from does not fit, or if the context is not on the CPU.
+  // or if start_from does not fit.
   Ials(const IalsConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks = nullptr);
 
   int64_t epochs() const override { return config_.epochs; }

@@ -1,12 +1,13 @@
-// Order in which the rows of als_update are solved on a GPU, computed there: rows are sorted by length, the longest
+// Order in which the rows of a problem are solved on a GPU, computed there: rows are sorted by length, the longest
 // first, and the longest are divided into parts that several blocks compute. The order within a bin varies from run to
 // run; solutions do not depend on it.
 #pragma once
 
 #include "core/gpu/check.cuh"
 #include "factorization/als_equations.h"
-#include "factorization/als_plan.h"
-#include "factorization/cholesky.cuh"
+#include "factorization/systems/als_plan.h"
+#include "factorization/systems/arrays.h"
+#include "factorization/systems/cholesky.cuh"
 
 namespace sartor::cuda {
 
@@ -34,20 +35,17 @@ struct AlsSchedule {
   uint32_t rows, slots;
 };
 
-__device__ inline AlsEquations equations_of(const AlsTask& task, int64_t row) {
-  return als_equations(task, task.ratings.offsets[row + 1] - task.ratings.offsets[row], Triangle::side);
-}
 __device__ inline int bin_of(const AlsEquations& row) { return als_bin(row.ratings) + (row.dual ? 0 : als_bins); }
 
 constexpr int schedule_threads = 256;
 
-static __global__ void count_rows(AlsTask task, AlsSchedule schedule) {
+template <class Problem> __global__ void count_rows(Problem problem, AlsSchedule schedule) {
   __shared__ uint32_t rows[AlsSchedule::bins];
   const uint32_t t = threadIdx.x, index = blockIdx.x * schedule_threads + t;
   if (t < AlsSchedule::bins) rows[t] = 0;
   __syncthreads();
   if (index < schedule.rows) {
-    const AlsEquations row = equations_of(task, schedule.first_row + index);
+    const AlsEquations row = problem.equations(schedule.first_row + index);
     atomicAdd(rows + bin_of(row), 1);
     if (row.ratings > als_least_part) atomicAdd(schedule.counts->parts + bin_of(row), als_parts(row.ratings));
   }
@@ -91,7 +89,7 @@ __device__ inline int32_t take_slots(const AlsSchedule& schedule, uint32_t parts
 }
 
 // The rows of a block are placed side by side within their bin.
-static __global__ void place_rows(AlsTask task, AlsSchedule schedule) {
+template <class Problem> __global__ void place_rows(Problem problem, AlsSchedule schedule) {
   __shared__ BinPositions bins;
   __shared__ uint32_t rows[AlsSchedule::bins], begins[AlsSchedule::bins];
   const uint32_t t = threadIdx.x, index = blockIdx.x * schedule_threads + t;
@@ -102,7 +100,7 @@ static __global__ void place_rows(AlsTask task, AlsSchedule schedule) {
   AlsEquations row = {};
   uint32_t rank = 0;
   if (valid) {
-    row = equations_of(task, schedule.first_row + index);
+    row = problem.equations(schedule.first_row + index);
     rank = atomicAdd(rows + bin_of(row), 1);
   }
   __syncthreads();
@@ -120,6 +118,26 @@ static __global__ void place_rows(AlsTask task, AlsSchedule schedule) {
   const int32_t slot = take_slots(schedule, parts);
   schedule.first_slot[position] = slot;
   for (uint32_t part = 0; slot >= 0 && part < parts; part++) schedule.parts[slot + part] = {position, part};
+}
+
+// Places the arrays of a schedule for passes of `rows` rows.
+inline void place_schedule(Arrays& arrays, int64_t rows, int64_t slots, AlsSchedule& schedule) {
+  schedule.slots = static_cast<uint32_t>(slots);
+  arrays.place(schedule.counts, 1);
+  arrays.place(schedule.order, rows);
+  arrays.place(schedule.first_slot, rows);
+  arrays.place(schedule.parts, slots);
+}
+
+// Orders the rows of a pass: schedule.first_row and as many as schedule.rows.
+template <class Problem>
+void order_rows(const Problem& problem, const AlsSchedule& schedule, cudaStream_t stream, const char* operation) {
+  check(cudaMemsetAsync(schedule.counts, 0, sizeof *schedule.counts, stream), operation);
+  const uint32_t blocks = (schedule.rows + schedule_threads - 1) / schedule_threads;
+  count_rows<<<blocks, schedule_threads, 0, stream>>>(problem, schedule);
+  check_launch(operation);
+  place_rows<<<blocks, schedule_threads, 0, stream>>>(problem, schedule);
+  check_launch(operation);
 }
 
 }  // namespace sartor::cuda

@@ -1,4 +1,4 @@
-// How als_update runs on a GPU: functions of shapes and of the GPU's limits alone.
+// How the normal equations of rows are solved on a GPU: functions of shapes and of the GPU's limits alone.
 //
 // A row's system of n equations is solved by a block of one of three shapes, for up to 64, up to 128 and any number of
 // unknowns. Rows are sorted by length; ratings of a long row are divided into parts of a fixed length, which different

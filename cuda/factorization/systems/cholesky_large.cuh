@@ -12,7 +12,7 @@
 #pragma once
 
 #include "core/gpu/tensor_cores.cuh"
-#include "factorization/cholesky.cuh"
+#include "factorization/systems/cholesky.cuh"
 
 namespace sartor::cuda {
 

@@ -1,61 +1,35 @@
-// Normal equations on tensor cores: a block computes the upper triangle of G = P^T P and the right-hand sides of one
-// row of als_update, in registers. The columns of P are the unknowns of the system, its rows are the terms that are
-// added: P = Y in the primal system (terms are ratings), P = Y^T in the dual one (terms are features).
-//
-// Precision: each element is the sum of two TF32 numbers, high + low, up to 2^-22 of its magnitude. A product is the
-// sum of low * high, high * low and high * high; the omitted low * low is below 2^-22 of it. Tensor cores truncate
-// their sums, which would accumulate to a bias in long rows. Therefore the products of 8 terms are summed from 0,
-// smallest first, and added outside the tensor core with fp32 rounding (Ootomo and Yokota 2022): at most three
-// truncations of 2^-23 relative to the sum of 8 terms, independent of the number of terms.
+// Normal equations on tensor cores: a block computes the upper triangle of G = P^T Q P and the right-hand sides of one
+// row of a problem (see row_systems.cuh), in registers. The columns of P are the unknowns of the system, its rows are
+// the terms that are added: P = Y in the primal system (terms are ratings), P = Y^T in the dual one (terms are
+// features). Q: the weights of a weighted problem, otherwise the identity. For the precision, see split_products.cuh;
+// the square roots of weights multiply features before they are split.
 #pragma once
 
-#include "core/gpu/tensor_cores.cuh"
-#include "factorization/gram_shape.cuh"
+#include "factorization/systems/gram_shape.cuh"
+#include "factorization/systems/split_products.cuh"
 
 namespace sartor::cuda {
 
-namespace gram {
+namespace normal {
 
-// 8 terms x 8 unknowns: terms l % 4 and l % 4 + 4 of unknown l / 4.
-struct Split {
-  uint32_t high[2], low[2];
+// Square roots of the weights of 8 terms: read anew for each use, as registers are scarce.
+struct Roots {
+  const volatile float* roots;
+  __device__ float scaled(float x, int half) const { return x * roots[4 * half]; }
 };
 
-template <class Shape, bool dual> __device__ Split load_split(const float* stage, int term, int unknown) {
-  constexpr int term_stride = dual ? 1 : Shape::primal_stride, unknown_stride = dual ? Shape::dual_stride : 1;
-  const int lane = threadIdx.x % 32;
-  const float* at = stage + (term + lane % 4) * term_stride + (unknown + lane / 4) * unknown_stride;
-  Split to;
-  split_tf32(at[0], to.high[0], to.low[0]);
-  split_tf32(at[4 * term_stride], to.high[1], to.low[1]);
-  return to;
-}
-
-// sums += [top bottom]^T right for `count` times 8 unknowns on the right.
-template <int count>
-__device__ void add_products(float (*sums)[4], const Split& top, const Split& bottom, const Split* right) {
-  const uint32_t high[4] = {top.high[0], bottom.high[0], top.high[1], bottom.high[1]};
-  const uint32_t low[4] = {top.low[0], bottom.low[0], top.low[1], bottom.low[1]};
-  Sums16x8 fresh[count];
-#pragma unroll
-  for (int j = 0; j < count; j++) multiply_tf32(fresh[j], low, right[j].high);
-#pragma unroll
-  for (int j = 0; j < count; j++) multiply_add_tf32(fresh[j], high, right[j].low);
-#pragma unroll
-  for (int j = 0; j < count; j++) multiply_add_tf32(fresh[j], high, right[j].high);
-#pragma unroll
-  for (int j = 0; j < count; j++) {
-#pragma unroll
-    for (int e = 0; e < 4; e++) sums[j][e] += fresh[j][e];
-  }
+template <class Shape, bool dual, class Weights>
+__device__ Split load_unknowns(const float* stage, int term, int unknown, const Weights& weights) {
+  return load_split < dual ? 1 : Shape::primal_stride, dual ? Shape::dual_stride : 1 > (stage, term, unknown, weights);
 }
 
 // A triangle of 64 unknowns: 8, 6, 4 and 2 products of 16 x 8. Those of unknowns from `valid` on may be omitted.
-template <class Shape, bool dual>
-__device__ void add_diagonal(float (*sums)[4], const float* stage, int term, int unknown, int valid) {
+template <class Shape, bool dual, class Weights> __device__ void add_diagonal(float (*sums)[4], const float* stage,
+                                                                              int term, int unknown, int valid,
+                                                                              const Weights& weights) {
   Split parts[8];
 #pragma unroll
-  for (int j = 0; j < 8; j++) parts[j] = load_split<Shape, dual>(stage, term, unknown + 8 * j);
+  for (int j = 0; j < 8; j++) parts[j] = load_unknowns<Shape, dual>(stage, term, unknown + 8 * j, weights);
   add_products<4>(sums, parts[0], parts[1], parts);
   if (valid > 16) add_products<2>(sums + 8, parts[2], parts[3], parts + 2);
   if (valid <= 32) return;
@@ -65,29 +39,30 @@ __device__ void add_diagonal(float (*sums)[4], const float* stage, int term, int
   if (valid > 48) add_products<2>(sums + 18, parts[6], parts[7], parts + 6);
 }
 
-template <class Shape, bool dual> __device__ void add_square(float (*sums)[4], const float* stage, int term,
-                                                             const WarpTile& tile, int rows, int columns) {
+template <class Shape, bool dual, class Weights> __device__ void add_square(float (*sums)[4], const float* stage,
+                                                                            int term, const WarpTile& tile, int rows,
+                                                                            int columns, const Weights& weights) {
   Split right[8];
 #pragma unroll
-  for (int j = 0; j < 8; j++) right[j] = load_split<Shape, dual>(stage, term, tile.column + 8 * j);
+  for (int j = 0; j < 8; j++) right[j] = load_unknowns<Shape, dual>(stage, term, tile.column + 8 * j, weights);
 #pragma unroll
   for (int i = 0; i < Shape::height / 16; i++) {
     if (i * 16 >= rows) return;
-    const Split top = load_split<Shape, dual>(stage, term, tile.row + 16 * i);
-    const Split bottom = load_split<Shape, dual>(stage, term, tile.row + 16 * i + 8);
+    const Split top = load_unknowns<Shape, dual>(stage, term, tile.row + 16 * i, weights);
+    const Split bottom = load_unknowns<Shape, dual>(stage, term, tile.row + 16 * i + 8, weights);
     add_products<4>(sums + 8 * i, top, bottom, right);
     if (columns > 32) add_products<4>(sums + 8 * i + 4, top, bottom, right + 4);
   }
 }
 
-}  // namespace gram
+}  // namespace normal
 
-// Computes regions of P^T P.
-template <class Shape, bool dual> class NormalEquations {
+// Computes regions of P^T Q P.
+template <class Problem, class Shape, bool dual> class NormalEquations {
  public:
-  __device__ NormalEquations(const AlsTask& task, const AlsRow& row, const GramRegion& region,
+  __device__ NormalEquations(const Problem& problem, const AlsRow& row, const GramRegion& region,
                              GramShared<Shape>& shared)
-      : task_(task), row_(row), region_(region), shared_(shared) {}
+      : problem_(problem), row_(row), region_(region), shared_(shared) {}
 
   // Adds terms begin to end - 1, in stages of Shape::depth. While a stage is used, the next ones are copied to shared
   // memory. Ids of rows of Y are copied before the stage that they belong to, ratings one stage before they are used.
@@ -125,12 +100,12 @@ template <class Shape, bool dual> class NormalEquations {
         shared_.ids[k] = begin + k < end ? row_.columns[begin + k] : 0;
       }
       if (t >= depth) return;
-      float residual = 0;
+      Term term = {};
       if (begin + t < end) {
-        residual = row_.values[begin + t] - task_.mean;
-        if (task_.fixed_bias) residual -= task_.fixed_bias[row_.columns[begin + t]];
+        const float* second = problem_.second(row_, begin + t, row_.columns[begin + t]);
+        term = problem_.term(row_.values[begin + t], second ? *second : 0);
       }
-      shared_.residuals[0][t] = residual;
+      store_term(0, term);
     }
   }
 
@@ -145,7 +120,7 @@ template <class Shape, bool dual> class NormalEquations {
   // Starts to copy a stage, if there is one. Always commits a group.
   __device__ void copy_stage(int stage) const {
     if (first_term(stage) < shared_.end) {
-      if (task_.fixed.columns % 4 == 0 && reinterpret_cast<uintptr_t>(task_.fixed.data) % 16 == 0) {
+      if (problem_.aligned()) {
         copy_columns<4>(stage);
       } else {
         copy_columns<1>(stage);
@@ -159,12 +134,14 @@ template <class Shape, bool dual> class NormalEquations {
   // Copies this thread's rating of a stage, and the id of a later one.
   __device__ void copy_rating(int stage) const {
     const int rating = first_term(stage) + threadIdx.x, at = in_ring(stage), later = in_ring(stage + ahead);
-    if (rating < shared_.end && region_.triangle()) {
+    if (rating < shared_.end && needs_terms()) {
       copy_async_4(shared_.values + at, row_.values + rating);
-      if (task_.fixed_bias) copy_async_4(shared_.biases + at, task_.fixed_bias + shared_.ids[at]);
+      const float* second = problem_.second(row_, rating, shared_.ids[at]);
+      if (second) copy_async_4(shared_.seconds + at, second);
     }
     if (rating + ahead * depth < shared_.end) copy_async_4(shared_.ids + later, row_.columns + rating + ahead * depth);
   }
+  __device__ bool needs_terms() const { return Problem::weighted || region_.triangle(); }
   __device__ int in_ring(int stage) const { return stage % ring * depth + thread_index(); }
 
   template <int step> __device__ void copy_columns(int stage) const {
@@ -179,7 +156,7 @@ template <class Shape, bool dual> class NormalEquations {
   // beyond the last are set to 0, up to whole tiles.
   template <int step, int count> __device__ void copy_columns(int stage, int first, int column) const {
     constexpr int inner = (dual ? depth : count) / step, outer = dual ? count : depth;
-    const int64_t f = task_.fixed.columns;
+    const int64_t stride = problem_.stride();
     const int padded = Triangle::tiles(size()) * Triangle::side;
     float* to = stage_memory(stage);
 #pragma unroll(step == 4 ? 2 : 1)
@@ -189,7 +166,7 @@ template <class Shape, bool dual> class NormalEquations {
       if (unknown >= padded) continue;
       float* target = to + (dual ? (column + c) * Shape::dual_stride + k : k * Shape::primal_stride + column + c);
       const int32_t id = shared_.ids[dual ? column + c : stage % ring * depth + k];
-      const float* source = task_.fixed.data + id * f + (dual ? term : unknown);
+      const float* source = problem_.features() + id * stride + (dual ? term : unknown);
       if (term < shared_.end && unknown < size()) {
         if constexpr (step == 4) {
           copy_async_16(target, source);
@@ -204,11 +181,15 @@ template <class Shape, bool dual> class NormalEquations {
     }
   }
 
-  __device__ void set_residuals(int stage) const {
+  __device__ void set_terms(int stage) const {
     if (threadIdx.x >= depth) return;
     const bool valid = first_term(stage) + threadIdx.x < shared_.end;
-    const float bias = valid && task_.fixed_bias ? shared_.biases[in_ring(stage)] : 0;
-    shared_.residuals[stage & 1][threadIdx.x] = valid ? shared_.values[in_ring(stage)] - task_.mean - bias : 0;
+    const float second = valid && problem_.has_second() ? shared_.seconds[in_ring(stage)] : 0;
+    store_term(stage, valid ? problem_.term(shared_.values[in_ring(stage)], second) : Term{});
+  }
+  __device__ void store_term(int stage, const Term& term) const {
+    shared_.residuals[stage & 1][threadIdx.x] = term.residual;
+    if constexpr (Problem::weighted) shared_.roots[stage & 1][threadIdx.x] = term.root;
   }
 
   __device__ void add_stage(int stage, GramSums<Shape>& sums) {
@@ -216,26 +197,34 @@ template <class Shape, bool dual> class NormalEquations {
     const int terms = min(shared_.end - first_term(stage), depth);
     const int first = Shape::panels == 1 ? threadIdx.x / 32 * 8 : 0;  // four warps divide the terms
     const int last = Shape::panels == 1 ? min(first + 8, terms) : terms;
-    for (int term = first; term < last; term += 8) add_terms(from, term, sums);
+    for (int term = first; term < last; term += 8) {
+      if constexpr (Problem::weighted) {
+        const float* roots = shared_.roots[stage & 1] + term + thread_index() % 4;
+        add_terms(from, term, normal::Roots{roots}, sums);
+      } else {
+        add_terms(from, term, NoWeights{}, sums);
+      }
+    }
     if constexpr (!dual) {
-      if (region_.triangle()) set_residuals(stage + 1);
+      if (needs_terms()) set_terms(stage + 1);
       if (region_.triangle()) add_right_sides(from, shared_.residuals[stage & 1], sums);
     }
   }
 
-  __device__ void add_terms(const float* from, int term, GramSums<Shape>& sums) {
+  template <class Weights>
+  __device__ void add_terms(const float* from, int term, const Weights& weights, GramSums<Shape>& sums) {
     const WarpTile tile = warp_tile<Shape>(region_);
     const int rows = size() - unknown_of(tile.row), columns = size() - unknown_of(tile.column);
     if (columns <= 0) return;
     if (!tile.diagonal) {
-      gram::add_square<Shape, dual>(sums.products, from, term, tile, rows, columns);
+      normal::add_square<Shape, dual>(sums.products, from, term, tile, rows, columns, weights);
       return;
     }
-    gram::add_diagonal<Shape, dual>(sums.products, from, term, tile.column, columns);
+    normal::add_diagonal<Shape, dual>(sums.products, from, term, tile.column, columns, weights);
     if constexpr (Shape::panels == 4) {
       if (columns > Shape::panel) {
-        gram::add_diagonal<Shape, dual>(sums.products + 20, from, term, tile.column + Shape::panel,
-                                        columns - Shape::panel);
+        normal::add_diagonal<Shape, dual>(sums.products + 20, from, term, tile.column + Shape::panel,
+                                          columns - Shape::panel, weights);
       }
     }
   }
@@ -257,10 +246,10 @@ template <class Shape, bool dual> class NormalEquations {
       z = fmaf(r.w, y[3 * Shape::primal_stride], z), l += y[3 * Shape::primal_stride];
     }
     sums.right.z += z;
-    sums.right.l += l;
+    if constexpr (Problem::may_be_biased) sums.right.l += l;
   }
 
-  const AlsTask& task_;
+  const Problem& problem_;
   const AlsRow& row_;
   const GramRegion& region_;
   GramShared<Shape>& shared_;

@@ -1,11 +1,11 @@
-// How a block of threads holds the normal equations of one row of als_update in registers; see normal_equations.cuh.
+// How a block of threads holds the normal equations of one row in registers; see normal_equations.cuh.
 #pragma once
 
 #include <algorithm>
 
 #include "factorization/als_equations.h"
-#include "factorization/als_plan.h"
-#include "factorization/cholesky.cuh"
+#include "factorization/systems/als_plan.h"
+#include "factorization/systems/cholesky.cuh"
 
 namespace sartor::cuda {
 
@@ -51,6 +51,12 @@ struct AlsRow : AlsEquations {
   const float* values;
 };
 
+// What a problem makes of an entry of a row: the square root of its weight, which is 1 unless the problem is weighted,
+// and what it adds to the right-hand side for each of the features.
+struct Term {
+  float root, residual;
+};
+
 // Parts of the right-hand sides of one unknown, and a part of the sum of the residuals.
 struct RightSides {
   float z, l, total;  // P^T r, P^T 1, r.1
@@ -58,11 +64,11 @@ struct RightSides {
 
 template <class Shape> struct alignas(16) GramShared {
   float stages[Shape::stages][Shape::stage_floats];
-  float residuals[2][Shape::depth];
-  float values[Shape::depth * Shape::id_stages], biases[Shape::depth * Shape::id_stages];  // of ratings
-  int begin, end;                                                                          // terms to add
-  int32_t ids[std::max(Shape::depth * Shape::id_stages, Shape::columns)];                  // of the rows of Y to copy
-  RightSides right[Shape::threads];                                                        // each thread uses its own
+  float residuals[2][Shape::depth], roots[2][Shape::depth];
+  float values[Shape::depth * Shape::id_stages], seconds[Shape::depth * Shape::id_stages];  // of ratings
+  int begin, end;                                                                           // terms to add
+  int32_t ids[std::max(Shape::depth * Shape::id_stages, Shape::columns)];                   // of the rows of Y to copy
+  RightSides right[Shape::threads];                                                         // each thread uses its own
 };
 
 // Part of a region that a thread holds in registers, and its right-hand sides.

@@ -1,10 +1,10 @@
-// A block's memory while it solves one row of als_update after the other, and the solution of a row: the smaller of the
+// A block's memory while it solves one row of a problem after the other, and the solution of a row: the smaller of the
 // primal and the dual system, bordered by the bias, with the equations of als_isa.cpp.
 #pragma once
 
-#include "factorization/als_schedule.cuh"
-#include "factorization/cholesky_large.cuh"
-#include "factorization/normal_equations.cuh"
+#include "factorization/systems/als_schedule.cuh"
+#include "factorization/systems/cholesky_large.cuh"
+#include "factorization/systems/normal_equations.cuh"
 
 namespace sartor::cuda {
 
@@ -17,8 +17,8 @@ struct AlsWorkspace {
 };
 
 // What a block works on. In shared memory, as registers are needed for sums.
-struct AlsBlock {
-  AlsTask task;
+template <class Problem> struct AlsBlock {
+  Problem problem;
   AlsWorkspace workspace;
   uint32_t begin, end, shared_end;  // positions of the kernel's rows; rows before the last have been computed in parts
   uint32_t* taken;                  // counter of rows or parts
@@ -43,24 +43,24 @@ struct AlsSystem {
   float *z, *l, *bounds;
 };
 
-template <class Shape, bool dual> struct AlsShared {
+template <class Problem, class Shape, bool dual> struct AlsShared {
   static constexpr bool keeps_rows = dual && Shape::keeps_rows;
 
   GramShared<Shape> gram;
   alignas(16) float triangle[keeps_rows ? Triangle::floats(Shape::unknowns) : 1];  // otherwise in place of the stages
   alignas(16) float z[Shape::unknowns], l[Shape::unknowns], bounds[Shape::unknowns];
-  AlsBlock block;
+  AlsBlock<Problem> block;
 
   __device__ AlsSystem system() { return {{keeps_rows ? triangle : gram.stages[0]}, z, l, bounds}; }
 };
-template <bool dual> struct AlsShared<GramShape<4>, dual> {
+template <class Problem, bool dual> struct AlsShared<Problem, GramShape<4>, dual> {
   static constexpr bool keeps_rows = false;
 
   union {
     GramShared<GramShape<4>> gram;
     LargeCholesky cholesky;
   };
-  AlsBlock block;
+  AlsBlock<Problem> block;
 
   __device__ AlsSystem system() {
     const int64_t size = block.row.size(), unknowns = Triangle::tiles(size) * Triangle::side;
@@ -70,19 +70,19 @@ template <bool dual> struct AlsShared<GramShape<4>, dual> {
   }
 };
 
-template <class Shape, bool dual> __device__ AlsShared<Shape, dual>& shared_memory() {
+template <class Problem, class Shape, bool dual> __device__ AlsShared<Problem, Shape, dual>& shared_memory() {
   extern __shared__ float4 memory[];
-  static_assert(sizeof(AlsShared<Shape, dual>) <= (dual ? Shape::dual_shared_bytes : Shape::shared_bytes));
-  return *reinterpret_cast<AlsShared<Shape, dual>*>(memory);
+  static_assert(sizeof(AlsShared<Problem, Shape, dual>) <= (dual ? Shape::dual_shared_bytes : Shape::shared_bytes));
+  return *reinterpret_cast<AlsShared<Problem, Shape, dual>*>(memory);
 }
 
-template <class Shape, bool dual> class AlsRowSolver {
+template <class Problem, class Shape, bool dual> class AlsRowSolver {
  public:
-  __device__ explicit AlsRowSolver(AlsShared<Shape, dual>& shared) : shared_(shared) {}
+  __device__ explicit AlsRowSolver(AlsShared<Problem, Shape, dual>& shared) : shared_(shared) {}
 
   // Returns false in all threads if the row cannot be solved, because the input is not finite.
   __device__ bool solve() const {
-    AlsBlock& block = shared_.block;
+    AlsBlock<Problem>& block = shared_.block;
     for (;;) {
       build();
       if (block.shifted) {
@@ -99,7 +99,7 @@ template <class Shape, bool dual> class AlsRowSolver {
   static constexpr bool large = Shape::panels == 4;
   static constexpr int threads = Shape::threads;
 
-  __device__ const AlsTask& task() const { return shared_.block.task; }
+  __device__ const Problem& problem() const { return shared_.block.problem; }
   __device__ const AlsRow& row() const { return shared_.block.row; }
   __device__ int size() const { return static_cast<int>(row().size()); }
 
@@ -108,7 +108,7 @@ template <class Shape, bool dual> class AlsRowSolver {
   }
 
   // Called by one warp.
-  __device__ void next_shift(AlsBlock& block) const {
+  __device__ void next_shift(AlsBlock<Problem>& block) const {
     const float mean = als_mean_diagonal(row(), sum([&](int i) { return diagonal(i); }));
     if (block.shift == 0) block.mean_diagonal = mean;
     __syncwarp();
@@ -127,12 +127,12 @@ template <class Shape, bool dual> class AlsRowSolver {
 
   // Computes G and the right-hand sides. Ends with a barrier.
   __device__ void build() const {
-    const AlsBlock& block = shared_.block;
+    const AlsBlock<Problem>& block = shared_.block;
     if constexpr (large) set_region(0);
     do {
       GramSums<Shape> sums(shared_.gram);
       if constexpr (dual) {
-        NormalEquations<Shape, true>(block.task, block.row, block.region, shared_.gram)
+        NormalEquations<Problem, Shape, true>(block.problem, block.row, block.region, shared_.gram)
             .add(0, static_cast<int>(block.row.factors), sums);
       } else {
         add_parts(sums);
@@ -144,6 +144,28 @@ template <class Shape, bool dual> class AlsRowSolver {
       }
     } while (large && next_region());
     if constexpr (dual) store_residuals();
+    __syncthreads();
+    if constexpr (Problem::weighted) add_start();
+  }
+  // Adds what a weighted problem has besides the terms. Ends with a barrier. Not inlined, like solve_with().
+  static __device__ __noinline__ void add_start() {
+    return AlsRowSolver(shared_memory<Problem, Shape, dual>()).add_matrix_and_right_side();
+  }
+  __device__ void add_matrix_and_right_side() const {
+    const AlsBlock<Problem>& block = shared_.block;
+    constexpr int side = Triangle::side;
+    const int n = size(), tiles = Triangle::tiles(n);
+    for (int column = 0; column < tiles; column++) {
+      float* to = shared_.system().g.tile(int64_t{0}, int64_t{column});  // the tiles above are side by side
+      const int entries = min((column + 1) * side, n) * side;
+      for (int e = threadIdx.x; e < entries; e += threads) {
+        const int unknown = column * side + e % side;
+        if (unknown < n) to[e] += block.problem.start(e / side, unknown);
+      }
+    }
+    for (int i = threadIdx.x; i < n; i += threads) {
+      shared_.system().z[i] += block.problem.right_side(block.row, block.index, i);
+    }
     __syncthreads();
   }
   __device__ void set_region(int index) const {
@@ -161,11 +183,11 @@ template <class Shape, bool dual> class AlsRowSolver {
   }
 
   __device__ void add_parts(GramSums<Shape>& sums) const {
-    const AlsBlock& block = shared_.block;
+    const AlsBlock<Problem>& block = shared_.block;
     if (block.slots) return sums.load(block.slots + block.region_index * Shape::sum_floats);
     const auto ratings = [&] { return static_cast<int>(block.row.ratings); };
     for (int begin = 0; begin < ratings(); begin = shared_.gram.end) {
-      NormalEquations<Shape, false>(block.task, block.row, block.region, shared_.gram)
+      NormalEquations<Problem, Shape, false>(block.problem, block.row, block.region, shared_.gram)
           .add(begin, begin + min(block.part_length, ratings() - begin), sums);
       if (ratings() <= block.part_length) return;
       if (shared_.gram.begin == 0) {
@@ -221,9 +243,8 @@ template <class Shape, bool dual> class AlsRowSolver {
   __device__ void store_residuals() const {
     for (int k = threadIdx.x; k < Triangle::tiles(size()) * Triangle::side; k += threads) {
       const bool valid = k < size();
-      float residual = valid ? row().values[k] - task().mean : 0;
-      if (valid && task().fixed_bias) residual -= task().fixed_bias[row().columns[k]];
-      shared_.system().z[k] = residual;
+      const float* second = valid ? problem().second(row(), k, row().columns[k]) : nullptr;
+      shared_.system().z[k] = valid ? problem().term(row().values[k], second ? *second : 0).residual : 0;
       shared_.system().l[k] = valid;
     }
   }
@@ -231,7 +252,7 @@ template <class Shape, bool dual> class AlsRowSolver {
   // Returns false in all threads if the system is numerically singular. Not inlined, so that what it needs does not
   // compete with the sums for registers.
   static __device__ __noinline__ bool solve_with(float shift) {
-    return AlsRowSolver(shared_memory<Shape, dual>()).solve_system(shift);
+    return AlsRowSolver(shared_memory<Problem, Shape, dual>()).solve_system(shift);
   }
   __device__ bool solve_system(float shift) const {
     const Triangle g = shared_.system().g;
@@ -247,10 +268,10 @@ template <class Shape, bool dual> class AlsRowSolver {
       if (!factorize<threads>(g, size(), bounds, z, l)) return false;
     }
     float bias = 0;
-    if (row().biased) {
+    if (Problem::may_be_biased && row().biased) {
       const float lz = sum([&](int i) { return l[i] * z[i]; }), ll = sum([&](int i) { return l[i] * l[i]; });
       if (!als_bias(row(), shift, lz, ll, shared_.block.total, bias)) return false;
-      if (thread_index() == 0) task().solved_bias[shared_.block.index] = bias;
+      if (thread_index() == 0) problem().write_bias(shared_.block.index, bias);
     }
     __syncthreads();
     if constexpr (large) {
@@ -274,7 +295,7 @@ template <class Shape, bool dual> class AlsRowSolver {
     const int64_t f = row().factors;
     const float* solution = shared_.system().z;
     for (int64_t c = threadIdx.x; c < f; c += threads) {
-      task().solved.data[shared_.block.index * f + c] = dual ? combined(solution, c) : solution[c];
+      problem().write(shared_.block.index, c, dual ? combined(solution, c) : solution[c]);
     }
   }
   // Factor c of Y^T a.
@@ -289,11 +310,11 @@ template <class Shape, bool dual> class AlsRowSolver {
     }
     const int32_t* ids = large ? row().columns : shared_.gram.ids;
 #pragma unroll 4
-    for (int k = 0; k < size(); k++) x = fmaf(a[k], task().fixed.data[ids[k] * f + c], x);
+    for (int k = 0; k < size(); k++) x = fmaf(a[k], problem().features()[ids[k] * f + c], x);
     return x;
   }
 
-  AlsShared<Shape, dual>& shared_;
+  AlsShared<Problem, Shape, dual>& shared_;
 };
 
 }  // namespace sartor::cuda
