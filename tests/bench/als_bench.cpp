@@ -10,81 +10,20 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <fstream>
-#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "core/device_buffer.h"
 #include "factorization/als.h"
+#include "rating_matrix.h"
 
 namespace sartor::cuda {
 namespace {
 
-struct Matrix {
-  int64_t rows = 0, columns = 0;
-  std::vector<int64_t> offsets;
-  std::vector<int32_t> indices;
-  std::vector<float> values;
-};
-
-Matrix read(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  int64_t sizes[3] = {};
-  const auto fill = [&](auto* to, int64_t count) {
-    file.read(reinterpret_cast<char*>(to), count * static_cast<int64_t>(sizeof *to));
-    require(file.good(), "{}: cannot read {} elements", path, count);
-  };
-  fill(sizes, 3);
-  Matrix matrix = {sizes[0], sizes[1], std::vector<int64_t>(sizes[0] + 1), std::vector<int32_t>(sizes[2]),
-                   std::vector<float>(sizes[2])};
-  fill(matrix.offsets.data(), sizes[0] + 1);
-  fill(matrix.indices.data(), sizes[2]);
-  fill(matrix.values.data(), sizes[2]);
-  return matrix;
-}
-
-// Draws users and items with a density proportional to 1 / sqrt(rank). Repeated items of a user are dropped, so there
-// may be slightly fewer ratings than requested.
-Matrix make(int64_t users, int64_t items, int64_t ratings) {
-  std::mt19937_64 random(1);
-  std::uniform_real_distribution<double> uniform(0, 1);
-  const auto draw = [&](int64_t size) { return std::min<int64_t>(size * std::pow(uniform(random), 2), size - 1); };
-  std::vector<std::pair<int32_t, int32_t>> pairs(ratings);
-  for (auto& [user, item] : pairs) user = draw(users), item = draw(items);
-  std::sort(pairs.begin(), pairs.end());
-  pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
-
-  Matrix matrix = {users, items, std::vector<int64_t>(users + 1), {}, {}};
-  for (const auto& [user, item] : pairs) {
-    matrix.offsets[user + 1]++;
-    matrix.indices.push_back(item);
-    matrix.values.push_back(std::floor(1 + 5 * uniform(random)));
-  }
-  std::partial_sum(matrix.offsets.begin(), matrix.offsets.end(), matrix.offsets.begin());
-  return matrix;
-}
-
-Matrix transposed(const Matrix& from) {
-  Matrix to = {from.columns, from.rows, std::vector<int64_t>(from.columns + 1),
-               std::vector<int32_t>(from.indices.size()), std::vector<float>(from.values.size())};
-  for (const int32_t column : from.indices) to.offsets[column + 1]++;
-  std::partial_sum(to.offsets.begin(), to.offsets.end(), to.offsets.begin());
-  auto next = to.offsets;
-  for (int64_t row = 0; row < from.rows; row++) {
-    for (int64_t i = from.offsets[row]; i < from.offsets[row + 1]; i++) {
-      const int64_t place = next[from.indices[i]]++;
-      to.indices[place] = row;
-      to.values[place] = from.values[i];
-    }
-  }
-  return to;
-}
-
 struct Side {  // users or items: their ratings, factors, biases
-  Side(Context& context, const Matrix& matrix, int64_t factors)
+  Side(Context& context, const RatingMatrix& matrix, int64_t factors)
       : offsets(context, matrix.offsets),
         columns(context, matrix.indices),
         values(context, matrix.values),
@@ -99,17 +38,7 @@ struct Side {  // users or items: their ratings, factors, biases
   Rows<float> rows;
 };
 
-// Peak resident memory since the last call to forget_peak().
-void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
-double peak_mib() {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;) {
-    if (double kib; word == "VmHWM:" && status >> kib) return kib / 1024;
-  }
-  return 0;
-}
-
-void bench(Context context, Matrix by_user, int64_t factors, const std::string& threads, const std::string& isa,
+void bench(Context context, RatingMatrix by_user, int64_t factors, const std::string& threads, const std::string& isa,
            int64_t epochs) {
   const int64_t user_count = by_user.rows, item_count = by_user.columns, nnz = std::ssize(by_user.values);
   double mean = 0;
@@ -140,10 +69,6 @@ void bench(Context context, Matrix by_user, int64_t factors, const std::string& 
     context.backend().synchronize();
     seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   }
-  const auto median = [](std::vector<double>& values) {
-    std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-    return values[values.size() / 2];
-  };
   const double f = factors, work = 2.0 * nnz * f * f + (user_count + item_count) * f * f * f / 3;
   const double mib = (2.0 * nnz * 8 + (user_count + item_count) * (4 * (f + 1) + 8)) / (1 << 20);
   fmt::print(
@@ -169,7 +94,7 @@ int main(int argc, char** argv) try {
   sartor::require(number(first + 3) >= 1, "EPOCHS is {}, expected 1 or more", words[first + 3]);
   auto context = isa == "cuda" ? Context::gpu()
                                : Context::cpu(static_cast<int>(number(first + 1)), isa == "v3" ? Isa::v3 : Isa::v4);
-  bench(std::move(context), made ? make(number(1), number(2), number(3)) : read(words[0]), number(first),
+  bench(std::move(context), made ? make_matrix(number(1), number(2), number(3)) : read_matrix(words[0]), number(first),
         words[first + 1], isa, number(first + 3));
 } catch (const std::exception& error) {
   fmt::print(stderr, "als_bench: {}\n", error.what());

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Compares a factor model trained on a GPU with one trained on the CPU: compare_devices.py [--device cuda] BUILD [LAUNCHER ...]
+"""Compares factor models trained on a GPU with those trained on the CPU: compare_devices.py [--device cuda] BUILD [LAUNCHER ...]
 
-Trains on the first fold of ml-100k (scripts/fetch_data.py ml-100k) with 8 factors for 2 epochs. LAUNCHER is a command that runs the GPU's
+Trains explicit ALS, and implicit ALS with each of its solvers, on the first fold of ml-100k (scripts/fetch_data.py ml-100k) with 8 factors for 2 epochs. LAUNCHER is a command that runs the GPU's
 program. Fails if factors differ by more than fp32 rounding explains. Needs no Python packages, because GPU machines may lack h5py.
 """
 
@@ -16,7 +16,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ["model.factors=8", "model.epochs=2", "evaluation.at=[10]"]
-NAMES = ("users/factors", "users/bias", "items/factors", "items/bias")
+FACTORS = ("users/factors", "items/factors")
+BIASES = ("users/bias", "items/bias")
+# name -> config, settings and what is compared
+MODELS = {
+    "als": ("ml-100k-als", [], FACTORS + BIASES),
+    "ials-cg": ("ml-100k-ials", ["model.solver=cg"], FACTORS),
+    "ials-cholesky": ("ml-100k-ials", ["model.solver=cholesky"], FACTORS),
+    "ials-block": ("ml-100k-ials", ["model.solver=block", "model.block=3"], FACTORS),
+}
 
 
 class Hdf5:
@@ -74,18 +82,24 @@ def main() -> None:
         prepared = f"{folder}/u1.h5"
         prepare = [train, "--config", "configs/ml-100k-prepare.yaml", "--set", f"output={prepared}"]
         subprocess.run(prepare, check=True, cwd=ROOT)
-        models = []
-        for run, device, before in (("first", "cpu", []), ("second", arguments.device, arguments.launcher)):
-            sets = [*SETTINGS, f"device={device}", f"data.path={prepared}", f"output={folder}/{run}"]
-            words = [word for setting in sets for word in ("--set", setting)]
-            subprocess.run([*before, train, "--config", "configs/ml-100k-als.yaml", *words], check=True, cwd=ROOT)
-            models.append({name: hdf5.read(f"{folder}/{run}/model/factors.h5", name) for name in NAMES})
-    for name, expected in models[0].items():
-        pairs = list(zip(models[1][name], expected, strict=True))
+        for model, (config, settings, names) in MODELS.items():
+            runs = []
+            for device, before in (("cpu", []), (arguments.device, arguments.launcher)):
+                output = f"{folder}/{model}-{len(runs)}"
+                sets = [*SETTINGS, *settings, f"device={device}", f"data.path={prepared}", f"output={output}"]
+                words = [word for setting in sets for word in ("--set", setting)]
+                subprocess.run([*before, train, "--config", f"configs/{config}.yaml", *words], check=True, cwd=ROOT)
+                runs.append({name: hdf5.read(f"{output}/model/factors.h5", name) for name in names})
+            compare(model, *runs)
+
+
+def compare(model: str, first: dict[str, list[float]], second: dict[str, list[float]]) -> None:
+    for name, expected in first.items():
+        pairs = list(zip(second[name], expected, strict=True))
         difference = max(abs(found - other) for found, other in pairs)
-        print(f"{name}: largest difference {difference:.2e} of {max(map(abs, expected)):.2f}", flush=True)
+        print(f"{model}/{name}: largest difference {difference:.2e} of {max(map(abs, expected)):.2f}", flush=True)
         if not all(abs(found - other) <= 1e-4 + 1e-3 * abs(other) for found, other in pairs):
-            sys.exit(f"compare_devices: {name} differs")
+            sys.exit(f"compare_devices: {model}/{name} differs")
 
 
 if __name__ == "__main__":

@@ -159,6 +159,7 @@ def benches_refuse_a_missing_gpu(pack: Path) -> None:
     commands = {
         "topk_bench": [1, 1, 1, 1, 1, 1, "cuda"],
         "als_bench": ["made", 9, 9, 9, 2, 1, "cuda", 1],
+        "implicit_bench": ["made", 9, 9, 9, 2, "cg", 1, 1, "cuda", 1],
         "decoding_bench": ["cuda", 1, "sample", 1, 9, "greedy"],
         "generate_bench": [pack, "fp32", "cuda", rows, 1],
         "decoder_bench": ["logits", pack, "fp32", "cuda", rows, rows],

@@ -12,7 +12,7 @@ from session import Failed, Session
 
 
 def factors(session: Session) -> None:
-    """Compares all factors of a small model between the GPU and the CPU."""
+    """Compares all factors of small models between the GPU and the CPU."""
     session.data("ml-100k")
     build = Path(session.program("sartor-train")).parents[1]
     script = session.root / "tests" / "integration" / "compare_devices.py"
