@@ -68,7 +68,7 @@ constexpr int64_t gram_tile = 64;
 
 // Computes rows first to last - 1 of G = Y^T Y on and to the right of the diagonal. An entry is the sum over fixed
 // blocks of rows of Y, in order, and depends neither on `first` and `last` nor on the number of threads. Scratch memory
-// on a GPU: up to 0.3 GiB.
+// on a GPU: up to 32 MiB.
 void gram(Context& context, const GramTask& task);
 
 }  // namespace sartor::cuda

@@ -130,6 +130,24 @@ TEST_P(ImplicitAnywhere, FactorsAnywhereInMemory) {
   }
 }
 
+// With many factors, a block of a GPU adds the parts of the rows one after the other.
+TEST_P(ImplicitAnywhere, GramOfManyFactors) {
+  constexpr int64_t rows = 1030, factors = 2049;
+  const auto y = normal_rows(rows, factors, 8);
+  const auto gram = gram_of(context(), y);
+  for (const int64_t i : {0, 63, 64, 1000, 2048}) {
+    for (int64_t j = i; j < factors; j++) {
+      double sum = 0, size = 0;
+      for (int64_t row = 0; row < rows; row++) {
+        const double product = double(y.row(row)[i]) * y.row(row)[j];
+        sum += product;
+        size += std::abs(product);
+      }
+      ASSERT_NEAR(gram[i * factors + j], sum, 2e-6 * size) << i << ", " << j;
+    }
+  }
+}
+
 // Regularization is strong and x starts from 0, so that rounding errors are hardly amplified. Rounding to TF32 alone
 // would cause errors of about 5e-4.
 TEST_P(ImplicitAnywhere, AccurateToSinglePrecision) {
