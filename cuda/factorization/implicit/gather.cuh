@@ -24,8 +24,9 @@ struct GatherTask {
 // A warp, for up to 4 lanes parts factors. Each group of `lanes` lanes has an entry at a time; a lane has 4 parts
 // factors of it and of v, in registers, so that features are read once.
 template <int lanes, int parts> struct WarpTeam {
-  static constexpr int size = 32, teams = 4;  // threads, and teams in a block
-  static constexpr bool has_memory = false;   // whether it needs f floats of scratch memory
+  static constexpr int size = 32, teams = 4;                          // threads, and teams in a block
+  static constexpr int blocks = parts <= 2 ? 5 : parts <= 4 ? 4 : 2;  // of a multiprocessor, which registers allow
+  static constexpr bool has_memory = false;                           // whether it needs f floats of scratch memory
 
   __device__ explicit WarpTeam(float*) {}
   __device__ static int team() { return threadIdx.x / 32; }
@@ -72,7 +73,7 @@ template <int lanes, int parts> struct WarpTeam {
 // A block, for any number of factors. Products of a chunk of entries with v come first; then the features are read a
 // second time, which caches should still have.
 struct BlockTeam {
-  static constexpr int size = 256, teams = 1, warps = size / 32, chunk = 32;
+  static constexpr int size = 256, teams = 1, warps = size / 32, chunk = 32, blocks = 4;
   static constexpr bool has_memory = true;
 
   __device__ explicit BlockTeam(float* own) : own_(own) {}

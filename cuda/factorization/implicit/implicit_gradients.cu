@@ -50,7 +50,7 @@ template <class Team> __device__ Team make_team(const GradientRows& rows) {
 }
 
 // Adds the entries of rows that several teams share, part by part.
-template <class Team> __global__ void __launch_bounds__(Team::size* Team::teams)
+template <class Team> __global__ void __launch_bounds__(Team::size* Team::teams, Team::blocks)
     add_row_parts(GradientRows rows, bool first) {
   const uint32_t slot = blockIdx.x * Team::teams + Team::team();
   if (slot >= rows.schedule.counts->slots) return;
@@ -143,7 +143,7 @@ template <class Team> __device__ void advance_row(const GradientRows& rows, uint
   }
 }
 
-template <class Team> __global__ void __launch_bounds__(Team::size* Team::teams)
+template <class Team> __global__ void __launch_bounds__(Team::size* Team::teams, Team::blocks)
     advance_rows(GradientRows rows, bool first) {
   for (uint32_t position = blockIdx.x * Team::teams + Team::team(); position < rows.schedule.rows;
        position += gridDim.x * Team::teams) {
