@@ -158,33 +158,33 @@ def als_speed(
 
 
 def implicit_speed(
-    session: Session, shape: str, users: int, items: int, ratings: int, factors: int, solver: str, epochs: int
+    session: Session, users: int, items: int, ratings: int, factors: int, solver: str, epochs: int
 ) -> None:
     isa = "cuda" if session.kernel_device == "cuda" else "v3"
     words = ["made", users, items, ratings, factors, solver, 64, session.threads, isa, epochs]
     (found,) = json_lines(session.run(*session.launcher, session.program("implicit_bench"), *words))
-    session.figures[f"{shape}, {solver}: ms per epoch"] = 1000 * found["epoch_s"]
+    shape = f"implicit ALS of {ratings} ratings, {factors} factors, {solver}"
+    session.figures[f"{shape}: ms per epoch"] = 1000 * found["epoch_s"]
 
 
 def factor_speed(session: Session) -> None:
     if session.quick:
         searches = [Search(7, 300, 16, 4, 1), Search(20, 300, 16, 4, 1), Search(20, 300, 16, 250, 1)]
         solutions = {"ALS of 500 ratings, 8 factors": (60, 30, 500, 8, 1)}
-        implicit = {"implicit ALS of 500 ratings, 8 factors": (60, 30, 500, 8)}
+        implicit = [(60, 30, 500, 8, "cg", 1), (60, 30, 500, 8, "cholesky", 1), (60, 30, 500, 8, "block", 1)]
     else:
         few = [Search(1, 1_000_000, 128, 10, 10), Search(16, 1_000_000, 128, 100, 10)]
         large_k = [Search(512, 100_000, 128, 10_000, 3), Search(1, 1_000_000, 128, 10_000, 10)]
         searches = [Search(4096, 200_000, 128, 10, 5), *few, Search(4096, 200_000, 128, 100, 5), *large_k]
         made = (200_000, 20_000, 5_000_000)
         solutions = {f"ALS of 5m ratings, {factors} factors": (*made, factors, 5) for factors in (64, 128)}
-        implicit = {f"implicit ALS of 5m ratings, {factors} factors": (*made, factors) for factors in (64, 256)}
+        implicit = [(*made, 64, "cg", 3), (*made, 64, "cholesky", 3), (*made, 256, "block", 3)]
     faults = Faults()
     searches_speed(session, faults, searches)
     for shape, numbers in solutions.items():
         with faults:
             als_speed(session, faults, shape, *numbers)
-    for shape, numbers in implicit.items():
-        for solver in ("cg", "cholesky", "block"):
-            with faults:
-                implicit_speed(session, shape, *numbers, solver, 1 if session.quick else 3)
+    for numbers in implicit:
+        with faults:
+            implicit_speed(session, *numbers)
     faults.check()
