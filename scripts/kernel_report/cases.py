@@ -99,6 +99,19 @@ def als(factors: int) -> Case:
     return Case("ALS", f"{users:,} users, {items:,} items, {factors} factors", command, least, "tf32")
 
 
+def implicit(factors: int, solver: str) -> Case:
+    """One epoch of implicit ALS with its Gram matrices: all rows of both sides."""
+    users, items, _ = MADE
+
+    def least(printed: dict) -> float:
+        per_entry = 4 * factors + 8  # a row, the index and the value
+        return 2 * printed["ratings"] * per_entry + (users + items) * (12 * factors + 8) + 8 * factors**2
+
+    command = words("implicit_bench", "made", *MADE, factors, solver, 64, 1, "cuda", 1)
+    shape = f"{users:,} users, {items:,} items, {factors} factors, {solver}"
+    return Case("implicit ALS", shape, command, least, "tf32", [Bar("bytes spilled", 0)])
+
+
 def attend(sequences: int, context: int, heads: int, kv_heads: int, d: int, cache: str) -> Case:
     size = {"fp32": 4, "bf16": 2}[cache]
     keys_and_values = 2 * sequences * kv_heads * d * size
@@ -147,6 +160,9 @@ CASES = [
     preparation(10_000, 100, "bf16", "centred_cosine"),
     preparation(100_000, 128, "fp16", "cosine"),
     *(als(factors) for factors in (64, 128, 256)),
+    *(implicit(factors, "cg") for factors in (64, 256)),
+    implicit(64, "cholesky"),
+    implicit(256, "block"),
     attend(1, 1024, 12, 12, 64, "bf16"),
     attend(8, 1024, 9, 3, 64, "bf16"),
     attend(64, 256, 32, 8, 128, "bf16"),

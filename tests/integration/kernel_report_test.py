@@ -119,7 +119,7 @@ def report(work: Path, *words: str, **environment: str) -> subprocess.CompletedP
 
 def planted(work: Path, status: int = 0, counts: dict = COUNTS) -> dict[str, str]:
     """A simulator that counts the same for every program, and programs that do nothing."""
-    for name in ("topk_bench", "als_bench", "decoding_bench"):
+    for name in ("topk_bench", "als_bench", "implicit_bench", "decoding_bench"):
         (work / "bin").mkdir(exist_ok=True)
         (work / "bin" / name).touch()
     run = work / "run"
