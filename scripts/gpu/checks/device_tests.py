@@ -18,6 +18,7 @@ SMALL_TESTS = (
     ":*TopkKindsOfShape.Equal*gpu_5x1009*:*TopkKindsOfShape.Find*gpu_17x257*:*TopkKindsOfShape.Find*gpu_20x3001*"
     ":*Penalize*gpu_5x257*:*PenaltyRules*gpu:*SampleShape*gpu_5x31:*SampleShape*gpu_3x65"
     ":DecodeAttentionGpu.OddShapes:DecodeAttentionGpu.NoRows*:DecodeAttentionGpu.TheCache*"
+    ":*ImplicitShape*gpu_7_*:*ImplicitShape*gpu_100_*:Implicit.RowsAlone*gpu:Implicit.GramIs*gpu"
     ":*Als*gpu*:-*Large*:*9001*:*20011*:*530x8200*"
 )
 
