@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "core/gpu/copies.cuh"
 #include "core/gpu/module.h"
 #include "core/version.h"
 
@@ -123,4 +124,5 @@ int device_count(std::string& why_not) {
 
 extern "C" __attribute__((visibility("default"))) const sartor::cuda::GpuModule sartor_gpu_module = {
     sartor::version, sartor::cuda::device_count,
-    [](int ordinal) -> sartor::cuda::Backend* { return new sartor::cuda::GpuBackend(ordinal); }};
+    [](int ordinal) -> sartor::cuda::Backend* { return new sartor::cuda::GpuBackend(ordinal); },
+    sartor::cuda::open_gpu_copies};

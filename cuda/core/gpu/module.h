@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/backend.h"
+#include "core/copies.h"
 
 namespace sartor::cuda {
 
@@ -14,6 +15,7 @@ struct GpuModule {
   const char* version;
   int (*device_count)(std::string& why_not);  // 0, with the reason, if there is none
   Backend* (*open)(int ordinal);
+  Copies* (*open_copies)(Backend&);  // null if the backend is not one of this module
 };
 
 struct GpuSearch {
