@@ -70,12 +70,12 @@ class ThreadRank : public Collective {
       return sums;
     });
   }
-  void gather(std::span<float> all, std::span<const int64_t> offsets) override {
+  using Collective::gather;
+  void gather(std::span<float> all, std::span<const Part> parts) override {
     exchange(all_.arrays, all, [&](const auto& arrays) {
       for (int rank = 0; rank < size(); rank++) {
         if (rank == rank_) continue;
-        std::copy_n(arrays[rank].begin() + offsets[rank], offsets[rank + 1] - offsets[rank],
-                    all.begin() + offsets[rank]);
+        std::copy_n(arrays[rank].begin() + parts[rank].begin, parts[rank].size(), all.begin() + parts[rank].begin);
       }
       return 0;
     });

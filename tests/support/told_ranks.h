@@ -20,7 +20,8 @@ class Told : public Collective {
     return texts_.at(told_++);
   }
   std::vector<double> sum(std::vector<double> values) override { return values; }
-  void gather(std::span<float>, std::span<const int64_t>) override { throw std::logic_error("they never meet"); }
+  using Collective::gather;
+  void gather(std::span<float>, std::span<const Part>) override { throw std::logic_error("they never meet"); }
   std::vector<std::string> gather_on_first(std::string) override { throw std::logic_error("they never meet"); }
   int64_t next(const std::string&) override { throw std::logic_error("they count nothing"); }
 

@@ -1,5 +1,7 @@
 #include "runtime/collective.h"
 
+#include <fmt/format.h>
+
 #include <exception>
 #include <stdexcept>
 
@@ -11,6 +13,12 @@ namespace {
 constexpr char done = '+', refused = '2', failed = '1';  // first character of the message from rank 0
 
 }  // namespace
+
+void Collective::gather(std::span<float> all, std::span<const int64_t> offsets) {
+  std::vector<Part> parts;
+  for (int rank = 0; rank < size(); rank++) parts.push_back({offsets[rank], offsets[rank + 1]});
+  gather(all, parts);
+}
 
 std::string on_first(Collective& ranks, const std::function<std::string()>& work) {
   if (ranks.size() == 1) return work();
@@ -33,6 +41,17 @@ std::string on_first(Collective& ranks, const std::function<std::string()>& work
   if (told[0] == refused) throw std::invalid_argument("rank 0: " + text);
   if (told[0] == failed) throw std::runtime_error("rank 0: " + text);
   return text;
+}
+
+std::string traffic_of_all(Collective& ranks) {
+  std::vector<double> sent(ranks.size());
+  sent[ranks.rank()] = ranks.traffic().sent;
+  sent = ranks.sum(std::move(sent));
+  std::string text;
+  for (int rank = 0; rank < ranks.size(); rank++) {
+    text += fmt::format("{}rank {} {:.0f}", rank == 0 ? "" : ", ", rank, sent[rank]);
+  }
+  return fmt::format("{} bytes; the least possible is {:.0f} per rank on average", text, ranks.traffic().least);
 }
 
 int stop_signal_of_any(Collective& ranks) {

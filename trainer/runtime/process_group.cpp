@@ -30,7 +30,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 // How long a rank that received a stop signal waits for a message of rank 0; and how long rank 0, if it hosts the
-// store, waits before it exits for the others to read its messages.
+// store, waits before it exits for the others to read its messages or to write down which rank has gone.
 constexpr seconds patience{5};
 
 constexpr int64_t most_in_flight = 1 << 24;  // elements of one message of gather()
@@ -49,9 +49,14 @@ uint16_t master_port() {
   return *port;
 }
 
-bool serves_store(const Ranks& ranks) {
-  return ranks.rank == 0 && environment("TORCHELASTIC_USE_AGENT_STORE") != "True";
-}
+bool first_serves_store() { return environment("TORCHELASTIC_USE_AGENT_STORE") != "True"; }
+bool serves_store(const Ranks& ranks) { return ranks.rank == 0 && first_serves_store(); }
+
+// A connection to a rank has failed.
+struct LostPeer : std::runtime_error {
+  LostPeer(int peer, const std::string& text) : std::runtime_error(text), peer(peer) {}
+  int peer;
+};
 
 // torchrun's store keeps the keys of failed starts, so each restart uses its own prefix.
 c10::intrusive_ptr<c10d::Store> open_store(const Ranks& ranks, seconds timeout) {
@@ -97,12 +102,72 @@ struct ProcessGroup::Joined {
   // Sends one array and receives another at the same time. Empty ones are omitted.
   template <class T> void exchange(std::span<T> out, int to, std::span<T> in, int from) {
     constexpr auto type = std::is_same_v<T, float> ? at::kFloat : at::kChar;
-    std::vector<c10::intrusive_ptr<c10d::Work>> works;
     std::vector<at::Tensor> sent = {at::from_blob(out.data(), {std::ssize(out)}, type)};
     std::vector<at::Tensor> received = {at::from_blob(in.data(), {std::ssize(in)}, type)};
-    if (!in.empty()) works.push_back(group->recv(received, from, /*tag=*/0));
-    if (!out.empty()) works.push_back(group->send(sent, to, /*tag=*/0));
-    for (const auto& work : works) work->wait();
+    c10::intrusive_ptr<c10d::Work> receiving, sending;
+    if (!in.empty()) with(from, [&] { receiving = group->recv(received, from, /*tag=*/0); });
+    if (!out.empty()) with(to, [&] { sending = group->send(sent, to, /*tag=*/0); });
+    if (receiving) with(from, [&] { receiving->wait(); });
+    if (sending) with(to, [&] { sending->wait(); });
+  }
+
+  template <class Talk> static void with(int peer, const Talk& talk) {
+    try {
+      talk();
+    } catch (const std::exception& error) {
+      throw LostPeer(peer, error.what());
+    }
+  }
+
+  // ---- which rank has gone, after a failure ----
+
+  static std::string gone_key(int rank) { return fmt::format("gone-{}", rank); }
+
+  // The rank that `rank` has found gone, if it has written that down.
+  std::optional<int> gone_by(int rank) const {
+    if (!store->check({gone_key(rank)})) return {};
+    const auto bytes = store->get(gone_key(rank));
+    return parse_number<int>(std::string(bytes.begin(), bytes.end()));
+  }
+
+  // A rank that ends because it has lost another one writes down which before its connections close. So the rank behind
+  // the lost connection is the culprit unless it has left such a note.
+  int find_gone(int self, int size, int peer) const {
+    int gone = peer;
+    try {
+      gone = gone_by(peer).value_or(peer);
+      const auto text = std::to_string(gone);
+      store->set(gone_key(self), std::vector<uint8_t>(text.begin(), text.end()));
+      store->check({gone_key(self)});  // returns after the store has the note
+      if (serves_store) wait_for_notes(size, gone);
+    } catch (const std::exception&) {  // the store has gone
+      if (first_serves_store() && self != 0) gone = 0;
+    }
+    return gone;
+  }
+
+  // The store ends with this process, but the others need the notes.
+  void wait_for_notes(int size, int gone) const {
+    const auto end = Clock::now() + patience;
+    for (int rank = 1; rank < size; rank++) {
+      while (rank != gone && !gone_by(rank) && Clock::now() < end) std::this_thread::sleep_for(milliseconds(5));
+    }
+  }
+
+  // All-reduce does not say which connection has failed. After it has, the ranks that are left try all of them.
+  std::optional<int> find_lost_peer(int self, int size) const {
+    for (int peer = 0; peer < size; peer++) {
+      if (peer == self) continue;
+      std::vector<at::Tensor> byte = {at::zeros({1}, at::kChar)}, other = {at::zeros({1}, at::kChar)};
+      try {
+        auto receiving = group->recv(byte, peer, /*tag=*/1), sending = group->send(other, peer, /*tag=*/1);
+        receiving->wait(milliseconds(1000));
+      } catch (const std::exception& error) {
+        const std::string_view text = error.what();
+        if (text.find("imed out") == text.npos && text.find("imeout") == text.npos) return peer;
+      }
+    }
+    return {};
   }
 };
 
@@ -164,19 +229,35 @@ std::string ProcessGroup::from_first(const std::string& text) {
     store.set(key, std::vector<uint8_t>(text.begin(), text.end()));
     return text;
   }
-  wait_for(store, key, joined_->timeout);
-  const auto bytes = store.get(key);
-  store.add(heard_key, 1);
-  return {bytes.begin(), bytes.end()};
+  try {
+    wait_for(store, key, joined_->timeout);
+    const auto bytes = store.get(key);
+    store.add(heard_key, 1);
+    return {bytes.begin(), bytes.end()};
+  } catch (const c10::Error& error) {
+    throw std::runtime_error(prefix("message of rank 0") + (first_serves_store() ? "rank 0 has gone: " : "") +
+                             error.what_without_backtrace());
+  }
 }
 
-void ProcessGroup::named(const std::string& operation, const std::function<void()>& work) const {
+void ProcessGroup::named(const std::string& operation, const std::function<void()>& work, bool of_all) const {
   try {
     work();
   } catch (const std::exception& error) {
-    throw std::runtime_error(fmt::format("rank {} of {}{}{}: {}: {}", rank_, size_, step().empty() ? "" : ", ", step(),
-                                         operation, error.what()));
+    throw std::runtime_error(prefix(operation) + lost_rank(error, of_all) + error.what());
   }
+}
+
+std::string ProcessGroup::prefix(const std::string& operation) const {
+  return fmt::format("rank {} of {}{}{}: {}: ", rank_, size_, step().empty() ? "" : ", ", step(), operation);
+}
+
+std::string ProcessGroup::lost_rank(const std::exception& error, bool of_all) const {
+  const auto* lost = dynamic_cast<const LostPeer*>(&error);
+  std::optional<int> peer;
+  if (lost) peer = lost->peer;
+  if (!lost && of_all) peer = joined_->find_lost_peer(rank_, size_);
+  return peer ? fmt::format("rank {} has gone: ", joined_->find_gone(rank_, size_, *peer)) : "";
 }
 
 std::vector<double> ProcessGroup::sum(std::vector<double> values) {
@@ -187,27 +268,32 @@ std::vector<double> ProcessGroup::sum(std::vector<double> values) {
 void ProcessGroup::sum(const at::Tensor& tensor) {
   if (!joined_) return;
   std::vector<at::Tensor> tensors = {tensor};
-  named("sum", [&] { joined_->group->allreduce(tensors)->wait(); });
+  named(
+      "sum", [&] { joined_->group->allreduce(tensors)->wait(); }, /*of_all=*/true);
 }
 
 void ProcessGroup::copy_from_first(std::vector<at::Tensor>& tensors) {
   if (!joined_) return;
   for (auto& tensor : tensors) {
     std::vector<at::Tensor> one = {tensor};
-    named("copy", [&] { joined_->group->broadcast(one)->wait(); });
+    named(
+        "copy", [&] { joined_->group->broadcast(one)->wait(); }, /*of_all=*/true);
   }
 }
 
 // A ring: in each of size - 1 steps, every rank sends the part that it got last to its right neighbor. Each part
 // travels directly between the arrays, in pieces.
-void ProcessGroup::gather(std::span<float> all, std::span<const int64_t> offsets) {
+void ProcessGroup::gather(std::span<float> all, std::span<const Part> parts) {
   if (!joined_) return;
-  assert(std::ssize(offsets) == size_ + 1 && offsets.back() == std::ssize(all));
+  assert(std::ssize(parts) == size_);
   const int right = (rank_ + 1) % size_, left = (rank_ + size_ - 1) % size_;
   const auto piece = [&](int part, int64_t at) -> std::span<float> {
-    const int64_t begin = std::min(offsets[part] + at, offsets[part + 1]);
-    return all.subspan(begin, std::min(most_in_flight, offsets[part + 1] - begin));
+    const int64_t begin = std::min(parts[part].begin + at, parts[part].end);
+    return all.subspan(begin, std::min(most_in_flight, parts[part].end - begin));
   };
+  for (const Part& part : parts) {
+    traffic_.least += static_cast<double>(part.size()) * sizeof(float) * (size_ - 1) / size_;
+  }
   named("gather", [&] {
     for (int step = 0; step < size_ - 1; step++) {
       const int sent = (rank_ + size_ - step) % size_, received = (sent + size_ - 1) % size_;
@@ -215,6 +301,7 @@ void ProcessGroup::gather(std::span<float> all, std::span<const int64_t> offsets
         const auto out = piece(sent, at), in = piece(received, at);
         if (out.empty() && in.empty()) break;
         joined_->exchange(out, right, in, left);
+        traffic_.sent += static_cast<double>(out.size_bytes());
       }
     }
   });

@@ -38,9 +38,12 @@ class ProcessGroup : public Collective {
   int size() const override { return size_; }
   std::string from_first(const std::string& text) override;
   std::vector<double> sum(std::vector<double> values) override;
-  void gather(std::span<float> all, std::span<const int64_t> offsets) override;
+  using Collective::gather;
+  void gather(std::span<float> all, std::span<const Part> parts) override;
+  bool gathers_aside() const override { return true; }
   std::vector<std::string> gather_on_first(std::string bytes) override;
   int64_t next(const std::string& counter) override;
+  Traffic traffic() const override { return traffic_; }
 
   void sum(const at::Tensor& tensor);                      // in place
   void copy_from_first(std::vector<at::Tensor>& tensors);  // in place
@@ -50,15 +53,19 @@ class ProcessGroup : public Collective {
  private:
   struct Joined;
 
-  // Calls `work`. Its errors get the rank, the step and `operation` before their message.
-  void named(const std::string& operation, const std::function<void()>& work) const;
+  // Calls `work`. Its errors get the rank, the step, `operation` and a rank that has gone before their message.
+  // of_all: all ranks call it, with operations that do not tell which connection has failed.
+  void named(const std::string& operation, const std::function<void()>& work, bool of_all = false) const;
+  std::string prefix(const std::string& operation) const;
+  std::string lost_rank(const std::exception& error, bool of_all) const;
   void close_nccl();
   void wait_until_heard();
 
   int rank_, size_;
   int exceptions_ = std::uncaught_exceptions();  // uncaught exceptions at construction
-  int64_t told_ = 0;                             // number of texts that from_first() has sent
-  Alone alone_;                                  // counters of a single rank
+  Traffic traffic_;
+  int64_t told_ = 0;  // number of texts that from_first() has sent
+  Alone alone_;       // counters of a single rank
   std::unique_ptr<Joined> joined_;
 };
 

@@ -69,11 +69,31 @@ TEST(ProcessGroup, EachNumberOfACounterIsGivenOutOnce) {
   }
 }
 
-TEST(ProcessGroup, ErrorsNameRankStepAndOperation) {
-  const auto outcomes = testing::on_ranks(2, {testing::program("trainer_ranks_program"), "die"});
-  EXPECT_EQ(outcomes[1].status, 9);
-  EXPECT_EQ(outcomes[0].status, 1);
-  EXPECT_THAT(outcomes[0].err, StartsWith("rank 0 of 2, epoch 3: gather: "));
+// A ring of 4 ranks sends 3 of the 4 parts on each of them, which is the least possible.
+TEST(ProcessGroup, CountsTheBytesThatGatherSends) {
+  for (const auto& each : run(4, {"traffic", "7", "9"})) {
+    EXPECT_EQ(each.out,
+              "rank 0 192, rank 1 192, rank 2 192, rank 3 192 bytes; the least possible is 192 per rank on average");
+  }
+  EXPECT_EQ(run(1, {"traffic", "7"})[0].out, "rank 0 0 bytes; the least possible is 0 per rank on average");
+}
+
+// Also of ranks whose neighbors in the ring are still there, and if the store has gone.
+TEST(ProcessGroup, ErrorsNameRankStepOperationAndTheRankThatHasGone) {
+  for (const int ranks : {2, 4}) {
+    for (const int gone : {0, ranks - 1, ranks / 2}) {
+      for (const auto& [sum, operation] : {std::pair("0", "gather"), {"1", "sum"}}) {
+        const auto outcomes =
+            testing::on_ranks(ranks, {testing::program("trainer_ranks_program"), "die", std::to_string(gone), sum});
+        for (int rank = 0; rank < ranks; rank++) {
+          EXPECT_EQ(outcomes[rank].status, rank == gone ? 9 : 1);
+          if (rank == gone) continue;
+          EXPECT_THAT(outcomes[rank].err, StartsWith(fmt::format("rank {} of {}, epoch 3: {}: rank {} has gone: ", rank,
+                                                                 ranks, operation, gone)));
+        }
+      }
+    }
+  }
 }
 
 }  // namespace

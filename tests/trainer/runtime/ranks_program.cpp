@@ -3,7 +3,8 @@
 //   trainer_ranks_program gather 0 5 5 12    one offset more than ranks; prints all values
 //   trainer_ranks_program texts              prints the size and the first byte of each rank's text
 //   trainer_ranks_program count 1000         prints its share of the first 1000 numbers of a counter
-//   trainer_ranks_program die                rank 1 leaves without a word
+//   trainer_ranks_program traffic 7 9        prints what two gathers of so many values per rank have sent
+//   trainer_ranks_program die 2 0            rank 2 leaves without a word; the others gather (0) or sum (1)
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
@@ -42,14 +43,27 @@ void count(Collective& ranks, int64_t numbers) {
   ranks.sum({});  // rank 0 may hold the counters
 }
 
-void die(Collective& ranks) {
+void gather_each(Collective& ranks, int64_t values) {
+  std::vector<float> all(ranks.size() * values);
+  std::vector<int64_t> offsets;
+  for (int rank = 0; rank <= ranks.size(); rank++) offsets.push_back(rank * values);
+  ranks.gather(all, offsets);
+}
+
+void traffic(Collective& ranks, const std::vector<int64_t>& values) {
+  for (const int64_t each : values) gather_each(ranks, each);
+  fmt::print("{}", traffic_of_all(ranks));
+}
+
+void die(Collective& ranks, int64_t rank, bool sum) {
   ranks.name_step("epoch 3");
   ranks.sum({1});
-  if (ranks.rank() == 1) _exit(9);
-  std::vector<float> all(ranks.size());
-  std::vector<int64_t> offsets(ranks.size() + 1);
-  std::iota(offsets.begin(), offsets.end(), 0);
-  ranks.gather(all, offsets);
+  if (ranks.rank() == rank) _exit(9);
+  if (sum) {
+    ranks.sum(std::vector<double>(1000));
+  } else {
+    gather_each(ranks, 1);
+  }
 }
 
 void run(const std::string& what, const std::vector<int64_t>& numbers) {
@@ -57,7 +71,8 @@ void run(const std::string& what, const std::vector<int64_t>& numbers) {
   if (what == "gather") return gather(ranks, numbers);
   if (what == "texts") return texts(ranks);
   if (what == "count") return count(ranks, numbers.at(0));
-  if (what == "die") return die(ranks);
+  if (what == "traffic") return traffic(ranks, numbers);
+  if (what == "die") return die(ranks, numbers.at(0), numbers.at(1) == 1);
   throw std::invalid_argument(what);
 }
 
