@@ -16,7 +16,7 @@ std::vector<Task> all_tasks() {
   std::vector<Task> tasks = {
       task("prepare", Processes::one, "Converts a table of ratings to a prepared HDF5 file.", prepare),
       task("factorize", Processes::sharing, "Trains a recommender by factorizing prepared ratings.",
-           factorize_by<FactorizationAlgorithms>, {"model.epochs", "data.path"}),
+           factorize_by<FactorizationAlgorithms>, {"model.epochs", "data.path", "max_device_memory"}),
       task("cluster", Processes::sharing, "Divides items, users, texts or the rows of a table into clusters.", cluster,
            {"model.max_iter"}),
       task("vocabulary", Processes::one, "Trains a WordPiece or byte-level BPE tokenizer on tables of texts.",

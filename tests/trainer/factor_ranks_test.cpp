@@ -4,10 +4,10 @@
 #include <numeric>
 
 #include "base/random.h"
-#include "core/cpu_backend.h"
 #include "interactions/write_prepared.h"
 #include "models/factorization/als/als.h"
 #include "models/factorization/row_shares.h"
+#include "support/elsewhere.h"
 #include "support/folder_test.h"
 #include "support/made_ratings.h"
 #include "support/thread_ranks.h"
@@ -17,6 +17,7 @@ namespace sartor {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::Elsewhere;
 
 constexpr int64_t users = 61, items = 37;
 
@@ -25,18 +26,6 @@ std::optional<float> rating_of(int64_t cell) {
   if (random_bits(1, cell) % 40 < uint64_t(cell % items)) return {};
   return static_cast<float>(1 + random_bits(2, cell) % 4001 / 1000.0);
 }
-
-// A CPU that says it is a GPU and counts the bytes that are copied from it.
-class Elsewhere : public cuda::CpuBackend {
- public:
-  Elsewhere() : CpuBackend(1, cuda::best_isa()) {}
-  bool is_gpu() const override { return true; }
-  void copy_out(void* to_host, const void* from_device, size_t bytes) override {
-    copied += bytes;
-    CpuBackend::copy_out(to_host, from_device, bytes);
-  }
-  size_t copied = 0;
-};
 
 class FactorRanks : public testing::FolderTest {
  protected:

@@ -3,7 +3,8 @@
 //   name     name in configs and files
 //   Config   config with describe(); argument of the constructor, with datasets::Prepared and cuda::Context. If the
 //            constructor also takes a Collective*, the ranks of a run share the training; otherwise each rank trains
-//            the whole model, which must be the same on all of them
+//            the whole model, which must be the same on all of them. If it then also takes a std::optional<int64_t>,
+//            that is the limit of the device memory in bytes
 //   Model    TrainedModel that model() returns and that is saved to files
 #pragma once
 
@@ -11,6 +12,7 @@
 #include <concepts>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -74,11 +76,16 @@ template <Algorithm... Algorithms> class AlgorithmTable {
       return files;
     }
 
-    std::unique_ptr<Factorizer> make(const datasets::Prepared& data, cuda::Context& context, Collective& ranks) const {
+    std::unique_ptr<Factorizer> make(const datasets::Prepared& data, cuda::Context& context, Collective& ranks,
+                                     std::optional<int64_t> max_device_memory = {}) const {
       std::unique_ptr<Factorizer> made;
       with(chosen_, [&]<class A>(std::type_identity<A>) {
         const auto& config = std::get<typename A::Config>(configs_);
-        if constexpr (std::constructible_from<A, decltype(config), decltype(data), cuda::Context&, Collective*>) {
+        if constexpr (std::constructible_from<A, decltype(config), decltype(data), cuda::Context&, Collective*,
+                                              std::optional<int64_t>>) {
+          made = std::make_unique<A>(config, data, context, &ranks, max_device_memory);
+        } else if constexpr (std::constructible_from<A, decltype(config), decltype(data), cuda::Context&,
+                                                     Collective*>) {
           made = std::make_unique<A>(config, data, context, &ranks);
         } else {
           made = std::make_unique<A>(config, data, context);

@@ -48,6 +48,10 @@ std::vector<float> FactorModel::fold_in(cuda::Context&, const UserRatings&) cons
   throw std::invalid_argument(cannot_fold_in());
 }
 
+FactorModel::FoldIn FactorModel::folding(cuda::Context& context) const {
+  return [this, &context](const UserRatings& ratings) { return fold_in(context, ratings); };
+}
+
 std::string FactorModel::cannot_fold_in() const {
   return factors == 0 ? "a model without factors cannot fold in new users"
                       : fmt::format("a model of algorithm {} cannot fold in new users", algorithm);
@@ -71,6 +75,10 @@ std::vector<double> FactorModel::predict(int64_t first, const UserRatings& pairs
 
 std::unique_ptr<Scorer> FactorModel::scorer(cuda::Context& context, ScorerOptions options) const {
   return std::make_unique<FactorRanker>(context, *this, std::move(options));
+}
+
+int64_t FactorModel::scorer_bytes(cuda::Context& context, int64_t items, cuda::TopkPrecision precision) const {
+  return RowRanker::bytes(context.is_gpu(), items, factors, {cuda::Similarity::dot, precision});
 }
 
 void FactorModel::write_learned(Hdf5File& file) const {

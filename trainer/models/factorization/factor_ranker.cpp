@@ -41,7 +41,8 @@ RankedItems FactorRanker::rank(std::span<const int32_t> users, const cuda::IdLis
 }
 
 RankedItems FactorRanker::rank(const UserRatings& ratings, const cuda::IdLists& excluded, int64_t k) {
-  const auto rows = model_.fold_in(context_, ratings);
+  if (!fold_in_) fold_in_ = model_.folding(context_);
+  const auto rows = fold_in_(ratings);
   return rank_rows({rows.data(), ratings.users(), model_.factors}, excluded, k);
 }
 

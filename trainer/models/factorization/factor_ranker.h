@@ -31,6 +31,7 @@ class FactorRanker : public Scorer {
 
   cuda::Context& context_;
   const FactorModel& model_;
+  FactorModel::FoldIn fold_in_;      // made when it is needed first
   std::vector<int32_t> offered_;     // index in the model of each row; empty for all items
   std::vector<int32_t> position_;    // row of each index in the model, or -1; empty for all items
   std::optional<RowRanker> ranker_;  // over the offered items

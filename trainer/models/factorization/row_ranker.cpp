@@ -27,6 +27,12 @@ RowRanker::RowRanker(cuda::Context& context, cuda::Rows<const float> rows, const
   if (items_.rows() != values_.data()) values_ = {};
 }
 
+int64_t RowRanker::bytes(bool gpu, int64_t rows, int64_t columns, const RowRankerOptions& options) {
+  const auto layout = cuda::topk_rows_layout(gpu, options.similarity, options.precision, columns);
+  constexpr int64_t bias_and_scale = 2 * sizeof(float);
+  return rows * (columns * int64_t{sizeof(float)} + bias_and_scale) + layout.bytes(rows);
+}
+
 RankedItems RowRanker::rank(cuda::Rows<const float> queries, const cuda::IdLists& excluded, int64_t k) {
   const std::span offsets(excluded.offsets, excluded.rows > 0 ? excluded.rows + 1 : 0);
   const std::span ids(excluded.ids, offsets.empty() ? 0 : offsets.back());

@@ -42,6 +42,9 @@ class RowRanker {
   RowRanker(cuda::Context& context, cuda::Rows<const float> rows, const RowRankerOptions& options,
             std::span<const float> bias = {});
 
+  // Device memory of a ranker of `rows` rows with d columns, while it is made.
+  static int64_t bytes(bool gpu, int64_t rows, int64_t columns, const RowRankerOptions& options);
+
   int64_t size() const { return items_.count(); }
 
   // The k rows with the highest scores for each of `queries` (q, d), best first, without those in its list of

@@ -18,6 +18,10 @@ struct RankedItems {
 
   std::span<const int32_t> of(int64_t user) const { return std::span(items).subspan(user * k, k); }
 
+  // Merges lists of the same users or queries from another part of the items: the highest scores, ties in favor of the
+  // lower index.
+  void merge(const RankedItems& part);
+
   // Visits all members, to send them to another process.
   void transfer(auto& visit) {
     visit(k);

@@ -1,6 +1,10 @@
 #include "models/factorization/trained_model.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <stdexcept>
+#include <utility>
 
 #include "base/require.h"
 #include "models/factorization/model_file.h"
@@ -31,6 +35,33 @@ void read_seen(const Hdf5File& file, TrainedModel& model) {
               model.items.size());
     }
   }
+}
+
+// Appends the items from number `first` on, which users have rated, to the seen items of these users.
+void add_seen(TrainedModel& model, int64_t first, const UserRatings& by_item) {
+  std::vector<std::vector<std::pair<int32_t, float>>> added(model.users.size());  // by user, items ascending
+  for (int64_t item = 0; item < by_item.users(); item++) {
+    for (int64_t at = by_item.offsets[item]; at < by_item.offsets[item + 1]; at++) {
+      added[by_item.items[at]].emplace_back(static_cast<int32_t>(first + item), by_item.values[at]);
+    }
+  }
+  const bool rated = !model.seen_ratings.empty() || model.seen_items.empty();
+  std::vector<int64_t> offsets = {0};
+  std::vector<int32_t> items;
+  std::vector<float> ratings;
+  for (int64_t user = 0; user < model.users.size(); user++) {
+    const int64_t begin = model.seen_offsets[user], end = model.seen_offsets[user + 1];
+    items.insert(items.end(), model.seen_items.begin() + begin, model.seen_items.begin() + end);
+    if (rated) ratings.insert(ratings.end(), model.seen_ratings.begin() + begin, model.seen_ratings.begin() + end);
+    for (const auto& [item, rating] : added[user]) {
+      items.push_back(item);
+      if (rated) ratings.push_back(rating);
+    }
+    offsets.push_back(std::ssize(items));
+  }
+  model.seen_offsets = std::move(offsets);
+  model.seen_items = std::move(items);
+  model.seen_ratings = std::move(ratings);
 }
 
 }  // namespace
@@ -64,6 +95,25 @@ void TrainedModel::read(const Hdf5File& file) {
   item_count = read_list<int64_t>(file, "items/count", items.size());
   read_seen(file, *this);
   read_learned(file);
+}
+
+std::string TrainedModel::cannot_fold_in_items() const {
+  return fmt::format("a model of algorithm {} cannot fold in new items", algorithm);
+}
+
+void TrainedModel::learn_items(cuda::Context&, const UserRatings&) {
+  throw std::invalid_argument(cannot_fold_in_items());
+}
+
+void TrainedModel::add_items(cuda::Context& context, const std::vector<std::string>& ids, const UserRatings& ratings) {
+  require(cannot_fold_in_items().empty(), "{}", cannot_fold_in_items());
+  const int64_t known = items.size();
+  for (size_t item = 0; item < ids.size(); item++) {
+    require(items.insert(ids[item]) == known + static_cast<int64_t>(item), "the item {} is not new", ids[item]);
+    item_count.push_back(ratings.offsets[item + 1] - ratings.offsets[item]);
+  }
+  learn_items(context, ratings);
+  add_seen(*this, known, ratings);
 }
 
 Hdf5File open_model_file(const std::filesystem::path& path_or_run) {

@@ -47,8 +47,20 @@ struct TrainedModel {
   // Creates a scorer on the context's device; the model must outlive it.
   virtual std::unique_ptr<Scorer> scorer(cuda::Context& context, ScorerOptions options) const = 0;
 
+  // Estimate of the device memory of a scorer that offers `items` items; 0 if it needs little or the model cannot tell.
+  virtual int64_t scorer_bytes(cuda::Context&, int64_t /*items*/, cuda::TopkPrecision) const { return 0; }
+
   // Reason why the model cannot fold in users; empty if it can.
   virtual std::string cannot_fold_in() const = 0;
+
+  // Reason why the model cannot fold in items; empty if it can.
+  virtual std::string cannot_fold_in_items() const;
+
+  // Adds items to the model that it was not trained on. What it learns about them follows from their ratings by users
+  // of the model: row i of `ratings` lists the users who rated item ids[i], where `items` of UserRatings are users.
+  // These users have seen the items from then on. Throws std::invalid_argument if cannot_fold_in_items() is not empty
+  // or an id is not new.
+  void add_items(cuda::Context& context, const std::vector<std::string>& ids, const UserRatings& ratings);
 
   // Vectors of all items or users, for similarity search. Moved out of the model, which cannot score afterwards.
   // columns is 0 if the model has none.
@@ -67,6 +79,9 @@ struct TrainedModel {
   void read(const datasets::Hdf5File& file);
 
  protected:
+  // Appends parameters of new items, computed for those of the users. Models that can fold in items override it.
+  virtual void learn_items(cuda::Context& context, const UserRatings& ratings);
+
   // Parameters of the derived class in the file.
   virtual void write_learned(datasets::Hdf5File& file) const = 0;
   virtual void read_learned(const datasets::Hdf5File& file) = 0;

@@ -9,6 +9,7 @@
 #include "core/profiler_range.h"
 #include "engine/judgement.h"
 #include "engine/results_table.h"
+#include "schema/log.h"
 #include "storage/atomic_file.h"
 #include "tasks/factors/user_ratings.h"
 
@@ -114,6 +115,7 @@ void factorize(const FactorizeConfig& config, const MakeFactorizer& make, Runtim
   std::unique_ptr<Factorizer> factorizer = make(data, runtime.context, ranks);
   Training(config, data, *factorizer, runtime, run)();
 
+  if (ranks.size() > 1) log_info("sent to other ranks in training: {}", traffic_of_all(ranks));
   ranks.name_step("evaluation");
   const std::unique_ptr<TrainedModel> model = factorizer->model();
   factorizer.reset();  // frees its copy of the ratings before the test evaluation

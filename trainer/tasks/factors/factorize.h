@@ -6,6 +6,7 @@
 
 #include "engine/run.h"
 #include "models/factorization/algorithms.h"
+#include "models/factorization/device_memory.h"
 #include "runtime/runtime.h"
 #include "tasks/factors/evaluation.h"
 
@@ -38,7 +39,7 @@ struct FactorStoppingConfig {
   }
 };
 
-struct FactorizeConfig : RunConfig, RanksConfig {
+struct FactorizeConfig : RunConfig, RanksConfig, DeviceMemoryConfig {
   PreparedConfig data;
   EvaluationConfig evaluation;
   FactorStoppingConfig early_stopping;
@@ -58,6 +59,7 @@ template <class Algorithms> struct FactorizeConfigOf : FactorizeConfig {
   template <class Fields> void describe(Fields& field) {
     RunConfig::describe(field);
     RanksConfig::describe(field);
+    DeviceMemoryConfig::describe(field);
     field("data", data, "Training data.");
     field("model", model, "Algorithm and its hyperparameters.");
     field("evaluation", evaluation,
@@ -80,7 +82,7 @@ void factorize(const FactorizeConfig& config, const MakeFactorizer& make, Runtim
 // Runs the task with the algorithm that config.model selects from `Algorithms`.
 template <class Algorithms> void factorize_by(const FactorizeConfigOf<Algorithms>& config, Runtime& runtime, Run& run) {
   const auto make = [&](const auto& data, auto& context, auto& ranks) {
-    return config.model.make(data, context, ranks);
+    return config.model.make(data, context, ranks, config.max_device_memory);
   };
   factorize(config, make, runtime, run);
 }

@@ -8,48 +8,59 @@
 
 namespace sartor {
 
-Als::Side Als::make_side(const datasets::StoredRatings& ratings) {
-  const std::span<const int64_t> offsets = ratings.offsets();
-  auto bounds = row_shares(offsets, config_.factors, ranks_.size());
-  const int64_t first = bounds[ranks_.rank()], last = bounds[ranks_.rank() + 1];
-  auto own = offsets.subspan(first, last - first + 1);
-  std::vector<int64_t> from_zero;
-  if (own.front() > 0) {
-    for (const int64_t offset : own) from_zero.push_back(offset - own.front());
-    own = from_zero;
-  }
-  Side side = {{context_, std::move(bounds), ranks_.rank(), own, config_.factors},
+SharePieces Als::pieces(const datasets::StoredRatings& ratings) const {
+  return {ratings.offsets(), als_cost(config_.factors), ranks_};
+}
+
+RatingMemory Als::plan(const datasets::Prepared& data, std::optional<int64_t> limit) {
+  const auto users = offsets_of_rows(data.train.offsets(), pieces(data.train).share());
+  const auto items = offsets_of_rows(data.train_by_item.offsets(), pieces(data.train_by_item).share());
+  const int64_t row_bytes = (config_.factors + 1) * int64_t{sizeof(float)};
+  return plan_memory(context_, limit,
+                     {.factors = (data.users + data.items) * row_bytes,
+                      .scratch = als_scratch_bytes(context_, config_.factors) + data.items * row_bytes,
+                      .user_offsets = users,
+                      .item_offsets = items});
+}
+
+Als::Side Als::make_side(const datasets::StoredRatings& ratings, int64_t memory) {
+  SharePieces own = pieces(ratings);
+  const int64_t first = own.share().begin;
+  RatingBlocks blocks(context_, offsets_of_rows(ratings.offsets(), own.share()), own.bounds(), memory,
+                      [&ratings, first](int64_t begin, int64_t end, auto columns, auto values) {
+                        ratings.read(first + begin, first + end, columns, values);
+                      });
+  Side side = {{context_, std::move(own), std::move(blocks), config_.factors},
                {context_, config_.biases ? ratings.rows() : 0}};
   side.bias.fill_zero();
   return side;
 }
 
-Als::Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks)
+Als::Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks,
+         std::optional<int64_t> max_device_memory)
     : config_(config),
       context_(context),
       ranks_(ranks ? *ranks : alone_),
       by_item_(data.train_by_item),
       rating_min_(data.rating_min),
       rating_max_(data.rating_max),
-      users_(make_side(data.train)),
-      items_(make_side(data.train_by_item)) {
+      memory_(plan(data, max_device_memory)),
+      users_(make_side(data.train, memory_.users)),
+      items_(make_side(data.train_by_item, memory_.items)) {
   require(data.train.size() > 0, "{}: there are no training ratings", data.file.path().string());
   double sum = 0;  // of all users' ratings in order, so that it does not depend on the shares
   const auto add = [&](std::span<const float> values) { sum = std::accumulate(values.begin(), values.end(), sum); };
-  const auto write = [](Side& side, int64_t at, const auto& columns, const auto& values) {
-    side.columns.write(columns, at);
-    side.values.write(values, at);
-  };
-  const int64_t first = users_.first, last = first + users_.share();
+  const auto [first, last] = users_.pieces.share();
   read_rows(data.train, 0, first, [&](int64_t, const auto&, const auto& values) { add(values); });
   read_rows(data.train, first, last, [&](int64_t at, const auto& columns, const auto& values) {
     add(values);
-    write(users_, at, columns, values);
+    users_.ratings.write(at, columns, values);
   });
-  read_rows(data.train, last, users_.rows, [&](int64_t, const auto&, const auto& values) { add(values); });
+  read_rows(data.train, last, users_.rows(), [&](int64_t, const auto&, const auto& values) { add(values); });
   mean_ = sum / static_cast<double>(data.train.size());
-  read_rows(data.train_by_item, items_.first, items_.first + items_.share(),
-            [&](int64_t at, const auto& columns, const auto& values) { write(items_, at, columns, values); });
+  const Part of_items = items_.pieces.share();
+  read_rows(data.train_by_item, of_items.begin, of_items.end,
+            [&](int64_t at, const auto& columns, const auto& values) { items_.ratings.write(at, columns, values); });
   // Users are solved first, so only items need initial values.
   fill_normal(items_.factors, config_.init_scale, config_.seed);
 }
@@ -61,16 +72,18 @@ void Als::train_epoch() {
 }
 
 void Als::update(const Side& fixed, Side& solved) {
-  float* bias = config_.biases ? solved.bias.data() + solved.first : nullptr;
-  cuda::als_update(context_, {.ratings = solved.ratings(),
-                              .mean = static_cast<float>(mean_),
-                              .fixed = fixed.all(),
-                              .fixed_bias = fixed.bias.data(),
-                              .solved = solved.own(),
-                              .solved_bias = bias,
-                              .params = config_.params()});
-  gather_rows(ranks_, context_, solved.bounds, config_.factors, solved.factors);
-  gather_rows(ranks_, context_, solved.bounds, 1, solved.bias);
+  const std::vector<SharedRows> arrays = {{&solved.factors, config_.factors}, {&solved.bias, 1}};
+  solve_share(ranks_, context_, solved.pieces, solved.ratings, arrays,
+              [&](int64_t first, const cuda::Csr<const float>& ratings) {
+                float* bias = config_.biases ? solved.bias.data() + solved.first() + first : nullptr;
+                cuda::als_update(context_, {.ratings = ratings,
+                                            .mean = static_cast<float>(mean_),
+                                            .fixed = fixed.all(),
+                                            .fixed_bias = fixed.bias.data(),
+                                            .solved = solved.own(first, ratings.rows),
+                                            .solved_bias = bias,
+                                            .params = config_.params()});
+              });
 }
 
 AlsModel Als::factors() const {
@@ -82,10 +95,10 @@ AlsModel Als::factors() const {
   model.rating_max = rating_max_;
   model.user_factors = finite(users_.factors, "users/factors");
   model.item_factors = finite(items_.factors, "items/factors");
-  model.user_bias = config_.biases ? finite(users_.bias, "users/bias") : std::vector<float>(users_.rows);
-  model.item_bias = config_.biases ? finite(items_.bias, "items/bias") : std::vector<float>(items_.rows);
+  model.user_bias = config_.biases ? finite(users_.bias, "users/bias") : std::vector<float>(users_.rows());
+  model.item_bias = config_.biases ? finite(items_.bias, "items/bias") : std::vector<float>(items_.rows());
   const auto& offsets = by_item_.offsets();
-  for (int64_t item = 0; item < items_.rows; item++) model.item_count.push_back(offsets[item + 1] - offsets[item]);
+  for (int64_t item = 0; item < items_.rows(); item++) model.item_count.push_back(offsets[item + 1] - offsets[item]);
   model.popularity_weight = config_.popularity_weight;
   model.solver = config_.params();
   return model;

@@ -1,7 +1,7 @@
 // Matrix factorization of explicit ratings by alternating least squares (ALS). Ratings and factors are on the context's
 // device. With several ranks, each solves a share of the users and of the items, for which alone it keeps the ratings;
-// after each half of an epoch the factors are all-gathered (row_shares.h). Every rank reads all ratings by user once,
-// for their mean. The result does not depend on the number of ranks.
+// the factors of one piece of the shares are all-gathered while the next one is solved (row_shares.h). Every rank reads
+// all ratings by user once, for their mean. The result does not depend on the number of ranks.
 #pragma once
 
 #include <optional>
@@ -9,6 +9,7 @@
 
 #include "core/device_buffer.h"
 #include "models/factorization/als/als_model.h"
+#include "models/factorization/device_memory.h"
 #include "models/factorization/factorizer.h"
 #include "models/factorization/row_shares.h"
 #include "runtime/collective.h"
@@ -57,8 +58,10 @@ class Als : public Factorizer {
   using Model = AlsModel;
 
   // Copies the training ratings to the context's device, by user and by item. ranks: the processes that train together;
-  // null: only this process. Throws std::invalid_argument if there are no ratings.
-  Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks = nullptr);
+  // null: only this process. max_device_memory: see plan_memory(); ratings beyond it arrive in blocks
+  // (rating_blocks.h), with the same result. Throws std::invalid_argument if there are no ratings.
+  Als(const AlsConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks = nullptr,
+      std::optional<int64_t> max_device_memory = {});
 
   int64_t epochs() const override { return config_.epochs; }
   void train_epoch() override;  // users for fixed items, then items for fixed users (als_update)
@@ -73,7 +76,9 @@ class Als : public Factorizer {
   struct Side : FactorSide {
     cuda::DeviceBuffer<float> bias;  // (rows)
   };
-  Side make_side(const datasets::StoredRatings& ratings);
+  SharePieces pieces(const datasets::StoredRatings& ratings) const;
+  RatingMemory plan(const datasets::Prepared& data, std::optional<int64_t> limit);
+  Side make_side(const datasets::StoredRatings& ratings, int64_t memory);
   void update(const Side& fixed, Side& solved);
 
   AlsConfig config_;
@@ -82,6 +87,7 @@ class Als : public Factorizer {
   Collective& ranks_;
   const datasets::StoredRatings& by_item_;
   double mean_, rating_min_, rating_max_;
+  RatingMemory memory_;
   Side users_, items_;
 };
 

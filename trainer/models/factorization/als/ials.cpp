@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/require.h"
+#include "core/cpu_backend.h"
 #include "models/factorization/model_file.h"
 #include "schema/messages.h"
 #include "storage/hdf5_file.h"
@@ -56,6 +57,30 @@ template <class Use> void read_counting(const datasets::StoredRatings& ratings, 
   });
 }
 
+// The same, weighted, in the order of the rows. Calls use(columns, values).
+template <class Use> void read_weighted(const datasets::StoredRatings& ratings, const EventWeights& weights,
+                                        int64_t begin, int64_t end, Use use) {
+  read_counting(ratings, weights, begin, end, [&](int64_t, const auto& columns, auto& values) {
+    for (float& value : values) value = weights.of(value);
+    use(columns, values);
+  });
+}
+
+// Of implicit_update and gram, as in implicit.h.
+int64_t scratch_bytes(cuda::Context& context, const IalsConfig& config, std::span<const int64_t> user_offsets,
+                      std::span<const int64_t> item_offsets) {
+  const int64_t f = config.factors, square = f * f * int64_t{sizeof(float)};
+  if (context.is_gpu()) return als_scratch_bytes(context, f) + square;
+  int64_t longest = 0;
+  for (const auto& offsets : {user_offsets, item_offsets}) {
+    for (size_t row = 1; row < offsets.size(); row++) longest = std::max(longest, offsets[row] - offsets[row - 1]);
+  }
+  const bool cg = config.solver == cuda::ImplicitSolver::cg;
+  const int64_t s = config.solver == cuda::ImplicitSolver::block ? std::min(config.block, f) : f;
+  const int64_t of_thread = cg ? 200 * f : s * (s / 2 + 180) + 50 * f + longest;
+  return 2 * square + cuda::cpu(context).threads * of_thread * int64_t{sizeof(float)};
+}
+
 // Copies the rows of `from` to those of the same ids.
 void copy_rows(const datasets::IdMap& from_ids, const std::vector<float>& from, const datasets::IdMap& ids,
                int64_t factors, cuda::DeviceBuffer<float>& to) {
@@ -79,11 +104,26 @@ cuda::ImplicitParams IalsConfig::params() const {
           .block = block};
 }
 
-FactorSide Ials::make_side(const datasets::Prepared& data, const datasets::StoredRatings& ratings, bool by_user) {
+SharePieces Ials::pieces(const datasets::StoredRatings& ratings) const {
+  return {ratings.offsets(), [this](int64_t entries) { return row_cost(config_, entries); }, ranks_};
+}
+
+RatingMemory Ials::plan(const datasets::Prepared& data, std::optional<int64_t> limit) {
+  const auto users = offsets_of_rows(data.train.offsets(), pieces(data.train).share());
+  const auto items = offsets_of_rows(data.train_by_item.offsets(), pieces(data.train_by_item).share());
+  const int64_t row_bytes = config_.factors * int64_t{sizeof(float)};
+  return plan_memory(context_, limit,
+                     {.factors = (data.users + data.items + config_.factors) * row_bytes,
+                      .scratch = scratch_bytes(context_, config_, users, items) + data.items * row_bytes,
+                      .user_offsets = users,
+                      .item_offsets = items});
+}
+
+FactorSide Ials::make_side(const datasets::Prepared& data, bool by_user, int64_t memory) {
+  const datasets::StoredRatings& ratings = by_user ? data.train : data.train_by_item;
   const EventWeights weights = config_.event_weights();
-  auto bounds = row_shares(
-      ratings.offsets(), [&](int64_t entries) { return row_cost(config_, entries); }, ranks_.size());
-  const int64_t first = bounds[ranks_.rank()], last = bounds[ranks_.rank() + 1];
+  SharePieces own = pieces(ratings);
+  const auto [first, last] = own.share();
   std::vector<int64_t> offsets = {0};
   read_counting(ratings, weights, first, last, [&](int64_t row, const auto& columns, const auto& values) {
     for (size_t at = 0; at < values.size(); at++) {
@@ -97,27 +137,37 @@ FactorSide Ials::make_side(const datasets::Prepared& data, const datasets::Store
     }
     offsets.push_back(offsets.back() + std::ssize(columns));
   });
-  FactorSide side(context_, std::move(bounds), ranks_.rank(), offsets, config_.factors);
-  read_counting(ratings, weights, first, last, [&](int64_t row, const auto& columns, auto& values) {
-    for (float& value : values) value = weights.of(value);
-    side.columns.write(columns, offsets[row - first]);
-    side.values.write(values, offsets[row - first]);
+  RatingBlocks blocks(context_, offsets, own.bounds(), memory,
+                      [&ratings, weights, first](int64_t begin, int64_t end, auto columns, auto values) {
+                        read_weighted(ratings, weights, first + begin, first + end,
+                                      [&, at = int64_t{0}](const auto& some_columns, const auto& some_values) mutable {
+                                        std::ranges::copy(some_columns, columns.begin() + at);
+                                        std::ranges::copy(some_values, values.begin() + at);
+                                        at += std::ssize(some_columns);
+                                      });
+                      });
+  FactorSide side(context_, std::move(own), std::move(blocks), config_.factors);
+  read_weighted(ratings, weights, first, last, [&, at = int64_t{0}](const auto& columns, const auto& values) mutable {
+    side.ratings.write(at, columns, values);
+    at += std::ssize(columns);
   });
   return side;
 }
 
-Ials::Ials(const IalsConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks)
+Ials::Ials(const IalsConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks,
+           std::optional<int64_t> max_device_memory)
     : config_(config),
       context_(context),
       ranks_(ranks ? *ranks : alone_),
       by_item_(data.train_by_item),
       rating_min_(data.rating_min),
       rating_max_(data.rating_max),
-      users_(make_side(data, data.train, true)),
-      items_(make_side(data, data.train_by_item, false)),
+      memory_(plan(data, max_device_memory)),
+      users_(make_side(data, true, memory_.users)),
+      items_(make_side(data, false, memory_.items)),
       gram_bounds_(triangle_shares(config.factors, ranks_.size())),
       gram_(context, config.factors * config.factors) {
-  require(ranks_.sum({static_cast<double>(users_.values.size())})[0] > 0, "{}: there are no training ratings{}",
+  require(ranks_.sum({static_cast<double>(users_.ratings.size())})[0] > 0, "{}: there are no training ratings{}",
           data.file.path().string(), config.threshold ? " of at least model.threshold" : "");
   // Users are solved first. Those that start from zero need no initial values.
   fill_normal(items_.factors, config_.init_scale / std::sqrt(static_cast<float>(config_.factors)), config_.seed);
@@ -146,12 +196,14 @@ void Ials::train_epoch() {
 void Ials::update(const FactorSide& fixed, FactorSide& solved) {
   cuda::gram(context_, {fixed.all(), gram_bounds_[ranks_.rank()], gram_bounds_[ranks_.rank() + 1], gram_.data()});
   gather_rows(ranks_, context_, gram_bounds_, config_.factors, gram_);
-  cuda::implicit_update(context_, {.entries = solved.ratings(),
-                                   .fixed = fixed.all(),
-                                   .gram = gram_.data(),
-                                   .solved = solved.own(),
-                                   .params = config_.params()});
-  gather_rows(ranks_, context_, solved.bounds, config_.factors, solved.factors);
+  solve_share(ranks_, context_, solved.pieces, solved.ratings, {{&solved.factors, config_.factors}},
+              [&](int64_t first, const cuda::Csr<const float>& entries) {
+                cuda::implicit_update(context_, {.entries = entries,
+                                                 .fixed = fixed.all(),
+                                                 .gram = gram_.data(),
+                                                 .solved = solved.own(first, entries.rows),
+                                                 .params = config_.params()});
+              });
 }
 
 IalsModel Ials::factors() const {
@@ -161,10 +213,10 @@ IalsModel Ials::factors() const {
   model.rating_max = rating_max_;
   model.user_factors = finite(users_.factors, "users/factors");
   model.item_factors = finite(items_.factors, "items/factors");
-  model.user_bias.resize(users_.rows);
-  model.item_bias.resize(items_.rows);
+  model.user_bias.resize(users_.rows());
+  model.item_bias.resize(items_.rows());
   const auto& offsets = by_item_.offsets();
-  for (int64_t item = 0; item < items_.rows; item++) model.item_count.push_back(offsets[item + 1] - offsets[item]);
+  for (int64_t item = 0; item < items_.rows(); item++) model.item_count.push_back(offsets[item + 1] - offsets[item]);
   model.weights = config_.event_weights();
   model.solver = config_.params();
   return model;

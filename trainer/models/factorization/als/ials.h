@@ -10,6 +10,7 @@
 
 #include "core/device_buffer.h"
 #include "models/factorization/als/ials_model.h"
+#include "models/factorization/device_memory.h"
 #include "models/factorization/factorizer.h"
 #include "models/factorization/row_shares.h"
 #include "runtime/collective.h"
@@ -85,8 +86,9 @@ class Ials : public Factorizer {
 
   // Copies the training ratings that count, by user and by item. ranks: the processes that train together; null: only
   // this process. Throws std::invalid_argument if there are none, if a rating is negative (unless weights is binary),
-  // or if start_from does not fit.
-  Ials(const IalsConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks = nullptr);
+  // or if start_from does not fit. max_device_memory: see Als.
+  Ials(const IalsConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks = nullptr,
+       std::optional<int64_t> max_device_memory = {});
 
   int64_t epochs() const override { return config_.epochs; }
   void train_epoch() override;  // users for fixed items, then items for fixed users (implicit_update)
@@ -98,7 +100,9 @@ class Ials : public Factorizer {
   void load(const std::filesystem::path& folder) override;
 
  private:
-  FactorSide make_side(const datasets::Prepared& data, const datasets::StoredRatings& ratings, bool by_user);
+  SharePieces pieces(const datasets::StoredRatings& ratings) const;
+  RatingMemory plan(const datasets::Prepared& data, std::optional<int64_t> limit);
+  FactorSide make_side(const datasets::Prepared& data, bool by_user, int64_t memory);
   void start_from(const std::filesystem::path& path, const datasets::Prepared& data);
   void update(const FactorSide& fixed, FactorSide& solved);
 
@@ -108,6 +112,7 @@ class Ials : public Factorizer {
   Collective& ranks_;
   const datasets::StoredRatings& by_item_;
   double rating_min_, rating_max_;
+  RatingMemory memory_;
   FactorSide users_, items_;
   std::vector<int64_t> gram_bounds_;  // rows of the Gram matrix that each rank computes
   cuda::DeviceBuffer<float> gram_;

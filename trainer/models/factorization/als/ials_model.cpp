@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <memory>
 
 #include "base/require.h"
 #include "core/device_buffer.h"
@@ -31,24 +32,42 @@ float float_of(const Hdf5File& file, const std::string& name) {
   return static_cast<float>(file.double_attribute(name));
 }
 
-// Solves rows for the fixed factors of the other side.
-std::vector<float> solve(cuda::Context& context, const UserRatings& entries, cuda::Rows<const float> fixed,
-                         cuda::ImplicitParams params) {
-  const int64_t rows = entries.users(), factors = fixed.columns;
-  const cuda::DeviceBuffer<int64_t> offsets(context, std::span(entries.offsets));
-  const cuda::DeviceBuffer<int32_t> columns(context, std::span(entries.items));
-  const cuda::DeviceBuffer<float> values(context, std::span(entries.values));
-  const cuda::DeviceBuffer<float> features(context, {fixed.data, static_cast<size_t>(fixed.rows * factors)});
-  cuda::DeviceBuffer<float> gram(context, factors * factors), solved(context, rows * factors);
-  cuda::gram(context, {{features.data(), fixed.rows, factors}, 0, factors, gram.data()});
-  params.solver = cuda::ImplicitSolver::cholesky;
-  cuda::implicit_update(context, {.entries = {rows, offsets.data(), columns.data(), values.data()},
-                                  .fixed = {features.data(), fixed.rows, factors},
-                                  .gram = gram.data(),
-                                  .solved = {solved.data(), rows, factors},
-                                  .params = params});
-  return solved.to_host();
-}
+// Solves rows exactly for the fixed factors of the other side, which stay on the device with their Gram matrix.
+class FixedSide {
+ public:
+  FixedSide(cuda::Context& context, const IalsModel& model, cuda::Rows<const float> fixed)
+      : context_(context),
+        model_(model),
+        features_(context, {fixed.data, static_cast<size_t>(fixed.rows * fixed.columns)}),
+        fixed_{features_.data(), fixed.rows, fixed.columns},
+        gram_(context, fixed.columns * fixed.columns) {
+    cuda::gram(context, {fixed_, 0, fixed_.columns, gram_.data()});
+  }
+
+  std::vector<float> solve(const UserRatings& ratings) const {
+    const UserRatings entries = model_.weights.of(ratings);
+    const int64_t rows = entries.users(), f = fixed_.columns;
+    const cuda::DeviceBuffer<int64_t> offsets(context_, std::span(entries.offsets));
+    const cuda::DeviceBuffer<int32_t> columns(context_, std::span(entries.items));
+    const cuda::DeviceBuffer<float> values(context_, std::span(entries.values));
+    cuda::DeviceBuffer<float> solved(context_, rows * f);
+    auto params = model_.solver;
+    params.solver = cuda::ImplicitSolver::cholesky;
+    cuda::implicit_update(context_, {.entries = {rows, offsets.data(), columns.data(), values.data()},
+                                     .fixed = fixed_,
+                                     .gram = gram_.data(),
+                                     .solved = {solved.data(), rows, f},
+                                     .params = params});
+    return solved.to_host();
+  }
+
+ private:
+  cuda::Context& context_;
+  const IalsModel& model_;
+  cuda::DeviceBuffer<float> features_;
+  cuda::Rows<const float> fixed_;
+  cuda::DeviceBuffer<float> gram_;
+};
 
 }  // namespace
 
@@ -73,11 +92,22 @@ UserRatings EventWeights::of(const UserRatings& ratings) const {
 }
 
 std::vector<float> IalsModel::fold_in(cuda::Context& context, const UserRatings& ratings) const {
-  return solve(context, weights.of(ratings), item_rows(), solver);
+  return FixedSide(context, *this, item_rows()).solve(ratings);
+}
+
+FactorModel::FoldIn IalsModel::folding(cuda::Context& context) const {
+  const auto items = std::make_shared<FixedSide>(context, *this, item_rows());
+  return [items](const UserRatings& ratings) { return items->solve(ratings); };
 }
 
 std::vector<float> IalsModel::fold_in_items(cuda::Context& context, const UserRatings& ratings) const {
-  return solve(context, weights.of(ratings), user_rows(), solver);
+  return FixedSide(context, *this, user_rows()).solve(ratings);
+}
+
+void IalsModel::learn_items(cuda::Context& context, const UserRatings& ratings) {
+  const auto solved = fold_in_items(context, ratings);
+  item_factors.insert(item_factors.end(), solved.begin(), solved.end());
+  item_bias.resize(item_bias.size() + ratings.users());
 }
 
 void IalsModel::write_learned(Hdf5File& file) const {

@@ -54,10 +54,13 @@ struct IalsModel : FactorModel {
   std::vector<float> fold_in(cuda::Context& context, const UserRatings& ratings) const override;
   // The same for items, from lists of the users who chose them.
   std::vector<float> fold_in_items(cuda::Context& context, const UserRatings& ratings) const;
+  FoldIn folding(cuda::Context& context) const override;
   std::string cannot_fold_in() const override { return ""; }
+  std::string cannot_fold_in_items() const override { return ""; }
   std::vector<double> predict(int64_t, const UserRatings&) const override { return {}; }
 
  protected:
+  void learn_items(cuda::Context& context, const UserRatings& ratings) override;
   void write_learned(datasets::Hdf5File& file) const override;
   void read_learned(const datasets::Hdf5File& file) override;
 };
