@@ -167,6 +167,7 @@ std::vector<std::filesystem::path> RecommendConfig::reads() const {
   add(allow);
   add(deny);
   add(new_users);
+  add(new_items);
   add(items);
   return paths;
 }
@@ -174,15 +175,14 @@ std::vector<std::filesystem::path> RecommendConfig::reads() const {
 std::vector<Output> RecommendConfig::writes() const {
   std::vector<Output> outputs = {{output}};
   if (new_users) outputs.push_back({rejects_path()});
+  if (new_items) outputs.push_back({NewItems(new_items, output).rejects_path()});
   return outputs;
 }
 
-void recommend(const RecommendConfig& config, Runtime& runtime) {
-  recommend(config, *FactorizationAlgorithms::load(config.model), runtime);
-}
+namespace {
 
-void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime& runtime) {
-  ProcessGroup ranks(runtime.ranks, /*gpu=*/false, std::chrono::seconds(config.ddp_timeout));
+// With the ranks of the task.
+void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime& runtime, Collective& ranks) {
   for (const auto* table : {&config.users, &config.allow, &config.deny}) {
     if (*table) require_readable_by_all(ranks, (*table)->table);
   }
@@ -191,17 +191,22 @@ void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime
     table.emplace(config, model);
     return "";
   });
+  auto offered = offered_items(config, model);
+  const int64_t catalogue = offered.empty() ? model.items.size() : std::ssize(offered);
+  const int64_t bytes = model.scorer_bytes(runtime.context, catalogue, config.precision);
+  const CatalogueShard shard = choose_shard(config, runtime.context, ranks, bytes, catalogue, "items");
   Recommender recommender(runtime.context, model,
                           {.k = config.k,
                            .exclude_seen = config.exclude_seen,
-                           .offered = offered_items(config, model),
+                           .offered = std::move(offered),
+                           .shard = shard,
                            .precision = config.precision});
   NewUsers new_users(config, model, ranks);
   if (!new_users.ratings().empty()) recommender.fold_in(new_users.ratings(), config.new_users->replace);
 
   std::optional<Progress> progress;
   if (ranks.first()) progress.emplace("user", 0);
-  SharedBlocks blocks(ranks, config.k);
+  SharedBlocks blocks(ranks, config.k, shard.parts > 1);
   std::vector<std::string> ids;  // of one round
   const auto flush = [&] {
     const std::span users(ids);
@@ -226,6 +231,25 @@ void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime
     new_users.log();
     return "";
   });
+}
+
+}  // namespace
+
+void recommend(const RecommendConfig& config, Runtime& runtime) {
+  const std::unique_ptr<TrainedModel> model = FactorizationAlgorithms::load(config.model);
+  ProcessGroup ranks(runtime.ranks, /*gpu=*/false, std::chrono::seconds(config.ddp_timeout));
+  NewItems new_items(config.new_items, config.output);
+  new_items.add_to(*model, runtime.context, ranks);
+  recommend(config, *model, runtime, ranks);
+  on_first(ranks, [&] {
+    new_items.finish();
+    return "";
+  });
+}
+
+void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime& runtime) {
+  ProcessGroup ranks(runtime.ranks, /*gpu=*/false, std::chrono::seconds(config.ddp_timeout));
+  recommend(config, model, runtime, ranks);
 }
 
 }  // namespace sartor::inference

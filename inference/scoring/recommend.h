@@ -10,7 +10,9 @@
 #include "models/factorization/trained_model.h"
 #include "runtime/runtime.h"
 #include "schema/fields.h"
+#include "scoring/catalogue_shards.h"
 #include "scoring/id_table.h"
+#include "scoring/new_items.h"
 #include "tables/table_config.h"
 
 namespace sartor::inference {
@@ -26,19 +28,21 @@ struct NewUsersConfig : datasets::RatingsConfig {
   }
 };
 
-struct RecommendConfig : RuntimeConfig, RanksConfig {
+struct RecommendConfig : RuntimeConfig, RanksConfig, ShardingConfig {
   std::string model, output;
   int64_t k = 10;
   bool exclude_seen = true;
   cuda::TopkPrecision precision = cuda::TopkPrecision::fp32;
   std::optional<IdTableConfig> users, allow, deny;
   std::optional<NewUsersConfig> new_users;
+  std::optional<datasets::RatingsConfig> new_items;
   std::optional<datasets::ItemTableConfig> items;
   std::optional<std::string> rejects;
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
     RanksConfig::describe(field);
+    ShardingConfig::describe(field);
     field.required("model", model, file_path(), "Run folder of task: factorize, or its factors.h5.");
     field.required("output", output, file_path(),
                    "Table to write (.csv, .tsv, .jsonl or .parquet) with user, rank, item, score, basis and the "
@@ -54,6 +58,7 @@ struct RecommendConfig : RuntimeConfig, RanksConfig {
     field("new_users", new_users,
           "Ratings that the model was not trained on, of new or known users. Their factors are computed from these "
           "ratings (fold-in).");
+    field("new_items", new_items, new_items_help);
     field("items", items, "Table of items whose columns, such as a title, are added to the output.");
     field("rejects", rejects, file_path(),
           "TSV file for invalid rows of new_users and the reasons. Default: OUTPUT.rejects.tsv.");
@@ -63,10 +68,10 @@ struct RecommendConfig : RuntimeConfig, RanksConfig {
   std::vector<Output> writes() const;
 };
 
-// Several ranks share the users; the first one writes.
+// Several ranks share the users or the items; the first one writes.
 void recommend(const RecommendConfig& config, Runtime& runtime);
 
-// The same with a loaded model; config.model is not read.
+// The same with a loaded model; config.model is not read, and there are no new items.
 void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime& runtime);
 
 }  // namespace sartor::inference

@@ -38,11 +38,22 @@ void copy_list(const RankedItems& from, int64_t list, RankedItems& to, int64_t p
 }  // namespace
 
 Recommender::Recommender(cuda::Context& context, const TrainedModel& model, RecommenderOptions options)
-    : model_(model),
-      options_(std::move(options)),
-      scorer_(model.scorer(context, {options_.offered, options_.precision})) {
-  options_.k = std::min(options_.k, scorer_->offered());
+    : model_(model), options_(std::move(options)) {
   order_by_popularity();
+  options_.k = std::min(options_.k, std::ssize(by_popularity_));
+  const auto part = part_of_offered();
+  const bool whole = options_.shard.parts == 1;
+  if (whole || !part.empty()) scorer_ = model.scorer(context, {part, options_.precision});
+}
+
+std::vector<int32_t> Recommender::part_of_offered() const {
+  if (options_.shard.parts == 1) return options_.offered;
+  const int64_t offered = std::ssize(by_popularity_);
+  std::vector<int32_t> part;
+  for (int64_t at = options_.shard.begin(offered); at < options_.shard.end(offered); at++) {
+    part.push_back(options_.offered.empty() ? static_cast<int32_t>(at) : options_.offered[at]);
+  }
+  return part;
 }
 
 // Ties are resolved in favor of the lower index.
@@ -59,7 +70,7 @@ void Recommender::order_by_popularity() {
 RankedItems Recommender::popular(std::span<const int32_t> left_out) const {
   RankedItems list = {options_.k, {}, {}};
   for (const int32_t item : by_popularity_) {
-    if (std::ssize(list.items) == options_.k) break;
+    if (std::ssize(list.items) == options_.k || options_.shard.part > 0) break;
     if (std::ranges::binary_search(left_out, item)) continue;
     list.items.push_back(item);
     list.scores.push_back(static_cast<float>(model_.item_count[item]));
@@ -104,7 +115,7 @@ void Recommender::fold_in(const std::map<std::string, std::vector<UserRating>>& 
 
 Recommendations Recommender::recommend(std::span<const std::string> users) {
   const int64_t k = options_.k;
-  Recommendations found = {{k, std::vector<int32_t>(users.size() * k), std::vector<float>(users.size() * k)}, {}};
+  Recommendations found = {{k, std::vector<int32_t>(users.size() * k, -1), std::vector<float>(users.size() * k)}, {}};
   std::vector<int32_t> known_users;
   UserRatings folded_users;
   Group known_group, folded_group;
@@ -135,8 +146,10 @@ Recommendations Recommender::recommend(std::span<const std::string> users) {
     for (size_t i = 0; i < group.places.size(); i++)
       copy_list(lists, static_cast<int64_t>(i), found.items, group.places[i]);
   };
-  if (!known_users.empty()) copy_lists(scorer_->rank(known_users, known_group.excluded(), k), known_group);
-  if (folded_users.users() > 0) copy_lists(scorer_->rank(folded_users, folded_group.excluded(), k), folded_group);
+  if (!scorer_) return found;
+  const int64_t of_part = std::min(k, scorer_->offered());
+  if (!known_users.empty()) copy_lists(scorer_->rank(known_users, known_group.excluded(), of_part), known_group);
+  if (folded_users.users() > 0) copy_lists(scorer_->rank(folded_users, folded_group.excluded(), of_part), folded_group);
   return found;
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/context.h"
 #include "models/factorization/trained_model.h"
+#include "scoring/catalogue_shards.h"
 #include "storage/id_map.h"
 
 namespace sartor::inference {
@@ -22,13 +23,14 @@ constexpr std::string_view name_of(Basis basis) {
 }
 
 struct Recommendations {
-  RankedItems items;         // one list per user, of k items or of all offered items if there are fewer
+  RankedItems items;         // one list per user, of k items or of all offered items if there are fewer, filled with -1
   std::vector<Basis> basis;  // (users)
 
   void transfer(auto& visit) {
     items.transfer(visit);
     visit(basis);
   }
+  void merge(const Recommendations& part) { items.merge(part.items); }
 };
 
 struct UserRating {
@@ -40,6 +42,7 @@ struct RecommenderOptions {
   int64_t k = 10;
   bool exclude_seen = true;      // exclude items that the user has rated
   std::vector<int32_t> offered;  // ascending indices of items; empty for all
+  CatalogueShard shard;          // the part of these that lists contain; the first part also has those by popularity
   cuda::TopkPrecision precision = cuda::TopkPrecision::fp32;
 };
 
@@ -57,13 +60,14 @@ class Recommender {
   Recommendations recommend(std::span<const std::string> users);
 
  private:
+  std::vector<int32_t> part_of_offered() const;
   void order_by_popularity();
   RankedItems popular(std::span<const int32_t> left_out) const;  // one list
   std::vector<UserRating> ratings_of(const std::string& user, std::vector<UserRating> given, bool replace) const;
 
   const TrainedModel& model_;
   RecommenderOptions options_;
-  std::unique_ptr<Scorer> scorer_;
+  std::unique_ptr<Scorer> scorer_;      // null if the part is empty
   std::vector<int32_t> by_popularity_;  // offered items by descending number of training interactions
   datasets::IdMap folded_{"new users"};
   UserRatings folded_ratings_;  // one row per user of folded_

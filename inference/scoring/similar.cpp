@@ -104,17 +104,27 @@ std::vector<std::filesystem::path> SimilarConfig::reads() const {
   add(queries);
   add(allow);
   add(deny);
+  add(new_items);
   add(items);
   return paths;
 }
 
+std::vector<Output> SimilarConfig::writes() const {
+  std::vector<Output> outputs = {{output}};
+  if (new_items) outputs.push_back({NewItems(new_items, output).rejects_path()});
+  return outputs;
+}
+
 void similar(const SimilarConfig& config, Runtime& runtime) {
-  const Vectors vectors = read_vectors(config.model, config.of);
+  ProcessGroup ranks(runtime.ranks, /*gpu=*/false, std::chrono::seconds(config.ddp_timeout));
+  NewItems new_items(config.new_items, config.output);
+  const auto add_items = [&](TrainedModel& model) { new_items.add_to(model, runtime.context, ranks); };
+  const Vectors vectors =
+      config.new_items ? read_vectors(config.model, config.of, add_items) : read_vectors(config.model, config.of);
   const auto& ids = vectors.ids;
   const auto rows = vectors.rows();
   require(rows.columns > 0, "{} has no factors to compare", config.model);
   require(rows.rows > 1, "{} has too few {} to compare, expected at least 2", config.model, vectors.of);
-  ProcessGroup ranks(runtime.ranks, /*gpu=*/false, std::chrono::seconds(config.ddp_timeout));
   for (const auto* table : {&config.queries, &config.allow, &config.deny}) {
     if (*table) require_readable_by_all(ranks, (*table)->table);
   }
@@ -125,12 +135,16 @@ void similar(const SimilarConfig& config, Runtime& runtime) {
     table.emplace(config, ids);
     return "";
   });
-  Neighbours neighbours(runtime.context, rows,
-                        {.similarity = config.similarity, .precision = config.precision, .allowed = permitted});
+  RowRankerOptions options = {config.similarity, config.precision, permitted};
+  const int64_t bytes = RowRanker::bytes(runtime.context.is_gpu(), rows.rows, rows.columns, options);
+  const CatalogueShard shard = choose_shard(config, runtime.context, ranks, bytes, rows.rows, vectors.of);
+  const int64_t first = shard.begin(rows.rows), end = shard.end(rows.rows);
+  if (!permitted.empty()) options.allowed = std::vector<bool>(permitted.begin() + first, permitted.begin() + end);
+  Neighbours neighbours(runtime.context, rows, first, end, options);
   const std::vector<int32_t> queries = query_indices(config, ids);
   std::optional<Progress> progress;
   if (ranks.first()) progress.emplace(std::string(vectors.of.substr(0, vectors.of.size() - 1)), std::ssize(queries));
-  SharedBlocks blocks(ranks, k);
+  SharedBlocks blocks(ranks, k, shard.parts > 1);
   std::span<const int32_t> left = queries;
   while (!left.empty()) {
     const auto round = left.first(std::min<size_t>(left.size(), blocks.queries_in_round()));
@@ -145,6 +159,7 @@ void similar(const SimilarConfig& config, Runtime& runtime) {
   }
   on_first(ranks, [&] {
     table->finish();
+    new_items.finish();
     log_info("{}: {} neighbours of {} {}", config.output, table->rows(), queries.size(), vectors.of);
     return "";
   });

@@ -11,22 +11,26 @@
 #include "models/factorization/row_ranker.h"
 #include "runtime/runtime.h"
 #include "schema/fields.h"
+#include "scoring/catalogue_shards.h"
 #include "scoring/id_table.h"
+#include "scoring/new_items.h"
 
 namespace sartor::inference {
 
-struct SimilarConfig : RuntimeConfig, RanksConfig {
+struct SimilarConfig : RuntimeConfig, RanksConfig, ShardingConfig {
   std::string model, output;
   Entity of = Entity::items;
   int64_t k = 10;
   cuda::Similarity similarity = cuda::Similarity::cosine;
   cuda::TopkPrecision precision = cuda::TopkPrecision::fp32;
   std::optional<IdTableConfig> queries, allow, deny;
+  std::optional<datasets::RatingsConfig> new_items;
   std::optional<datasets::ItemTableConfig> items;
 
   template <class Fields> void describe(Fields& field) {
     RuntimeConfig::describe(field);
     RanksConfig::describe(field);
+    ShardingConfig::describe(field);
     field.required("model", model, file_path(),
                    "Run folder of task: factorize, its factors.h5, or an output of task: embed.");
     field.required(
@@ -42,15 +46,19 @@ struct SimilarConfig : RuntimeConfig, RanksConfig {
     field("queries", queries, "Ids to find neighbors of; repeated ids are ignored. Default: all ids of the model.");
     field("allow", allow, "Ids of the only neighbors that may be found. Default: all ids of the model.");
     field("deny", deny, "Ids that must not be found as neighbors.");
+    field("new_items", new_items, new_items_help);
     field("items", items,
           "Table whose columns, such as a title, are added to the neighbors. For items and texts only.");
   }
-  void check() const { require(!items || of == Entity::items, "items describes items, but `of` is users"); }
+  void check() const {
+    require(!items || of == Entity::items, "items describes items, but `of` is users");
+    require(!new_items || of == Entity::items, "new_items adds items, but `of` is users");
+  }
   std::vector<std::filesystem::path> reads() const;
-  std::vector<Output> writes() const { return {{output}}; }
+  std::vector<Output> writes() const;
 };
 
-// Several ranks share the queries; the first one writes.
+// Several ranks share the queries or the vectors to find; the first one writes.
 void similar(const SimilarConfig& config, Runtime& runtime);
 
 }  // namespace sartor::inference

@@ -35,12 +35,14 @@ Vectors read_embeddings(const std::string& path) {
 
 }  // namespace
 
-Vectors read_vectors(const std::string& path, Entity of) {
+Vectors read_vectors(const std::string& path, Entity of, const std::function<void(TrainedModel&)>& add_items) {
   if (is_embeddings(path)) {
+    require(!add_items, "new_items are for factor models, but {} has texts", path);
     require(of == Entity::items, "of is users, but {} has texts", path);
     return read_embeddings(path);
   }
   const auto model = FactorizationAlgorithms::load(path);
+  if (add_items) add_items(*model);
   const bool items = of == Entity::items;
   auto [values, columns] = items ? model->take_item_vectors() : model->take_user_vectors();
   return {name_of(of), std::move(items ? model->items : model->users), std::move(values), columns};

@@ -3,11 +3,13 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/views.h"
+#include "models/factorization/trained_model.h"
 #include "records/vector_rows.h"
 #include "schema/fields.h"
 #include "storage/id_map.h"
@@ -30,7 +32,8 @@ struct Vectors {
 
 // Reads the factors of a run folder of task: factorize or of its factors.h5, or an output of task: embed. Throws
 // std::invalid_argument like their readers, if an id occurs twice, or if `of` is users and the file has texts.
-Vectors read_vectors(const std::string& path, Entity of);
+// add_items: called with the model; then the file must not have texts.
+Vectors read_vectors(const std::string& path, Entity of, const std::function<void(TrainedModel&)>& add_items = {});
 
 Vectors read_vectors(const datasets::VectorRowsConfig& config);
 
