@@ -15,6 +15,7 @@ struct ImplicitTask;
 struct LinkageTask;
 struct NearestTask;
 struct PenaltyTask;
+struct RowSimilarityTask;
 struct SamplingTask;
 struct TopkRowsTask;
 struct TopkTask;
@@ -31,6 +32,7 @@ struct Operations {
   void (*negative_half_squares)(Context&, const HalfSquaresTask&);
   void (*candidate_distances)(Context&, const CandidateDistancesTask&);
   void (*linkage)(Context&, const LinkageTask&);
+  void (*row_similarity)(Context&, const RowSimilarityTask&);
   void (*append_to_cache)(Context&, const CacheTask&);
   void (*decode_attention)(Context&, const DecodeAttentionTask&);
   void (*penalize)(Context&, const PenaltyTask&);

@@ -9,6 +9,7 @@
 #include "factorization/als_cpu.h"
 #include "factorization/implicit/implicit_cpu.h"
 #include "similarity/topk_cpu.h"
+#include "sparse/row_similarity_cpu.h"
 
 namespace sartor::cuda {
 
@@ -23,6 +24,7 @@ const Operations& CpuBackend::operations() const {
                                        .negative_half_squares = negative_half_squares_cpu,
                                        .candidate_distances = candidate_distances_cpu,
                                        .linkage = linkage_cpu,
+                                       .row_similarity = row_similarity_cpu,
                                        .append_to_cache = append_to_cache_cpu,
                                        .decode_attention = decode_attention_cpu,
                                        .penalize = penalize_cpu,

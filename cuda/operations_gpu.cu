@@ -5,8 +5,11 @@
 #include "decoding/sampling.cuh"
 #include "factorization/als.cuh"
 #include "factorization/implicit/implicit.cuh"
+#include "similarity/topk.cuh"
+#include "sparse/row_similarity.cuh"
 #include "operations.h"
 #include "similarity/topk.cuh"
+#include "sparse/row_similarity.cuh"
 
 namespace sartor::cuda {
 
@@ -14,15 +17,14 @@ const Operations& GpuBackend::operations() const {
   static constexpr Operations table = {.prepare_topk_rows = prepare_topk_rows_gpu,
                                        .topk = topk_gpu,
                                        .als_update = als_update_gpu,
-                                       .implicit_update = nullptr,  // refused before
-                                       .gram = nullptr,
+                                       .implicit_update = implicit_update_gpu,
+                                       .gram = gram_gpu,
                                        .nearest_centroids = nullptr,  // by topk
                                        .cluster_sums = cluster_sums_gpu,
                                        .negative_half_squares = negative_half_squares_gpu,
                                        .candidate_distances = nullptr,  // refused before
                                        .linkage = nullptr,
-                                       .implicit_update = implicit_update_gpu,
-                                       .gram = gram_gpu,
+                                       .row_similarity = row_similarity_gpu,
                                        .append_to_cache = append_to_cache_gpu,
                                        .decode_attention = decode_attention_gpu,
                                        .penalize = penalize_gpu,

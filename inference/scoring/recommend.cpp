@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <functional>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <span>
 
 #include "models/factorization/algorithms.h"
@@ -58,7 +60,8 @@ class RecommendationTable {
       : model_(model),
         titles_(config.items),
         k_(config.k),
-        writer_(config.output, columns(titles_), /*overwrite=*/true) {}
+        with_reasons_(config.reasons > 0),
+        writer_(config.output, columns(titles_, with_reasons_), /*overwrite=*/true) {}
 
   void append(std::span<const std::string> users, const Recommendations& found) {
     users_ += std::ssize(users);
@@ -66,6 +69,7 @@ class RecommendationTable {
     std::vector<std::string_view> user, item, basis;
     std::vector<int64_t> rank;
     std::vector<float> score;
+    std::vector<std::string> reasons;
     for (size_t u = 0; u < users.size(); u++) {
       const auto list = found.items.of(static_cast<int64_t>(u));
       if (std::ssize(list) < k_ || list.back() < 0) shorter_++;
@@ -75,9 +79,12 @@ class RecommendationTable {
         item.push_back(model_.items[list[r]]);
         score.push_back(found.items.scores[u * list.size() + r]);
         basis.push_back(name_of(found.basis[u]));
+        if (with_reasons_) reasons.push_back(shown_reasons(found.reasons, u * list.size() + r));
       }
     }
     std::vector<datasets::ColumnValues> values = {user, rank, item, score, basis};
+    const std::vector<std::string_view> reason_texts(reasons.begin(), reasons.end());
+    if (with_reasons_) values.emplace_back(reason_texts);
     const auto more = titles_.of(item);
     values.insert(values.end(), more.begin(), more.end());
     writer_.append(values);
@@ -96,13 +103,25 @@ class RecommendationTable {
   }
 
  private:
-  static std::vector<datasets::ColumnSpec> columns(const ItemDetails& titles) {
+  // The reasons of an item as JSON.
+  std::string shown_reasons(const Explanations& reasons, size_t item) const {
+    const bool items = model_.reasons() == Reasons::items;
+    auto shown = nlohmann::json::array();
+    for (int64_t at = reasons.offsets[item]; at < reasons.offsets[item + 1]; at++) {
+      const auto id = (items ? model_.items : model_.users)[reasons.ids[at]];
+      shown.push_back({{items ? "item" : "user", id}, {"share", std::round(reasons.shares[at] * 1e4) / 1e4}});
+    }
+    return shown.dump();
+  }
+
+  static std::vector<datasets::ColumnSpec> columns(const ItemDetails& titles, bool with_reasons) {
     using datasets::ColumnType;
     std::vector<datasets::ColumnSpec> columns = {{"user", ColumnType::text},
                                                  {"rank", ColumnType::int64},
                                                  {"item", ColumnType::text},
                                                  {"score", ColumnType::float32},
                                                  {"basis", ColumnType::text}};
+    if (with_reasons) columns.push_back({"reasons", ColumnType::text});
     titles.append_specs(columns);
     return columns;
   }
@@ -110,6 +129,7 @@ class RecommendationTable {
   const TrainedModel& model_;
   const ItemDetails titles_;
   const int64_t k_;
+  const bool with_reasons_;
   int64_t users_ = 0, without_factors_ = 0;
   int64_t shorter_ = 0;  // number of users with fewer than k rows
   datasets::TableWriter writer_;
@@ -183,6 +203,8 @@ namespace {
 
 // With the ranks of the task.
 void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime& runtime, Collective& ranks) {
+  require(config.reasons == 0 || model.reasons() != Reasons::none,
+          "reasons is {}, but a model of algorithm {} does not explain its scores", config.reasons, model.algorithm);
   for (const auto* table : {&config.users, &config.allow, &config.deny}) {
     if (*table) require_readable_by_all(ranks, (*table)->table);
   }
@@ -195,6 +217,8 @@ void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime
   const int64_t catalogue = offered.empty() ? model.items.size() : std::ssize(offered);
   const int64_t bytes = model.scorer_bytes(runtime.context, catalogue, config.precision);
   const CatalogueShard shard = choose_shard(config, runtime.context, ranks, bytes, catalogue, "items");
+  require(config.reasons == 0 || shard.parts == 1,
+          "reasons is {}, but the catalogue is divided among processes, expected sharding: queries", config.reasons);
   Recommender recommender(runtime.context, model,
                           {.k = config.k,
                            .exclude_seen = config.exclude_seen,
@@ -212,7 +236,12 @@ void recommend(const RecommendConfig& config, const TrainedModel& model, Runtime
     const std::span users(ids);
     blocks.round<Recommendations>(
         std::ssize(ids),
-        [&](int64_t first, int64_t count) { return recommender.recommend(users.subspan(first, count)); },
+        [&](int64_t first, int64_t count) {
+          const auto some = users.subspan(first, count);
+          auto found = recommender.recommend(some);
+          if (config.reasons > 0) found.reasons = recommender.explain(some, found, config.reasons);
+          return found;
+        },
         [&](int64_t first, int64_t count, const Recommendations& found) {
           table->append(users.subspan(first, count), found);
           progress->update(table->users());

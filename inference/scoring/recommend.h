@@ -32,6 +32,7 @@ struct RecommendConfig : RuntimeConfig, RanksConfig, ShardingConfig {
   std::string model, output;
   int64_t k = 10;
   bool exclude_seen = true;
+  int64_t reasons = 0;
   cuda::TopkPrecision precision = cuda::TopkPrecision::fp32;
   std::optional<IdTableConfig> users, allow, deny;
   std::optional<NewUsersConfig> new_users;
@@ -45,10 +46,14 @@ struct RecommendConfig : RuntimeConfig, RanksConfig, ShardingConfig {
     ShardingConfig::describe(field);
     field.required("model", model, file_path(), "Run folder of task: factorize, or its factors.h5.");
     field.required("output", output, file_path(),
-                   "Table to write (.csv, .tsv, .jsonl or .parquet) with user, rank, item, score, basis and the "
-                   "columns of items.");
+                   "Table to write (.csv, .tsv, .jsonl or .parquet) with user, rank, item, score, basis, reasons if "
+                   "they are asked for, and the columns of items.");
     field("k", k, between(1, 100000), "Maximum number of recommendations per user.");
     field("exclude_seen", exclude_seen, "Do not recommend items that the user has already rated.");
+    field("reasons", reasons, between(0, 100),
+          "Number of reasons per recommendation, for item_knn and user_knn: JSON such as "
+          "[{\"item\": \"50\", \"share\": 0.4}], the items that the user has rated, or the users, which the score "
+          "is based on, with the largest shares first.");
     field("precision", precision, topk_precision_help);
     field("users", users,
           "Ids of the users to recommend to; repeated ids are ignored. Default: all users of the model and of "

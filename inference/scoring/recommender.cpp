@@ -35,6 +35,49 @@ void copy_list(const RankedItems& from, int64_t list, RankedItems& to, int64_t p
   std::copy_n(from.scores.data() + list * from.k, from.k, to.scores.data() + place * to.k);
 }
 
+// The explanations of several groups of users, in the order of all users.
+class ReasonLists {
+ public:
+  explicit ReasonLists(size_t users) : of_user_(users) {}
+
+  void add(Explanations explanations, const std::vector<int64_t>& places) {
+    groups_.push_back(std::move(explanations));
+    for (size_t i = 0; i < places.size(); i++) of_user_[places[i]] = {std::ssize(groups_) - 1, i};
+  }
+  // Users that were not added have none for their k items.
+  Explanations joined(int64_t k) const {
+    Explanations all;
+    for (const auto& [group, user] : of_user_) {
+      for (int64_t rank = 0; rank < k; rank++) {
+        if (group >= 0) append(groups_[group], static_cast<int64_t>(user) * k + rank, all);
+        all.offsets.push_back(std::ssize(all.ids));
+      }
+    }
+    return all;
+  }
+
+ private:
+  static void append(const Explanations& from, int64_t item, Explanations& to) {
+    const auto begin = from.offsets[item], end = from.offsets[item + 1];
+    to.ids.insert(to.ids.end(), from.ids.begin() + begin, from.ids.begin() + end);
+    to.shares.insert(to.shares.end(), from.shares.begin() + begin, from.shares.begin() + end);
+  }
+
+  struct Place {
+    int64_t group = -1;
+    size_t user = 0;
+  };
+  std::vector<Place> of_user_;
+  std::vector<Explanations> groups_;
+};
+
+// The lists at these places.
+RankedItems lists_at(const RankedItems& all, const std::vector<int64_t>& places) {
+  RankedItems lists = {all.k, std::vector<int32_t>(places.size() * all.k), std::vector<float>(places.size() * all.k)};
+  for (size_t i = 0; i < places.size(); i++) copy_list(all, places[i], lists, static_cast<int64_t>(i));
+  return lists;
+}
+
 }  // namespace
 
 Recommender::Recommender(cuda::Context& context, const TrainedModel& model, RecommenderOptions options)
@@ -151,6 +194,28 @@ Recommendations Recommender::recommend(std::span<const std::string> users) {
   if (!known_users.empty()) copy_lists(scorer_->rank(known_users, known_group.excluded(), of_part), known_group);
   if (folded_users.users() > 0) copy_lists(scorer_->rank(folded_users, folded_group.excluded(), of_part), folded_group);
   return found;
+}
+
+Explanations Recommender::explain(std::span<const std::string> users, const Recommendations& found, int64_t most) {
+  std::vector<int32_t> known;
+  UserRatings folded;
+  std::vector<int64_t> known_places, folded_places;
+  for (size_t place = 0; place < users.size(); place++) {
+    if (found.basis[place] == Basis::model) {
+      known.push_back(model_.users.find(users[place]));
+      known_places.push_back(static_cast<int64_t>(place));
+    } else if (found.basis[place] == Basis::ratings) {
+      append_user(folded_ratings_, folded_.find(users[place]), folded);
+      folded_places.push_back(static_cast<int64_t>(place));
+    }
+  }
+  ReasonLists reasons(users.size());
+  const auto add = [&](const auto& of, const std::vector<int64_t>& places) {
+    if (!places.empty()) reasons.add(scorer_->explain(of, lists_at(found.items, places), most), places);
+  };
+  add(std::span<const int32_t>(known), known_places);
+  add(folded, folded_places);
+  return reasons.joined(found.items.k);
 }
 
 }  // namespace sartor::inference

@@ -25,10 +25,12 @@ constexpr std::string_view name_of(Basis basis) {
 struct Recommendations {
   RankedItems items;         // one list per user, of k items or of all offered items if there are fewer, filled with -1
   std::vector<Basis> basis;  // (users)
+  Explanations reasons;      // of all lists, if they are asked for
 
   void transfer(auto& visit) {
     items.transfer(visit);
     visit(basis);
+    reasons.transfer(visit);
   }
   void merge(const Recommendations& part) { items.merge(part.items); }
 };
@@ -58,6 +60,10 @@ class Recommender {
 
   // Lists for the users with these ids, in the same order.
   Recommendations recommend(std::span<const std::string> users);
+
+  // What these recommendations for the same users are based on, with up to `most` shares per item. reasons() of the
+  // model must not be none.
+  Explanations explain(std::span<const std::string> users, const Recommendations& found, int64_t most);
 
  private:
   std::vector<int32_t> part_of_offered() const;

@@ -37,6 +37,7 @@ from generate import continuous_batching, generate_on_gpu, generate_same, shared
 from gowalla import BENCHES as GOWALLA
 from gpt import byte_bpe, gpt_train, gpt_zh
 from ids_as_text import ids_as_text
+from neighbors import BENCHES as NEIGHBORS
 from reviews_zh import reviews_zh
 from two_trainings import two_trainings
 
@@ -110,6 +111,7 @@ TOPK_SHAPES = {
 BENCHES = (
     GOWALLA
     | CLUSTERING
+    | NEIGHBORS
     | {
         "accuracy/gpt-zh": gpt_zh,
         "accuracy/ids-as-text": ids_as_text,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from checks.calls_per_step import calls_per_step
 from checks.device_tests import ceilings, kernel_tests, libraries, nccl, runtime_tests, sanitizer
-from checks.factors import factors, factors_whole, neighbours
+from checks.factors import factors, factors_whole, neighbors_whole, neighbours
 from checks.generators import gpt_logits, gpt_texts, gpt_training
 from checks.kernels import attention, decoding_speed, kernel_counts
 from checks.speed import factor_speed, generation_speed, score_speed, train_speed
@@ -32,6 +32,7 @@ STEPS = [
     Step("attention", 10, attention),
     Step("factors", 15, factors),
     Step("factors_whole", 15, factors_whole),
+    Step("neighbors_whole", 10, neighbors_whole),
     Step("neighbours", 10, neighbours),
     Step("bert_logits", 20, bert_logits),
     Step("bert_training", 25, bert_training),

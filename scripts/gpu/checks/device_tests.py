@@ -19,6 +19,7 @@ SMALL_TESTS = (
     ":*Penalize*gpu_5x257*:*PenaltyRules*gpu:*SampleShape*gpu_5x31:*SampleShape*gpu_3x65"
     ":DecodeAttentionGpu.OddShapes:DecodeAttentionGpu.NoRows*:DecodeAttentionGpu.TheCache*"
     ":*ImplicitShape*gpu_7_*:*ImplicitShape*gpu_100_*:Implicit.RowsAlone*gpu:Implicit.GramIs*gpu"
+    ":*RowSimilarity*DoubleLoop*gpu_2x3*:*RowSimilarity*DoubleLoop*gpu_61x37*"
     ":*Als*gpu*:-*Large*:*9001*:*20011*:*530x8200*"
 )
 

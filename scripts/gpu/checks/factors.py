@@ -22,26 +22,19 @@ def factors(session: Session) -> None:
     said_device(session, output, session.kernel_device)
 
 
-def factors_whole(session: Session) -> None:
-    """Trains configs/ml-100k-als.yaml on both devices and compares test metrics and seconds per epoch."""
+def on_both_devices(session: Session, config: str, tolerances: dict[str, float], **settings: object) -> None:
+    """Trains a config on both devices and compares test metrics and seconds per epoch."""
     session.data("ml-100k")
     configs = session.root / "configs"
     prepared = session.work / "u1.h5"
     session.task("sartor-train", configs / "ml-100k-prepare.yaml", output=prepared)
-    small = {"model__factors": 4, "model__epochs": 1} if session.cpu else {}
     test = {}
     for name, device in (("CPU", "cpu"), ("GPU", session.kernel_device)):
         folder = session.work / name
         said_device(
             session,
             session.task(
-                "sartor-train",
-                configs / "ml-100k-als.yaml",
-                True,
-                device=device,
-                data__path=prepared,
-                output=folder,
-                **small,
+                "sartor-train", configs / config, True, device=device, data__path=prepared, output=folder, **settings
             ),
             device,
         )
@@ -49,11 +42,22 @@ def factors_whole(session: Session) -> None:
         seconds = sorted(line["seconds"] for line in metrics_of(folder) if "seconds" in line)
         if seconds:
             session.figures[f"{name}: ms per epoch, median"] = 1000 * seconds[len(seconds) // 2]
-    for metric in ("rmse", "recall@10", "ndcg@10"):
+    for metric, tolerance in tolerances.items():
         ours, theirs = test["GPU"][metric], test["CPU"][metric]
         session.figures[f"{metric} on GPU and CPU"] = f"{ours:.5f} {theirs:.5f}"
-        if not close(ours, theirs, 0, 1e-3 if metric == "rmse" else 5e-3):
+        if not close(ours, theirs, 0, tolerance):
             raise Failed(f"{metric} is {ours} on the GPU, {theirs} on the CPU")
+
+
+def factors_whole(session: Session) -> None:
+    """Compares configs/ml-100k-als.yaml between the GPU and the CPU."""
+    small = {"model__factors": 4, "model__epochs": 1} if session.cpu else {}
+    on_both_devices(session, "ml-100k-als.yaml", {"rmse": 1e-3, "recall@10": 5e-3, "ndcg@10": 5e-3}, **small)
+
+
+def neighbors_whole(session: Session) -> None:
+    """Compares configs/ml-100k-knn.yaml between the GPU and the CPU."""
+    on_both_devices(session, "ml-100k-knn.yaml", {"rmse": 1e-4})
 
 
 def neighbours(session: Session) -> None:

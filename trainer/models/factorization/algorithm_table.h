@@ -76,6 +76,14 @@ template <Algorithm... Algorithms> class AlgorithmTable {
       return files;
     }
 
+    // Constraints between the fields of the selected algorithm's config, if it has any.
+    void check() const {
+      with(chosen_, [&]<class A>(std::type_identity<A>) {
+        const auto& config = std::get<typename A::Config>(configs_);
+        if constexpr (requires { config.check(); }) config.check();
+      });
+    }
+
     std::unique_ptr<Factorizer> make(const datasets::Prepared& data, cuda::Context& context, Collective& ranks,
                                      std::optional<int64_t> max_device_memory = {}) const {
       std::unique_ptr<Factorizer> made;

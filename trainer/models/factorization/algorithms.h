@@ -4,13 +4,16 @@
 #include "models/factorization/algorithm_table.h"
 #include "models/factorization/als/als.h"
 #include "models/factorization/als/ials.h"
+#include "models/neighbors/neighbors.h"
 
 namespace sartor {
 
 // clang-format off
 using FactorizationAlgorithms = AlgorithmTable<
     Als,
-    Ials>;
+    Ials,
+    ItemKnn,
+    UserKnn>;
 // clang-format on
 
 }  // namespace sartor

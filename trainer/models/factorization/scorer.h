@@ -39,6 +39,21 @@ struct UserRatings {
   int64_t users() const { return std::ssize(offsets) - 1; }
 };
 
+// What the score of each item of RankedItems is based on: the largest shares of it first. Empty for items that the
+// model did not score.
+struct Explanations {
+  std::vector<int64_t> offsets = {0};  // (users * k + 1)
+  std::vector<int32_t> ids;            // of items that the user rated, or of other users; see TrainedModel::reasons()
+  std::vector<float> shares;           // of the score; those of an item sum up to 1 at most
+
+  // Visits all members, to send them to another process.
+  void transfer(auto& visit) {
+    visit(offsets);
+    visit(ids);
+    visit(shares);
+  }
+};
+
 struct ScorerOptions {
   std::vector<int32_t> offered = {};  // ascending indices of the items that may be recommended; empty for all
   cuda::TopkPrecision precision = cuda::TopkPrecision::fp32;  // of the products; not all models round
@@ -61,6 +76,11 @@ class Scorer {
   // Folds in users from their ratings and recommends items to them. Throws std::invalid_argument if cannot_fold_in() of
   // the model is not empty.
   virtual RankedItems rank(const UserRatings& ratings, const cuda::IdLists& excluded, int64_t k) = 0;
+
+  // Explain lists that rank() gave for the same users, with up to `most` shares per item. Must be implemented if
+  // reasons() of the model is not none.
+  virtual Explanations explain(std::span<const int32_t>, const RankedItems&, int64_t) { return {}; }
+  virtual Explanations explain(const UserRatings&, const RankedItems&, int64_t) { return {}; }
 };
 
 }  // namespace sartor

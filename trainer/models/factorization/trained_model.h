@@ -15,6 +15,9 @@
 
 namespace sartor {
 
+// What explains a model's scores: items that the user rated, or other users.
+enum class Reasons { none, items, users };
+
 // The members are common to all algorithms; derived classes add their parameters and scoring.
 struct TrainedModel {
   std::string algorithm;                           // name in configs; empty for a baseline, which is never saved
@@ -61,6 +64,9 @@ struct TrainedModel {
   // These users have seen the items from then on. Throws std::invalid_argument if cannot_fold_in_items() is not empty
   // or an id is not new.
   void add_items(cuda::Context& context, const std::vector<std::string>& ids, const UserRatings& ratings);
+
+  // Whether its scorers explain scores, and by what.
+  virtual Reasons reasons() const { return Reasons::none; }
 
   // Vectors of all items or users, for similarity search. Moved out of the model, which cannot score afterwards.
   // columns is 0 if the model has none.

@@ -1,0 +1,10 @@
+// GPU version of row_similarity, called after its checks.
+#pragma once
+
+#include "sparse/row_similarity.h"
+
+namespace sartor::cuda {
+
+void row_similarity_gpu(Context& context, const RowSimilarityTask& task);
+
+}  // namespace sartor::cuda
