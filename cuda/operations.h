@@ -17,6 +17,8 @@ struct NearestTask;
 struct PenaltyTask;
 struct RowSimilarityTask;
 struct SamplingTask;
+struct SgdTask;
+struct SvdppTask;
 struct TopkRowsTask;
 struct TopkTask;
 
@@ -33,6 +35,8 @@ struct Operations {
   void (*candidate_distances)(Context&, const CandidateDistancesTask&);
   void (*linkage)(Context&, const LinkageTask&);
   void (*row_similarity)(Context&, const RowSimilarityTask&);
+  void (*sgd_rounds)(Context&, const SgdTask&);
+  void (*svdpp_epoch)(Context&, const SvdppTask&);
   void (*append_to_cache)(Context&, const CacheTask&);
   void (*decode_attention)(Context&, const DecodeAttentionTask&);
   void (*penalize)(Context&, const PenaltyTask&);

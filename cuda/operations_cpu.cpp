@@ -8,6 +8,8 @@
 #include "decoding/sampling_cpu.h"
 #include "factorization/als_cpu.h"
 #include "factorization/implicit/implicit_cpu.h"
+#include "factorization/sgd/sgd_cpu.h"
+#include "factorization/sgd/svdpp_cpu.h"
 #include "similarity/topk_cpu.h"
 #include "sparse/row_similarity_cpu.h"
 
@@ -25,6 +27,8 @@ const Operations& CpuBackend::operations() const {
                                        .candidate_distances = candidate_distances_cpu,
                                        .linkage = linkage_cpu,
                                        .row_similarity = row_similarity_cpu,
+                                       .sgd_rounds = sgd_rounds_cpu,
+                                       .svdpp_epoch = svdpp_epoch_cpu,
                                        .append_to_cache = append_to_cache_cpu,
                                        .decode_attention = decode_attention_cpu,
                                        .penalize = penalize_cpu,

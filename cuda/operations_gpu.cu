@@ -7,6 +7,7 @@
 #include "factorization/implicit/implicit.cuh"
 #include "similarity/topk.cuh"
 #include "sparse/row_similarity.cuh"
+#include "factorization/sgd/sgd.cuh"
 #include "operations.h"
 #include "similarity/topk.cuh"
 #include "sparse/row_similarity.cuh"
@@ -25,6 +26,10 @@ const Operations& GpuBackend::operations() const {
                                        .candidate_distances = nullptr,  // refused before
                                        .linkage = nullptr,
                                        .row_similarity = row_similarity_gpu,
+                                       .implicit_update = nullptr,  // refused before
+                                       .gram = nullptr,
+                                       .sgd_rounds = sgd_rounds_gpu,
+                                       .svdpp_epoch = nullptr,  // refused before
                                        .append_to_cache = append_to_cache_gpu,
                                        .decode_attention = decode_attention_gpu,
                                        .penalize = penalize_gpu,

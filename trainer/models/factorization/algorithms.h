@@ -5,6 +5,8 @@
 #include "models/factorization/als/als.h"
 #include "models/factorization/als/ials.h"
 #include "models/neighbors/neighbors.h"
+#include "models/factorization/gradient/sgd.h"
+#include "models/factorization/gradient/svdpp.h"
 
 namespace sartor {
 
@@ -14,6 +16,8 @@ using FactorizationAlgorithms = AlgorithmTable<
     Ials,
     ItemKnn,
     UserKnn>;
+    Sgd,
+    Svdpp>;
 // clang-format on
 
 }  // namespace sartor

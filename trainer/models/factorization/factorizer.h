@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <vector>
 
+#include "metrics/metric.h"
 #include "models/factorization/trained_model.h"
 
 namespace sartor {
@@ -17,6 +19,9 @@ class Factorizer {
 
   virtual int64_t epochs() const = 0;  // configured number of epochs; 1 for non-iterative algorithms
   virtual void train_epoch() = 0;      // blocking, also on a GPU
+
+  // Metrics of the last epoch on the training ratings, such as rmse; empty if it computes none.
+  virtual std::vector<Metric> training_metrics() const { return {}; }
 
   // A copy of the model on the host, without ids. Contains the seen items of the training data if the model needs them
   // for scoring, otherwise none. Throws std::runtime_error if the model is not finite.

@@ -63,6 +63,7 @@ class Training {
       if (enough()) break;  // also true for a resumed run that had stopped early
       run_.ranks().name_step(fmt::format("epoch {}", epoch));
       Scores scores = {{"train", {{"seconds", train_epoch(factorizer_)}}}};
+      std::ranges::copy(factorizer_.training_metrics(), std::back_inserter(scores.front().second));
       const bool due = epoch % config_.evaluation.every == 0 || epoch == epochs;
       if (due && data_.validation.size() > 0) {
         scores.emplace_back("validation", evaluate(runtime_.context, *factorizer_.model(), data_, HeldOut::validation,
