@@ -39,6 +39,7 @@ from gpt import byte_bpe, gpt_train, gpt_zh
 from ids_as_text import ids_as_text
 from neighbors import BENCHES as NEIGHBORS
 from reviews_zh import reviews_zh
+from sgd import BENCHES as SGD
 from two_trainings import two_trainings
 
 
@@ -112,6 +113,7 @@ BENCHES = (
     GOWALLA
     | CLUSTERING
     | NEIGHBORS
+    | SGD
     | {
         "accuracy/gpt-zh": gpt_zh,
         "accuracy/ids-as-text": ids_as_text,
