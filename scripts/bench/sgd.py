@@ -12,8 +12,8 @@ FOLDS = range(1, 6)
 # LIBMF's flags (factors, iterations, regularization, learning rate), and settings of sgd that reach its RMSE: factors, epochs,
 # learning_rate, learning_rate_decay, regularization with regularization_power 0.5.
 SETTINGS = {
-    "k16": ((16, 20, 0.1, 0.1), (30, 14, 0.03, 0.95, 0.8)),
-    "k100": ((100, 100, 0.1, 0.05), (62, 20, 0.03, 0.95, 0.8)),
+    "k16": ((16, 20, 0.1, 0.1), (30, 13, 0.03, 0.95, 0.8)),
+    "k100": ((100, 100, 0.1, 0.05), (62, 16, 0.03, 0.95, 0.8)),
 }
 
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/random.h"
+#include "core/gpu/module.h"
 #include "interactions/write_prepared.h"
 #include "models/factorization/algorithms.h"
 #include "models/factorization/model_file.h"
@@ -212,6 +213,28 @@ TEST_F(GradientTest, EqualsSurpriseInTheSameOrder) {
     expect_near(found.user_bias, expected["user_bias"]);
     expect_near(found.item_bias, expected["item_bias"]);
   }
+}
+
+TEST_F(GradientTest, LearnsOnAGpuAsOnACpu) {
+  std::string why_not;
+  if (cuda::gpu_count(&why_not) == 0) GTEST_SKIP() << why_not;
+  auto cpu = cuda::Context::cpu(1), gpu = cuda::Context::gpu();
+  const auto data = datasets::open_prepared(prepared());
+  const auto factors = [&](const SgdConfig& config, cuda::Context& context) {
+    Sgd sgd(config, data, context);
+    for (int epoch = 0; epoch < 3; epoch++) sgd.train_epoch();
+    return sgd.model()->take_item_vectors().values;
+  };
+  for (const auto rates : {LearningRates::constant, LearningRates::adagrad}) {
+    auto config = sgd_config();
+    config.rates = rates;
+    EXPECT_TRUE(factors(config, gpu) == factors(config, gpu)) << "the schedule is fixed";
+    config.shuffle = false;  // one order on both
+    const auto found = factors(config, gpu), expected = factors(config, cpu);
+    for (size_t at = 0; at < found.size(); at++) ASSERT_NEAR(found[at], expected[at], 1e-5) << at;
+  }
+  EXPECT_THAT([&] { Svdpp(svdpp_config(), data, gpu); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("svdpp runs on CPUs only, expected device: cpu")));
 }
 
 TEST_F(GradientTest, WithoutFactorsTheLikelihoodOfPmfIsThatOfTheRatings) {
