@@ -8,7 +8,7 @@
 # Runs in a clean environment, so that variables such as OPENBLAS_CORETYPE or OMP_* do not affect the results.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/build.sh --target sartor-train sartor-infer topk_bench wordpiece_bench byte_bpe_bench bert_classify_bench generate_bench decode_products_bench evaluate_bench clustering_bench row_similarity_bench >/dev/null
+scripts/build.sh --target sartor-train sartor-infer topk_bench wordpiece_bench byte_bpe_bench bert_classify_bench generate_bench decode_products_bench evaluate_bench clustering_bench row_similarity_bench sgd_bench >/dev/null
 keep=(PATH HOME CUDA_VISIBLE_DEVICES LANG XDG_CACHE_HOME SSL_CERT_FILE PIP_CERT PIP_INDEX_URL PIP_FIND_LINKS GOWALLA)
 clean=()
 for name in "${keep[@]}"; do [ -z "${!name:-}" ] || clean+=("$name=${!name}"); done

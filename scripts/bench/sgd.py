@@ -43,7 +43,8 @@ def accuracy(name: str, config: str) -> None:
 
 def libmf() -> Path:
     """Python with LIBMF compiled as its Makefile does. The package alone would compile it without SSE and optimization."""
-    os.environ |= {"CFLAGS": "-O3 -march=native -DUSESSE -DUSEOMP -fopenmp", "PIP_NO_CACHE_DIR": "1"}
+    flags = "-O3 -march=native -DUSESSE -DUSEOMP -fopenmp"
+    os.environ |= {"CFLAGS": flags, "CXXFLAGS": flags, "PIP_NO_CACHE_DIR": "1"}
     return peer_python("peers-sgd")
 
 

@@ -30,7 +30,7 @@ def ratings(part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 train = np.stack(ratings("train"), 1).astype(np.float32)
 model = mf.MF(
-    k=int(factors), nr_iters=int(iterations), nr_threads=int(threads), eta=rate, quiet=True,
+    k=int(factors), nr_bins=20, nr_iters=int(iterations), nr_threads=int(threads), eta=rate, quiet=True,
     lambda_p1=0, lambda_q1=0, lambda_p2=regularization, lambda_q2=regularization,
 )  # fmt: skip
 start = time.perf_counter()
