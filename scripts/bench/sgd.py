@@ -52,16 +52,16 @@ def speed(name: str, label: str, threads: int) -> None:
     """Training from ratings in memory (LIBMF) or in the prepared file (Sartor), mean of the folds."""
     theirs, ours = SETTINGS[label]
     python, program = libmf(), Path(__file__).with_name("sgd_peers.py")
-    rmse = {}
+    files, rmse = [prepared(fold) for fold in FOLDS], {}
 
-    def mean(side: str, command) -> float:
-        found = [last_json(run(*command(prepared(fold)), threads=threads)) for fold in FOLDS]
+    def trained(side: str, *commands: tuple) -> float:
+        found = [last_json(run(*command, threads=threads)) for command in commands]
         rmse[side] = round(statistics.mean(each["rmse"] for each in found), 4)
         return statistics.mean(each["seconds"] for each in found)
 
     mine, peers = in_turn(
-        partial(mean, "ours", lambda path: (BUILD / "bin" / "sgd_bench", path, threads, *ours)),
-        partial(mean, "peer", lambda path: (python, program, path, *theirs, threads)),
+        partial(trained, "ours", *((BUILD / "bin" / "sgd_bench", file, threads, *ours) for file in files)),
+        partial(trained, "peer", (python, program, *theirs, threads, *files)),
     )
     compare(name, mine, {"LIBMF 2 (libmf 0.9.2)": peers}, threads, rmse=rmse["ours"], peer_rmse=rmse["peer"])
 

@@ -20,6 +20,7 @@ SMALL_TESTS = (
     ":DecodeAttentionGpu.OddShapes:DecodeAttentionGpu.NoRows*:DecodeAttentionGpu.TheCache*"
     ":*ImplicitShape*gpu_7_*:*ImplicitShape*gpu_100_*:Implicit.RowsAlone*gpu:Implicit.GramIs*gpu"
     ":*RowSimilarity*DoubleLoop*gpu_2x3*:*RowSimilarity*DoubleLoop*gpu_61x37*"
+    ":*Sgd*gpu_f15_b5_adagrad:*Sgd*gpu_f64_b3:*Sgd*gpu_f112_b17:*Sgd*gpu_f300_b3_adagrad"
     ":*Als*gpu*:-*Large*:*9001*:*20011*:*530x8200*"
 )
 
