@@ -68,10 +68,10 @@ struct SgdTask {
 //
 //   eta_u = learning_rate / sqrt(1 + s_u)   and then   s_u += |g_u|^2 / f
 //
-// With `deterministic`, the cells of a round are computed in parallel, and the rounds one after the other. Otherwise a
-// free thread takes a cell of any round whose users and items nobody else is updating; the order of the cells then
-// depends on their timing. On GPUs the schedule is always the first. Throws std::invalid_argument if shapes or ranges
-// do not fit.
+// With `deterministic`, cells with users or items in common are computed in the order of their rounds, others in
+// parallel, so that the result does not depend on the threads. Otherwise a free thread takes a cell of any round whose
+// users and items nobody else is updating; the order of the cells then depends on their timing. On GPUs the schedule is
+// always the first. Throws std::invalid_argument if shapes or ranges do not fit.
 void sgd_rounds(Context& context, const SgdTask& task);
 
 }  // namespace sartor::cuda

@@ -1,6 +1,8 @@
 #include "factorization/sgd/sgd_cpu.h"
 
+#include <atomic>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include "core/cpu_backend.h"
@@ -11,14 +13,23 @@
 namespace sartor::cuda {
 namespace {
 
+// Threads take cells round by round, and wait only for the cells that trained on the same users or items before.
 template <class Train> void in_rounds(int threads, const SgdTask& task, const Train& train) {
-  for (int64_t round = task.first_round; round < task.last_round; round++) {
-    parallel_for(threads, task.last_users - task.first_users, 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t users = task.first_users + begin; users < task.first_users + end; users++) {
-        train(GridCell{users, (users + round) % task.grid.blocks});
-      }
-    });
-  }
+  const int64_t size = task.last_users - task.first_users, blocks = task.grid.blocks;
+  std::vector<std::atomic<int64_t>> done(size);  // rounds that each block of users has finished
+  const auto wait_for = [&](int64_t users, int64_t rounds) {
+    while (done[users].load(std::memory_order_acquire) < rounds) std::this_thread::yield();
+  };
+  parallel_for(threads, (task.last_round - task.first_round) * size, 1, [&](int64_t cell, int64_t, int) {
+    const int64_t round = cell / size, users = cell % size;
+    // The items were last those of the next block of users, a round before, or as many rounds as blocks are left out.
+    const int64_t distance = users + 1 < size ? 1 : blocks - size + 1;
+    wait_for(users, round);
+    wait_for((users + 1) % size, round - distance + 1);
+    const int64_t block = task.first_users + users;
+    train(GridCell{block, (block + task.first_round + round) % blocks});
+    done[users].store(round + 1, std::memory_order_release);
+  });
 }
 
 template <class Train> void in_any_order(int threads, const SgdTask& task, const Train& train) {

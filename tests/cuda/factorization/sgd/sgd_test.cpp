@@ -145,6 +145,23 @@ TEST(Sgd, InAnyOrderItLearnsTheSame) {
   }
 }
 
+TEST(Sgd, SomeBlocksOfUsersForAllRoundsDoNotDependOnTheNumberOfThreads) {
+  const auto trained = [](int threads, int64_t first, int64_t last) {
+    auto context = Context::cpu(threads);
+    Trial run(context, 20, 6, false);
+    double error = 0;
+    SgdTask task = run.task(20, error);
+    task.first_users = first;
+    task.last_users = last;
+    for (int epoch = 0; epoch < 3; epoch++) sgd_rounds(context, task);
+    return run.device_items.rows.to_host();
+  };
+  for (const auto& [first, last] : {std::pair(0, 5), std::pair(2, 4), std::pair(5, 6), std::pair(3, 3)}) {
+    const auto one = trained(1, first, last);
+    for (const int threads : {2, 4}) EXPECT_TRUE(trained(threads, first, last) == one) << first << ' ' << threads;
+  }
+}
+
 TEST(Sgd, PartsOfTheBlocksOfARoundAreThoseOfTheWhole) {
   auto context = Context::cpu(2);
   Trial whole(context, 9, 5, false), parts(context, 9, 5, false);
