@@ -314,6 +314,35 @@ TEST_F(GradientTest, ModelsComeBackFromTheirFiles) {
   expect_same(svdpp);
 }
 
+TEST_F(GradientTest, BrokenModelFilesAreRefused) {
+  const auto data = datasets::open_prepared(prepared());
+  auto context = cuda::Context::cpu(1);
+  Svdpp svdpp(svdpp_config(), data, context);
+  const auto expect_refused = [&](const std::string& what, auto change) {
+    const auto trained = svdpp.model();
+    auto& model = dynamic_cast<SvdppModel&>(*trained);
+    model.users = data.read_user_ids();
+    model.items = data.read_item_ids();
+    model.seen_offsets.assign(users + 1, 0);
+    change(model);
+    EXPECT_THAT([&] { FactorizationAlgorithms::load(path("factors.h5")); },
+                ThrowsMessage<std::invalid_argument>(::testing::AllOf(HasSubstr("factors.h5"), HasSubstr(what))));
+  };
+  expect_refused("items/implicit: value 3 is not finite", [&](SvdppModel& model) {
+    model.implicit[3] = NAN;
+    model.save(folder_);
+  });
+  expect_refused("items/implicit", [&](SvdppModel& model) {
+    AlsModel without = model;
+    without.algorithm = "svdpp";
+    without.save(folder_);
+  });
+  expect_refused("the algorithm is svdp, expected als", [&](SvdppModel& model) {
+    model.algorithm = "svdp";
+    model.save(folder_);
+  });
+}
+
 TEST_F(GradientTest, RowsWithoutRatingsStayZero) {
   const auto data = datasets::open_prepared(prepare(
       9, 4, [](int64_t cell) -> std::optional<float> { return static_cast<float>(cell % 5 + 1); }, 0.7));
