@@ -5,9 +5,12 @@ namespace sartor::cuda {
 
 class Context;
 struct AlsTask;
+struct BprTask;
 struct CacheTask;
 struct CandidateDistancesTask;
 struct ClusterSumsTask;
+struct ContrastiveTask;
+struct ContrastiveUsersTask;
 struct DecodeAttentionTask;
 struct GramTask;
 struct HalfSquaresTask;
@@ -37,6 +40,9 @@ struct Operations {
   void (*row_similarity)(Context&, const RowSimilarityTask&);
   void (*sgd_rounds)(Context&, const SgdTask&);
   void (*svdpp_epoch)(Context&, const SvdppTask&);
+  void (*bpr_epoch)(Context&, const BprTask&);
+  void (*contrastive_epoch)(Context&, const ContrastiveTask&);
+  void (*contrastive_users)(Context&, const ContrastiveUsersTask&);
   void (*append_to_cache)(Context&, const CacheTask&);
   void (*decode_attention)(Context&, const DecodeAttentionTask&);
   void (*penalize)(Context&, const PenaltyTask&);

@@ -10,6 +10,8 @@
 #include "factorization/implicit/implicit_cpu.h"
 #include "factorization/sgd/sgd_cpu.h"
 #include "factorization/sgd/svdpp_cpu.h"
+#include "factorization/ranking/bpr_cpu.h"
+#include "factorization/ranking/contrastive_cpu.h"
 #include "similarity/topk_cpu.h"
 #include "sparse/row_similarity_cpu.h"
 
@@ -29,6 +31,9 @@ const Operations& CpuBackend::operations() const {
                                        .row_similarity = row_similarity_cpu,
                                        .sgd_rounds = sgd_rounds_cpu,
                                        .svdpp_epoch = svdpp_epoch_cpu,
+                                       .bpr_epoch = bpr_epoch_cpu,
+                                       .contrastive_epoch = contrastive_epoch_cpu,
+                                       .contrastive_users = contrastive_users_cpu,
                                        .append_to_cache = append_to_cache_cpu,
                                        .decode_attention = decode_attention_cpu,
                                        .penalize = penalize_cpu,

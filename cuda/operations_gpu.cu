@@ -30,6 +30,9 @@ const Operations& GpuBackend::operations() const {
                                        .gram = nullptr,
                                        .sgd_rounds = sgd_rounds_gpu,
                                        .svdpp_epoch = nullptr,  // refused before
+                                       .bpr_epoch = nullptr,
+                                       .contrastive_epoch = nullptr,
+                                       .contrastive_users = nullptr,
                                        .append_to_cache = append_to_cache_gpu,
                                        .decode_attention = decode_attention_gpu,
                                        .penalize = penalize_gpu,

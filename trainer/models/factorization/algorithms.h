@@ -7,6 +7,8 @@
 #include "models/neighbors/neighbors.h"
 #include "models/factorization/gradient/sgd.h"
 #include "models/factorization/gradient/svdpp.h"
+#include "models/factorization/ranking/bpr.h"
+#include "models/factorization/ranking/simplex.h"
 
 namespace sartor {
 
@@ -18,6 +20,8 @@ using FactorizationAlgorithms = AlgorithmTable<
     UserKnn>;
     Sgd,
     Svdpp>;
+    Bpr,
+    Simplex>;
 // clang-format on
 
 }  // namespace sartor

@@ -1,0 +1,116 @@
+#include "models/factorization/ranking/bpr.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/random.h"
+#include "base/require.h"
+#include "core/cpu_backend.h"
+#include "models/factorization/model_file.h"
+#include "models/factorization/row_shares.h"
+
+namespace sartor {
+namespace {
+
+using datasets::Hdf5File;
+
+constexpr const char* schema = "sartor.bpr_state";
+
+// Before any data is read.
+cuda::Context& on_cpu(cuda::Context& context) {
+  require(!context.is_gpu(), "model.algorithm: bpr runs on CPUs only for now, expected device: cpu");
+  return context;
+}
+
+// Users who have not chosen anything keep zeros.
+void clear_unknown(const Interactions& chosen, int64_t factors, cuda::DeviceBuffer<float>& users) {
+  const std::vector<float> zeros(factors);
+  for (int64_t user = 0; user + 1 < std::ssize(chosen.offsets); user++) {
+    if (chosen.offsets[user] == chosen.offsets[user + 1]) users.write(zeros, user * factors);
+  }
+}
+
+}  // namespace
+
+Bpr::Bpr(const BprConfig& config, const datasets::Prepared& data, cuda::Context& context)
+    : config_(config),
+      context_(on_cpu(context)),
+      rating_min_(data.rating_min),
+      rating_max_(data.rating_max),
+      chosen_(read_interactions(data, config.threshold)),
+      item_count_(count_items(chosen_, data.items)),
+      offsets_(context, std::span(chosen_.offsets)),
+      columns_(context, std::span(chosen_.items)),
+      users_(context, data.users * config.factors),
+      items_(context, data.items * config.factors),
+      item_bias_(context, data.items) {
+  const float deviation = config.init_scale / std::sqrt(static_cast<float>(config.factors));
+  fill_normal(users_, deviation, static_cast<int64_t>(random_bits(config.seed, 0) >> 1));
+  fill_normal(items_, deviation, static_cast<int64_t>(random_bits(config.seed, 1) >> 1));
+  clear_unknown(chosen_, config.factors, users_);
+  item_bias_.fill_zero();
+}
+
+void Bpr::train_epoch() {
+  cuda::PairGrid grid;
+  const int64_t users = std::ssize(chosen_.offsets) - 1, items = std::ssize(item_count_);
+  const int64_t blocks = std::clamp<int64_t>(config_.blocks, 1, std::min(users, items));
+  const auto seed = [&](int use) { return random_bits(config_.seed, 2 * (epoch_ + 1) + use); };
+  cuda::plan_pairs(chosen_.view(), items, blocks, seed(0), cuda::cpu(context_).threads, grid);
+  const cuda::DeviceBuffer<int64_t> cells(context_, std::span(grid.cells));
+  const cuda::DeviceBuffer<int32_t> pair_users(context_, std::span(grid.users));
+  const cuda::DeviceBuffer<int32_t> pair_items(context_, std::span(grid.items));
+  const cuda::DeviceBuffer<int64_t> item_bounds(context_, std::span(grid.item_bounds));
+  const cuda::DeviceBuffer<int32_t> item_order(context_, std::span(grid.item_order));
+  const float rate = config_.learning_rate * rate_factor(config_.schedule, double(epoch_), double(config_.epochs));
+  cuda::bpr_epoch(
+      context_,
+      {.chosen = {users, offsets_.data(), columns_.data()},
+       .users = {users_.data(), users, config_.factors},
+       .items = {items_.data(), items, config_.factors},
+       .item_bias = item_bias_.data(),
+       .blocks = blocks,
+       .cells = cells.data(),
+       .pair_users = pair_users.data(),
+       .pair_items = pair_items.data(),
+       .item_bounds = item_bounds.data(),
+       .item_order = item_order.data(),
+       .seed = seed(1),
+       .params = {.learning_rate = rate, .regularization = config_.regularization, .candidates = config_.candidates}});
+  context_.backend().synchronize();
+  epoch_++;
+}
+
+BprModel Bpr::factors() const {
+  BprModel model;
+  model.factors = config_.factors;
+  model.rating_min = rating_min_;
+  model.rating_max = rating_max_;
+  model.user_factors = finite(users_, "users/factors");
+  model.item_factors = finite(items_, "items/factors");
+  model.item_bias = finite(item_bias_, "items/bias");
+  model.user_bias.resize(chosen_.offsets.size() - 1);
+  model.item_count = item_count_;
+  return model;
+}
+
+void Bpr::save(const std::filesystem::path& folder) const {
+  Hdf5File file = Hdf5File::create(folder / "state.h5");
+  file.set_schema(schema, 1);
+  file.set_attribute("epoch", epoch_);
+  write_state(file, "users/factors", users_);
+  write_state(file, "items/factors", items_);
+  write_state(file, "items/bias", item_bias_);
+  file.close();
+}
+
+void Bpr::load(const std::filesystem::path& folder) {
+  const Hdf5File file = Hdf5File::open(folder / "state.h5");
+  file.require_schema(schema, 1);
+  epoch_ = file.int_attribute("epoch");
+  read_state(file, "users/factors", users_);
+  read_state(file, "items/factors", items_);
+  read_state(file, "items/bias", item_bias_);
+}
+
+}  // namespace sartor
