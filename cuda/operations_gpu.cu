@@ -8,6 +8,7 @@
 #include "similarity/topk.cuh"
 #include "sparse/row_similarity.cuh"
 #include "factorization/sgd/sgd.cuh"
+#include "factorization/ranking/bpr.cuh"
 #include "operations.h"
 #include "similarity/topk.cuh"
 #include "sparse/row_similarity.cuh"
@@ -31,6 +32,7 @@ const Operations& GpuBackend::operations() const {
                                        .sgd_rounds = sgd_rounds_gpu,
                                        .svdpp_epoch = nullptr,  // refused before
                                        .bpr_epoch = nullptr,
+                                       .bpr_epoch = bpr_epoch_gpu,
                                        .contrastive_epoch = nullptr,
                                        .contrastive_users = nullptr,
                                        .append_to_cache = append_to_cache_gpu,

@@ -38,6 +38,7 @@ from gowalla import BENCHES as GOWALLA
 from gpt import byte_bpe, gpt_train, gpt_zh
 from ids_as_text import ids_as_text
 from neighbors import BENCHES as NEIGHBORS
+from ranking import BENCHES as RANKING
 from reviews_zh import reviews_zh
 from sgd import BENCHES as SGD
 from two_trainings import two_trainings
@@ -109,21 +110,15 @@ TOPK_SHAPES = {
         "1x1m-d128-k10": (1, 1_000_000, 128, 10),
     }.items()
 }
-BENCHES = (
-    GOWALLA
-    | CLUSTERING
-    | NEIGHBORS
-    | SGD
-    | {
-        "accuracy/gpt-zh": gpt_zh,
-        "accuracy/ids-as-text": ids_as_text,
-        "accuracy/ml-100k-als": accuracy_als,
-        "accuracy/reviews-en": accuracy_reviews,
-        "accuracy/reviews-zh": reviews_zh,
-        "speed/prepare": prepare,
-        "speed/two-trainings": two_trainings,
-    }
-)
+BENCHES = GOWALLA | CLUSTERING | NEIGHBORS | SGD | RANKING | {
+    "accuracy/gpt-zh": gpt_zh,
+    "accuracy/ids-as-text": ids_as_text,
+    "accuracy/ml-100k-als": accuracy_als,
+    "accuracy/reviews-en": accuracy_reviews,
+    "accuracy/reviews-zh": reviews_zh,
+    "speed/prepare": prepare,
+    "speed/two-trainings": two_trainings,
+}
 for factors in (64, 128):
     BENCHES[f"memory/als-explicit/made-10m-f{factors}"] = partial(als_memory, factors=factors)
 for threads in (1, 2):

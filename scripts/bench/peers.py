@@ -7,6 +7,7 @@ implicit PREPARED FACTORS EPOCHS        seconds per epoch of implicit's Cholesky
 irspack-evaluate|recbole-evaluate PREPARED RUN K    seconds to rank all items for the users with test pairs, and the mean recall
 irspack-ials PREPARED FACTORS EPOCHS ALPHA0 REG CG|IALSPP BLOCK PART   seconds per epoch of implicit ALS, and Recall@20 on a part
 implicit-ials PREPARED FACTORS EPOCHS ALPHA REGULARIZATION             the same of implicit's conjugate gradients
+implicit-bpr PREPARED FACTORS EPOCHS RATE REGULARIZATION               the same of implicit's Bayesian personalized ranking
 tokenizers TOKENIZER LINES ids|offsets  seconds for the lines of a file with Hugging Face's tokenizers, 1,000 lines per call
 tiktoken|gpt2-tokenizers FOLDER LINES ids   the same with vocab.json and merges.txt of GPT-2: tiktoken's encode_ordinary line by line (with
                                         several threads: or in batches, if that is faster), or Hugging Face's tokenizers
@@ -21,6 +22,7 @@ import time
 
 from factor_peers import implicit_ials, irspack_evaluate, irspack_ials, recbole_evaluate
 from place import DEVICE, ON_GPU, finish, place_torch
+from ranking_peers import implicit_bpr
 
 
 def seconds(work, repeats: int) -> float:
@@ -167,6 +169,7 @@ if __name__ == "__main__":
         "torch-gemm": torch_gemm,
         "implicit": implicit,
         "implicit-ials": implicit_ials,
+        "implicit-bpr": implicit_bpr,
         "irspack-ials": irspack_ials,
         "irspack-evaluate": irspack_evaluate,
         "recbole-evaluate": recbole_evaluate,

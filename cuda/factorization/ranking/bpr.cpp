@@ -18,10 +18,8 @@ void bpr_epoch(Context& context, const BprTask& task) {
   require(params.regularization >= 0, "bpr_epoch: regularization is {}, expected 0 or more", params.regularization);
   require(1 <= params.candidates && params.candidates <= most_bpr_candidates,
           "bpr_epoch: candidates is {}, expected 1 to {}", params.candidates, most_bpr_candidates);
-  const auto operation = context.operations().bpr_epoch;
-  require(operation != nullptr, "bpr_epoch: runs on CPUs only for now");
   const ProfilerRange range("bpr_epoch");
-  operation(context, task);
+  context.operations().bpr_epoch(context, task);
 }
 
 }  // namespace sartor::cuda

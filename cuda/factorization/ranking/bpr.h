@@ -13,6 +13,7 @@ struct BprParams {
 };
 
 constexpr int64_t most_bpr_candidates = 256;
+constexpr int bpr_tries = 16;  // draws per candidate
 
 // Arguments of bpr_epoch. All arrays are in the context's memory.
 struct BprTask {
@@ -37,9 +38,9 @@ struct BprTask {
 // The negative j is the one with the highest s_uj of `candidates` items that are drawn uniformly from those of the
 // cell's column that the user has not chosen (dynamic negative sampling, Zhang et al. 2013); a pair is skipped if none
 // is found in 16 draws per candidate. The diagonals of the grid are trained one after the other, their cells in
-// parallel, and the pairs of a cell in order. The result does not depend on the number of threads. Runs on CPUs only
-// for now. Throws std::invalid_argument if the context is on a GPU, numbers of factors or rows differ, or a parameter
-// is out of range.
+// parallel, and the pairs of a cell in order. The result does not depend on the number of threads. On a GPU a cell is
+// trained by a warp, so that several hundred blocks are needed to keep it busy. Throws std::invalid_argument if numbers
+// of factors or rows differ, or a parameter is out of range.
 void bpr_epoch(Context& context, const BprTask& task);
 
 }  // namespace sartor::cuda

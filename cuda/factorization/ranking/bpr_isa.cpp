@@ -7,8 +7,7 @@
 namespace sartor::cuda::SARTOR_ISA {
 namespace {
 
-constexpr int64_t tries = 16;  // draws per candidate
-constexpr int64_t ahead = 8;   // pairs whose rows are fetched before the first of them is trained
+constexpr int64_t ahead = 8;  // pairs whose rows are fetched before the first of them is trained
 
 class Cell {
  public:
@@ -38,7 +37,7 @@ class Cell {
   float* item(int64_t index) const { return task_.items.data + index * f_; }
 
   int32_t draw_unchosen(int32_t user) {
-    for (int64_t attempt = 0; attempt < tries; attempt++) {
+    for (int attempt = 0; attempt < bpr_tries; attempt++) {
       const int32_t drawn = order_[draws_.below(items_)];
       if (!contains(task_.chosen, user, drawn)) return drawn;
     }

@@ -1,4 +1,4 @@
-// Compares bpr_epoch on every instruction set of the CPU with the same steps in double precision.
+// Compares bpr_epoch on every backend with the same steps in double precision.
 #include "factorization/ranking/bpr.h"
 
 #include <gmock/gmock.h>
@@ -65,7 +65,6 @@ Factors train(Context& context, const RandomLists& chosen, const PairGrid& grid,
 class BprTest : public BackendTest<Shape> {};
 
 TEST_P(BprTest, EqualsTheStepsInDoublePrecision) {
-  if (backend() == TestBackend::gpu) GTEST_SKIP() << "runs on CPUs only for now";
   const auto [users, items, factors, blocks, candidates] = shape();
   const RandomLists chosen(users, items, 0.3, 7);
   const PairGrid grid = plan(chosen, items, blocks, 11);

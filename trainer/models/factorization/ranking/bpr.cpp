@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "base/random.h"
-#include "base/require.h"
 #include "core/cpu_backend.h"
+#include "core/processors.h"
 #include "models/factorization/model_file.h"
 #include "models/factorization/row_shares.h"
 
@@ -15,12 +15,6 @@ namespace {
 using datasets::Hdf5File;
 
 constexpr const char* schema = "sartor.bpr_state";
-
-// Before any data is read.
-cuda::Context& on_cpu(cuda::Context& context) {
-  require(!context.is_gpu(), "model.algorithm: bpr runs on CPUs only for now, expected device: cpu");
-  return context;
-}
 
 // Users who have not chosen anything keep zeros.
 void clear_unknown(const Interactions& chosen, int64_t factors, cuda::DeviceBuffer<float>& users) {
@@ -34,7 +28,7 @@ void clear_unknown(const Interactions& chosen, int64_t factors, cuda::DeviceBuff
 
 Bpr::Bpr(const BprConfig& config, const datasets::Prepared& data, cuda::Context& context)
     : config_(config),
-      context_(on_cpu(context)),
+      context_(context),
       rating_min_(data.rating_min),
       rating_max_(data.rating_max),
       chosen_(read_interactions(data, config.threshold)),
@@ -53,10 +47,11 @@ Bpr::Bpr(const BprConfig& config, const datasets::Prepared& data, cuda::Context&
 
 void Bpr::train_epoch() {
   cuda::PairGrid grid;
+  const int threads = context_.is_gpu() ? cuda::available_threads() : cuda::cpu(context_).threads;
   const int64_t users = std::ssize(chosen_.offsets) - 1, items = std::ssize(item_count_);
   const int64_t blocks = std::clamp<int64_t>(config_.blocks, 1, std::min(users, items));
   const auto seed = [&](int use) { return random_bits(config_.seed, 2 * (epoch_ + 1) + use); };
-  cuda::plan_pairs(chosen_.view(), items, blocks, seed(0), cuda::cpu(context_).threads, grid);
+  cuda::plan_pairs(chosen_.view(), items, blocks, seed(0), threads, grid);
   const cuda::DeviceBuffer<int64_t> cells(context_, std::span(grid.cells));
   const cuda::DeviceBuffer<int32_t> pair_users(context_, std::span(grid.users));
   const cuda::DeviceBuffer<int32_t> pair_items(context_, std::span(grid.items));

@@ -64,7 +64,7 @@ class Bpr : public Factorizer {
   using Config = BprConfig;
   using Model = BprModel;
 
-  // Throws std::invalid_argument if there are no ratings that count, or if the context is not on the CPU.
+  // Throws std::invalid_argument if there are no ratings that count.
   Bpr(const BprConfig& config, const datasets::Prepared& data, cuda::Context& context);
 
   int64_t epochs() const override { return config_.epochs; }
