@@ -44,13 +44,17 @@ def bpr(name: str, threads: int) -> None:
 
     def ours() -> float:
         settings = {"learning_rate": rate, "regularization": regularization, "candidates": 1, "schedule": "constant"}
-        found = train("bpr", threads, WORK / "bpr", model__epochs=epochs, **{f"model__{k}": v for k, v in settings.items()})
+        found = train(
+            "bpr", threads, WORK / "bpr", model__epochs=epochs, **{f"model__{k}": v for k, v in settings.items()}
+        )
         recalls["recall@20"] = round(found["recall@20"], 4)
         return found["seconds"]
 
     def theirs() -> float:
         python = peer_python("peers-factors")
-        found = peer("implicit-bpr", prepared(), 64, epochs, str(rate), str(regularization), threads=threads, python=python)
+        found = peer(
+            "implicit-bpr", prepared(), 64, epochs, str(rate), str(regularization), threads=threads, python=python
+        )
         recalls[f"{IMPLICIT} recall@20"] = round(found["recall"], 4)
         return found["seconds"]
 

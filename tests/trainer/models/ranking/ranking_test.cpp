@@ -199,6 +199,19 @@ TEST_F(Ranking, FoldInOfATrainingUserGivesHerVector) {
   EXPECT_EQ(model.fold_in(context, read_users(prepared.train, 0, users)), model.user_factors);
 }
 
+TEST_F(Ranking, TheHistoryMayHaveAnotherWeightAfterTraining) {
+  auto config = simplex_config();
+  const auto same = train<Simplex>(config, 1);
+  config.ranking_history_weight = config.history_weight;
+  EXPECT_EQ(train<Simplex>(config, 1).user_factors, same.user_factors);
+  config.threshold = {};
+  config.ranking_history_weight = 1;
+  const auto model = train<Simplex>(config, 1);
+  auto context = cuda::Context::cpu(1);
+  const auto prepared = data();
+  EXPECT_EQ(model.fold_in(context, read_users(prepared.train, 0, users)), model.user_factors);
+}
+
 TEST_F(Ranking, MistakesInBprAreToldInOneLine) {
   expect_error("algorithm: bpr, factors: 0", "model.factors: found 0, expected");
   expect_error("algorithm: bpr, factors: 2.5", "model.factors");
@@ -228,6 +241,7 @@ TEST_F(Ranking, MistakesInSimplexAreToldInOneLine) {
   expect_error("algorithm: simplex, negatives: 0", "model.negatives: found 0, expected");
   expect_error("algorithm: simplex, batch: 0", "model.batch: found 0, expected");
   expect_error("algorithm: simplex, history_weight: 1.5", "model.history_weight: found 1.5, expected");
+  expect_error("algorithm: simplex, ranking_history_weight: 2", "model.ranking_history_weight: found 2, expected");
   expect_error("algorithm: simplex, candidates: 3", "model.candidates: unknown key");
   expect_error("algorithm: simplex, seed: -1", "model.seed: found -1, expected");
   expect_error("algorithm: simplx", "model.algorithm: found simplx, expected");

@@ -78,7 +78,7 @@ SimplexModel Simplex::factors() const {
   cuda::contrastive_users(context_, {.chosen = chosen(),
                                      .users = rows(users_),
                                      .items = rows(items_),
-                                     .history_weight = config_.history_weight,
+                                     .history_weight = config_.ranking_history_weight.value_or(config_.history_weight),
                                      .vectors = rows(vectors)});
   SimplexModel model;
   model.factors = config_.factors;

@@ -24,6 +24,7 @@ struct SimplexConfig {
   int64_t negatives = 2048;
   int64_t batch = 64;
   float history_weight = 0;
+  std::optional<float> ranking_history_weight;
   std::optional<float> threshold;
   int64_t seed = 42;
   int64_t epochs = 60;
@@ -44,6 +45,9 @@ struct SimplexConfig {
     field("batch", batch, between(1, 1 << 20), "Users per step, each with all of her items.");
     field("history_weight", history_weight, between(0, 1),
           "Weight of the mean of the user's items in her vector; 1 - history_weight is that of a vector of her own.");
+    field("ranking_history_weight", ranking_history_weight, between(0, 1),
+          "history_weight of the vectors by which the trained model ranks. In training the mean contains the item that "
+          "is to be found, so that more of the history helps after it than in it. Defaults to history_weight.");
     field("threshold", threshold, Range{}, "Ratings below it do not count. Defaults to all ratings.");
     field("seed", seed, at_least(0), "Seed of the initial vectors, the order of users and the negatives.");
     field("epochs", epochs, at_least(1), "Passes over the users.");
