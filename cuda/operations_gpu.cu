@@ -9,6 +9,7 @@
 #include "sparse/row_similarity.cuh"
 #include "factorization/sgd/sgd.cuh"
 #include "factorization/ranking/bpr.cuh"
+#include "factorization/ranking/contrastive.cuh"
 #include "operations.h"
 #include "similarity/topk.cuh"
 #include "sparse/row_similarity.cuh"
@@ -33,8 +34,8 @@ const Operations& GpuBackend::operations() const {
                                        .svdpp_epoch = nullptr,  // refused before
                                        .bpr_epoch = nullptr,
                                        .bpr_epoch = bpr_epoch_gpu,
-                                       .contrastive_epoch = nullptr,
-                                       .contrastive_users = nullptr,
+                                       .contrastive_epoch = contrastive_epoch_gpu,
+                                       .contrastive_users = contrastive_users_gpu,
                                        .append_to_cache = append_to_cache_gpu,
                                        .decode_attention = decode_attention_gpu,
                                        .penalize = penalize_gpu,

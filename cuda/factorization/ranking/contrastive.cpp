@@ -34,11 +34,9 @@ void contrastive_epoch(Context& context, const ContrastiveTask& task) {
           params.negatives, most);
   require(1 <= params.batch && params.batch <= most, "{}: batch is {}, expected 1 to {}", name, params.batch, most);
   require_weight(name, params.history_weight);
-  const auto operation = context.operations().contrastive_epoch;
-  require(operation != nullptr, "{}: runs on CPUs only for now", name);
   if (task.users.rows == 0 || task.items.rows == 0) return;
   const ProfilerRange range(name);
-  operation(context, task);
+  context.operations().contrastive_epoch(context, task);
 }
 
 void contrastive_users(Context& context, const ContrastiveUsersTask& task) {
@@ -48,11 +46,9 @@ void contrastive_users(Context& context, const ContrastiveUsersTask& task) {
           "{}: vectors are ({}, {}), expected ({}, {})", name, task.vectors.rows, task.vectors.columns,
           task.chosen.rows, task.items.columns);
   require_weight(name, task.history_weight);
-  const auto operation = context.operations().contrastive_users;
-  require(operation != nullptr, "{}: runs on CPUs only for now", name);
   if (task.vectors.rows == 0) return;
   const ProfilerRange range(name);
-  operation(context, task);
+  context.operations().contrastive_users(context, task);
 }
 
 }  // namespace sartor::cuda

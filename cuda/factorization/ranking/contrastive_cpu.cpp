@@ -9,6 +9,7 @@
 #include "core/cpu_backend.h"
 #include "core/parallel_for.h"
 #include "factorization/ranking/contrastive_kernels.h"
+#include "factorization/ranking/contrastive_plan.h"
 #include "factorization/ranking/draws.h"
 #include "transformer/matmul.h"
 
@@ -21,16 +22,6 @@ Operand transposed(const float* rows, int64_t columns) { return {rows, 1, column
 
 const ContrastiveKernels& kernels_for(Context& context) {
   return best_of(cpu(context).isa, v3::contrastive_kernels, v4::contrastive_kernels);
-}
-
-// Users with items, in random order.
-std::vector<int32_t> shuffled_users(const IdLists& chosen, Draws draws) {
-  std::vector<int32_t> users;
-  for (int64_t user = 0; user < chosen.rows; user++) {
-    if (chosen.offsets[user] < chosen.offsets[user + 1]) users.push_back(static_cast<int32_t>(user));
-  }
-  for (int64_t last = std::ssize(users) - 1; last > 0; last--) std::swap(users[last], users[draws.below(last + 1)]);
-  return users;
 }
 
 // The negatives of a batch, packed for products with the vectors of users.
@@ -46,8 +37,8 @@ class Negatives {
 
   int32_t operator[](int64_t place) const { return ids_[place]; }
 
-  void draw(Draws draws) {
-    for (int32_t& id : ids_) id = static_cast<int32_t>(draws.below(task_.items.rows));
+  void draw(int64_t batch) {
+    draw_negatives(task_.seed, batch, task_.items.rows, ids_);
     const int64_t f = task_.items.columns, panel = matmul_.panel_columns, size = std::ssize(ids_);
     parallel_for(threads_, rounded_up(size, panel) / panel, 8, [&](int64_t begin, int64_t end, int thread) {
       for (int64_t first = begin * panel; first < end * panel; first += panel) {
@@ -157,10 +148,10 @@ class Epoch {
   }
 
   void run() {
-    const auto users = shuffled_users(task_.chosen, Draws(task_.seed, 0));
+    const auto users = shuffled_users(task_.chosen, task_.seed);
     const int64_t size = std::ssize(users);
     for (int64_t first = 0, batch = 1; first < size; first += task_.params.batch, batch++) {
-      negatives_.draw(Draws(task_.seed, batch));
+      negatives_.draw(batch);
       start(std::span(users).subspan(first, std::min(task_.params.batch, size - first)));
       const int64_t tiles = rounded_up(std::ssize(users_), tile_) / tile_;
       parallel_for(threads_, tiles, 1, [&](int64_t tile, int64_t, int thread) {

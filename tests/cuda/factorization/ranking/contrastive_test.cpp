@@ -1,4 +1,4 @@
-// Compares contrastive_epoch on every instruction set of the CPU with differences of its loss in double precision.
+// Compares contrastive_epoch on every backend with differences of its loss in double precision.
 #include "factorization/ranking/contrastive.h"
 
 #include <gmock/gmock.h>
@@ -67,7 +67,6 @@ State train(Context& context, const RandomLists& chosen, const State& from, cons
 class ContrastiveTest : public BackendTest<Shape> {};
 
 TEST_P(ContrastiveTest, DescendsTheLoss) {
-  if (backend() == TestBackend::gpu) GTEST_SKIP() << "runs on CPUs only for now";
   const auto [users, items, factors, negatives, batch, history_weight] = shape();
   const RandomLists chosen(users, items, 0.3, 7);
   const ContrastiveParams params = {.learning_rate = 0.3f,

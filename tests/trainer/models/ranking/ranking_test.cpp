@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/random.h"
-#include "core/cpu_backend.h"
 #include "engine/run_task.h"
 #include "interactions/write_prepared.h"
 #include "models/factorization/algorithms.h"
@@ -246,19 +245,6 @@ TEST_F(Ranking, MistakesInSimplexAreToldInOneLine) {
   expect_error("algorithm: simplex, seed: -1", "model.seed: found -1, expected");
   expect_error("algorithm: simplx", "model.algorithm: found simplx, expected");
   expect_error("algorithm: simplex, threshold: 9", "there are no training ratings of at least model.threshold");
-}
-
-// A CPU that says it is a GPU.
-struct Elsewhere : cuda::CpuBackend {
-  Elsewhere() : CpuBackend(1, cuda::best_isa()) {}
-  bool is_gpu() const override { return true; }
-};
-
-TEST_F(Ranking, SimplexRunsOnCpusOnly) {
-  const auto prepared = data();
-  cuda::Context context(std::make_unique<Elsewhere>());
-  EXPECT_THAT([&] { Simplex({}, prepared, context); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("simplex runs on CPUs only for now")));
 }
 
 TEST_F(Ranking, AStateOfAnotherShapeIsRefused) {

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "base/random.h"
-#include "base/require.h"
 #include "models/factorization/model_file.h"
 
 namespace sartor {
@@ -12,12 +11,6 @@ namespace {
 using datasets::Hdf5File;
 
 constexpr const char* schema = "sartor.simplex_state";
-
-// Before any data is read.
-cuda::Context& on_cpu(cuda::Context& context) {
-  require(!context.is_gpu(), "model.algorithm: simplex runs on CPUs only for now, expected device: cpu");
-  return context;
-}
 
 void fill_unit(cuda::DeviceBuffer<float>& vectors, int64_t factors, uint64_t seed) {
   std::vector<float> row(factors);
@@ -37,7 +30,7 @@ void fill_unit(cuda::DeviceBuffer<float>& vectors, int64_t factors, uint64_t see
 
 Simplex::Simplex(const SimplexConfig& config, const datasets::Prepared& data, cuda::Context& context)
     : config_(config),
-      context_(on_cpu(context)),
+      context_(context),
       rating_min_(data.rating_min),
       rating_max_(data.rating_max),
       chosen_(read_interactions(data, config.threshold)),

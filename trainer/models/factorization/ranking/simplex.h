@@ -60,7 +60,7 @@ class Simplex : public Factorizer {
   using Config = SimplexConfig;
   using Model = SimplexModel;
 
-  // Throws std::invalid_argument if there are no ratings that count, or if the context is not on the CPU.
+  // Throws std::invalid_argument if there are no ratings that count.
   Simplex(const SimplexConfig& config, const datasets::Prepared& data, cuda::Context& context);
 
   int64_t epochs() const override { return config_.epochs; }
