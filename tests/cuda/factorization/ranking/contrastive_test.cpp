@@ -106,7 +106,7 @@ TEST_P(ContrastiveTest, DescendsTheLoss) {
 
 INSTANTIATE_BACKENDS(ContrastiveTest, Shape{1, 2, 2, 1, 1, 0}, Shape{9, 11, 3, 40, 4, 0},
                      Shape{13, 17, 17, 33, 5, 0.5f}, Shape{20, 14, 16, 65, 20, 1}, Shape{30, 10, 33, 16, 64, 0.3f},
-                     Shape{3, 5, 800, 7, 2, 0.5f});
+                     Shape{70, 12, 5, 40, 64, 0.2f}, Shape{3, 5, 800, 7, 2, 0.5f});
 
 TEST(Contrastive, BitsDoNotDependOnThreads) {
   const RandomLists chosen(150, 90, 0.1, 3);
