@@ -4,6 +4,7 @@
 namespace sartor::cuda {
 
 class Context;
+struct AddProductTask;
 struct AlsTask;
 struct BprTask;
 struct CacheTask;
@@ -17,11 +18,18 @@ struct HalfSquaresTask;
 struct ImplicitTask;
 struct LinkageTask;
 struct NearestTask;
+struct GraphFilterTask;
+struct ImplicitTask;
+struct InvertSpdTask;
+struct LeadingVectorsTask;
+struct MultiplySparseTask;
 struct PenaltyTask;
 struct RowSimilarityTask;
 struct SamplingTask;
 struct SgdTask;
 struct SvdppTask;
+struct SparseProductTask;
+struct TopScoresTask;
 struct TopkRowsTask;
 struct TopkTask;
 
@@ -47,6 +55,13 @@ struct Operations {
   void (*decode_attention)(Context&, const DecodeAttentionTask&);
   void (*penalize)(Context&, const PenaltyTask&);
   void (*sample)(Context&, const SamplingTask&);
+  void (*sparse_product)(Context&, const SparseProductTask&);
+  void (*multiply_sparse)(Context&, const MultiplySparseTask&);
+  void (*graph_filter)(Context&, const GraphFilterTask&);
+  void (*top_scores)(Context&, const TopScoresTask&);
+  void (*add_product)(Context&, const AddProductTask&);
+  void (*leading_vectors)(Context&, const LeadingVectorsTask&);
+  void (*invert_spd)(Context&, const InvertSpdTask&);
 };
 
 }  // namespace sartor::cuda

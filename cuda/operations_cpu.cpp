@@ -14,6 +14,14 @@
 #include "factorization/ranking/contrastive_cpu.h"
 #include "similarity/topk_cpu.h"
 #include "sparse/row_similarity_cpu.h"
+#include "linear/add_product_cpu.h"
+#include "linear/invert_spd_cpu.h"
+#include "linear/leading_vectors_cpu.h"
+#include "similarity/topk_cpu.h"
+#include "sparse/filters/graph_filter_cpu.h"
+#include "sparse/filters/multiply_sparse_cpu.h"
+#include "sparse/filters/sparse_product_cpu.h"
+#include "sparse/filters/top_scores_cpu.h"
 
 namespace sartor::cuda {
 
@@ -37,7 +45,14 @@ const Operations& CpuBackend::operations() const {
                                        .append_to_cache = append_to_cache_cpu,
                                        .decode_attention = decode_attention_cpu,
                                        .penalize = penalize_cpu,
-                                       .sample = sample_cpu};
+                                       .sample = sample_cpu,
+                                       .sparse_product = sparse_product_cpu,
+                                       .multiply_sparse = multiply_sparse_cpu,
+                                       .graph_filter = graph_filter_cpu,
+                                       .top_scores = top_scores_cpu,
+                                       .add_product = add_product_cpu,
+                                       .leading_vectors = leading_vectors_cpu,
+                                       .invert_spd = invert_spd_cpu};
   return table;
 }
 

@@ -39,7 +39,14 @@ const Operations& GpuBackend::operations() const {
                                        .append_to_cache = append_to_cache_gpu,
                                        .decode_attention = decode_attention_gpu,
                                        .penalize = penalize_gpu,
-                                       .sample = sample_gpu};
+                                       .sample = sample_gpu,
+                                       .sparse_product = nullptr,
+                                       .multiply_sparse = nullptr,
+                                       .graph_filter = nullptr,
+                                       .top_scores = nullptr,
+                                       .add_product = nullptr,
+                                       .leading_vectors = nullptr,
+                                       .invert_spd = nullptr};
   return table;
 }
 

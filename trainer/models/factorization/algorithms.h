@@ -9,6 +9,9 @@
 #include "models/factorization/gradient/svdpp.h"
 #include "models/factorization/ranking/bpr.h"
 #include "models/factorization/ranking/simplex.h"
+#include "models/filters/ease.h"
+#include "models/filters/gfcf.h"
+#include "models/filters/item_graph.h"
 
 namespace sartor {
 
@@ -22,6 +25,11 @@ using FactorizationAlgorithms = AlgorithmTable<
     Svdpp>;
     Bpr,
     Simplex>;
+    Ease,
+    Gfcf,
+    Ials,
+    Rp3beta,
+    Turbocf>;
 // clang-format on
 
 }  // namespace sartor
