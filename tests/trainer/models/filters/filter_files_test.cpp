@@ -1,0 +1,117 @@
+// Files, resuming and errors of models that score by histories.
+#include <gmock/gmock.h>
+
+#include "core/cpu_backend.h"
+#include "filters_support.h"
+#include "models/factorization/algorithms.h"
+#include "models/factorization/model_file.h"
+#include "tasks/factors/factorize.h"
+
+namespace sartor {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+using testing::FiltersTest;
+
+class FilterFilesTest : public FiltersTest {
+ protected:
+  // With ids, as the task saves it.
+  void save(TrainedModel& model, const std::string& data_path) const {
+    const auto data = datasets::open_prepared(data_path);
+    model.users = data.read_user_ids();
+    model.items = data.read_item_ids();
+    model.save(folder_);
+  }
+
+  template <class Algorithm> void expect_same_after_file(const typename Algorithm::Config& config) const {
+    const auto data = prepare();
+    const auto model = train<Algorithm>(data, config);
+    save(*model, data);
+    const auto back = FactorizationAlgorithms::load(path("factors.h5"));
+    EXPECT_EQ(back->algorithm, Algorithm::name);
+    EXPECT_EQ(scores_of(dynamic_cast<const HistoryModel&>(*back)),
+              scores_of(dynamic_cast<const HistoryModel&>(*model)));
+    EXPECT_TRUE(back->knows(5));
+    EXPECT_TRUE(back->predict(0, {}).empty());
+    EXPECT_EQ(back->cannot_fold_in(), "");
+  }
+
+  template <class Algorithm> void expect_same_after_resuming(const typename Algorithm::Config& config) const {
+    auto context = cuda::Context::cpu(2);
+    const auto data = datasets::open_prepared(prepare(0.2));
+    Algorithm whole(config, data, context), resumed(config, data, context);
+    whole.train_epoch();
+    whole.save(folder_);
+    resumed.load(folder_);
+    EXPECT_EQ(scores_of(dynamic_cast<const HistoryModel&>(*resumed.model())),
+              scores_of(dynamic_cast<const HistoryModel&>(*whole.model())));
+  }
+
+  // Replaces a list or attribute of a saved model and expects an error of reading.
+  template <class Algorithm>
+  void expect_broken(const typename Algorithm::Config& config,
+                     const std::function<void(typename Algorithm::Model&)>& change, const std::string& text) const {
+    const auto data = prepare();
+    const auto trained = train<Algorithm>(data, config);
+    typename Algorithm::Model model;
+    static_cast<TrainedModel&>(model) = *trained;
+    using Derived = std::conditional_t<std::is_base_of_v<ItemGraphModel, typename Algorithm::Model>, ItemGraphModel,
+                                       typename Algorithm::Model>;
+    static_cast<Derived&>(model) = dynamic_cast<const Derived&>(*trained);
+    change(model);
+    save(model, data);
+    EXPECT_THAT([&] { FactorizationAlgorithms::load(path("factors.h5")); },
+                ThrowsMessage<std::invalid_argument>(::testing::AllOf(HasSubstr("factors.h5"), HasSubstr(text))));
+  }
+};
+
+TEST_F(FilterFilesTest, ScoresAreThoseBeforeSaving) {
+  expect_same_after_file<Gfcf>({.factors = 3});
+  expect_same_after_file<Gfcf>({.filter = GraphFilter::plateau, .order = 3, .degree_power = 0.4, .factors = 0});
+  expect_same_after_file<Ease>({});
+  expect_same_after_file<Rp3beta>({.neighbors = 4});
+  expect_same_after_file<Turbocf>({.filter = TurboFilter::cubic});
+}
+
+TEST_F(FilterFilesTest, ResumeWithTheSameBits) {
+  expect_same_after_resuming<Gfcf>({.factors = 3});
+  expect_same_after_resuming<Ease>({});
+  expect_same_after_resuming<Rp3beta>({.neighbors = 4});
+  expect_same_after_resuming<Turbocf>({});
+}
+
+TEST_F(FilterFilesTest, BrokenFilesAreNamed) {
+  expect_broken<Gfcf>({.factors = 2}, [](auto& model) { model.vectors.pop_back(); }, "items/vectors: has 73 values");
+  expect_broken<Gfcf>({.factors = 2}, [](auto& model) { model.vectors[3] = NAN; }, "items/vectors: value 3 is not");
+  expect_broken<Gfcf>({.factors = 2}, [](auto& model) { model.config.order = 0; }, "order is 0, expected 1 to 1000");
+  expect_broken<Gfcf>({.factors = 2}, [](auto& model) { model.config.flatness = -1; }, "flatness is -1, expected");
+  expect_broken<Ease>({}, [](auto& model) { model.weights.pop_back(); }, "items/weights: has 1368 values");
+  expect_broken<Ease>({}, [](auto& model) { model.weights[1] = INFINITY; }, "items/weights: value 1 is not finite");
+  expect_broken<Rp3beta>({}, [](auto& model) { model.weights.offsets[1] = -1; }, "weights/offsets do not ascend");
+  expect_broken<Rp3beta>({}, [](auto& model) { model.weights.columns[2] = 99; }, "item 99 at 2, expected indices");
+  expect_broken<Turbocf>({}, [](auto& model) { model.weights.values[0] = NAN; }, "weights/values: value 0 is not");
+  expect_broken<Turbocf>({}, [](auto& model) { model.coefficients.assign(4, 1); }, "has 4 values, expected 1 to 3");
+}
+
+TEST_F(FilterFilesTest, ConfigsThatDoNotFitAreNamed) {
+  const auto data = prepare();
+  EXPECT_THAT([&] { train<Gfcf>(data, {.factors = 38}); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("model.factors is 38, expected at most the number of")));
+  struct Elsewhere : cuda::CpuBackend {
+    Elsewhere() : CpuBackend(1, cuda::best_isa()) {}
+    bool is_gpu() const override { return true; }
+  };
+  cuda::Context gpu(std::make_unique<Elsewhere>());
+  const auto prepared = datasets::open_prepared(data);
+  const auto expect_cpu = [&](auto make, const std::string& name) {
+    EXPECT_THAT(make, ThrowsMessage<std::invalid_argument>(HasSubstr(name + " runs on CPUs only for now")));
+  };
+  expect_cpu([&] { Gfcf({}, prepared, gpu); }, "gfcf");
+  expect_cpu([&] { Ease({}, prepared, gpu); }, "ease");
+  expect_cpu([&] { Rp3beta({}, prepared, gpu); }, "rp3beta");
+  expect_cpu([&] { Turbocf({}, prepared, gpu); }, "turbocf");
+}
+
+}  // namespace
+}  // namespace sartor
