@@ -12,8 +12,8 @@ struct InvertSpdTask {
 };
 
 // Inverts the matrix in place by blocked symmetric Gauss-Jordan elimination: n^3 / 2 multiplications, as for a Cholesky
-// factorization and the inverse from it, almost all of them in matrix products. A block of columns K with the pivot block
-// D = A_KK is eliminated by
+// factorization and the inverse from it, almost all of them in matrix products. A block of columns K with the pivot
+// block D = A_KK is eliminated by
 //
 //   A_ij -= A_iK D^-1 A_Kj,   A_iK = A_iK D^-1,   A_KK = -D^-1
 //

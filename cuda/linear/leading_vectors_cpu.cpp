@@ -108,7 +108,8 @@ void leading_vectors_cpu(Context& context, const LeadingVectorsTask& task) {
   const int64_t rows = task.matrix.rows, columns = task.vectors.rows, k = task.vectors.columns;
   const int64_t m = std::min(k + task.oversampling, columns);
   DeviceBuffer<float> q(context, columns * m), other(context, columns * m), image(context, rows * m);
-  const Rows<float> basis = {q.data(), columns, m}, product = {other.data(), columns, m}, of_rows = {image.data(), rows, m};
+  const Rows<float> basis = {q.data(), columns, m}, product = {other.data(), columns, m},
+                    of_rows = {image.data(), rows, m};
   fill_random(context, task.seed, q);
   for (int64_t iteration = 0; iteration < task.iterations; iteration++) {
     sparse_product(context, {task.matrix, basis, of_rows});

@@ -33,6 +33,7 @@ from factors import (
     prepared_made,
     prepared_ml100k,
 )
+from filters import BENCHES as FILTERS
 from generate import continuous_batching, generate_on_gpu, generate_same, shared_prefix
 from gowalla import BENCHES as GOWALLA
 from gpt import byte_bpe, gpt_train, gpt_zh
@@ -110,7 +111,7 @@ TOPK_SHAPES = {
         "1x1m-d128-k10": (1, 1_000_000, 128, 10),
     }.items()
 }
-BENCHES = GOWALLA | CLUSTERING | NEIGHBORS | SGD | RANKING | {
+BENCHES = GOWALLA | CLUSTERING | NEIGHBORS | SGD | RANKING | FILTERS | {
     "accuracy/gpt-zh": gpt_zh,
     "accuracy/ids-as-text": ids_as_text,
     "accuracy/ml-100k-als": accuracy_als,

@@ -12,8 +12,8 @@ inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // One row of the product, `vectors` vectors of columns from `column` on, of which the last has `left` elements. Entries
 // are added to two sums in turn, so that additions overlap.
-template <int vectors> [[gnu::always_inline]] inline void multiply_row(const SparseRows& rows, int64_t row,
-                                                                       int64_t column, int64_t left) {
+template <int vectors>
+[[gnu::always_inline]] inline void multiply_row(const SparseRows& rows, int64_t row, int64_t column, int64_t left) {
   Vector sums[2][vectors] = {};
   const int64_t begin = rows.matrix.offsets[row], end = rows.matrix.offsets[row + 1];
   const float* right = rows.right + column;

@@ -29,8 +29,8 @@ struct FilterKernels {
 
   // Appends the keys of the scores above the threshold, from element `begin` on, until there are `capacity` of them or
   // the row ends. Returns the next element. capacity - count must be at least `lanes`.
-  int64_t (*collect)(const float* scores, int64_t begin, int64_t size, float threshold, int64_t capacity,
-                     TopkKey* keys, int64_t& count);
+  int64_t (*collect)(const float* scores, int64_t begin, int64_t size, float threshold, int64_t capacity, TopkKey* keys,
+                     int64_t& count);
 };
 
 namespace v3 {

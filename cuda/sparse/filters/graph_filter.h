@@ -10,11 +10,11 @@ namespace sartor::cuda {
 
 // Arguments of graph_filter. All arrays except the coefficients are in the context's memory.
 struct GraphFilterTask {
-  Csr<const float> by_user, by_item;      // R (U, I), its singular values at most 1, and R^T
-  Csr<const float> signals;               // (Q, I) x
-  std::span<const float> coefficients;    // c of T_0, ..., T_K on the host, K >= 1
-  const float* scale = nullptr;           // (I) s of each item, or null for 1
-  Rows<float> filtered;                   // (Q, I), overwritten
+  Csr<const float> by_user, by_item;    // R (U, I), its singular values at most 1, and R^T
+  Csr<const float> signals;             // (Q, I) x
+  std::span<const float> coefficients;  // c of T_0, ..., T_K on the host, K >= 1
+  const float* scale = nullptr;         // (I) s of each item, or null for 1
+  Rows<float> filtered;                 // (Q, I), overwritten
 };
 
 // Computes, with the Chebyshev polynomials T_k and the similarity of items P = R^T R,

@@ -37,9 +37,8 @@ class Lanes {
       if (k == degree - 1) {
         multiply_signals(task_.coefficients[degree]);
       } else {
-        kernels_.multiply(
-            {.matrix = task_.by_user, .right = next_, .to = of_users_, .columns = kernels_.lanes}, 0,
-            task_.by_user.rows);
+        kernels_.multiply({.matrix = task_.by_user, .right = next_, .to = of_users_, .columns = kernels_.lanes}, 0,
+                          task_.by_user.rows);
       }
       const float twice = k == 0 ? 1 : 2;
       kernels_.multiply({.matrix = task_.by_item,
@@ -68,7 +67,8 @@ class Lanes {
     }
   }
   void add_signals(float coefficient, float* to) const {
-    each_entry([&](int64_t item, int64_t lane, float value) { to[item * kernels_.lanes + lane] += coefficient * value; });
+    each_entry(
+        [&](int64_t item, int64_t lane, float value) { to[item * kernels_.lanes + lane] += coefficient * value; });
   }
   // of_users = coefficient R x
   void multiply_signals(float coefficient) const {

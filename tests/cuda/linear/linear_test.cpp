@@ -45,8 +45,11 @@ TEST(SymmetricEigen, ReconstructsTheMatrix) {
     }
   }
   EXPECT_THAT(symmetric_eigen({0, 0, 0, 0}, 2).values, ::testing::Each(0));
-  EXPECT_THAT([] { symmetric_eigen({NAN, 1, 1, 0}, 2); },
-              ThrowsMessage<std::runtime_error>(HasSubstr("are all values finite?")));
+  EXPECT_THAT(
+      [] {
+        symmetric_eigen({NAN, 1, 1, 0}, 2);
+      },
+      ThrowsMessage<std::runtime_error>(HasSubstr("are all values finite?")));
 }
 
 // A matrix with all elements present, as sparse matrices of both orders.
@@ -185,10 +188,16 @@ TEST(InvertSpd, ProductWithTheMatrixIsTheIdentity) {
 TEST(InvertSpd, MatricesThatAreNotPositiveDefiniteAreNamed) {
   auto context = Context::cpu(1);
   std::vector<float> matrix = {1, 0, 2, 4};
-  EXPECT_THAT([&] { invert_spd(context, {{matrix.data(), 2, 2}}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("not positive definite: pivot 1 is 0")));
-  EXPECT_THAT([&] { invert_spd(context, {{matrix.data(), 2, 1}}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("2 x 1, expected a square")));
+  EXPECT_THAT(
+      [&] {
+        invert_spd(context, {{matrix.data(), 2, 2}});
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("not positive definite: pivot 1 is 0")));
+  EXPECT_THAT(
+      [&] {
+        invert_spd(context, {{matrix.data(), 2, 1}});
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("2 x 1, expected a square")));
 }
 
 TEST(AddProduct, AddsToTheSum) {
@@ -207,10 +216,16 @@ TEST(AddProduct, AddsToTheSum) {
     }
   }
   std::vector<float> a(4);
-  EXPECT_THAT([&] { add_product(context, {{a.data(), 2, 2}, {a.data(), 2, 1}, {a.data(), 2, 2}}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("left has 2 columns, right 1")));
-  EXPECT_THAT([&] { add_product(context, {{a.data(), 2, 2}, {a.data(), 2, 2}, {a.data(), 1, 4}}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("sum is 1 x 4, expected 2 x 2")));
+  EXPECT_THAT(
+      [&] {
+        add_product(context, {{a.data(), 2, 2}, {a.data(), 2, 1}, {a.data(), 2, 2}});
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("left has 2 columns, right 1")));
+  EXPECT_THAT(
+      [&] {
+        add_product(context, {{a.data(), 2, 2}, {a.data(), 2, 2}, {a.data(), 1, 4}});
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("sum is 1 x 4, expected 2 x 2")));
 }
 
 TEST(Linear, RunsOnCpusOnly) {
@@ -218,8 +233,11 @@ TEST(Linear, RunsOnCpusOnly) {
   std::vector<float> a(4);
   const Rows<float> rows = {a.data(), 2, 2};
   EXPECT_THAT([&] { invert_spd(context, {rows}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("CPUs only")));
-  EXPECT_THAT([&] { add_product(context, {rows, rows, rows}); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("CPUs only")));
+  EXPECT_THAT(
+      [&] {
+        add_product(context, {rows, rows, rows});
+      },
+      ThrowsMessage<std::invalid_argument>(HasSubstr("CPUs only")));
   const Sparse matrix({1, 2, 3, 4}, 2, 2);
   EXPECT_THAT([&] { leading(context, matrix, 1, 1); }, ThrowsMessage<std::invalid_argument>(HasSubstr("CPUs only")));
   auto here = Context::cpu(1);

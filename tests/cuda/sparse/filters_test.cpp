@@ -144,8 +144,8 @@ TEST_P(Filters, GraphFilterIsTheSumOfChebyshevPolynomials) {
          {std::vector<float>{0.5f, -0.5f}, {0.1f, 0.2f, 0.3f}, {1, -1, 0.5f, 0.25f, 2, -0.3f}}) {
       std::vector<float> found(queries * items, NAN), again(queries * items, NAN);
       auto one = context(1), three = context(3);
-      GraphFilterTask task = {by_user.view(), by_item.view(),           signals.view(), coefficients,
-                              scale.data(),   {found.data(), queries, items}};
+      GraphFilterTask task = {by_user.view(), by_item.view(), signals.view(),
+                              coefficients,   scale.data(),   {found.data(), queries, items}};
       graph_filter(one, task);
       task.filtered.data = again.data();
       graph_filter(three, task);

@@ -1,10 +1,12 @@
 // EASE: a linear model of items by items with a closed form (Steck 2019).
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "models/factorization/factorizer.h"
 #include "models/filters/history_model.h"
+#include "models/filters/interaction_graph.h"
 #include "schema/fields.h"
 #include "storage/prepared.h"
 
@@ -20,13 +22,21 @@ struct EaseConfig {
 
 // scores of history r = r B, where B minimizes |X - X B|^2 + lambda |B|^2 with a diagonal of 0:
 //
-//   P = (X^T X + lambda)^-1,   B_ij = -P_ij / P_jj for i != j
+//   P = (X^T X + lambda)^-1,   B_ij = -P_ij / P_jj for i != j,   (r B)_j = r_j - (r P)_j / P_jj
+//
+// With fewer users than items, the smaller matrix is inverted (Woodbury), and B is not formed:
+//
+//   lambda P = 1 - X^T C X,   C = (X X^T + lambda)^-1
+//
+// For the history of user u, r X^T C is row u of 1 - lambda C.
 struct EaseModel : HistoryModel {
-  std::vector<float> weights;  // (I, I) B
+  std::shared_ptr<std::vector<float>> inverse;  // (I, I) B, or (U, U) C
+  std::vector<float> diagonal;                  // (I) of P, with C; otherwise empty
+  double regularization = 0;                    // lambda
 
   EaseModel() { algorithm = "ease"; }
+  bool by_users() const { return !diagonal.empty(); }
   std::unique_ptr<ItemScores> item_scores(cuda::Context& context) const override;
-  Vectors take_item_vectors() override { return {std::move(weights), item_number()}; }
 
  protected:
   void write_learned(datasets::Hdf5File& file) const override;
@@ -46,12 +56,14 @@ class Ease : public Factorizer {
   void train_epoch() override;
   std::unique_ptr<TrainedModel> model() const override { return std::make_unique<EaseModel>(model_); }
 
-  // FOLDER/state.h5: B.
+  // FOLDER/state.h5: the inverse and the diagonal.
   void save(const std::filesystem::path& folder) const override;
   void load(const std::filesystem::path& folder) override;
 
  private:
-  EaseConfig config_;
+  void scale_columns();
+  void set_diagonal(const SparseMatrix& by_item);
+
   cuda::Context& context_;
   EaseModel model_;
 };

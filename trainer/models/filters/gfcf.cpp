@@ -18,8 +18,8 @@ namespace {
 
 using datasets::Hdf5File;
 
-// Coefficients of the Chebyshev polynomials T_0 to T_order that interpolate f at the roots of T_{order + 1}, where f has
-// the value f_k at root cos((k + 1/2) pi / (order + 1)).
+// Coefficients of the Chebyshev polynomials T_0 to T_order that interpolate f at the roots of T_{order + 1}, where f
+// has the value f_k at root cos((k + 1/2) pi / (order + 1)).
 template <class F> std::vector<float> interpolate(int64_t order, const F& f) {
   std::vector<float> coefficients;
   for (int64_t degree = 0; degree <= order; degree++) {
@@ -56,7 +56,7 @@ class GfcfScores : public ItemScores {
     for (size_t at = 0; at < ideal_.size(); at++) ideal_[at] *= scales[at / factors_];
   }
 
-  void score(const UserRatings& histories, cuda::Rows<float> scores) override {
+  void score(std::span<const int32_t>, const UserRatings& histories, cuda::Rows<float> scores) override {
     const SparseMatrix signals = weighted(histories, before_);
     cuda::graph_filter(context_, {.by_user = graph_.by_user.view(),
                                   .by_item = graph_.by_item.view(),

@@ -30,18 +30,18 @@ class HistoryScorer : public Scorer {
 
   RankedItems rank(std::span<const int32_t> users, const cuda::IdLists& excluded, int64_t k) override {
     const auto history = [&](int64_t row) { return model_.seen_by(users[row]); };
-    return rank_all(std::ssize(users), history, excluded, k);
+    return rank_all(users, std::ssize(users), history, excluded, k);
   }
   RankedItems rank(const UserRatings& ratings, const cuda::IdLists& excluded, int64_t k) override {
     const auto history = [&](int64_t row) {
       return std::span(ratings.items).first(ratings.offsets[row + 1]).subspan(ratings.offsets[row]);
     };
-    return rank_all(ratings.users(), history, excluded, k);
+    return rank_all({}, ratings.users(), history, excluded, k);
   }
 
  private:
-  template <class History>
-  RankedItems rank_all(int64_t users, const History& history, const cuda::IdLists& excluded, int64_t k) {
+  template <class History> RankedItems rank_all(std::span<const int32_t> known, int64_t users, const History& history,
+                                                const cuda::IdLists& excluded, int64_t k) {
     RankedItems ranked = {k, std::vector<int32_t>(users * k), std::vector<float>(users * k)};
     const int64_t items = model_.item_number();
     const int64_t block = std::clamp<int64_t>(most_scores / std::max<int64_t>(items, 1), 16, most_users);
@@ -55,7 +55,8 @@ class HistoryScorer : public Scorer {
       }
       histories.values.assign(histories.items.size(), 1);
       scores_.resize(some * items);
-      scores_of_items_->score(histories, {scores_.data(), some, items});
+      scores_of_items_->score(known.empty() ? known : known.subspan(first, some), histories,
+                              {scores_.data(), some, items});
       std::vector<int64_t> offsets;  // of the block, into all excluded ids
       if (excluded.rows > 0) offsets.assign(excluded.offsets + first, excluded.offsets + first + some + 1);
       cuda::top_scores(context_, {.scores = {scores_.data(), some, items},

@@ -17,8 +17,9 @@ class ItemScores {
  public:
   virtual ~ItemScores() = default;
 
-  // scores (users, items), overwritten. A user's scores depend on nothing but the history.
-  virtual void score(const UserRatings& histories, cuda::Rows<float> scores) = 0;
+  // scores (users, items), overwritten. users: indices of the users, whose histories are those of the training, or
+  // empty for new users. A user's scores depend on nothing but the history.
+  virtual void score(std::span<const int32_t> users, const UserRatings& histories, cuda::Rows<float> scores) = 0;
 };
 
 struct HistoryModel : TrainedModel {

@@ -51,7 +51,7 @@ class ItemGraphScores : public ItemScores {
  public:
   ItemGraphScores(cuda::Context& context, const ItemGraphModel& model) : context_(context), model_(model) {}
 
-  void score(const UserRatings& histories, cuda::Rows<float> scores) override {
+  void score(std::span<const int32_t>, const UserRatings& histories, cuda::Rows<float> scores) override {
     const auto& coefficients = model_.coefficients;
     multiply({histories.users(), histories.offsets.data(), histories.items.data(), histories.values.data()}, scores);
     if (coefficients.size() == 1) return scale(scores, coefficients[0]);
@@ -112,10 +112,10 @@ SparseMatrix item_weights(cuda::Context& context, std::span<const int64_t> offse
     const int64_t some = std::min(block, item_number - first);
     dense.resize(some * item_number);
     const cuda::Rows<float> rows = {dense.data(), some, item_number};
-    cuda::multiply_sparse(
-        context, {.left = {some, left.offsets.data() + first, left.columns.data(), left.values.data()},
-                  .right = right.view(),
-                  .product = rows});
+    cuda::multiply_sparse(context,
+                          {.left = {some, left.offsets.data() + first, left.columns.data(), left.values.data()},
+                           .right = right.view(),
+                           .product = rows});
     for (int64_t row = 0; row < some && !weights.diagonal; row++) rows.row(row)[first + row] = 0;
     if (weights.neighbors > 0) keep_largest(context, rows, weights.neighbors);
     for (int64_t row = 0; row < some; row++) append(result, {rows.row(row), static_cast<size_t>(item_number)});

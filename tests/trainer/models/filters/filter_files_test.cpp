@@ -10,9 +10,9 @@
 namespace sartor {
 namespace {
 
+using testing::FiltersTest;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
-using testing::FiltersTest;
 
 class FilterFilesTest : public FiltersTest {
  protected:
@@ -49,9 +49,9 @@ class FilterFilesTest : public FiltersTest {
   }
 
   // Replaces a list or attribute of a saved model and expects an error of reading.
-  template <class Algorithm>
-  void expect_broken(const typename Algorithm::Config& config,
-                     const std::function<void(typename Algorithm::Model&)>& change, const std::string& text) const {
+  template <class Algorithm> void expect_broken(const typename Algorithm::Config& config,
+                                                const std::function<void(typename Algorithm::Model&)>& change,
+                                                const std::string& text) const {
     const auto data = prepare();
     const auto trained = train<Algorithm>(data, config);
     typename Algorithm::Model model;
@@ -82,16 +82,30 @@ TEST_F(FilterFilesTest, ResumeWithTheSameBits) {
 }
 
 TEST_F(FilterFilesTest, BrokenFilesAreNamed) {
-  expect_broken<Gfcf>({.factors = 2}, [](auto& model) { model.vectors.pop_back(); }, "items/vectors: has 73 values");
-  expect_broken<Gfcf>({.factors = 2}, [](auto& model) { model.vectors[3] = NAN; }, "items/vectors: value 3 is not");
-  expect_broken<Gfcf>({.factors = 2}, [](auto& model) { model.config.order = 0; }, "order is 0, expected 1 to 1000");
-  expect_broken<Gfcf>({.factors = 2}, [](auto& model) { model.config.flatness = -1; }, "flatness is -1, expected");
-  expect_broken<Ease>({}, [](auto& model) { model.weights.pop_back(); }, "items/weights: has 1368 values");
-  expect_broken<Ease>({}, [](auto& model) { model.weights[1] = INFINITY; }, "items/weights: value 1 is not finite");
-  expect_broken<Rp3beta>({}, [](auto& model) { model.weights.offsets[1] = -1; }, "weights/offsets do not ascend");
-  expect_broken<Rp3beta>({}, [](auto& model) { model.weights.columns[2] = 99; }, "item 99 at 2, expected indices");
-  expect_broken<Turbocf>({}, [](auto& model) { model.weights.values[0] = NAN; }, "weights/values: value 0 is not");
-  expect_broken<Turbocf>({}, [](auto& model) { model.coefficients.assign(4, 1); }, "has 4 values, expected 1 to 3");
+  expect_broken<Gfcf>(
+      {.factors = 2}, [](auto& model) { model.vectors.pop_back(); }, "items/vectors: has 73 values");
+  expect_broken<Gfcf>(
+      {.factors = 2}, [](auto& model) { model.vectors[3] = NAN; }, "items/vectors: value 3 is not");
+  expect_broken<Gfcf>(
+      {.factors = 2}, [](auto& model) { model.config.order = 0; }, "order is 0, expected 1 to 1000");
+  expect_broken<Gfcf>(
+      {.factors = 2}, [](auto& model) { model.config.flatness = -1; }, "flatness is -1, expected");
+  expect_broken<Ease>(
+      {}, [](auto& model) { model.inverse->pop_back(); }, "ease/inverse: has 1368 values");
+  expect_broken<Ease>(
+      {}, [](auto& model) { model.inverse->at(1) = INFINITY; }, "ease/inverse: value 1 is not finite");
+  expect_broken<Ease>(
+      {}, [](auto& model) { model.regularization = 0; }, "regularization is 0, expected more");
+  expect_broken<Ease>(
+      {}, [](auto& model) { model.diagonal.assign(37, -1); }, "diagonal: value 0 is not above 0");
+  expect_broken<Rp3beta>(
+      {}, [](auto& model) { model.weights.offsets[1] = -1; }, "weights/offsets do not ascend");
+  expect_broken<Rp3beta>(
+      {}, [](auto& model) { model.weights.columns[2] = 99; }, "item 99 at 2, expected indices");
+  expect_broken<Turbocf>(
+      {}, [](auto& model) { model.weights.values[0] = NAN; }, "weights/values: value 0 is not");
+  expect_broken<Turbocf>(
+      {}, [](auto& model) { model.coefficients.assign(4, 1); }, "has 4 values, expected 1 to 3");
 }
 
 TEST_F(FilterFilesTest, ConfigsThatDoNotFitAreNamed) {

@@ -11,9 +11,9 @@
 namespace sartor {
 namespace {
 
+using testing::FiltersTest;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
-using testing::FiltersTest;
 
 using Dense = std::vector<double>;
 
@@ -66,7 +66,7 @@ template <class H> Dense gfcf_filter(const Dense& p, const Dense& counts, const 
         if (k < config.factors) low += part;
       }
       filter[i * items + j] = std::pow(counts[j] / counts[i], config.degree_power) * all +
-          config.ideal_weight * std::pow(counts[j] / counts[i], config.ideal_degree_power) * low;
+                              config.ideal_weight * std::pow(counts[j] / counts[i], config.ideal_degree_power) * low;
     }
   }
   return filter;
@@ -134,22 +134,41 @@ TEST_F(GfcfTest, PlateauGrowsFromZeroToOne) {
   EXPECT_GT(at_one, 0.9);
 }
 
-TEST_F(FiltersTest, EaseSolvesItsConditions) {
-  const auto trained = train<Ease>(prepare(), {.regularization = 3});
-  const auto& model = dynamic_cast<const EaseModel&>(*trained);
-  const Dense x = dense(model), g = item_products(x, users, items, 0, 0, 0);
-  const Dense b(model.weights.begin(), model.weights.end());
-  // The gradient G B - G + lambda B is 0 except on the diagonal.
-  const Dense gb = product(g, b, items, items, items);
+// B of the closed form, from an eigendecomposition of X^T X.
+Dense ease_weights(const Dense& g, int64_t items, double lambda) {
+  const auto eigen = cuda::symmetric_eigen(g, items);
+  Dense p(items * items), b(items * items);
   for (int64_t i = 0; i < items; i++) {
-    EXPECT_EQ(b[i * items + i], 0);
     for (int64_t j = 0; j < items; j++) {
-      const int64_t at = i * items + j;
-      EXPECT_NEAR(i == j ? 0 : gb[at] - g[at] + 3 * b[at], 0, 2e-4);
+      for (int64_t k = 0; k < items; k++) {
+        p[i * items + j] += eigen.vectors[i * items + k] * eigen.vectors[j * items + k] / (eigen.values[k] + lambda);
+      }
     }
   }
+  for (int64_t i = 0; i < items; i++) {
+    for (int64_t j = 0; j < items; j++) b[i * items + j] = i == j ? 0 : -p[i * items + j] / p[j * items + j];
+  }
+  return b;
+}
+
+TEST_F(FiltersTest, EaseIsTheClosedForm) {
+  const auto trained = train<Ease>(prepare(), {.regularization = 3});
+  const auto& model = dynamic_cast<const EaseModel&>(*trained);
+  EXPECT_FALSE(model.by_users());
+  const Dense x = dense(model), g = item_products(x, users, items, 0, 0, 0), b = ease_weights(g, items, 3);
+  expect_near(*model.inverse, b, 1e-5);
   expect_near(scores_of(model), product(x, b, users, items, items), 1e-5);
   EXPECT_EQ(scores_of(model, 1), scores_of(model, 3));
+}
+
+TEST_F(FiltersTest, EaseWithFewUsersInvertsTheMatrixOfUsers) {
+  const auto trained = train<Ease>(prepare(0, 19), {.regularization = 3});
+  const auto& model = dynamic_cast<const EaseModel&>(*trained);
+  ASSERT_TRUE(model.by_users());
+  const Dense x = dense(model), g = item_products(x, 19, items, 0, 0, 0), b = ease_weights(g, items, 3);
+  const Dense expected = product(x, b, 19, items, items);
+  expect_near(scores_of(model), expected, 1e-5);
+  expect_near(scores_of(model, 2, true), expected, 1e-5);
 }
 
 TEST_F(FiltersTest, Rp3betaIsARandomWalk) {
@@ -159,14 +178,19 @@ TEST_F(FiltersTest, Rp3betaIsARandomWalk) {
   expect_near(scores_of(dynamic_cast<const HistoryModel&>(*all)), product(dense(*all), w, users, items, items), 1e-5);
 
   const auto few = train<Rp3beta>(prepare(), {.alpha = 0.8, .beta = 0.4, .neighbors = 5});
+  const auto& model = dynamic_cast<const ItemGraphModel&>(*few);
+  Dense kept(items * items);
   for (int64_t i = 0; i < items; i++) {
     Dense row(w.begin() + i * items, w.begin() + (i + 1) * items);
     std::ranges::nth_element(row, row.begin() + 4, std::greater<>());
-    for (int64_t j = 0; j < items; j++) w[i * items + j] = w[i * items + j] < row[4] * (1 - 1e-6) ? 0 : w[i * items + j];
+    EXPECT_EQ(model.weights.offsets[i + 1] - model.weights.offsets[i], 5);
+    for (int64_t at = model.weights.offsets[i]; at < model.weights.offsets[i + 1]; at++) {
+      const int64_t cell = i * items + model.weights.columns[at];
+      EXPECT_GE(w[cell], row[4] * (1 - 1e-5)) << "one of the largest, of which some are equal";
+      kept[cell] = w[cell];
+    }
   }
-  const auto& model = dynamic_cast<const ItemGraphModel&>(*few);
-  EXPECT_LE(std::ssize(model.weights.values), 5 * items);
-  expect_near(scores_of(model), product(dense(*few), w, users, items, items), 1e-5);
+  expect_near(scores_of(model), product(dense(*few), kept, users, items, items), 1e-5);
 }
 
 TEST_F(FiltersTest, TurbocfIsAPolynomialOfTheWeights) {
@@ -203,7 +227,8 @@ TEST_F(FiltersTest, RanksWithoutExcludedItemsAndOnlyOffered) {
     for (int64_t rank = 0; rank < 4; rank++) EXPECT_EQ(ranked.of(row)[rank], expected[rank].second);
     EXPECT_EQ(ranked.of(row)[4], -1);
   }
-  const UserRatings history = {{0, std::ssize(model.seen_by(7))}, {model.seen_by(7).begin(), model.seen_by(7).end()},
+  const UserRatings history = {{0, std::ssize(model.seen_by(7))},
+                               {model.seen_by(7).begin(), model.seen_by(7).end()},
                                std::vector<float>(model.seen_by(7).size(), 4)};
   const auto folded = scorer->rank(history, {1, offsets.data(), excluded.data()}, 5);
   EXPECT_TRUE(std::ranges::equal(folded.of(0), ranked.of(0))) << "a history gives the same list as its user";

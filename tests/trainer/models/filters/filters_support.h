@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <numeric>
 #include <string>
 
 #include "base/random.h"
@@ -25,8 +26,8 @@ class FiltersTest : public FolderTest {
     if (random_bits(1, cell) % 40 < uint64_t(cell % items)) return {};
     return static_cast<float>(1 + random_bits(2, cell) % 4);
   }
-  std::string prepare(double test = 0) const {
-    MadeRatings source(users, items, rating_of);
+  std::string prepare(double test = 0, int64_t some_users = users) const {
+    MadeRatings source(some_users, items, rating_of);
     datasets::write_prepared(path("prepared.h5"), datasets::collect(source, {}, folder_), {.test = test, .seed = 3},
                              {"{}", "hash"});
     return path("prepared.h5");
@@ -42,18 +43,20 @@ class FiltersTest : public FolderTest {
     return x;
   }
 
-  // Scores of all training users for all items.
-  static std::vector<float> scores_of(const HistoryModel& model, int threads = 2) {
+  // Scores of all training users for all items, by their histories alone or also by their indices.
+  static std::vector<float> scores_of(const HistoryModel& model, int threads = 2, bool known = false) {
     auto context = cuda::Context::cpu(threads);
     const UserRatings histories = {model.seen_offsets, model.seen_items,
                                    std::vector<float>(model.seen_items.size(), 1)};
     std::vector<float> scores(histories.users() * model.item_number());
-    model.item_scores(context)->score(histories, {scores.data(), histories.users(), model.item_number()});
+    std::vector<int32_t> indices(known ? histories.users() : 0);
+    std::iota(indices.begin(), indices.end(), 0);
+    model.item_scores(context)->score(indices, histories, {scores.data(), histories.users(), model.item_number()});
     return scores;
   }
 
-  template <class Algorithm> static std::unique_ptr<TrainedModel> train(const std::string& path,
-                                                                        const typename Algorithm::Config& config) {
+  template <class Algorithm>
+  static std::unique_ptr<TrainedModel> train(const std::string& path, const typename Algorithm::Config& config) {
     auto context = cuda::Context::cpu(2);
     const auto data = datasets::open_prepared(path);
     Algorithm algorithm(config, data, context);

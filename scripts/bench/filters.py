@@ -1,0 +1,113 @@
+"""Benchmarks of graph filters and EASE on Gowalla, against numpy and scipy. GOWALLA as for gowalla.py."""
+
+import gzip
+import json
+import os
+import shutil
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+from common import BUILD, SKYLAKE, TRAIN, WORK, compare, in_turn, last_json, peak_mib, peer_python, publish, run
+from gowalla import prepared, sources, words
+
+CONFIG = "configs/bench/gowalla-gfcf.yaml"
+SCIPY, NUMPY = "scipy 1.17.1", "numpy 2.4.6"
+LAMBDA = 200
+
+
+def train_command(folder: Path, data: Path, threads: int, model: str | None) -> list[object]:
+    settings = words(data__path=data, threads=threads, output=folder, **({"model": model} if model else {}))
+    return [TRAIN, "--config", CONFIG, "--overwrite", *settings]
+
+
+def train(folder: Path, data: Path, threads: int, model: str | None = None) -> dict:
+    """Seconds of training and the metrics on the test split."""
+    shutil.rmtree(folder, ignore_errors=True)
+    run(*train_command(folder, data, threads, model), threads=threads)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return {"seconds": lines[-1]["train"]["seconds"], **json.loads((folder / "results.json").read_text())["test"]}
+
+
+def theirs(threads: int, *command: object, **environment: str) -> dict:
+    program = Path(__file__).with_name("filter_peers.py")
+    return last_json(run(peer_python("peers-filters"), program, *command, threads=threads, **environment))
+
+
+def graph_filter(name: str, threads: int) -> None:
+    """Filter and full ranking of all users with test pairs by the same GF-CF model. Stops if Recall@20 differs."""
+    data, model, recalls = prepared(), WORK / "gfcf-linear", {}
+    if not (model / "results.json").exists():
+        train(model, data, len(os.sched_getaffinity(0)), "{algorithm: gfcf}")
+
+    def ours() -> float:
+        found = last_json(run(BUILD / "bin" / "evaluate_bench", data, model, 20, threads, 1, threads=threads))
+        recalls["recall"] = round(found["recall@20"], 4)
+        return found["seconds"]
+
+    def scipy() -> float:
+        found = theirs(threads, "filter", data, model, **SKYLAKE)
+        recalls[f"{SCIPY} recall"] = round(found["recall"], 4)
+        return found["seconds"]
+
+    mine, peer = in_turn(ours, scipy, rounds=1)
+    compare(name, mine, {SCIPY: peer}, threads, **recalls)
+
+
+def most_popular(items: int) -> Path:
+    """Prepared pairs of the most popular items of Gowalla."""
+    path = WORK / f"gowalla-{items}.h5"
+    if not path.exists():
+        with gzip.open(sources()[0], "rt") as file:
+            pairs = [line.split() for line in file]
+        kept = {item for item, _ in Counter(item for _, item in pairs).most_common(items)}
+        table = WORK / f"gowalla-{items}.tsv"
+        table.write_text("".join(f"{user}\t{item}\n" for user, item in pairs if item in kept))
+        settings = words(source__path=table, split="{method: random, test: 0.01, seed: 1}", test_path='""', output=path)
+        run(TRAIN, "--config", "configs/bench/gowalla-prepare.yaml", *settings)
+    return path
+
+
+def ease(name: str, threads: int, items: int = 10000) -> None:
+    """Seconds to solve EASE, and the peak memory of both processes."""
+    data, folder, model = most_popular(items), WORK / "ease", f"{{algorithm: ease, regularization: {LAMBDA}}}"
+    memory = {}
+
+    def ours() -> float:
+        return train(folder, data, threads, model)["seconds"]
+
+    def numpy() -> float:
+        found = theirs(threads, "ease", data, LAMBDA, **SKYLAKE)
+        memory[f"{NUMPY} peak MiB"] = round(found["peak_mib"])
+        return found["seconds"]
+
+    mine, peer = in_turn(ours, numpy, rounds=1)
+    memory["peak MiB"] = round(peak_mib(*train_command(folder, data, threads, model)))
+    compare(name, mine, {NUMPY: peer}, threads, items=items, **memory)
+
+
+def accuracy(name: str, models: dict[str, str | None]) -> None:
+    line = {"name": name, "metric": "recall@20"}
+    for title, model in models.items():
+        found = train(WORK / "filters", prepared(), len(os.sched_getaffinity(0)), model)
+        line["value"] = max(line.get("value", 0), round(found["recall@20"], 4))
+        line[title] = round(found["recall@20"], 4)
+        line[f"{title} ndcg@20"] = round(found["ndcg@20"], 4)
+    publish(line)
+
+
+# Hyperparameters of RP3beta and Turbo-CF were chosen on 10% of the training pairs, those of ChebyCF are its authors'.
+FILTERS = {
+    "gfcf plateau": None,
+    "gfcf linear": "{algorithm: gfcf}",
+    "rp3beta": "{algorithm: rp3beta, alpha: 0.7, beta: 0.3, neighbors: 500}",
+    "turbocf": "{algorithm: turbocf, alpha: 0.6, exponent: 0.8}",
+}
+
+BENCHES = {
+    "accuracy/gowalla-filter": partial(accuracy, models=FILTERS),
+    "accuracy/gowalla-ease": partial(accuracy, models={"ease": f"{{algorithm: ease, regularization: {LAMBDA}}}"}),
+}
+for threads in (1, 2):
+    BENCHES[f"speed/graph-filter/gowalla-t{threads}"] = partial(graph_filter, threads=threads)
+    BENCHES[f"speed/ease/gowalla-10000-t{threads}"] = partial(ease, threads=threads)
