@@ -7,11 +7,13 @@
 #include "decoding/penalties_cpu.h"
 #include "decoding/sampling_cpu.h"
 #include "factorization/als_cpu.h"
+#include "factorization/bayesian/posterior_cpu.h"
 #include "factorization/implicit/implicit_cpu.h"
 #include "factorization/sgd/sgd_cpu.h"
 #include "factorization/sgd/svdpp_cpu.h"
 #include "factorization/ranking/bpr_cpu.h"
 #include "factorization/ranking/contrastive_cpu.h"
+#include "factorization/nonnegative/nonnegative_cpu.h"
 #include "similarity/topk_cpu.h"
 #include "sparse/row_similarity_cpu.h"
 #include "linear/add_product_cpu.h"
@@ -42,6 +44,9 @@ const Operations& CpuBackend::operations() const {
                                        .bpr_epoch = bpr_epoch_cpu,
                                        .contrastive_epoch = contrastive_epoch_cpu,
                                        .contrastive_users = contrastive_users_cpu,
+                                       .draw_posterior = draw_posterior_cpu,
+                                       .row_moments = row_moments_cpu,
+                                       .nonnegative_update = nonnegative_update_cpu,
                                        .append_to_cache = append_to_cache_cpu,
                                        .decode_attention = decode_attention_cpu,
                                        .penalize = penalize_cpu,

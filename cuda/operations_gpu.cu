@@ -10,6 +10,7 @@
 #include "factorization/sgd/sgd.cuh"
 #include "factorization/ranking/bpr.cuh"
 #include "factorization/ranking/contrastive.cuh"
+#include "factorization/bayesian/posterior.cuh"
 #include "operations.h"
 #include "similarity/topk.cuh"
 #include "sparse/row_similarity.cuh"
@@ -36,6 +37,9 @@ const Operations& GpuBackend::operations() const {
                                        .bpr_epoch = bpr_epoch_gpu,
                                        .contrastive_epoch = contrastive_epoch_gpu,
                                        .contrastive_users = contrastive_users_gpu,
+                                       .draw_posterior = draw_posterior_gpu,
+                                       .row_moments = row_moments_gpu,
+                                       .nonnegative_update = nullptr,
                                        .append_to_cache = append_to_cache_gpu,
                                        .decode_attention = decode_attention_gpu,
                                        .penalize = penalize_gpu,

@@ -144,7 +144,7 @@ template <int t = 0> void unfold_quarter(const Vector* stored, Vector* row) {
 }
 
 // Adds to the diagonal of a diagonal block and returns it.
-Vector add_to_diagonal(Vector* d, Vector terms) {
+[[maybe_unused]] Vector add_to_diagonal(Vector* d, Vector terms) {
   const Integers lanes = indices();
   Vector diagonal = {};
 #pragma GCC unroll 8
@@ -154,6 +154,29 @@ Vector add_to_diagonal(Vector* d, Vector terms) {
   }
   d[half] += lanes < half ? exchanged(terms) : Vector{};
   return lanes < half ? diagonal : d[half] + exchanged(d[half]);
+}
+
+// Stores the lower right quarter of a symmetric block by its diagonals, as update_quarter does.
+void fold_quarter(Vector* d) {
+  float entries[half][half];
+  for (int r = 0; r < half; r++) {
+    for (int c = 0; c < half; c++) entries[r][c] = d[half + r][half + c];
+  }
+  for (int t = 0; t < half; t++) {
+    for (int c = 0; c < width; c++) d[half + t][c] = t < diagonals && c < half ? entries[c][(c + t) % half] : 0;
+  }
+}
+
+// Stores scale times a symmetric matrix, whose rows are `stride` floats apart, as a triangle padded with zeros.
+[[maybe_unused]] void store_symmetric(const float* matrix, int64_t stride, int64_t size, float scale,
+                                      Vector* triangle) {
+  for (int64_t j = 0; j < slabs_of(size); j++) {
+    for (int64_t row = 0; row < (j + 1) * width; row++) {
+      const Vector part = row < size ? load_part(matrix + row * stride + j * width, size - j * width) : Vector{};
+      block(triangle, 0, j)[row] = scale * part;
+    }
+    fold_quarter(block(triangle, j, j));
+  }
 }
 
 // The symmetric product of slabs that updates a triangle: slab(i)^T slab(j) over `depth` rows for block (i, j).
@@ -250,7 +273,7 @@ void multiply_block(const Vector* inverse, Vector* b) {
 // group of block rows and then subtracts it from all rows below while it is in the cache. Work on block row i that does
 // not need its inverted diagonal block follows the inversion, so that the processor fills the inversion's waits with
 // it.
-bool factorize(Vector* triangle, int64_t slabs, const Vector* bounds) {
+[[maybe_unused]] bool factorize(Vector* triangle, int64_t slabs, const Vector* bounds) {
   constexpr int64_t group = 128 / width;
   const auto solve_blocks = [&](int64_t i, int64_t begin, int64_t end) {
     for (int64_t j = begin; j < end; j++) multiply_block(block(triangle, i, i), block(triangle, i, j));
@@ -280,7 +303,7 @@ bool factorize(Vector* triangle, int64_t slabs, const Vector* bounds) {
 constexpr int chains = 4;  // independent sums
 
 // z = U^-T z and l = U^-T l.
-void solve_transposed(const Vector* triangle, int64_t slabs, Vector* z, Vector* l) {
+[[maybe_unused]] void solve_transposed(const Vector* triangle, int64_t slabs, Vector* z, Vector* l) {
   for (int64_t j = 0; j < slabs; j++) {
     const Vector* u = block(triangle, 0, j);
     Vector known_z[chains] = {}, known_l[chains] = {};
@@ -306,7 +329,7 @@ void solve_transposed(const Vector* triangle, int64_t slabs, Vector* z, Vector* 
 }
 
 // x = U^-1 x.
-void solve(const Vector* triangle, int64_t slabs, Vector* x) {
+[[maybe_unused]] void solve(const Vector* triangle, int64_t slabs, Vector* x) {
   for (int64_t i = slabs - 1; i >= 0; i--) {
     Vector known[width] = {};
     for (int64_t j = i + 1; j < slabs; j++) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <iterator>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -53,7 +54,8 @@ std::map<std::string, std::vector<UserRating>> read_new_users(const datasets::Ra
   return users;
 }
 
-// Writes the output: user, rank, item, score, basis and the columns of the item table.
+// Writes the output: user, rank, item, score, basis, the spread if the model has one, and the columns of the item
+// table.
 class RecommendationTable {
  public:
   RecommendationTable(const RecommendConfig& config, const TrainedModel& model)
@@ -61,14 +63,14 @@ class RecommendationTable {
         titles_(config.items),
         k_(config.k),
         with_reasons_(config.reasons > 0),
-        writer_(config.output, columns(titles_, with_reasons_), /*overwrite=*/true) {}
+        writer_(config.output, columns(titles_, model.has_spread(), with_reasons_), /*overwrite=*/true) {}
 
   void append(std::span<const std::string> users, const Recommendations& found) {
     users_ += std::ssize(users);
     without_factors_ += std::ranges::count(found.basis, Basis::popularity);
     std::vector<std::string_view> user, item, basis;
     std::vector<int64_t> rank;
-    std::vector<float> score;
+    std::vector<float> score, spread;
     std::vector<std::string> reasons;
     for (size_t u = 0; u < users.size(); u++) {
       const auto list = found.items.of(static_cast<int64_t>(u));
@@ -81,8 +83,10 @@ class RecommendationTable {
         basis.push_back(name_of(found.basis[u]));
         if (with_reasons_) reasons.push_back(shown_reasons(found.reasons, u * list.size() + r));
       }
+      if (model_.has_spread()) append_spread(users[u], found.basis[u], list, spread);
     }
     std::vector<datasets::ColumnValues> values = {user, rank, item, score, basis};
+    if (model_.has_spread()) values.emplace_back(spread);
     const std::vector<std::string_view> reason_texts(reasons.begin(), reasons.end());
     if (with_reasons_) values.emplace_back(reason_texts);
     const auto more = titles_.of(item);
@@ -114,13 +118,24 @@ class RecommendationTable {
     return shown.dump();
   }
 
-  static std::vector<datasets::ColumnSpec> columns(const ItemDetails& titles, bool with_reasons) {
+  // Only users whose factors were trained have a spread.
+  void append_spread(const std::string& user, Basis basis, std::span<const int32_t> list,
+                     std::vector<float>& spread) const {
+    const auto listed = list.first(std::ranges::find_if(list, [](int32_t item) { return item < 0; }) - list.begin());
+    std::vector<double> found(listed.size(), std::numeric_limits<double>::quiet_NaN());
+    if (basis == Basis::model) found = model_.spread(model_.users.find(user), listed);
+    for (const double deviation : found) spread.push_back(static_cast<float>(deviation));
+  }
+
+  static std::vector<datasets::ColumnSpec> columns(const ItemDetails& titles, bool with_spread,
+                                                  bool with_reasons) {
     using datasets::ColumnType;
     std::vector<datasets::ColumnSpec> columns = {{"user", ColumnType::text},
                                                  {"rank", ColumnType::int64},
                                                  {"item", ColumnType::text},
                                                  {"score", ColumnType::float32},
                                                  {"basis", ColumnType::text}};
+    if (with_spread) columns.push_back({"spread", ColumnType::float32});
     if (with_reasons) columns.push_back({"reasons", ColumnType::text});
     titles.append_specs(columns);
     return columns;

@@ -45,9 +45,11 @@ struct RecommendConfig : RuntimeConfig, RanksConfig, ShardingConfig {
     RanksConfig::describe(field);
     ShardingConfig::describe(field);
     field.required("model", model, file_path(), "Run folder of task: factorize, or its factors.h5.");
-    field.required("output", output, file_path(),
-                   "Table to write (.csv, .tsv, .jsonl or .parquet) with user, rank, item, score, basis, reasons if "
-                   "they are asked for, and the columns of items.");
+    field.required(
+        "output", output, file_path(),
+        "Table to write (.csv, .tsv, .jsonl or .parquet) with user, rank, item, score, basis, for Bayesian models "
+        "the spread of the predicted rating (its standard deviation), reasons if they are asked for, and the columns of "
+        "items.");
     field("k", k, between(1, 100000), "Maximum number of recommendations per user.");
     field("exclude_seen", exclude_seen, "Do not recommend items that the user has already rated.");
     field("reasons", reasons, between(0, 100),

@@ -6,6 +6,7 @@ import sys
 import time
 from functools import partial
 
+from bayesian import BENCHES as BAYESIAN
 from bert import accuracy_reviews, bert_classify, bert_train
 from clustering import BENCHES as CLUSTERING
 from common import (
@@ -111,7 +112,7 @@ TOPK_SHAPES = {
         "1x1m-d128-k10": (1, 1_000_000, 128, 10),
     }.items()
 }
-BENCHES = GOWALLA | CLUSTERING | NEIGHBORS | SGD | RANKING | FILTERS | {
+BENCHES = GOWALLA | CLUSTERING | NEIGHBORS | SGD | RANKING | FILTERS | BAYESIAN | {
     "accuracy/gpt-zh": gpt_zh,
     "accuracy/ids-as-text": ids_as_text,
     "accuracy/ml-100k-als": accuracy_als,

@@ -205,29 +205,9 @@ Scratch divide(void* memory, int64_t size) {
   return {z, z + slabs, z + 2 * slabs, z + 3 * slabs, z + (3 + chunk) * slabs};
 }
 
-// Stores the lower right quarter of a symmetric block by its diagonals, as update_quarter does.
-void fold_quarter(Vector* d) {
-  float entries[half][half];
-  for (int r = 0; r < half; r++) {
-    for (int c = 0; c < half; c++) entries[r][c] = d[half + r][half + c];
-  }
-  for (int t = 0; t < half; t++) {
-    for (int c = 0; c < width; c++) d[half + t][c] = t < diagonals && c < half ? entries[c][(c + t) % half] : 0;
-  }
-}
-
 void store_gram(const ImplicitTask& task, int64_t first, int64_t size, float* to) {
   const int64_t f = task.fixed.columns;
-  const float* gram = task.gram + first * (f + 1);
-  const float a0 = task.params.unobserved_weight;
-  Vector* triangle = reinterpret_cast<Vector*>(to);
-  for (int64_t j = 0; j < slabs_of(size); j++) {
-    for (int64_t row = 0; row < (j + 1) * width; row++) {
-      const Vector part = row < size ? load_part(gram + row * f + j * width, size - j * width) : Vector{};
-      block(triangle, 0, j)[row] = a0 * part;
-    }
-    fold_quarter(block(triangle, j, j));
-  }
+  store_symmetric(task.gram + first * (f + 1), f, size, task.params.unobserved_weight, reinterpret_cast<Vector*>(to));
 }
 
 void predict(const ImplicitTask& task, int64_t index, float* predictions) {

@@ -12,6 +12,8 @@
 #include "models/filters/ease.h"
 #include "models/filters/gfcf.h"
 #include "models/filters/item_graph.h"
+#include "models/factorization/bayesian/bpmf.h"
+#include "models/factorization/decomposition/nmf.h"
 
 namespace sartor {
 
@@ -30,6 +32,8 @@ using FactorizationAlgorithms = AlgorithmTable<
     Ials,
     Rp3beta,
     Turbocf>;
+    Bpmf,
+    Nmf>;
 // clang-format on
 
 }  // namespace sartor

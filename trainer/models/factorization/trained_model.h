@@ -47,6 +47,11 @@ struct TrainedModel {
   // `pairs`. Empty if the model does not predict ratings.
   virtual std::vector<double> predict(int64_t first, const UserRatings& pairs) const = 0;
 
+  // Standard deviations of the predicted ratings of items for a user of the model, as far as the model is uncertain of
+  // their means. Only if the model is Bayesian.
+  virtual bool has_spread() const { return false; }
+  virtual std::vector<double> spread(int64_t, std::span<const int32_t>) const { return {}; }
+
   // Creates a scorer on the context's device; the model must outlive it.
   virtual std::unique_ptr<Scorer> scorer(cuda::Context& context, ScorerOptions options) const = 0;
 
