@@ -9,13 +9,11 @@
 #include "factorization/als_cpu.h"
 #include "factorization/bayesian/posterior_cpu.h"
 #include "factorization/implicit/implicit_cpu.h"
-#include "factorization/sgd/sgd_cpu.h"
-#include "factorization/sgd/svdpp_cpu.h"
+#include "factorization/nonnegative/nonnegative_cpu.h"
 #include "factorization/ranking/bpr_cpu.h"
 #include "factorization/ranking/contrastive_cpu.h"
-#include "factorization/nonnegative/nonnegative_cpu.h"
-#include "similarity/topk_cpu.h"
-#include "sparse/row_similarity_cpu.h"
+#include "factorization/sgd/sgd_cpu.h"
+#include "factorization/sgd/svdpp_cpu.h"
 #include "linear/add_product_cpu.h"
 #include "linear/invert_spd_cpu.h"
 #include "linear/leading_vectors_cpu.h"
@@ -24,6 +22,7 @@
 #include "sparse/filters/multiply_sparse_cpu.h"
 #include "sparse/filters/sparse_product_cpu.h"
 #include "sparse/filters/top_scores_cpu.h"
+#include "sparse/row_similarity_cpu.h"
 
 namespace sartor::cuda {
 
@@ -47,17 +46,17 @@ const Operations& CpuBackend::operations() const {
                                        .draw_posterior = draw_posterior_cpu,
                                        .row_moments = row_moments_cpu,
                                        .nonnegative_update = nonnegative_update_cpu,
-                                       .append_to_cache = append_to_cache_cpu,
-                                       .decode_attention = decode_attention_cpu,
-                                       .penalize = penalize_cpu,
-                                       .sample = sample_cpu,
                                        .sparse_product = sparse_product_cpu,
                                        .multiply_sparse = multiply_sparse_cpu,
                                        .graph_filter = graph_filter_cpu,
                                        .top_scores = top_scores_cpu,
                                        .add_product = add_product_cpu,
                                        .leading_vectors = leading_vectors_cpu,
-                                       .invert_spd = invert_spd_cpu};
+                                       .invert_spd = invert_spd_cpu,
+                                       .append_to_cache = append_to_cache_cpu,
+                                       .decode_attention = decode_attention_cpu,
+                                       .penalize = penalize_cpu,
+                                       .sample = sample_cpu};
   return table;
 }
 

@@ -4,13 +4,13 @@
 #include "decoding/penalties.cuh"
 #include "decoding/sampling.cuh"
 #include "factorization/als.cuh"
+#include "factorization/bayesian/posterior.cuh"
 #include "factorization/implicit/implicit.cuh"
-#include "similarity/topk.cuh"
-#include "sparse/row_similarity.cuh"
-#include "factorization/sgd/sgd.cuh"
 #include "factorization/ranking/bpr.cuh"
 #include "factorization/ranking/contrastive.cuh"
-#include "factorization/bayesian/posterior.cuh"
+#include "factorization/sgd/sgd.cuh"
+#include "similarity/topk.cuh"
+#include "sparse/row_similarity.cuh"
 #include "operations.h"
 #include "similarity/topk.cuh"
 #include "sparse/row_similarity.cuh"
@@ -29,28 +29,25 @@ const Operations& GpuBackend::operations() const {
                                        .candidate_distances = nullptr,  // refused before
                                        .linkage = nullptr,
                                        .row_similarity = row_similarity_gpu,
-                                       .implicit_update = nullptr,  // refused before
-                                       .gram = nullptr,
                                        .sgd_rounds = sgd_rounds_gpu,
                                        .svdpp_epoch = nullptr,  // refused before
-                                       .bpr_epoch = nullptr,
                                        .bpr_epoch = bpr_epoch_gpu,
                                        .contrastive_epoch = contrastive_epoch_gpu,
                                        .contrastive_users = contrastive_users_gpu,
                                        .draw_posterior = draw_posterior_gpu,
                                        .row_moments = row_moments_gpu,
                                        .nonnegative_update = nullptr,
-                                       .append_to_cache = append_to_cache_gpu,
-                                       .decode_attention = decode_attention_gpu,
-                                       .penalize = penalize_gpu,
-                                       .sample = sample_gpu,
                                        .sparse_product = nullptr,
                                        .multiply_sparse = nullptr,
                                        .graph_filter = nullptr,
                                        .top_scores = nullptr,
                                        .add_product = nullptr,
                                        .leading_vectors = nullptr,
-                                       .invert_spd = nullptr};
+                                       .invert_spd = nullptr,
+                                       .append_to_cache = append_to_cache_gpu,
+                                       .decode_attention = decode_attention_gpu,
+                                       .penalize = penalize_gpu,
+                                       .sample = sample_gpu};
   return table;
 }
 

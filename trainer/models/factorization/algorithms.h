@@ -4,7 +4,8 @@
 #include "models/factorization/algorithm_table.h"
 #include "models/factorization/als/als.h"
 #include "models/factorization/als/ials.h"
-#include "models/neighbors/neighbors.h"
+#include "models/factorization/bayesian/bpmf.h"
+#include "models/factorization/decomposition/nmf.h"
 #include "models/factorization/gradient/sgd.h"
 #include "models/factorization/gradient/svdpp.h"
 #include "models/factorization/ranking/bpr.h"
@@ -12,8 +13,7 @@
 #include "models/filters/ease.h"
 #include "models/filters/gfcf.h"
 #include "models/filters/item_graph.h"
-#include "models/factorization/bayesian/bpmf.h"
-#include "models/factorization/decomposition/nmf.h"
+#include "models/neighbors/neighbors.h"
 
 namespace sartor {
 
@@ -22,16 +22,15 @@ using FactorizationAlgorithms = AlgorithmTable<
     Als,
     Ials,
     ItemKnn,
-    UserKnn>;
+    UserKnn,
     Sgd,
-    Svdpp>;
+    Svdpp,
     Bpr,
-    Simplex>;
+    Simplex,
     Ease,
     Gfcf,
-    Ials,
     Rp3beta,
-    Turbocf>;
+    Turbocf,
     Bpmf,
     Nmf>;
 // clang-format on
