@@ -88,10 +88,11 @@ template <int rows>
 void nearest_rows(const float* x, int64_t d, const CentroidPanels& panels, float* scores, int32_t* nearest) {
   Best best[rows];
   for (auto& each : best) each = {broadcast(-__builtin_inff()), Integers{}};
-  for (int64_t v = 0; v < panels.vectors(width); v += tile_vectors) {
+  const int64_t vectors = (panels.centroids + width - 1) / width;
+  for (int64_t v = 0; v < vectors; v += tile_vectors) {
     const float* at = panels.data + v / panel_vectors * (d + 1) * panel + v % panel_vectors * width;
     const auto number = static_cast<int32_t>(panels.first * panel_vectors + v);
-    if (v + 1 < panels.vectors(width)) {
+    if (v + 1 < vectors) {
       score<rows, tile_vectors>(x, d, at, number, best);
     } else {
       score<rows, 1>(x, d, at, number, best);

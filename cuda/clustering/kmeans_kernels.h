@@ -13,8 +13,6 @@ struct CentroidPanels {
   const float* data;
   int64_t first;      // number of the first panel to search
   int64_t centroids;  // to search
-
-  int64_t vectors(int64_t width) const { return (centroids + width - 1) / width; }
 };
 
 struct KMeansKernels {

@@ -8,13 +8,15 @@ namespace sartor::cuda {
 
 // Arguments of add_product. All arrays are in the context's memory.
 struct AddProductTask {
-  Rows<const float> left;   // (n, d)
-  Rows<const float> right;  // (m, d)
+  Rows<const float> left;   // (n, d), or (d, n) if it is transposed
+  Rows<const float> right;  // (m, d), or (d, m) if it is transposed
   Rows<float> sum;          // (n, m)
+  bool left_transposed = false, right_transposed = false;
 };
 
-// sum += left right^T. A row of the result depends neither on the other rows nor on the number of threads. Runs on CPUs
-// only for now. Throws std::invalid_argument if the context is on a GPU or sizes differ.
+// sum += left right^T, with matrices as above before they were transposed. A row of the result depends neither on the
+// other rows nor on the number of threads. Runs on CPUs only for now. Throws std::invalid_argument if the context is on
+// a GPU or sizes differ.
 void add_product(Context& context, const AddProductTask& task);
 
 }  // namespace sartor::cuda

@@ -4,15 +4,23 @@
 #include "transformer/matmul.h"
 
 namespace sartor::cuda {
+namespace {
+
+Operand operand(Rows<const float> matrix, bool by_columns) {
+  if (by_columns) return {matrix.data, 1, matrix.columns, Store::fp32};
+  return {matrix.data, matrix.columns, 1, Store::fp32};
+}
+
+}  // namespace
 
 void add_product_cpu(Context& context, const AddProductTask& task) {
-  const auto& [left, right, sum] = task;
+  const auto& sum = task.sum;
   const int threads = cpu(context).threads;
   const MatmulTask product = {.rows = sum.rows,
                               .columns = sum.columns,
-                              .depth = left.columns,
-                              .left = {left.data, left.columns, 1, Store::fp32},
-                              .right = {right.data, 1, right.columns, Store::fp32},
+                              .depth = task.left_transposed ? task.left.rows : task.left.columns,
+                              .left = operand(task.left, task.left_transposed),
+                              .right = operand(task.right, !task.right_transposed),
                               .add = true,
                               .c = sum.data,
                               .c_stride = sum.columns,

@@ -27,7 +27,7 @@ class Search {
         kernels_(kernels),
         k_(task.params.k),
         sums_(context, kernels.floats(sums_of(task.params), task.rows)),
-        keys_(k_ + std::max<int64_t>(k_, 128) + kernels.block) {
+        keys_(k_ + std::max<int64_t>(k_, 64) + kernels.block) {
     sums_.fill_zero();
   }
 

@@ -26,16 +26,7 @@ def train(algorithm: str, threads: int, folder: Path, **settings: object) -> dic
 def accuracy(name: str, algorithm: str) -> None:
     found = train(algorithm, PROCESSORS, WORK / algorithm)
     rounded = {metric: round(found[metric], 4) for metric in ("ndcg@20", "coverage@20")}
-    publish(
-        {
-            "name": name,
-            "metric": "recall@20",
-            "value": round(found["recall@20"], 4),
-            **rounded,
-            "seconds per epoch": round(found["seconds"], 3),
-            "threads": PROCESSORS,
-        }
-    )
+    publish({"name": name, "metric": "recall@20", "value": round(found["recall@20"], 4), **rounded})
 
 
 def bpr(name: str, threads: int) -> None:

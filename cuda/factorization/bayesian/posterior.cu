@@ -109,9 +109,10 @@ class RowSolver {
   __device__ bool factorize() const {
     for (int64_t k = 0; k < f_; k++) {
       const float pivot = entry(k, k);
-      if (!(pivot > block_.bounds[k])) return false;
-      const float root = sqrtf(pivot);
+      const bool above = pivot > block_.bounds[k];
       __syncthreads();
+      if (!above) return false;
+      const float root = sqrtf(pivot);
       for (int64_t i = k + threadIdx.x; i < f_; i += threads) entry(i, k) = i == k ? root : entry(i, k) / root;
       __syncthreads();
       const int64_t left = f_ - k - 1;

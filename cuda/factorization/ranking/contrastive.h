@@ -37,7 +37,7 @@ struct ContrastiveTask {
 // sqrt(sum of the squared lengths of its gradients) (AdaGrad, Duchi et al. 2011, one rate per row) and is scaled to
 // length 1 again. Users without items do not change.
 //
-// The result does not depend on the number of threads. Memory of its own: 4 N (f + 3 batch) bytes, and on a GPU 4 f
+// The result does not depend on the number of threads. Memory of its own: about 4 N (f + batch) bytes, and on a GPU 4 f
 // bytes for each item that gets a gradient from a batch. Throws std::invalid_argument if numbers of factors or rows
 // differ, or a parameter is out of range.
 void contrastive_epoch(Context& context, const ContrastiveTask& task);

@@ -202,16 +202,28 @@ TEST(InvertSpd, MatricesThatAreNotPositiveDefiniteAreNamed) {
 
 TEST(AddProduct, AddsToTheSum) {
   auto context = Context::cpu(2);
+  const auto transposed = [](const std::vector<float>& matrix, int64_t rows, int64_t columns) {
+    std::vector<float> result(matrix.size());
+    for (int64_t i = 0; i < rows; i++) {
+      for (int64_t j = 0; j < columns; j++) result[j * rows + i] = matrix[i * columns + j];
+    }
+    return result;
+  };
   for (const auto& [n, m, d] : {std::array<int64_t, 3>{1, 1, 1}, {3, 70, 5}, {33, 17, 800}, {0, 4, 2}, {2, 3, 0}}) {
-    const auto left = normals(n * d, 1), right = normals(m * d, 2);
-    auto sum = normals(n * m, 3);
-    const auto before = sum;
-    add_product(context, {{left.data(), n, d}, {right.data(), m, d}, {sum.data(), n, m}});
-    for (int64_t i = 0; i < n; i++) {
-      for (int64_t j = 0; j < m; j++) {
-        double expected = before[i * m + j];
-        for (int64_t k = 0; k < d; k++) expected += double(left[i * d + k]) * right[j * d + k];
-        ASSERT_NEAR(sum[i * m + j], expected, 1e-6 * double(d + 1));
+    const auto left = normals(n * d, 1), right = normals(m * d, 2), before = normals(n * m, 3);
+    const auto left_t = transposed(left, n, d), right_t = transposed(right, m, d);
+    for (const auto& [flip_left, flip_right] : {std::pair(false, false), {true, false}, {false, true}, {true, true}}) {
+      auto sum = before;
+      AddProductTask task = {{left.data(), n, d}, {right.data(), m, d}, {sum.data(), n, m}, flip_left, flip_right};
+      if (flip_left) task.left = {left_t.data(), d, n};
+      if (flip_right) task.right = {right_t.data(), d, m};
+      add_product(context, task);
+      for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < m; j++) {
+          double expected = before[i * m + j];
+          for (int64_t k = 0; k < d; k++) expected += double(left[i * d + k]) * right[j * d + k];
+          ASSERT_NEAR(sum[i * m + j], expected, 1e-6 * double(d + 1));
+        }
       }
     }
   }

@@ -11,6 +11,7 @@
 #include "models/factorization/ranking/bpr.h"
 #include "models/factorization/ranking/simplex.h"
 #include "models/filters/ease.h"
+#include "models/filters/elsa.h"
 #include "models/filters/gfcf.h"
 #include "models/filters/item_graph.h"
 #include "models/neighbors/neighbors.h"
@@ -28,6 +29,7 @@ using FactorizationAlgorithms = AlgorithmTable<
     Bpr,
     Simplex,
     Ease,
+    Elsa,
     Gfcf,
     Rp3beta,
     Turbocf,

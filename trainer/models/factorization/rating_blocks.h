@@ -22,7 +22,7 @@ class RatingBlocks {
   // Copies the ratings of rows begin to end - 1 to the start of both arrays. Called in another thread.
   using Read = std::function<void(int64_t begin, int64_t end, std::span<int32_t> columns, std::span<float> values)>;
 
-  // offsets (rows + 1): as in cuda::Csr. pieces: ascending rows from 0 to the number of rows, between which no block
+  // offsets (rows + 1): as in cuda::Csr. pieces: ascending rows from 0 to the number of rows, over which no block
   // extends. memory: bytes on the device; a block has one row at least, even if they do not suffice. `again` is kept.
   // copies: those of the context, or others for tests.
   RatingBlocks(cuda::Context& context, std::vector<int64_t> offsets, std::span<const int64_t> pieces, int64_t memory,
@@ -42,9 +42,9 @@ class RatingBlocks {
   // The first reading: all ratings are written once, those of a call to places `at` and following.
   void write(int64_t at, std::span<const int32_t> columns, std::span<const float> values);
 
-  // Calls use(first, ratings) for all blocks in order: `ratings` are those of rows first, first + 1, ..., on the
-  // device. On a GPU, they may be used by operations that use() enqueues.
-  void each(const std::function<void(int64_t first, const cuda::Csr<const float>& ratings)>& use);
+  // Calls use(first, ratings) for the blocks of a piece in order: `ratings` are those of rows first, first + 1, ..., on
+  // the device. On a GPU, they may be used by operations that use() enqueues. All pieces must be visited in turn.
+  void each(int64_t piece, const std::function<void(int64_t first, const cuda::Csr<const float>& ratings)>& use);
 
  private:
   struct Slot {  // memory on the device for one block, or for all

@@ -88,11 +88,17 @@ void HistoryModel::read_histories(const datasets::Prepared& data) {
   const auto& by_item = data.train_by_item.offsets();
   item_count.clear();
   for (int64_t item = 0; item < data.items; item++) item_count.push_back(by_item[item + 1] - by_item[item]);
-  seen_offsets = data.train.offsets();
-  seen_items.resize(data.train.size());
+  auto histories = sartor::read_histories(data);
+  seen_offsets = std::move(histories.offsets);
+  seen_items = std::move(histories.items);
+}
+
+Histories read_histories(const datasets::Prepared& data) {
+  Histories histories = {data.train.offsets(), std::vector<int32_t>(data.train.size())};
   read_rows(data.train, 0, data.users, [&](int64_t place, const auto& columns, const auto&) {
-    std::ranges::copy(columns, seen_items.begin() + place);
+    std::ranges::copy(columns, histories.items.begin() + place);
   });
+  return histories;
 }
 
 void require_cpu(const cuda::Context& context, std::string_view algorithm) {

@@ -37,6 +37,13 @@ struct HistoryModel : TrainedModel {
   void read_histories(const datasets::Prepared& data);
 };
 
+// Items of each user in training.
+struct Histories {
+  std::vector<int64_t> offsets;  // (U + 1)
+  std::vector<int32_t> items;    // ascending within a user
+};
+Histories read_histories(const datasets::Prepared& data);
+
 // Throws std::invalid_argument that names the algorithm if the context is on a GPU.
 void require_cpu(const cuda::Context& context, std::string_view algorithm);
 

@@ -68,7 +68,7 @@ TEST_F(BrokenRuns, BpmfSaysWhatIsWrong) {
          "model.user_features: names no columns, expected categories, lists or numbers");
   expect("algorithm: bpmf, user_features: {path: users.csv, id: id, categories: [art]}", "art");
   expect("algorithm: bpmf, user_features: {path: users.csv, id: id, numbers: [age]}",
-         "users.csv: age of 用户2 is 三十, expected a number");
+         "users.csv: age of 用户2 is \"三十\", expected a number");
   expect("algorithm: bpmf, user_features: {path: 缺.csv, id: id, categories: [kind]}", "缺.csv");
   expect("algorithm: bpmf, item_features: {path: users.csv, id: id, categories: [kind]}",
          "model.item_features: none of the 10 ids of the data has features in users.csv");

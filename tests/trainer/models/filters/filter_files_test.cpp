@@ -81,6 +81,30 @@ TEST_F(FilterFilesTest, ResumeWithTheSameBits) {
   expect_same_after_resuming<Turbocf>({});
 }
 
+TEST_F(FilterFilesTest, ElsaResumesWithTheSameBits) {
+  const auto data = datasets::open_prepared(prepare(0.2));
+  auto two = cuda::Context::cpu(2), one = cuda::Context::cpu(1);
+  const ElsaConfig config = {.factors = 5, .epochs = 4, .batch_size = 16};
+  const auto factors = [](const Elsa& elsa) { return dynamic_cast<const ElsaModel&>(*elsa.model()).item_factors; };
+  Elsa whole(config, data, two);
+  for (int epoch = 0; epoch < 4; epoch++) {
+    if (epoch == 2) whole.save(folder_);
+    whole.train_epoch();
+  }
+  Elsa resumed(config, data, one);
+  resumed.load(folder_);
+  resumed.train_epoch();
+  resumed.train_epoch();
+  EXPECT_EQ(factors(resumed), factors(whole));
+
+  auto model = whole.model();
+  model->seen_offsets.assign(users + 1, 0);
+  save(*model, path("prepared.h5"));
+  const auto back = FactorizationAlgorithms::load(path("factors.h5"));
+  EXPECT_EQ(back->algorithm, "elsa");
+  EXPECT_EQ(dynamic_cast<const ElsaModel&>(*back).item_factors, factors(whole));
+}
+
 TEST_F(FilterFilesTest, BrokenFilesAreNamed) {
   expect_broken<Gfcf>(
       {.factors = 2}, [](auto& model) { model.vectors.pop_back(); }, "items/vectors: has 73 values");
@@ -123,6 +147,7 @@ TEST_F(FilterFilesTest, ConfigsThatDoNotFitAreNamed) {
   };
   expect_cpu([&] { Gfcf({}, prepared, gpu); }, "gfcf");
   expect_cpu([&] { Ease({}, prepared, gpu); }, "ease");
+  expect_cpu([&] { Elsa({}, prepared, gpu); }, "elsa");
   expect_cpu([&] { Rp3beta({}, prepared, gpu); }, "rp3beta");
   expect_cpu([&] { Turbocf({}, prepared, gpu); }, "turbocf");
 }

@@ -208,6 +208,75 @@ TEST_F(FiltersTest, TurbocfIsAPolynomialOfTheWeights) {
   }
 }
 
+// The sum of the losses of all users, by the definition.
+double elsa_loss(const Dense& x, const Dense& a, int64_t users, int64_t items, int64_t factors) {
+  double loss = 0;
+  for (int64_t u = 0; u < users; u++) {
+    Dense s(items);
+    double squares = 0, length = 0, product = 0;
+    for (int64_t j = 0; j < items; j++) {
+      for (int64_t i = 0; i < items; i++) {
+        for (int64_t k = 0; k < factors && x[u * items + i] > 0; k++) s[j] += a[i * factors + k] * a[j * factors + k];
+      }
+      s[j] = std::max(s[j] - x[u * items + j], 0.0);
+      squares += s[j] * s[j], length += x[u * items + j], product += s[j] * x[u * items + j];
+    }
+    loss += 2 - 2 * product / std::sqrt(squares * length);
+  }
+  return loss;
+}
+
+TEST_F(FiltersTest, AStepOfElsaFollowsTheGradient) {
+  // The first step of Adam moves each element by the learning rate against the sign of its gradient.
+  constexpr int64_t f = 3;
+  const auto path = prepare();
+  const ElsaConfig config = {.factors = f, .batch_size = 1000, .learning_rate = 1e-6};
+  auto context = cuda::Context::cpu(2);
+  const auto data = datasets::open_prepared(path);
+  Elsa elsa(config, data, context);
+  const auto start = elsa.model();
+  const auto& before = dynamic_cast<const ElsaModel&>(*start).item_factors;
+  elsa.save(folder_);
+  const auto weights = datasets::Hdf5File::open(folder_ / "state.h5").list<float>("weights").read();
+  elsa.train_epoch();
+  elsa.save(folder_);
+  const auto slopes = datasets::Hdf5File::open(folder_ / "state.h5").list<float>("first_moment").read();
+  auto trained = train<Rp3beta>(path, {});
+  const Dense x = dense(*trained);
+  for (const int64_t at : {0L, 7L, 40L, 3L * items - 1}) {
+    const auto loss = [&](double change) {
+      Dense w(weights.begin(), weights.end()), a(w.size());
+      w[at] += change;
+      for (int64_t i = 0; i < items; i++) {
+        const double length = std::hypot(w[i * f], w[i * f + 1], w[i * f + 2]);
+        for (int64_t k = 0; k < f; k++) a[i * f + k] = w[i * f + k] / length;
+      }
+      return elsa_loss(x, a, users, items, f);
+    };
+    const double expected = (loss(1e-7) - loss(-1e-7)) / 2e-7;
+    EXPECT_NEAR(slopes[at] / 0.1, expected, 1e-3 + 5e-3 * std::abs(expected)) << at;  // scores near 0 round
+  }
+  EXPECT_EQ(before.size(), size_t(items * f));
+}
+
+TEST_F(FiltersTest, ElsaLearnsAndFoldsIn) {
+  const auto path = prepare();
+  const auto few = train<Elsa>(path, {.factors = 8, .epochs = 1}),
+             many = train<Elsa>(path, {.factors = 8, .epochs = 40});
+  const auto histories = train<Rp3beta>(path, {});
+  const auto loss = [&](const TrainedModel& model) {
+    const auto& a = dynamic_cast<const ElsaModel&>(model).item_factors;
+    return elsa_loss(dense(*histories), {a.begin(), a.end()}, users, items, 8);
+  };
+  EXPECT_LT(loss(*many), 0.9 * loss(*few));
+  const auto& model = dynamic_cast<const ElsaModel&>(*many);
+  auto context = cuda::Context::cpu(1);
+  const UserRatings ratings = {histories->seen_offsets, histories->seen_items, {}};
+  EXPECT_EQ(model.fold_in(context, ratings), model.user_factors);
+  EXPECT_TRUE(model.knows(3));
+  EXPECT_TRUE(model.predict(0, {}).empty());
+}
+
 TEST_F(FiltersTest, RanksWithoutExcludedItemsAndOnlyOffered) {
   const auto trained = train<Rp3beta>(prepare(), {});
   const auto& model = dynamic_cast<const HistoryModel&>(*trained);

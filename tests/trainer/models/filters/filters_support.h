@@ -9,6 +9,7 @@
 #include "core/context.h"
 #include "interactions/write_prepared.h"
 #include "models/filters/ease.h"
+#include "models/filters/elsa.h"
 #include "models/filters/gfcf.h"
 #include "models/filters/item_graph.h"
 #include "support/folder_test.h"

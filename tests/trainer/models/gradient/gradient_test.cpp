@@ -268,7 +268,7 @@ TEST_F(GradientTest, MeanIsLearnedFromTheRatingsAndBiasesOfBalancedOnesAreZero) 
 // At the minimum of the loss, alternating least squares finds the same factors.
 TEST_F(GradientTest, FoldInOfATrainingUserGivesHerFactors) {
   const auto data = datasets::open_prepared(prepared());
-  auto context = cuda::Context::cpu(2);
+  auto context = cuda::Context::cpu(1);
   const auto expect_folded = [&](Factorizer& algorithm) {
     for (int epoch = 0; epoch < 600; epoch++) algorithm.train_epoch();
     const auto model = algorithm.model();
