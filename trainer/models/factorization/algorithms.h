@@ -10,6 +10,7 @@
 #include "models/factorization/gradient/svdpp.h"
 #include "models/factorization/ranking/bpr.h"
 #include "models/factorization/ranking/simplex.h"
+#include "models/factorization/decomposition/svd.h"
 #include "models/filters/ease.h"
 #include "models/filters/elsa.h"
 #include "models/filters/gfcf.h"
@@ -35,6 +36,14 @@ using FactorizationAlgorithms = AlgorithmTable<
     Turbocf,
     Bpmf,
     Nmf>;
+    Bpmf,
+    Ease,
+    Gfcf,
+    Ials,
+    Nmf,
+    Rp3beta,
+    Svd,
+    Turbocf>;
 // clang-format on
 
 }  // namespace sartor
