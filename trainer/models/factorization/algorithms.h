@@ -23,27 +23,20 @@ namespace sartor {
 using FactorizationAlgorithms = AlgorithmTable<
     Als,
     Ials,
-    ItemKnn,
-    UserKnn,
+    Bpmf,
     Sgd,
     Svdpp,
+    Nmf,
+    Svd,
     Bpr,
     Simplex,
-    Ease,
-    Elsa,
+    ItemKnn,
+    UserKnn,
     Gfcf,
-    Rp3beta,
     Turbocf,
-    Bpmf,
-    Nmf>;
-    Bpmf,
-    Ease,
-    Gfcf,
-    Ials,
-    Nmf,
     Rp3beta,
-    Svd,
-    Turbocf>;
+    Ease,
+    Elsa>;
 // clang-format on
 
 }  // namespace sartor

@@ -7,16 +7,16 @@
 namespace sartor {
 
 FactorSide read_side(cuda::Context& context, Collective& ranks, const datasets::StoredRatings& ratings, int64_t width) {
-  auto bounds = row_shares(ratings.offsets(), width, ranks.size());
-  const int64_t first = bounds[ranks.rank()], last = bounds[ranks.rank() + 1];
-  std::vector<int64_t> own;
-  for (int64_t row = first; row <= last; row++) own.push_back(ratings.offsets()[row] - ratings.offsets()[first]);
-  FactorSide side(context, std::move(bounds), ranks.rank(), own, width);
-  read_rows(ratings, first, last, [&](int64_t at, const auto& columns, const auto& values) {
-    side.columns.write(columns, at);
-    side.values.write(values, at);
-  });
-  return side;
+  SharePieces pieces(ratings.offsets(), als_cost(width), ranks);
+  const auto [first, last] = pieces.share();
+  const auto offsets = offsets_of_rows(ratings.offsets(), pieces.share());
+  RatingBlocks blocks(context, offsets, pieces.bounds(), RatingBlocks::whole_bytes(offsets),
+                      [&ratings, first](int64_t begin, int64_t end, auto columns, auto values) {
+                        ratings.read(first + begin, first + end, columns, values);
+                      });
+  read_rows(ratings, first, last,
+            [&](int64_t at, const auto& columns, const auto& values) { blocks.write(at, columns, values); });
+  return {context, std::move(pieces), std::move(blocks), width};
 }
 
 double mean_rating(const datasets::Prepared& data) {

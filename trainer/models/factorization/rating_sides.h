@@ -8,7 +8,7 @@
 
 namespace sartor {
 
-// A side with this rank's share of the rows (row_shares with `width` factors), their ratings, and factors of 0.
+// A side with this rank's share of the rows (als_cost of `width` factors), all their ratings, and factors of 0.
 FactorSide read_side(cuda::Context& context, Collective& ranks, const datasets::StoredRatings& ratings, int64_t width);
 
 // Mean of all training ratings, added up in the order of the users. Throws std::invalid_argument if there are none.

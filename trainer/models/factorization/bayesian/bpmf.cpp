@@ -89,10 +89,10 @@ void Bpmf::train_epoch() {
   draw_prior(users_, user_prior);
   draw_prior(items_, item_prior);
   draw(users_, items_, item_rows, nullptr);
-  const cuda::DeviceBuffer<double> own(context_, users_.share());
+  const cuda::DeviceBuffer<double> own(context_, users_.ratings.rows());
   draw(items_, users_, user_rows, own.data());
-  std::vector<double> errors(users_.rows);
-  own.read(std::span(errors).subspan(users_.first, users_.share()));
+  std::vector<double> errors(users_.rows());
+  own.read(std::span(errors).subspan(users_.first(), users_.ratings.rows()));
   errors = ranks_.sum(std::move(errors));  // each has those of its users, and zeros
   squared_error_ = std::accumulate(errors.begin(), errors.end(), 0.0);
   if (sweep_ > config_.burn_in && (sweep_ - config_.burn_in) % config_.keep_every == 0) {
@@ -111,21 +111,26 @@ void Bpmf::draw_prior(Side& side, int64_t purpose) {
 }
 
 void Bpmf::draw(const Side& fixed, Side& drawn, int64_t purpose, double* errors) {
-  const int64_t size = columns(), last = drawn.first + drawn.share();
-  const std::vector<float> matrix = drawn.prior.precision(), pulls = drawn.prior.pull(drawn.first, last);
+  const int64_t size = columns();
+  const auto [begin, end] = drawn.pieces.share();
+  const std::vector<float> matrix = drawn.prior.precision(), pulls = drawn.prior.pull(begin, end);
   const cuda::DeviceBuffer<float> precision(context_, std::span(matrix)), pull(context_, std::span(pulls));
-  cuda::draw_posterior(context_, {.ratings = drawn.ratings(),
-                                  .mean = static_cast<float>(mean_),
-                                  .noise_precision = static_cast<float>(noise_precision_),
-                                  .biases = config_.biases,
-                                  .fixed = fixed.all(),
-                                  .precision = {precision.data(), size, size},
-                                  .pull = {pull.data(), pull.size() / size, size},
-                                  .seed = random_bits(random_bits(config_.seed, sweep_), purpose),
-                                  .first_row = drawn.first,
-                                  .solved = drawn.own(),
-                                  .errors = errors});
-  gather_rows(ranks_, context_, drawn.bounds, size, drawn.factors);
+  const bool of_each = pulls.size() > static_cast<size_t>(size);
+  solve_share(ranks_, context_, drawn.pieces, drawn.ratings, {{&drawn.factors, size}},
+              [&](int64_t first, const cuda::Csr<const float>& ratings) {
+                cuda::draw_posterior(
+                    context_, {.ratings = ratings,
+                               .mean = static_cast<float>(mean_),
+                               .noise_precision = static_cast<float>(noise_precision_),
+                               .biases = config_.biases,
+                               .fixed = fixed.all(),
+                               .precision = {precision.data(), size, size},
+                               .pull = {pull.data() + (of_each ? first * size : 0), of_each ? ratings.rows : 1, size},
+                               .seed = random_bits(random_bits(config_.seed, sweep_), purpose),
+                               .first_row = drawn.first() + first,
+                               .solved = drawn.own(first, ratings.rows),
+                               .errors = errors ? errors + first : nullptr});
+              });
 }
 
 void Bpmf::keep(std::vector<float>& user_samples, std::vector<float>& item_samples, Parameters& parameters) const {
@@ -194,7 +199,7 @@ void Bpmf::load(const std::filesystem::path& folder) {
   samples_.prior_precision = read_list<float>(file, "prior_precision", kept() * size * size);
   for (const auto& [name, side] : {std::pair<std::string, Side*>("users", &users_), {"items", &items_}}) {
     read_state(file, name + "/factors", side->factors);
-    side->samples = read_list<float>(file, name + "/samples", kept() * side->rows * size);
+    side->samples = read_list<float>(file, name + "/samples", kept() * side->rows() * size);
     side->prior.load(file, name);
   }
 }

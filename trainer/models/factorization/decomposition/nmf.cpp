@@ -79,14 +79,16 @@ void Nmf::train_epoch() {
 
 void Nmf::update(const FactorSide& fixed, FactorSide& solved) {
   if (gram_.size() > 0) cuda::gram(context_, {fixed.all(), 0, columns(), gram_.data()});
-  cuda::nonnegative_update(context_, {.ratings = solved.ratings(),
-                                      .mean = static_cast<float>(mean_),
-                                      .biases = config_.biases,
-                                      .fixed = fixed.all(),
-                                      .gram = gram_.data(),
-                                      .solved = solved.own(),
-                                      .params = config_.params()});
-  gather_rows(ranks_, context_, solved.bounds, columns(), solved.factors);
+  solve_share(ranks_, context_, solved.pieces, solved.ratings, {{&solved.factors, columns()}},
+              [&](int64_t first, const cuda::Csr<const float>& ratings) {
+                cuda::nonnegative_update(context_, {.ratings = ratings,
+                                                    .mean = static_cast<float>(mean_),
+                                                    .biases = config_.biases,
+                                                    .fixed = fixed.all(),
+                                                    .gram = gram_.data(),
+                                                    .solved = solved.own(first, ratings.rows),
+                                                    .params = config_.params()});
+              });
 }
 
 NmfModel Nmf::factors() const {
