@@ -121,9 +121,9 @@ void add_rows(const float* rows, const int32_t* clusters, int64_t count, int64_t
     double* sum = sums + clusters[r] * d;
     int64_t c = 0;
     for (; c + width / 2 <= columns; c += width / 2) {
-      auto& target = *reinterpret_cast<AnyDoubles*>(sum + c);
+      const Doubles before = *reinterpret_cast<const AnyDoubles*>(sum + c);
       const HalfVector values = *reinterpret_cast<const AnyHalfVector*>(row + c);
-      target = target + __builtin_convertvector(values, Doubles);
+      *reinterpret_cast<AnyDoubles*>(sum + c) = before + __builtin_convertvector(values, Doubles);
     }
     for (; c < columns; c++) sum[c] += static_cast<double>(row[c]);
   }

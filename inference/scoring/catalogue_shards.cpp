@@ -13,7 +13,8 @@ CatalogueShard choose_shard(const ShardingConfig& config, cuda::Context& context
                                             (config.sharding == Sharding::automatic && any_lacks(bytes)));
   const int parts = sharded ? ranks.size() : 1;
   const int64_t share = bytes / parts + (bytes % parts > 0);
-  if (bytes > 0) {
+  const bool matters = context.is_gpu() || ranks.size() > 1 || config.max_device_memory;
+  if (matters && bytes > 0) {
     log_info("device memory: {} for {} {}{}", in_mib(share), rows / parts + (rows % parts > 0), of,
              parts > 1 ? fmt::format(" of {} in each process", rows) : "");
   }

@@ -58,12 +58,14 @@ def most_popular(items: int) -> Path:
     """Prepared pairs of the most popular items of Gowalla."""
     path = WORK / f"gowalla-{items}.h5"
     if not path.exists():
-        with gzip.open(sources()[0], "rt") as file:
-            pairs = [line.split() for line in file]
-        kept = {item for item, _ in Counter(item for _, item in pairs).most_common(items)}
-        table = WORK / f"gowalla-{items}.tsv"
-        table.write_text("".join(f"{user}\t{item}\n" for user, item in pairs if item in kept))
-        settings = words(source__path=table, split="{method: random, test: 0.01, seed: 1}", test_path='""', output=path)
+        parts, tables = [], [WORK / f"gowalla-{items}-{part}.tsv" for part in ("train", "test")]
+        for source in sources():
+            with gzip.open(source, "rt") as file:
+                parts.append([line.split() for line in file])
+        kept = {item for item, _ in Counter(item for _, item in parts[0]).most_common(items)}
+        for part, table in zip(parts, tables):
+            table.write_text("".join(f"{user}\t{item}\n" for user, item in part if item in kept))
+        settings = words(source__path=tables[0], test_path=tables[1], output=path)
         run(TRAIN, "--config", "configs/bench/gowalla-prepare.yaml", *settings)
     return path
 

@@ -133,6 +133,7 @@ struct ProcessGroup::Joined {
   // A rank that ends because it has lost another one writes down which before its connections close. So the rank behind
   // the lost connection is the culprit unless it has left such a note.
   int find_gone(int self, int size, int peer) const {
+    if (peer == 0 && first_serves_store()) return 0;  // with the store, whose errors c10d would print
     int gone = peer;
     try {
       gone = gone_by(peer).value_or(peer);
@@ -152,22 +153,6 @@ struct ProcessGroup::Joined {
     for (int rank = 1; rank < size; rank++) {
       while (rank != gone && !gone_by(rank) && Clock::now() < end) std::this_thread::sleep_for(milliseconds(5));
     }
-  }
-
-  // All-reduce does not say which connection has failed. After it has, the ranks that are left try all of them.
-  std::optional<int> find_lost_peer(int self, int size) const {
-    for (int peer = 0; peer < size; peer++) {
-      if (peer == self) continue;
-      std::vector<at::Tensor> byte = {at::zeros({1}, at::kChar)}, other = {at::zeros({1}, at::kChar)};
-      try {
-        auto receiving = group->recv(byte, peer, /*tag=*/1), sending = group->send(other, peer, /*tag=*/1);
-        receiving->wait(milliseconds(1000));
-      } catch (const std::exception& error) {
-        const std::string_view text = error.what();
-        if (text.find("imed out") == text.npos && text.find("imeout") == text.npos) return peer;
-      }
-    }
-    return {};
   }
 };
 
@@ -240,11 +225,11 @@ std::string ProcessGroup::from_first(const std::string& text) {
   }
 }
 
-void ProcessGroup::named(const std::string& operation, const std::function<void()>& work, bool of_all) const {
+void ProcessGroup::named(const std::string& operation, const std::function<void()>& work) const {
   try {
     work();
   } catch (const std::exception& error) {
-    throw std::runtime_error(prefix(operation) + lost_rank(error, of_all) + error.what());
+    throw std::runtime_error(prefix(operation) + lost_rank(error) + error.what());
   }
 }
 
@@ -252,12 +237,10 @@ std::string ProcessGroup::prefix(const std::string& operation) const {
   return fmt::format("rank {} of {}{}{}: {}: ", rank_, size_, step().empty() ? "" : ", ", step(), operation);
 }
 
-std::string ProcessGroup::lost_rank(const std::exception& error, bool of_all) const {
+// All-reduce does not tell which connection has failed.
+std::string ProcessGroup::lost_rank(const std::exception& error) const {
   const auto* lost = dynamic_cast<const LostPeer*>(&error);
-  std::optional<int> peer;
-  if (lost) peer = lost->peer;
-  if (!lost && of_all) peer = joined_->find_lost_peer(rank_, size_);
-  return peer ? fmt::format("rank {} has gone: ", joined_->find_gone(rank_, size_, *peer)) : "";
+  return lost ? fmt::format("rank {} has gone: ", joined_->find_gone(rank_, size_, lost->peer)) : "";
 }
 
 std::vector<double> ProcessGroup::sum(std::vector<double> values) {
@@ -268,16 +251,14 @@ std::vector<double> ProcessGroup::sum(std::vector<double> values) {
 void ProcessGroup::sum(const at::Tensor& tensor) {
   if (!joined_) return;
   std::vector<at::Tensor> tensors = {tensor};
-  named(
-      "sum", [&] { joined_->group->allreduce(tensors)->wait(); }, /*of_all=*/true);
+  named("sum", [&] { joined_->group->allreduce(tensors)->wait(); });
 }
 
 void ProcessGroup::copy_from_first(std::vector<at::Tensor>& tensors) {
   if (!joined_) return;
   for (auto& tensor : tensors) {
     std::vector<at::Tensor> one = {tensor};
-    named(
-        "copy", [&] { joined_->group->broadcast(one)->wait(); }, /*of_all=*/true);
+    named("copy", [&] { joined_->group->broadcast(one)->wait(); });
   }
 }
 

@@ -54,10 +54,9 @@ class ProcessGroup : public Collective {
   struct Joined;
 
   // Calls `work`. Its errors get the rank, the step, `operation` and a rank that has gone before their message.
-  // of_all: all ranks call it, with operations that do not tell which connection has failed.
-  void named(const std::string& operation, const std::function<void()>& work, bool of_all = false) const;
+  void named(const std::string& operation, const std::function<void()>& work) const;
   std::string prefix(const std::string& operation) const;
-  std::string lost_rank(const std::exception& error, bool of_all) const;
+  std::string lost_rank(const std::exception& error) const;
   void close_nccl();
   void wait_until_heard();
 

@@ -4,7 +4,7 @@
 //   trainer_ranks_program texts              prints the size and the first byte of each rank's text
 //   trainer_ranks_program count 1000         prints its share of the first 1000 numbers of a counter
 //   trainer_ranks_program traffic 7 9        prints what two gathers of so many values per rank have sent
-//   trainer_ranks_program die 2 0            rank 2 leaves without a word; the others gather (0) or sum (1)
+//   trainer_ranks_program die 2              rank 2 leaves without a word
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
@@ -55,15 +55,11 @@ void traffic(Collective& ranks, const std::vector<int64_t>& values) {
   fmt::print("{}", traffic_of_all(ranks));
 }
 
-void die(Collective& ranks, int64_t rank, bool sum) {
+void die(Collective& ranks, int64_t rank) {
   ranks.name_step("epoch 3");
   ranks.sum({1});
   if (ranks.rank() == rank) _exit(9);
-  if (sum) {
-    ranks.sum(std::vector<double>(1000));
-  } else {
-    gather_each(ranks, 1);
-  }
+  gather_each(ranks, 1);
 }
 
 void run(const std::string& what, const std::vector<int64_t>& numbers) {
@@ -72,7 +68,7 @@ void run(const std::string& what, const std::vector<int64_t>& numbers) {
   if (what == "texts") return texts(ranks);
   if (what == "count") return count(ranks, numbers.at(0));
   if (what == "traffic") return traffic(ranks, numbers);
-  if (what == "die") return die(ranks, numbers.at(0), numbers.at(1) == 1);
+  if (what == "die") return die(ranks, numbers.at(0));
   throw std::invalid_argument(what);
 }
 
