@@ -9,8 +9,6 @@
 #include "factorization/ranking/bpr.cuh"
 #include "factorization/ranking/contrastive.cuh"
 #include "factorization/sgd/sgd.cuh"
-#include "similarity/topk.cuh"
-#include "sparse/row_similarity.cuh"
 #include "operations.h"
 #include "similarity/topk.cuh"
 #include "sparse/row_similarity.cuh"

@@ -127,8 +127,7 @@ class RecommendationTable {
     for (const double deviation : found) spread.push_back(static_cast<float>(deviation));
   }
 
-  static std::vector<datasets::ColumnSpec> columns(const ItemDetails& titles, bool with_spread,
-                                                  bool with_reasons) {
+  static std::vector<datasets::ColumnSpec> columns(const ItemDetails& titles, bool with_spread, bool with_reasons) {
     using datasets::ColumnType;
     std::vector<datasets::ColumnSpec> columns = {{"user", ColumnType::text},
                                                  {"rank", ColumnType::int64},

@@ -48,7 +48,8 @@ struct RecommendConfig : RuntimeConfig, RanksConfig, ShardingConfig {
     field.required(
         "output", output, file_path(),
         "Table to write (.csv, .tsv, .jsonl or .parquet) with user, rank, item, score, basis, for Bayesian models "
-        "the spread of the predicted rating (its standard deviation), reasons if they are asked for, and the columns of "
+        "the spread of the predicted rating (its standard deviation), reasons if they are asked for, and the columns "
+        "of "
         "items.");
     field("k", k, between(1, 100000), "Maximum number of recommendations per user.");
     field("exclude_seen", exclude_seen, "Do not recommend items that the user has already rated.");

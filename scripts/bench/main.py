@@ -112,15 +112,24 @@ TOPK_SHAPES = {
         "1x1m-d128-k10": (1, 1_000_000, 128, 10),
     }.items()
 }
-BENCHES = GOWALLA | CLUSTERING | NEIGHBORS | SGD | RANKING | FILTERS | BAYESIAN | {
-    "accuracy/gpt-zh": gpt_zh,
-    "accuracy/ids-as-text": ids_as_text,
-    "accuracy/ml-100k-als": accuracy_als,
-    "accuracy/reviews-en": accuracy_reviews,
-    "accuracy/reviews-zh": reviews_zh,
-    "speed/prepare": prepare,
-    "speed/two-trainings": two_trainings,
-}
+BENCHES = (
+    GOWALLA
+    | CLUSTERING
+    | NEIGHBORS
+    | SGD
+    | RANKING
+    | FILTERS
+    | BAYESIAN
+    | {
+        "accuracy/gpt-zh": gpt_zh,
+        "accuracy/ids-as-text": ids_as_text,
+        "accuracy/ml-100k-als": accuracy_als,
+        "accuracy/reviews-en": accuracy_reviews,
+        "accuracy/reviews-zh": reviews_zh,
+        "speed/prepare": prepare,
+        "speed/two-trainings": two_trainings,
+    }
+)
 for factors in (64, 128):
     BENCHES[f"memory/als-explicit/made-10m-f{factors}"] = partial(als_memory, factors=factors)
 for threads in (1, 2):

@@ -14,12 +14,6 @@ constexpr char done = '+', refused = '2', failed = '1';  // first character of t
 
 }  // namespace
 
-void Collective::gather(std::span<float> all, std::span<const int64_t> offsets) {
-  std::vector<Part> parts;
-  for (int rank = 0; rank < size(); rank++) parts.push_back({offsets[rank], offsets[rank + 1]});
-  gather(all, parts);
-}
-
 std::string on_first(Collective& ranks, const std::function<std::string()>& work) {
   if (ranks.size() == 1) return work();
   std::exception_ptr fault;

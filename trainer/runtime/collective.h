@@ -43,7 +43,11 @@ class Collective {
   virtual void gather(std::span<float> all, std::span<const Part> parts) = 0;
 
   // The same with elements offsets[r] to offsets[r + 1] - 1 from rank r. offsets (size() + 1) ascend.
-  void gather(std::span<float> all, std::span<const int64_t> offsets);
+  void gather(std::span<float> all, std::span<const int64_t> offsets) {
+    std::vector<Part> parts;
+    for (int rank = 0; rank < size(); rank++) parts.push_back({offsets[rank], offsets[rank + 1]});
+    gather(all, parts);
+  }
 
   // Whether gather() may run in another thread than the other calls, which wait for its end.
   virtual bool gathers_aside() const { return false; }

@@ -3,6 +3,10 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cassert>
@@ -30,8 +34,10 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 // How long a rank that received a stop signal waits for a message of rank 0; and how long rank 0, if it hosts the
-// store, waits before it exits for the others to read its messages or to write down which rank has gone.
+// store, waits before it exits for the others to read its messages.
 constexpr seconds patience{5};
+
+constexpr seconds roll_call{10};  // how long ranks wait for the answers of the others after a failure
 
 constexpr int64_t most_in_flight = 1 << 24;  // elements of one message of gather()
 
@@ -52,11 +58,25 @@ uint16_t master_port() {
 bool first_serves_store() { return environment("TORCHELASTIC_USE_AGENT_STORE") != "True"; }
 bool serves_store(const Ranks& ranks) { return ranks.rank == 0 && first_serves_store(); }
 
-// A connection to a rank has failed.
-struct LostPeer : std::runtime_error {
-  LostPeer(int peer, const std::string& text) : std::runtime_error(text), peer(peer) {}
-  int peer;
-};
+// Whether something listens at MASTER_ADDR and MASTER_PORT. c10d would print a stack trace if it lost its connection.
+bool store_listens() {
+  addrinfo hints = {}, *found = nullptr;
+  hints.ai_socktype = SOCK_STREAM;
+  if (getaddrinfo(environment("MASTER_ADDR").c_str(), environment("MASTER_PORT").c_str(), &hints, &found) != 0) {
+    return false;
+  }
+  bool listens = false;
+  for (const auto* at = found; at && !listens; at = at->ai_next) {
+    const int connection = socket(at->ai_family, at->ai_socktype, at->ai_protocol);
+    if (connection < 0) continue;
+    const timeval limit = {.tv_sec = 5, .tv_usec = 0};
+    setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));  // of connect(), too
+    listens = connect(connection, at->ai_addr, at->ai_addrlen) == 0;
+    close(connection);
+  }
+  freeaddrinfo(found);
+  return listens;
+}
 
 // torchrun's store keeps the keys of failed starts, so each restart uses its own prefix.
 c10::intrusive_ptr<c10d::Store> open_store(const Ranks& ranks, seconds timeout) {
@@ -102,57 +122,40 @@ struct ProcessGroup::Joined {
   // Sends one array and receives another at the same time. Empty ones are omitted.
   template <class T> void exchange(std::span<T> out, int to, std::span<T> in, int from) {
     constexpr auto type = std::is_same_v<T, float> ? at::kFloat : at::kChar;
+    std::vector<c10::intrusive_ptr<c10d::Work>> works;
     std::vector<at::Tensor> sent = {at::from_blob(out.data(), {std::ssize(out)}, type)};
     std::vector<at::Tensor> received = {at::from_blob(in.data(), {std::ssize(in)}, type)};
-    c10::intrusive_ptr<c10d::Work> receiving, sending;
-    if (!in.empty()) with(from, [&] { receiving = group->recv(received, from, /*tag=*/0); });
-    if (!out.empty()) with(to, [&] { sending = group->send(sent, to, /*tag=*/0); });
-    if (receiving) with(from, [&] { receiving->wait(); });
-    if (sending) with(to, [&] { sending->wait(); });
+    if (!in.empty()) works.push_back(group->recv(received, from, /*tag=*/0));
+    if (!out.empty()) works.push_back(group->send(sent, to, /*tag=*/0));
+    for (const auto& work : works) work->wait();
   }
 
-  template <class Talk> static void with(int peer, const Talk& talk) {
+  // After a failure: the rank that has gone, which is the only one that does not answer a roll call through the store.
+  std::optional<int> find_gone(int self, int size) const {
+    if (self != 0 && first_serves_store() && !store_listens()) return 0;
     try {
-      talk();
-    } catch (const std::exception& error) {
-      throw LostPeer(peer, error.what());
+      const auto answer = [](int rank) { return fmt::format("answer-{}", rank); };
+      store->set(answer(self), std::vector<uint8_t>{1});
+      std::vector<int> silent;
+      const auto end = Clock::now() + roll_call;
+      do {
+        silent.clear();
+        for (int rank = 0; rank < size; rank++) {
+          if (!store->check({answer(rank)})) silent.push_back(rank);
+        }
+        if (silent.size() <= 1) break;
+        std::this_thread::sleep_for(milliseconds(5));
+      } while (Clock::now() < end);
+      const int64_t others = size - 1 - std::ssize(silent);
+      store->add("roll-calls", serves_store ? 0 : 1);
+      while (serves_store && store->add("roll-calls", 0) < others && Clock::now() < end + patience) {
+        std::this_thread::sleep_for(milliseconds(5));  // the store ends with this process
+      }
+      if (silent.size() == 1) return silent[0];
+    } catch (const std::exception&) {
+      if (self != 0 && first_serves_store()) return 0;
     }
-  }
-
-  // ---- which rank has gone, after a failure ----
-
-  static std::string gone_key(int rank) { return fmt::format("gone-{}", rank); }
-
-  // The rank that `rank` has found gone, if it has written that down.
-  std::optional<int> gone_by(int rank) const {
-    if (!store->check({gone_key(rank)})) return {};
-    const auto bytes = store->get(gone_key(rank));
-    return parse_number<int>(std::string(bytes.begin(), bytes.end()));
-  }
-
-  // A rank that ends because it has lost another one writes down which before its connections close. So the rank behind
-  // the lost connection is the culprit unless it has left such a note.
-  int find_gone(int self, int size, int peer) const {
-    if (peer == 0 && first_serves_store()) return 0;  // with the store, whose errors c10d would print
-    int gone = peer;
-    try {
-      gone = gone_by(peer).value_or(peer);
-      const auto text = std::to_string(gone);
-      store->set(gone_key(self), std::vector<uint8_t>(text.begin(), text.end()));
-      store->check({gone_key(self)});  // returns after the store has the note
-      if (serves_store) wait_for_notes(size, gone);
-    } catch (const std::exception&) {  // the store has gone
-      if (first_serves_store() && self != 0) gone = 0;
-    }
-    return gone;
-  }
-
-  // The store ends with this process, but the others need the notes.
-  void wait_for_notes(int size, int gone) const {
-    const auto end = Clock::now() + patience;
-    for (int rank = 1; rank < size; rank++) {
-      while (rank != gone && !gone_by(rank) && Clock::now() < end) std::this_thread::sleep_for(milliseconds(5));
-    }
+    return {};
   }
 };
 
@@ -229,18 +232,13 @@ void ProcessGroup::named(const std::string& operation, const std::function<void(
   try {
     work();
   } catch (const std::exception& error) {
-    throw std::runtime_error(prefix(operation) + lost_rank(error) + error.what());
+    const auto gone = joined_->find_gone(rank_, size_);
+    throw std::runtime_error(prefix(operation) + (gone ? fmt::format("rank {} has gone: ", *gone) : "") + error.what());
   }
 }
 
 std::string ProcessGroup::prefix(const std::string& operation) const {
   return fmt::format("rank {} of {}{}{}: {}: ", rank_, size_, step().empty() ? "" : ", ", step(), operation);
-}
-
-// All-reduce does not tell which connection has failed.
-std::string ProcessGroup::lost_rank(const std::exception& error) const {
-  const auto* lost = dynamic_cast<const LostPeer*>(&error);
-  return lost ? fmt::format("rank {} has gone: ", joined_->find_gone(rank_, size_, lost->peer)) : "";
 }
 
 std::vector<double> ProcessGroup::sum(std::vector<double> values) {

@@ -56,7 +56,6 @@ class ProcessGroup : public Collective {
   // Calls `work`. Its errors get the rank, the step, `operation` and a rank that has gone before their message.
   void named(const std::string& operation, const std::function<void()>& work) const;
   std::string prefix(const std::string& operation) const;
-  std::string lost_rank(const std::exception& error) const;
   void close_nccl();
   void wait_until_heard();
 
