@@ -32,7 +32,7 @@ STEPS = [
     Step("attention", 10, attention),
     Step("factors", 15, factors),
     Step("factors_whole", 15, factors_whole),
-    Step("neighbors_whole", 10, neighbors_whole),
+    Step("neighbors_whole", 5, neighbors_whole),
     Step("neighbours", 10, neighbours),
     Step("bert_logits", 20, bert_logits),
     Step("bert_training", 25, bert_training),
@@ -44,7 +44,7 @@ STEPS = [
     Step("train_speed", 35, train_speed),
     Step("score_speed", 20, score_speed),
     Step("generation_speed", 25, generation_speed),
-    Step("factor_speed", 35, factor_speed),
+    Step("factor_speed", 30, factor_speed),
     Step("decoding_speed", 10, decoding_speed),
     Step("kernel_counts", 20, kernel_counts),
     Step("sanitizer", 20, sanitizer),  # last: the slowest, and the least informative if all others passed

@@ -131,7 +131,10 @@ struct ProcessGroup::Joined {
   }
 
   // After a failure: the rank that has gone, which is the only one that does not answer a roll call through the store.
-  std::optional<int> find_gone(int self, int size) const {
+  // Closes the connections between ranks, so that ranks that wait for this one fail and answer, too.
+  std::optional<int> find_gone(int self, int size) {
+    group.reset();
+    std::this_thread::sleep_for(milliseconds(200));  // sockets of a process that ends do not close all at once
     if (self != 0 && first_serves_store() && !store_listens()) return 0;
     try {
       const auto answer = [](int rank) { return fmt::format("answer-{}", rank); };
@@ -169,6 +172,9 @@ ProcessGroup::ProcessGroup(const Ranks& ranks, bool gpu, std::chrono::seconds ti
   auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", store), rank_,
                                                           size_, std::move(gloo_options));
   group->setBackend(c10::DeviceType::CPU, Type::GLOO, c10::intrusive_ptr<c10d::Backend>(std::move(gloo)));
+  // A rank that ended now would break the connections of others that are still being made.
+  if (store->add("connected", 1) == size_) store->set("all-connected", std::vector<uint8_t>{1});
+  wait_for(*store, "all-connected", timeout);
   c10::intrusive_ptr<c10d::Backend> nccl;
   if (gpu) {
     const auto [module, why_not] = find_torch_module();
