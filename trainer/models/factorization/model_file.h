@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "base/require.h"
@@ -42,5 +44,34 @@ std::vector<float> finite(const cuda::DeviceBuffer<float>& buffer, const std::st
 // of the model in host memory. Writing throws like finite(); reading throws std::invalid_argument if sizes differ.
 void write_state(datasets::Hdf5File& file, const std::string& name, const cuda::DeviceBuffer<float>& buffer);
 void read_state(const datasets::Hdf5File& file, const std::string& name, cuda::DeviceBuffer<float>& buffer);
+
+// Saves and loads FOLDER/state.h5. Both call visit_all(visit), which calls visit(name, member) for each member of the
+// state, an int64_t or a DeviceBuffer<float>. Throw like write_state() and read_state(); load_state() also if the
+// schema differs.
+template <class VisitAll>
+void save_state(const std::filesystem::path& folder, const char* schema, const VisitAll& visit_all) {
+  auto file = datasets::Hdf5File::create(folder / "state.h5");
+  file.set_schema(schema, 1);
+  visit_all([&](const std::string& name, const auto& member) {
+    if constexpr (std::is_same_v<decltype(member), const int64_t&>) {
+      file.set_attribute(name, member);
+    } else {
+      write_state(file, name, member);
+    }
+  });
+  file.close();
+}
+template <class VisitAll>
+void load_state(const std::filesystem::path& folder, const char* schema, const VisitAll& visit_all) {
+  const auto file = datasets::Hdf5File::open(folder / "state.h5");
+  file.require_schema(schema, 1);
+  visit_all([&](const std::string& name, auto& member) {
+    if constexpr (std::is_same_v<decltype(member), int64_t&>) {
+      member = file.int_attribute(name);
+    } else {
+      read_state(file, name, member);
+    }
+  });
+}
 
 }  // namespace sartor

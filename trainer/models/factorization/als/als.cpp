@@ -4,7 +4,7 @@
 
 #include "base/require.h"
 #include "models/factorization/model_file.h"
-#include "storage/hdf5_file.h"
+#include "models/factorization/rating_sides.h"
 
 namespace sartor {
 
@@ -97,30 +97,18 @@ AlsModel Als::factors() const {
   model.item_factors = finite(items_.factors, "items/factors");
   model.user_bias = config_.biases ? finite(users_.bias, "users/bias") : std::vector<float>(users_.rows());
   model.item_bias = config_.biases ? finite(items_.bias, "items/bias") : std::vector<float>(items_.rows());
-  const auto& offsets = by_item_.offsets();
-  for (int64_t item = 0; item < items_.rows(); item++) model.item_count.push_back(offsets[item + 1] - offsets[item]);
+  model.item_count = row_counts(by_item_);
   model.popularity_weight = config_.popularity_weight;
   model.solver = config_.params();
   return model;
 }
 
 void Als::save(const std::filesystem::path& folder) const {
-  datasets::Hdf5File file = datasets::Hdf5File::create(folder / "state.h5");
-  file.set_schema("sartor.als_state", 1);
-  write_state(file, "users/factors", users_.factors);
-  write_state(file, "users/bias", users_.bias);
-  write_state(file, "items/factors", items_.factors);
-  write_state(file, "items/bias", items_.bias);
-  file.close();
+  save_state(folder, "sartor.als_state", [&](const auto& visit) { visit_state(*this, visit); });
 }
 
 void Als::load(const std::filesystem::path& folder) {
-  const datasets::Hdf5File file = datasets::Hdf5File::open(folder / "state.h5");
-  file.require_schema("sartor.als_state", 1);
-  read_state(file, "users/factors", users_.factors);
-  read_state(file, "users/bias", users_.bias);
-  read_state(file, "items/factors", items_.factors);
-  read_state(file, "items/bias", items_.bias);
+  load_state(folder, "sartor.als_state", [&](const auto& visit) { visit_state(*this, visit); });
 }
 
 }  // namespace sartor

@@ -73,6 +73,13 @@ class Als : public Factorizer {
   void load(const std::filesystem::path& folder) override;
 
  private:
+  static void visit_state(auto& self, const auto& visit) {
+    visit("users/factors", self.users_.factors);
+    visit("users/bias", self.users_.bias);
+    visit("items/factors", self.items_.factors);
+    visit("items/bias", self.items_.bias);
+  }
+
   struct Side : FactorSide {
     cuda::DeviceBuffer<float> bias;  // (rows)
   };

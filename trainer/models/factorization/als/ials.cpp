@@ -6,6 +6,7 @@
 #include "base/require.h"
 #include "core/cpu_backend.h"
 #include "models/factorization/model_file.h"
+#include "models/factorization/rating_sides.h"
 #include "schema/messages.h"
 #include "storage/hdf5_file.h"
 
@@ -215,26 +216,18 @@ IalsModel Ials::factors() const {
   model.item_factors = finite(items_.factors, "items/factors");
   model.user_bias.resize(users_.rows());
   model.item_bias.resize(items_.rows());
-  const auto& offsets = by_item_.offsets();
-  for (int64_t item = 0; item < items_.rows(); item++) model.item_count.push_back(offsets[item + 1] - offsets[item]);
+  model.item_count = row_counts(by_item_);
   model.weights = config_.event_weights();
   model.solver = config_.params();
   return model;
 }
 
 void Ials::save(const std::filesystem::path& folder) const {
-  Hdf5File file = Hdf5File::create(folder / "state.h5");
-  file.set_schema("sartor.ials_state", 1);
-  write_state(file, "users/factors", users_.factors);
-  write_state(file, "items/factors", items_.factors);
-  file.close();
+  save_state(folder, "sartor.ials_state", [&](const auto& visit) { visit_state(*this, visit); });
 }
 
 void Ials::load(const std::filesystem::path& folder) {
-  const Hdf5File file = Hdf5File::open(folder / "state.h5");
-  file.require_schema("sartor.ials_state", 1);
-  read_state(file, "users/factors", users_.factors);
-  read_state(file, "items/factors", items_.factors);
+  load_state(folder, "sartor.ials_state", [&](const auto& visit) { visit_state(*this, visit); });
 }
 
 }  // namespace sartor

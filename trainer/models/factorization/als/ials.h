@@ -100,6 +100,11 @@ class Ials : public Factorizer {
   void load(const std::filesystem::path& folder) override;
 
  private:
+  static void visit_state(auto& self, const auto& visit) {
+    visit("users/factors", self.users_.factors);
+    visit("items/factors", self.items_.factors);
+  }
+
   SharePieces pieces(const datasets::StoredRatings& ratings) const;
   RatingMemory plan(const datasets::Prepared& data, std::optional<int64_t> limit);
   FactorSide make_side(const datasets::Prepared& data, bool by_user, int64_t memory);

@@ -7,12 +7,9 @@
 #include "factorization/implicit/implicit.h"
 #include "models/factorization/model_file.h"
 #include "models/factorization/rating_sides.h"
-#include "storage/hdf5_file.h"
 
 namespace sartor {
 namespace {
-
-using datasets::Hdf5File;
 
 // Numbers of a side as factors (rows, f) and biases (rows), 0 without.
 struct Split {
@@ -112,18 +109,11 @@ NmfModel Nmf::factors() const {
 }
 
 void Nmf::save(const std::filesystem::path& folder) const {
-  Hdf5File file = Hdf5File::create(folder / "state.h5");
-  file.set_schema("sartor.nmf_state", 1);
-  write_state(file, "users/factors", users_.factors);
-  write_state(file, "items/factors", items_.factors);
-  file.close();
+  save_state(folder, "sartor.nmf_state", [&](const auto& visit) { visit_state(*this, visit); });
 }
 
 void Nmf::load(const std::filesystem::path& folder) {
-  const Hdf5File file = Hdf5File::open(folder / "state.h5");
-  file.require_schema("sartor.nmf_state", 1);
-  read_state(file, "users/factors", users_.factors);
-  read_state(file, "items/factors", items_.factors);
+  load_state(folder, "sartor.nmf_state", [&](const auto& visit) { visit_state(*this, visit); });
 }
 
 }  // namespace sartor

@@ -88,6 +88,11 @@ class Nmf : public Factorizer {
   void load(const std::filesystem::path& folder) override;
 
  private:
+  static void visit_state(auto& self, const auto& visit) {
+    visit("users/factors", self.users_.factors);
+    visit("items/factors", self.items_.factors);
+  }
+
   FactorSide make_side(const datasets::Prepared& data, const datasets::StoredRatings& ratings);
   void initialize(FactorSide& side, double target, int64_t seed) const;
   void update(const FactorSide& fixed, FactorSide& solved);

@@ -12,10 +12,6 @@
 namespace sartor {
 namespace {
 
-using datasets::Hdf5File;
-
-constexpr const char* schema = "sartor.bpr_state";
-
 // Users who have not chosen anything keep zeros.
 void clear_unknown(const Interactions& chosen, int64_t factors, cuda::DeviceBuffer<float>& users) {
   const std::vector<float> zeros(factors);
@@ -90,22 +86,11 @@ BprModel Bpr::factors() const {
 }
 
 void Bpr::save(const std::filesystem::path& folder) const {
-  Hdf5File file = Hdf5File::create(folder / "state.h5");
-  file.set_schema(schema, 1);
-  file.set_attribute("epoch", epoch_);
-  write_state(file, "users/factors", users_);
-  write_state(file, "items/factors", items_);
-  write_state(file, "items/bias", item_bias_);
-  file.close();
+  save_state(folder, "sartor.bpr_state", [&](const auto& visit) { visit_state(*this, visit); });
 }
 
 void Bpr::load(const std::filesystem::path& folder) {
-  const Hdf5File file = Hdf5File::open(folder / "state.h5");
-  file.require_schema(schema, 1);
-  epoch_ = file.int_attribute("epoch");
-  read_state(file, "users/factors", users_);
-  read_state(file, "items/factors", items_);
-  read_state(file, "items/bias", item_bias_);
+  load_state(folder, "sartor.bpr_state", [&](const auto& visit) { visit_state(*this, visit); });
 }
 
 }  // namespace sartor

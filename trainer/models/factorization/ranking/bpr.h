@@ -77,6 +77,13 @@ class Bpr : public Factorizer {
   void load(const std::filesystem::path& folder) override;
 
  private:
+  static void visit_state(auto& self, const auto& visit) {
+    visit("epoch", self.epoch_);
+    visit("users/factors", self.users_);
+    visit("items/factors", self.items_);
+    visit("items/bias", self.item_bias_);
+  }
+
   BprConfig config_;
   cuda::Context& context_;
   double rating_min_, rating_max_;

@@ -8,10 +8,6 @@
 namespace sartor {
 namespace {
 
-using datasets::Hdf5File;
-
-constexpr const char* schema = "sartor.simplex_state";
-
 void fill_unit(cuda::DeviceBuffer<float>& vectors, int64_t factors, uint64_t seed) {
   std::vector<float> row(factors);
   for (int64_t first = 0; first < vectors.size(); first += factors) {
@@ -87,24 +83,11 @@ SimplexModel Simplex::factors() const {
 }
 
 void Simplex::save(const std::filesystem::path& folder) const {
-  Hdf5File file = Hdf5File::create(folder / "state.h5");
-  file.set_schema(schema, 1);
-  file.set_attribute("epoch", epoch_);
-  write_state(file, "users/vectors", users_);
-  write_state(file, "items/vectors", items_);
-  write_state(file, "users/squares", user_squares_);
-  write_state(file, "items/squares", item_squares_);
-  file.close();
+  save_state(folder, "sartor.simplex_state", [&](const auto& visit) { visit_state(*this, visit); });
 }
 
 void Simplex::load(const std::filesystem::path& folder) {
-  const Hdf5File file = Hdf5File::open(folder / "state.h5");
-  file.require_schema(schema, 1);
-  epoch_ = file.int_attribute("epoch");
-  read_state(file, "users/vectors", users_);
-  read_state(file, "items/vectors", items_);
-  read_state(file, "users/squares", user_squares_);
-  read_state(file, "items/squares", item_squares_);
+  load_state(folder, "sartor.simplex_state", [&](const auto& visit) { visit_state(*this, visit); });
 }
 
 }  // namespace sartor

@@ -73,6 +73,14 @@ class Simplex : public Factorizer {
   void load(const std::filesystem::path& folder) override;
 
  private:
+  static void visit_state(auto& self, const auto& visit) {
+    visit("epoch", self.epoch_);
+    visit("users/vectors", self.users_);
+    visit("items/vectors", self.items_);
+    visit("users/squares", self.user_squares_);
+    visit("items/squares", self.item_squares_);
+  }
+
   cuda::IdLists chosen() const { return {std::ssize(chosen_.offsets) - 1, offsets_.data(), columns_.data()}; }
   cuda::Rows<float> rows(const cuda::DeviceBuffer<float>& values) const {
     return {values.data(), values.size() / config_.factors, config_.factors};
