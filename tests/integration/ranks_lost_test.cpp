@@ -38,13 +38,17 @@ class LostRank : public Ranks {
         return run_command(with_pid, environment);
       });
     });
-    using std::chrono::milliseconds;
-    while (running.wait_for(milliseconds(1)) != std::future_status::ready) {
+    kill_after_some_epochs(running);
+    return running.get();
+  }
+
+  // Kills the process whose number is in the file "pid", unless all have ended before.
+  template <class Result> void kill_after_some_epochs(const std::future<Result>& running) const {
+    while (running.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready) {
       if (epochs_logged() < 5 || number_in("pid") == 0) continue;
       kill(number_in("pid"), SIGKILL);
-      break;
+      return;
     }
-    return running.get();
   }
 };
 
@@ -73,6 +77,32 @@ TEST_F(LostRank, IsNamedByTheOthersAndTheRunContinues) {
     expect_done(train(config, {"--overwrite", "--set", epochs}));
     EXPECT_TRUE(read("run/model/factors.h5") == continued) << ranks << " ranks without " << victim;
   }
+}
+
+// One rank of the first attempt is killed; torchrun stops the others and starts all again with the same command.
+TEST_F(LostRank, IsRestartedByTorchrunToTheSameBits) {
+  write_ratings();
+  expect_done(train(prepare_config));
+  const std::string config =
+      std::string("task: factorize\nmodel: {algorithm: ials, factors: 8, epochs: 60}\n") + of_any_length;
+  expect_done(train(config));
+  const auto one = read("run/model/factors.h5");
+  for (const int ranks : {1, 2, 4}) {
+    expect_done(under_torchrun(ranks, command("sartor-train", config, {"--overwrite"})));
+    EXPECT_TRUE(read("run/model/factors.h5") == one) << ranks;
+  }
+  std::filesystem::remove_all(path("run"));
+  // torchrun makes $$ of $$$$
+  const std::string note_pid = "[ $RANK$TORCHELASTIC_RESTART_COUNT != 20 ] || echo $$$$ > " + path("pid");
+  std::vector<std::string> words = {"/bin/sh", "-c", note_pid + "; exec \"$@\"", "sh"};
+  const auto program = command("sartor-train", config);
+  words.insert(words.end(), program.begin(), program.end());
+  auto running = std::async(std::launch::async, [&] { return under_torchrun(4, words, {"--max-restarts=1"}); });
+  kill_after_some_epochs(running);
+  const auto outcome = running.get();
+  expect_done(outcome);
+  EXPECT_THAT(outcome.err, HasSubstr("restarted by torchrun: resuming "));
+  EXPECT_TRUE(read("run/model/factors.h5") == one);
 }
 
 }  // namespace

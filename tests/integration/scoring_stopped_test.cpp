@@ -151,11 +151,8 @@ TEST_F(ScoringRefused, ByTheFirstRankForAll) {
 
 TEST_F(ScoringRefused, UnderTorchrunAtOnce) {
   write("out.csv", "mine");
-  auto words = command("sartor-infer", classify_config);
-  words.insert(words.begin(), {venv_program("torchrun"), "--no-python", "--master-port=" + std::to_string(free_port()),
-                               "--nproc-per-node=2"});
   const auto begin = std::chrono::steady_clock::now();
-  const auto outcome = run_command(words, {"OMP_NUM_THREADS=1"});
+  const auto outcome = under_torchrun(2, command("sartor-infer", classify_config));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(25)) << "torchrun kills after 30";
   EXPECT_NE(outcome.status, 0);
   EXPECT_THAT(outcome.err, HasSubstr("sartor-infer: " + path("out.csv") + " exists: --overwrite replaces it\n"));

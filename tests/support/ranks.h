@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "support/faults/faults.h"
+#include "support/paths.h"
 
 namespace sartor::testing {
 
@@ -46,6 +47,17 @@ inline std::vector<Outcome> on_ranks(int ranks, const std::vector<std::string>& 
                                      const std::vector<std::string>& more = {}) {
   return on_each_rank(
       ranks, [&](int, const std::vector<std::string>& environment) { return run_command(command, environment); }, more);
+}
+
+// Runs a program on several ranks under torchrun itself.
+inline Outcome under_torchrun(int ranks, const std::vector<std::string>& command,
+                              const std::vector<std::string>& options = {}) {
+  std::vector<std::string> words = {venv_program("torchrun"), "--no-python",
+                                    fmt::format("--master-port={}", free_port()),
+                                    fmt::format("--nproc-per-node={}", ranks)};
+  words.insert(words.end(), options.begin(), options.end());
+  words.insert(words.end(), command.begin(), command.end());
+  return run_command(words, {"OMP_NUM_THREADS=1"});
 }
 
 }  // namespace sartor::testing

@@ -260,18 +260,13 @@ TEST_F(TrainingTest, AllRanksEndWithTheRefusalOfTheFirst) {
 // command.
 TEST_F(TrainingTest, TorchrunGoesOnAfterARankWasKilled) {
   const auto more = "dropout: 0.2\ncheckpoint: {every: 2, keep: 1}";
-  const auto start = [&](const std::vector<std::string>& program, const std::vector<std::string>& more_words) {
-    std::vector<std::string> words = {sartor::testing::venv_program("torchrun"), "--no-python",
-                                      fmt::format("--master-port={}", free_port()), "--nproc-per-node=2",
-                                      "--max-restarts=1"};
-    words.insert(words.end(), program.begin(), program.end());
-    words.insert(words.end(), more_words.begin(), more_words.end());
-    return run_command(words, {"OMP_NUM_THREADS=1"});
+  const auto start = [](const std::vector<std::string>& words) {
+    return sartor::testing::under_torchrun(2, words, {"--max-restarts=1"});
   };
-  expect_done(start(command("whole", "per_device_batch_size: 8", more), {}));
-  const auto killed = command("killed", "per_device_batch_size: 8", more);
-  const std::vector<std::string> dying = {"--set", "die_in=8", "--set", "die_rank=1"};
-  const auto outcome = start(killed, dying);
+  expect_done(start(command("whole", "per_device_batch_size: 8", more)));
+  auto killed = command("killed", "per_device_batch_size: 8", more);
+  killed.insert(killed.end(), {"--set", "die_in=8", "--set", "die_rank=1"});
+  const auto outcome = start(killed);
   expect_done(outcome);
   EXPECT_THAT(outcome.err, HasSubstr("restarted by torchrun: resuming killed"));
   EXPECT_EQ(weights("killed"), weights("whole"));
@@ -279,7 +274,7 @@ TEST_F(TrainingTest, TorchrunGoesOnAfterARankWasKilled) {
   EXPECT_EQ(json::parse(read("killed/provenance.json"))["starts"].size(), 2);
   EXPECT_EQ(json::parse(read("killed/provenance.json"))["starts"][1]["done_before"], 6);
 
-  const auto again = start(killed, dying);  // another launch must not resume the run, however often it is restarted
+  const auto again = start(killed);  // another launch must not resume the run, however often it is restarted
   EXPECT_NE(again.status, 0);
   EXPECT_THAT(again.err, HasSubstr("killed exists: --resume continues it"));
   EXPECT_EQ(json::parse(read("killed/provenance.json"))["starts"].size(), 2);
