@@ -67,17 +67,25 @@ template <class Use> void read_weighted(const datasets::StoredRatings& ratings, 
   });
 }
 
+int64_t longest_row(std::span<const int64_t> offsets) {
+  int64_t longest = 0;
+  for (size_t row = 1; row < offsets.size(); row++) longest = std::max(longest, offsets[row] - offsets[row - 1]);
+  return longest;
+}
+
 // Of implicit_update and gram, as in implicit.h.
 int64_t scratch_bytes(cuda::Context& context, const IalsConfig& config, std::span<const int64_t> user_offsets,
                       std::span<const int64_t> item_offsets) {
+  constexpr int64_t vectors = 320 << 20;  // of the rows of a pass, on a GPU
   const int64_t f = config.factors, square = f * f * int64_t{sizeof(float)};
-  if (context.is_gpu()) return als_scratch_bytes(context, f) + square;
-  int64_t longest = 0;
-  for (const auto& offsets : {user_offsets, item_offsets}) {
-    for (size_t row = 1; row < offsets.size(); row++) longest = std::max(longest, offsets[row] - offsets[row - 1]);
-  }
   const bool cg = config.solver == cuda::ImplicitSolver::cg;
   const int64_t s = config.solver == cuda::ImplicitSolver::block ? std::min(config.block, f) : f;
+  if (context.is_gpu()) {
+    const int64_t entries = std::max(user_offsets.back() - user_offsets[0], item_offsets.back() - item_offsets[0]);
+    const int64_t predictions = s < f ? vectors + entries * int64_t{sizeof(float)} : 0;
+    return square + (cg ? vectors : als_scratch_bytes(context, s) + predictions);
+  }
+  const int64_t longest = std::max(longest_row(user_offsets), longest_row(item_offsets));
   const int64_t of_thread = cg ? 200 * f : s * (s / 2 + 180) + 50 * f + longest;
   return 2 * square + cuda::cpu(context).threads * of_thread * int64_t{sizeof(float)};
 }
