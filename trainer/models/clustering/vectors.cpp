@@ -1,7 +1,10 @@
 #include "models/clustering/vectors.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
+#include <stdexcept>
 #include <utility>
 
 #include "base/require.h"
@@ -33,6 +36,23 @@ Vectors read_embeddings(const std::string& path) {
   return vectors;
 }
 
+// Takes them out of the model.
+TrainedModel::Vectors vectors_of(TrainedModel& model, Entity of, const std::string& path) {
+  const auto take = [&](Entity which) {
+    return which == Entity::items ? model.take_item_vectors() : model.take_user_vectors();
+  };
+  auto vectors = take(of);
+  if (vectors.columns > 0) return vectors;
+  const Entity others = of == Entity::items ? Entity::users : Entity::items;
+  const std::string expected = take(others).columns > 0
+                                   ? fmt::format("of: {}", name_of(others))
+                                   : "a model with factors, such as ials, svd or elsa, or an output of task: embed";
+  throw std::invalid_argument(
+      fmt::format("{}: a model of algorithm {} has no factors of {} that could be compared, "
+                  "expected {}",
+                  path, model.algorithm, name_of(of), expected));
+}
+
 }  // namespace
 
 Vectors read_vectors(const std::string& path, Entity of, const std::function<void(TrainedModel&)>& add_items) {
@@ -44,7 +64,7 @@ Vectors read_vectors(const std::string& path, Entity of, const std::function<voi
   const auto model = FactorizationAlgorithms::load(path);
   if (add_items) add_items(*model);
   const bool items = of == Entity::items;
-  auto [values, columns] = items ? model->take_item_vectors() : model->take_user_vectors();
+  auto [values, columns] = vectors_of(*model, of, path);
   return {name_of(of), std::move(items ? model->items : model->users), std::move(values), columns};
 }
 

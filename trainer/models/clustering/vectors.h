@@ -31,8 +31,8 @@ struct Vectors {
 };
 
 // Reads the factors of a run folder of task: factorize or of its factors.h5, or an output of task: embed. Throws
-// std::invalid_argument like their readers, if an id occurs twice, or if `of` is users and the file has texts.
-// add_items: called with the model; then the file must not have texts.
+// std::invalid_argument like their readers, if an id occurs twice, if the model has no factors, or if `of` is users and
+// the file has texts. add_items: called with the model; then the file must not have texts.
 Vectors read_vectors(const std::string& path, Entity of, const std::function<void(TrainedModel&)>& add_items = {});
 
 Vectors read_vectors(const datasets::VectorRowsConfig& config);

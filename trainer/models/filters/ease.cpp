@@ -1,7 +1,10 @@
 #include "models/filters/ease.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
+#include <stdexcept>
 
 #include "base/require.h"
 #include "core/cpu_backend.h"
@@ -130,6 +133,12 @@ Ease::Ease(const EaseConfig& config, const datasets::Prepared& data, cuda::Conte
   model_.read_histories(data);
 }
 
+// The inverse is computed in single precision.
+void Ease::refuse_regularization(std::string_view why) const {
+  throw std::invalid_argument(
+      fmt::format("model.regularization is {}, which is too small for these ratings: {}", model_.regularization, why));
+}
+
 void Ease::train_epoch() {
   const int64_t users = std::ssize(model_.seen_offsets) - 1, items = model_.item_number(),
                 size = std::min(users, items);
@@ -141,7 +150,11 @@ void Ease::train_epoch() {
   cuda::multiply_sparse(context_,
                         {.left = left.view(), .right = right.view(), .product = {inverse.data(), size, size}});
   for (int64_t i = 0; i < size; i++) inverse[i * (size + 1)] += static_cast<float>(model_.regularization);
-  cuda::invert_spd(context_, {{inverse.data(), size, size}});
+  try {
+    cuda::invert_spd(context_, {{inverse.data(), size, size}});
+  } catch (const std::invalid_argument& error) {
+    refuse_regularization(error.what());
+  }
   if (users < items) {
     set_diagonal(graph.by_item);
   } else {
@@ -179,6 +192,9 @@ void Ease::set_diagonal(const SparseMatrix& by_item) {
       model_.diagonal[item] = static_cast<float>((1 - sum) / model_.regularization);
     }
   });
+  const auto bad = std::ranges::find_if_not(model_.diagonal, [](float value) { return value > 0; });
+  if (bad == model_.diagonal.end()) return;
+  refuse_regularization(fmt::format("element {} of the diagonal of P is {}", bad - model_.diagonal.begin(), *bad));
 }
 
 void Ease::save(const std::filesystem::path& folder) const {

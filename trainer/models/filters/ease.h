@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "models/factorization/factorizer.h"
@@ -16,7 +17,8 @@ struct EaseConfig {
   double regularization = 200;
 
   template <class Fields> void describe(Fields& field) {
-    field("regularization", regularization, above(0), "Weight of the squared elements of B in the loss.");
+    field("regularization", regularization, Range{.low = 0, .high = 1e12, .open = true},
+          "Weight of the squared elements of B in the loss.");
   }
 };
 
@@ -61,6 +63,7 @@ class Ease : public Factorizer {
   void load(const std::filesystem::path& folder) override;
 
  private:
+  [[noreturn]] void refuse_regularization(std::string_view why) const;
   void scale_columns();
   void set_diagonal(const SparseMatrix& by_item);
 

@@ -40,7 +40,7 @@ struct GfcfConfig {
           "Items with n users are divided by n^degree_power before h(P) and multiplied by it after.");
     field("factors", factors, between(0, 65536),
           "Number of leading eigenvectors of P that the ideal low-pass filter lets pass. 0: none is computed.");
-    field("ideal_weight", ideal_weight, at_least(0), "Weight of the ideal low-pass filter.");
+    field("ideal_weight", ideal_weight, between(0, 1e6), "Weight of the ideal low-pass filter.");
     field("ideal_degree_power", ideal_degree_power, between(0, 2), "The same as degree_power for the ideal filter.");
     field("iterations", iterations, at_least(1), "Subspace iterations that compute the eigenvectors.");
     field("seed", seed, at_least(0), "Seed of the vectors from which the iterations start.");

@@ -100,7 +100,7 @@ struct TurbocfConfig {
           "Polynomial of the weights W of items. linear: W; quadratic: 2 W - W^2; cubic: 0.71 W + 0.1 W^2 - 0.01 W^3.");
     field("alpha", alpha, between(0, 1),
           "Interactions are divided by n^alpha for a user and by n^(1 - alpha) for an item with n interactions.");
-    field("exponent", exponent, above(0), "Power of each weight between two items.");
+    field("exponent", exponent, Range{.low = 0, .high = 4, .open = true}, "Power of each weight between two items.");
     field("neighbors", neighbors, between(0, 65536), "Weights that are kept for each item, the largest. 0: all.");
   }
   ItemWeights weights() const {

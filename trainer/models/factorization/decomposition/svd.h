@@ -36,7 +36,7 @@ struct SvdConfig {
           "in the decomposition; for implicit feedback.");
     field("shrinkage", shrinkage, at_least(0),
           "Number of ratings at which a baseline bias is half the mean deviation. Only if missing is baseline.");
-    field("oversampling", oversampling, at_least(0), "Vectors beyond factors, which improve the last of them.");
+    field("oversampling", oversampling, between(0, 65536), "Vectors beyond factors, which improve the last of them.");
     field("iterations", iterations, at_least(1), "Products with the matrix and its transpose.");
     field("seed", seed, at_least(0), "Seed of the initial vectors.");
   }
