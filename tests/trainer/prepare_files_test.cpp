@@ -25,8 +25,8 @@ class PrepareFiles : public testing::FolderTest {
            path("prepared.h5") + "\n" + more;
   }
   std::string test_file(const std::string& name) const { return "test_path: " + path(name) + "\n"; }
-  datasets::Prepared prepared(const std::string& more) const {
-    const auto parsed = read_config<PrepareConfig>(parse_document(config(more), "config.yaml"));
+  datasets::Prepared prepared(const std::string& more, const std::vector<std::string>& overrides = {}) const {
+    const auto parsed = read_config<PrepareConfig>(parse_document(config(more), "config.yaml", overrides));
     Runtime runtime = make_runtime(parsed);
     prepare(parsed, runtime);
     return datasets::open_prepared(path("prepared.h5"));
@@ -66,6 +66,18 @@ TEST_F(PrepareFiles, ValidationRowsAreChosenAmongTheOthers) {
   EXPECT_EQ(data.validation.size(), 10);
   EXPECT_EQ(data.test.size(), 10);
   for (const auto& [user, item] : pairs(data, data.validation)) EXPECT_NE(item, "t");
+}
+
+TEST_F(PrepareFiles, NullClearsTheTestFiles) {
+  write("train.tsv", "u1\ti1\nu1\ti2\n用户\ti1\n用户\t电影\nu3\ti3\n");
+  const std::string files = "split: {method: files}\n" + test_file("missing.tsv");
+  for (const std::string null : {"test_path=null", "test_path=~", "test_path="}) {
+    const auto data = prepared(files, {"split={method: random, test: 0.2}", null});
+    EXPECT_EQ(data.train.size() + data.test.size(), 5) << null;
+    std::filesystem::remove(path("prepared.h5"));
+  }
+  EXPECT_THAT([&] { prepared(files, {"split.method=random"}); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("split.method is random (test_path: null clears it)")));
 }
 
 TEST_F(PrepareFiles, NameWhatIsWrong) {

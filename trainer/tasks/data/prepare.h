@@ -37,7 +37,8 @@ struct PrepareConfig : RuntimeConfig {
   }
   void check() const {
     require((split.method == datasets::SplitMethod::files) == test_path.has_value(),
-            "test_path is for split.method files, which needs it; split.method is {}", name_of(split.method));
+            "test_path is for split.method files, which needs it; split.method is {}{}", name_of(split.method),
+            test_path ? " (test_path: null clears it)" : "");
   }
   // The table of the test ratings; only with test_path.
   datasets::RatingsConfig test_source() const {
