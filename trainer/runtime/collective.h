@@ -1,6 +1,7 @@
 // Communication between the processes of a run.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -11,8 +12,9 @@
 
 namespace sartor {
 
-// Bytes that gather() of a rank has sent, and the least that would have sufficed: every byte must reach all other
-// ranks, so that the ranks send at least (size - 1) / size of all parts each, on average.
+// Bytes that gather() and pass() of a rank have sent, and the least that would have sufficed: a byte that is passed
+// must reach one rank, one that is gathered all others, so that the ranks send at least (size - 1) / size of all parts
+// each, on average.
 struct Traffic {
   double sent = 0, least = 0;
 };
@@ -48,6 +50,15 @@ class Collective {
     for (int rank = 0; rank < size(); rank++) parts.push_back({offsets[rank], offsets[rank + 1]});
     gather(all, parts);
   }
+  // The same of indices.
+  void gather(std::span<int32_t> all, std::span<const int64_t> offsets) {
+    static_assert(sizeof(int32_t) == sizeof(float));  // the bytes travel as they are
+    gather(std::span(reinterpret_cast<float*>(all.data()), all.size()), offsets);
+  }
+
+  // Sends `out` to the rank before, and receives `in` from the rank after, which is rank 0 for the last one. `in` has
+  // the size of that rank's `out`.
+  virtual void pass(std::span<float> out, std::span<float> in) = 0;
 
   // Whether gather() may run in another thread than the other calls, which wait for its end.
   virtual bool gathers_aside() const { return false; }
@@ -81,6 +92,7 @@ class Alone : public Collective {
   std::vector<double> sum(std::vector<double> values) override { return values; }
   using Collective::gather;
   void gather(std::span<float>, std::span<const Part>) override {}
+  void pass(std::span<float> out, std::span<float> in) override { std::ranges::copy(out, in.begin()); }
   std::vector<std::string> gather_on_first(std::string bytes) override { return {std::move(bytes)}; }
   int64_t next(const std::string& counter) override { return counters_[counter]++; }
 

@@ -292,6 +292,22 @@ void ProcessGroup::gather(std::span<float> all, std::span<const Part> parts) {
   });
 }
 
+void ProcessGroup::pass(std::span<float> out, std::span<float> in) {
+  if (!joined_) return alone_.pass(out, in);
+  const int before = (rank_ + size_ - 1) % size_, after = (rank_ + 1) % size_;
+  traffic_.sent += static_cast<double>(out.size_bytes());
+  traffic_.least += static_cast<double>(out.size_bytes());
+  named("pass", [&] {
+    while (!out.empty() || !in.empty()) {
+      const auto sent = out.first(std::min<size_t>(most_in_flight, out.size()));
+      const auto received = in.first(std::min<size_t>(most_in_flight, in.size()));
+      joined_->exchange(sent, before, received, after);
+      out = out.subspan(sent.size());
+      in = in.subspan(received.size());
+    }
+  });
+}
+
 std::vector<std::string> ProcessGroup::gather_on_first(std::string bytes) {
   if (!joined_) return alone_.gather_on_first(std::move(bytes));
   std::vector<double> sizes(size_);

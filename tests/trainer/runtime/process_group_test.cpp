@@ -43,6 +43,17 @@ TEST(ProcessGroup, GathersLongPartsInPieces) {
   for (const auto& each : outcomes) EXPECT_EQ(each.out.substr(0, each.out.find(' ')), fmt::format("{}", sum));
 }
 
+// Rank 2's values are more than one message.
+TEST(ProcessGroup, PassesValuesOfAnySizeToTheRankBefore) {
+  constexpr int64_t many = (1 << 24) + 3;
+  const auto outcomes = run(3, {"pass", "5", "0", std::to_string(many)});
+  EXPECT_EQ(outcomes[0].out, "0 0 20\n");
+  EXPECT_EQ(outcomes[1].out.substr(0, outcomes[1].out.find(' ')), std::to_string(many));
+  EXPECT_EQ(outcomes[2].out, fmt::format("5 10 {}\n", 4 * many));
+  EXPECT_EQ(run(2, {"pass", "2", "3"})[0].out, "3 3003 8\n");
+  EXPECT_EQ(run(1, {"pass", "3"})[0].out, "3 3 0\n");
+}
+
 TEST(ProcessGroup, FirstRankGetsAllTexts) {
   const auto outcomes = run(3, {"texts"});
   EXPECT_EQ(outcomes[0].out, "0 3000000b 6000000c ");

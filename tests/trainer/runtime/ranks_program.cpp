@@ -1,6 +1,7 @@
 // A program that calls the operations of a ProcessGroup and prints what it finds, for tests with several ranks.
 //
 //   trainer_ranks_program gather 0 5 5 12    one offset more than ranks; prints all values
+//   trainer_ranks_program pass 5 0 7         a number per rank of values that it passes on; prints those it gets
 //   trainer_ranks_program texts              prints the size and the first byte of each rank's text
 //   trainer_ranks_program count 1000         prints its share of the first 1000 numbers of a counter
 //   trainer_ranks_program traffic 7 9        prints what two gathers of so many values per rank have sent
@@ -29,6 +30,15 @@ void gather(Collective& ranks, std::span<const int64_t> offsets) {
   double sum = 0;  // of long arrays, only the sum is printed
   for (const float value : all) sum += value;
   fmt::print("{} {}\n", sum, fmt::join(std::span(all).first(std::min<size_t>(all.size(), 20)), " "));
+}
+
+// Rank r passes on 1000 r, 1000 r + 1, ...
+void pass(Collective& ranks, const std::vector<int64_t>& sizes) {
+  std::vector<float> out(sizes[ranks.rank()]), in(sizes[(ranks.rank() + 1) % ranks.size()], -1);
+  std::iota(out.begin(), out.end(), 1000.0f * static_cast<float>(ranks.rank()));
+  ranks.pass(out, in);
+  const double sum = std::accumulate(in.begin(), in.end(), 0.0);
+  fmt::print("{} {} {}\n", in.size(), sum, ranks.traffic().sent);
 }
 
 void texts(Collective& ranks) {
@@ -65,6 +75,7 @@ void die(Collective& ranks, int64_t rank) {
 void run(const std::string& what, const std::vector<int64_t>& numbers) {
   ProcessGroup ranks(Ranks::from_environment(), /*gpu=*/false, std::chrono::seconds(60));
   if (what == "gather") return gather(ranks, numbers);
+  if (what == "pass") return pass(ranks, numbers);
   if (what == "texts") return texts(ranks);
   if (what == "count") return count(ranks, numbers.at(0));
   if (what == "traffic") return traffic(ranks, numbers);
