@@ -93,12 +93,18 @@ std::vector<int64_t> row_shares(std::span<const int64_t> offsets, int64_t factor
 
 std::vector<int64_t> row_shares(std::span<const int64_t> offsets, const std::function<double(int64_t)>& cost,
                                 int ranks) {
-  const int64_t rows = std::ssize(offsets) - 1;
+  std::vector<double> costs;
+  for (size_t row = 0; ranks > 1 && row + 1 < offsets.size(); row++) {
+    costs.push_back(cost(offsets[row + 1] - offsets[row]));
+  }
+  return ranks > 1 ? row_shares(costs, ranks) : std::vector{int64_t{0}, std::ssize(offsets) - 1};
+}
+
+std::vector<int64_t> row_shares(std::span<const double> costs, int ranks) {
+  const int64_t rows = std::ssize(costs);
   if (ranks == 1) return {0, rows};
   std::vector<double> before = {0};  // cost of the rows before each row
-  for (int64_t row = 0; row < rows; row++) {
-    before.push_back(before.back() + cost(offsets[row + 1] - offsets[row]));
-  }
+  for (const double cost : costs) before.push_back(before.back() + cost);
   std::vector<int64_t> bounds;
   for (int rank = 0; rank < ranks; rank++) {
     bounds.push_back(std::ranges::lower_bound(before, before.back() * rank / ranks) - before.begin());

@@ -30,6 +30,9 @@ std::function<double(int64_t)> als_cost(int64_t factors);
 std::vector<int64_t> row_shares(std::span<const int64_t> offsets, const std::function<double(int64_t)>& cost,
                                 int ranks);
 
+// The same for rows with these costs.
+std::vector<int64_t> row_shares(std::span<const double> costs, int ranks);
+
 // The shares of all ranks, each divided into pieces of similar cost: a rank solves one piece while the rows of the
 // piece before travel to the other ranks.
 class SharePieces {
