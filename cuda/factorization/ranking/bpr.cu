@@ -94,7 +94,8 @@ class Cell {
 
 // One diagonal of the grid, a warp per cell. The cells share neither users nor items.
 __global__ void __launch_bounds__(lanes) bpr_kernel(const BprTask task, int64_t diagonal) {
-  const int64_t row = blockIdx.x, column = (row + diagonal) % task.blocks, cell = row * task.blocks + column;
+  const int64_t row = task.first_row + blockIdx.x, column = (row + diagonal) % task.blocks,
+                cell = row * task.blocks + column;
   Cell(task, row, column).train(task.cells[cell], task.cells[cell + 1]);
 }
 
@@ -102,8 +103,9 @@ __global__ void __launch_bounds__(lanes) bpr_kernel(const BprTask task, int64_t 
 
 void bpr_epoch_gpu(Context& context, const BprTask& task) {
   const cudaStream_t stream = gpu(context).stream();
-  for (int64_t diagonal = 0; diagonal < task.blocks; diagonal++) {
-    bpr_kernel<<<static_cast<unsigned>(task.blocks), lanes, 0, stream>>>(task, diagonal);
+  const auto rows = static_cast<unsigned>(task.last_row - task.first_row);
+  for (int64_t diagonal = task.first_diagonal; diagonal < task.last_diagonal && rows > 0; diagonal++) {
+    bpr_kernel<<<rows, lanes, 0, stream>>>(task, diagonal);
     check_launch("bpr_epoch");
   }
 }

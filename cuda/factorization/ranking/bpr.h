@@ -13,7 +13,8 @@ struct BprParams {
 };
 
 constexpr int64_t most_bpr_candidates = 256;
-constexpr int bpr_tries = 16;  // draws per candidate
+constexpr int bpr_tries = 16;       // draws per candidate
+constexpr int64_t all_blocks = -1;  // as a last row or diagonal
 
 // Arguments of bpr_epoch. All arrays are in the context's memory.
 struct BprTask {
@@ -29,6 +30,8 @@ struct BprTask {
   const int32_t* item_order;
   uint64_t seed;  // of the negatives
   BprParams params;
+  int64_t first_row = 0, last_row = all_blocks;            // trained rows of the grid: first_row to last_row - 1
+  int64_t first_diagonal = 0, last_diagonal = all_blocks;  // trained diagonals of these rows, likewise
 };
 
 // For every pair (u, i) of the grid, takes a step down the gradient of

@@ -8,9 +8,11 @@ namespace sartor::cuda {
 
 void bpr_epoch_cpu(Context& context, const BprTask& task) {
   const BprKernels& kernels = best_of(cpu(context).isa, v3::bpr_kernels, v4::bpr_kernels);
-  for (int64_t diagonal = 0; diagonal < task.blocks; diagonal++) {
-    parallel_for(cpu(context).threads, task.blocks, 1,
-                 [&](int64_t row, int64_t, int) { kernels.train_cell(task, row, (row + diagonal) % task.blocks); });
+  for (int64_t diagonal = task.first_diagonal; diagonal < task.last_diagonal; diagonal++) {
+    parallel_for(cpu(context).threads, task.last_row - task.first_row, 1, [&](int64_t place, int64_t, int) {
+      const int64_t row = task.first_row + place;
+      kernels.train_cell(task, row, (row + diagonal) % task.blocks);
+    });
   }
 }
 

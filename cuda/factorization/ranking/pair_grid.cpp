@@ -36,7 +36,9 @@ std::vector<int64_t> user_bounds(const IdLists& pairs, int64_t blocks) {
 
 }  // namespace
 
-void plan_pairs(const IdLists& pairs, int64_t items, int64_t blocks, uint64_t seed, int threads, PairGrid& grid) {
+void plan_pairs(const IdLists& pairs, int64_t items, int64_t blocks, uint64_t seed, int threads, PairGrid& grid,
+                int64_t first_row, int64_t last_row) {
+  if (last_row == all_blocks) last_row = blocks;
   const int64_t size = pairs.offsets[pairs.rows];
   grid.blocks = blocks;
   grid.cells.assign(blocks * blocks + 1, size);
@@ -49,8 +51,11 @@ void plan_pairs(const IdLists& pairs, int64_t items, int64_t blocks, uint64_t se
       block_of[grid.item_order[at]] = static_cast<int32_t>(block);
     }
   }
-  const auto bounds = user_bounds(pairs, blocks);
-  parallel_for(threads, blocks, 1, [&](int64_t row, int64_t, int) {  // of the grid: all pairs of its users
+  grid.user_bounds = user_bounds(pairs, blocks);
+  const auto& bounds = grid.user_bounds;
+  grid.cells[last_row * blocks] = pairs.offsets[bounds[last_row]];
+  parallel_for(threads, last_row - first_row, 1, [&](int64_t place, int64_t, int) {
+    const int64_t row = first_row + place;  // of the grid: all pairs of its users
     std::vector<int64_t> next(blocks + 1);
     for (int64_t at = pairs.offsets[bounds[row]]; at < pairs.offsets[bounds[row + 1]]; at++) {
       next[block_of[pairs.ids[at]] + 1]++;

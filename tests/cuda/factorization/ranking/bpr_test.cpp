@@ -38,8 +38,9 @@ Factors start(int64_t users, int64_t items, int64_t factors) {
   return made;
 }
 
+// by_parts: diagonal by diagonal, the first row before the others.
 Factors train(Context& context, const RandomLists& chosen, const PairGrid& grid, const Factors& factors, uint64_t seed,
-              const BprParams& params) {
+              const BprParams& params, bool by_parts = false) {
   const auto offsets = upload(context, chosen.offsets);
   const auto ids = upload(context, chosen.ids);
   const DeviceRows users(context, factors.users), items(context, factors.items);
@@ -47,18 +48,28 @@ Factors train(Context& context, const RandomLists& chosen, const PairGrid& grid,
   const auto cells = upload(context, grid.cells), bounds = upload(context, grid.item_bounds);
   const auto pair_users = upload(context, grid.users), pair_items = upload(context, grid.items);
   const auto order = upload(context, grid.item_order);
-  bpr_epoch(context, {.chosen = {factors.users.rows, offsets.data(), ids.data()},
-                      .users = users.view(),
-                      .items = items.view(),
-                      .item_bias = bias.data(),
-                      .blocks = grid.blocks,
-                      .cells = cells.data(),
-                      .pair_users = pair_users.data(),
-                      .pair_items = pair_items.data(),
-                      .item_bounds = bounds.data(),
-                      .item_order = order.data(),
-                      .seed = seed,
-                      .params = params});
+  BprTask task = {.chosen = {factors.users.rows, offsets.data(), ids.data()},
+                  .users = users.view(),
+                  .items = items.view(),
+                  .item_bias = bias.data(),
+                  .blocks = grid.blocks,
+                  .cells = cells.data(),
+                  .pair_users = pair_users.data(),
+                  .pair_items = pair_items.data(),
+                  .item_bounds = bounds.data(),
+                  .item_order = order.data(),
+                  .seed = seed,
+                  .params = params};
+  for (int64_t diagonal = 0; by_parts && diagonal < grid.blocks; diagonal++) {
+    task.first_diagonal = diagonal;
+    task.last_diagonal = diagonal + 1;
+    for (const auto& [first, last] : {std::pair<int64_t, int64_t>(0, 1), {1, 1}, {1, grid.blocks}}) {
+      task.first_row = first;
+      task.last_row = last;
+      bpr_epoch(context, task);
+    }
+  }
+  if (!by_parts) bpr_epoch(context, task);
   return {users.download(), items.download(), bias.to_host()};
 }
 
@@ -80,6 +91,18 @@ TEST_P(BprTest, EqualsTheStepsInDoublePrecision) {
     for (int64_t f = 0; f < factors; f++) ASSERT_NEAR(found.items.row(item)[f], naive.items[item][f], 2e-5) << item;
     ASSERT_NEAR(found.bias[item], naive.bias[item], 2e-5) << item;
   }
+}
+
+TEST_P(BprTest, PartsGiveTheWhole) {
+  const auto [users, items, factors, blocks, candidates] = shape();
+  const RandomLists chosen(users, items, 0.3, 7);
+  const PairGrid grid = plan(chosen, items, blocks, 11);
+  const Factors from = start(users, items, factors);
+  const Factors whole = train(context(), chosen, grid, from, 5, {.candidates = candidates});
+  const Factors parts = train(context(), chosen, grid, from, 5, {.candidates = candidates}, true);
+  EXPECT_EQ(parts.users.values, whole.users.values);
+  EXPECT_EQ(parts.items.values, whole.items.values);
+  EXPECT_EQ(parts.bias, whole.bias);
 }
 
 INSTANTIATE_BACKENDS(BprTest, Shape{1, 2, 1, 1, 1}, Shape{13, 17, 7, 1, 1}, Shape{29, 31, 16, 4, 1},
@@ -146,6 +169,42 @@ TEST(Bpr, ErrorsNameWhatIsOutOfRange) {
   expect(start(4, 5, 3), {.candidates = 257}, "candidates is 257, expected 1 to 256");
   expect({Matrix(4, 3), Matrix(5, 2), std::vector<float>(5)}, {}, "users have 3 factors, items 2");
   expect({Matrix(4, 0), Matrix(5, 0), std::vector<float>(5)}, {}, "0 factors, expected 1 or more");
+}
+
+TEST(Bpr, PartsThatAreOutOfRangeAreNamed) {
+  auto context = Context::cpu(1);
+  const auto expect = [&](const std::string& text, auto change) {
+    BprTask task = {};
+    task.users = {nullptr, 0, 3};
+    task.items = {nullptr, 0, 3};
+    task.blocks = 4;
+    change(task);
+    EXPECT_THAT([&] { bpr_epoch(context, task); }, ThrowsMessage<std::invalid_argument>(HasSubstr(text)));
+  };
+  expect("bpr_epoch: rows 3 to 2, expected at most 4", [](BprTask& task) {
+    task.first_row = 3;
+    task.last_row = 2;
+  });
+  expect("bpr_epoch: rows 0 to 5, expected at most 4", [](BprTask& task) { task.last_row = 5; });
+  expect("bpr_epoch: diagonals -1 to 4, expected at most 4", [](BprTask& task) { task.first_diagonal = -1; });
+  expect("bpr_epoch: diagonals 0 to 5, expected at most 4", [](BprTask& task) { task.last_diagonal = 5; });
+}
+
+TEST(PairGrid, HasTheRowsThatAreAskedFor) {
+  const RandomLists chosen(37, 29, 0.2, 9);
+  const PairGrid whole = plan(chosen, 29, 7, 4);
+  PairGrid some;
+  plan_pairs({37, chosen.offsets.data(), chosen.ids.data()}, 29, 7, 4, 2, some, 2, 5);
+  EXPECT_EQ(some.item_order, whole.item_order);
+  EXPECT_EQ(some.user_bounds, whole.user_bounds);
+  for (int64_t cell = 2 * 7; cell < 5 * 7; cell++) {
+    ASSERT_EQ(some.cells[cell], whole.cells[cell]);
+    ASSERT_EQ(some.cells[cell + 1], whole.cells[cell + 1]);
+    for (int64_t at = some.cells[cell]; at < some.cells[cell + 1]; at++) {
+      EXPECT_EQ(some.users[at], whole.users[at]);
+      EXPECT_EQ(some.items[at], whole.items[at]);
+    }
+  }
 }
 
 TEST(PairGrid, HasEveryPairOnceInItsCell) {
