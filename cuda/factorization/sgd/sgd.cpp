@@ -21,6 +21,7 @@ void sgd_rounds(Context& context, const SgdTask& task) {
           "sgd_rounds: blocks of users {} to {}, expected at most {}", task.first_users, task.last_users, blocks);
   require(0 <= task.first_round && task.first_round <= task.last_round && task.last_round - task.first_round <= blocks,
           "sgd_rounds: rounds {} to {}, expected at most {}", task.first_round, task.last_round, blocks);
+  require(!task.cell_errors || !context.is_gpu(), "sgd_rounds: a GPU has no errors of cells");
   require(task.params.learning_rate > 0, "sgd_rounds: learning_rate is {}, expected more than 0",
           task.params.learning_rate);
   *task.squared_error = 0;

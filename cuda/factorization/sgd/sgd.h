@@ -56,6 +56,9 @@ struct SgdTask {
   SgdSide users, items;
   SgdParams params;
   double* squared_error = nullptr;  // on the host: sum of the squared errors of the ratings, each before its update
+  // On the host, only of a CPU: the parts of the cells (blocks, blocks); those of cells that are not trained now
+  // remain, and count in squared_error. Null: they are not wanted.
+  double* cell_errors = nullptr;
 };
 
 // For each rating of the rounds' cells, in their order within a cell, with error e = value - <x_u, y_i>:

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <numeric>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -53,7 +54,9 @@ template <class Train> void in_any_order(int threads, const SgdTask& task, const
 void sgd_rounds_cpu(Context& context, const SgdTask& task) {
   const CpuBackend& device = cpu(context);
   const SgdKernels& kernels = best_of(device.isa, v3::sgd_kernels, v4::sgd_kernels);
-  std::vector<double> errors(task.grid.blocks * task.grid.blocks);
+  const int64_t cells = task.grid.blocks * task.grid.blocks;
+  std::vector<double> own(task.cell_errors ? 0 : cells);
+  const std::span errors(task.cell_errors ? task.cell_errors : own.data(), cells);
   const auto train = [&](GridCell at) {
     const int64_t cell = task.grid.cell(at.users, at.items);
     errors[cell] = kernels.train(task, task.grid.cells[cell], task.grid.cells[cell + 1]);

@@ -182,6 +182,32 @@ TEST(Sgd, PartsOfTheBlocksOfARoundAreThoseOfTheWhole) {
   EXPECT_DOUBLE_EQ(sum, error);
 }
 
+// Whoever trains the cells can add up their errors in the order of the whole.
+TEST(Sgd, ErrorsOfCellsAreThoseOfTheWhole) {
+  auto context = Context::cpu(2);
+  Trial whole(context, 9, 5, false), parts(context, 9, 5, false);
+  double error = 0, error_of_parts = 0;
+  sgd_rounds(context, whole.task(9, error));
+  std::vector<double> first_blocks(25), last_blocks(25);
+  for (int64_t round = 1; round < 6; round++) {
+    for (auto* errors : {&first_blocks, &last_blocks}) {
+      SgdTask task = parts.task(9, error_of_parts);
+      task.first_round = round;
+      task.last_round = round + 1;
+      task.first_users = errors == &first_blocks ? 0 : 2;
+      task.last_users = errors == &first_blocks ? 2 : 5;
+      task.cell_errors = errors->data();
+      sgd_rounds(context, task);
+    }
+  }
+  double sum = 0;
+  for (int64_t cell = 0; cell < 25; cell++) {
+    EXPECT_EQ(cell < 10 ? last_blocks[cell] : first_blocks[cell], 0);
+    sum += first_blocks[cell] + last_blocks[cell];
+  }
+  EXPECT_EQ(sum, error);
+}
+
 TEST(Sgd, RatingsThatAreNotFiniteReachOnlyTheirRows) {
   auto context = Context::cpu(1);
   Trial run(context, 5, 1, false);
