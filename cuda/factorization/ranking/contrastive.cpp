@@ -34,6 +34,7 @@ void contrastive_epoch(Context& context, const ContrastiveTask& task) {
           params.negatives, most);
   require(1 <= params.batch && params.batch <= most, "{}: batch is {}, expected 1 to {}", name, params.batch, most);
   require_weight(name, params.history_weight);
+  require(!task.peers || !context.is_gpu(), "{}: peers do not share the users on a GPU", name);
   if (task.users.rows == 0 || task.items.rows == 0) return;
   const ProfilerRange range(name);
   context.operations().contrastive_epoch(context, task);

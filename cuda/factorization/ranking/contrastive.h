@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/context.h"
+#include "core/peers.h"
 #include "core/views.h"
 
 namespace sartor::cuda {
@@ -24,6 +25,7 @@ struct ContrastiveTask {
   float* item_squares;  // (I)
   uint64_t seed;        // of the order of users and of the negatives
   ContrastiveParams params;
+  Peers* peers = nullptr;  // each computes a part of the users of a batch; null: this process alone
 };
 
 // Batches of users, each with all of her items, take steps down the gradient of
@@ -37,9 +39,9 @@ struct ContrastiveTask {
 // sqrt(sum of the squared lengths of its gradients) (AdaGrad, Duchi et al. 2011, one rate per row) and is scaled to
 // length 1 again. Users without items do not change.
 //
-// The result does not depend on the number of threads. Memory of its own: about 4 N (f + batch) bytes, and on a GPU 4 f
-// bytes for each item that gets a gradient from a batch. Throws std::invalid_argument if numbers of factors or rows
-// differ, or a parameter is out of range.
+// The result does not depend on the number of threads and peers. Memory of its own: about 4 N (f + batch) bytes, and on
+// a GPU 4 f bytes for each item that gets a gradient from a batch. Throws std::invalid_argument if numbers of factors
+// or rows differ, or a parameter is out of range.
 void contrastive_epoch(Context& context, const ContrastiveTask& task);
 
 // Arguments of contrastive_users. All arrays are in the context's memory.

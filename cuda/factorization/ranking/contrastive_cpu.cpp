@@ -8,6 +8,7 @@
 
 #include "core/cpu_backend.h"
 #include "core/parallel_for.h"
+#include "factorization/ranking/batch_exchange.h"
 #include "factorization/ranking/contrastive_kernels.h"
 #include "factorization/ranking/contrastive_plan.h"
 #include "factorization/ranking/draws.h"
@@ -140,6 +141,7 @@ class Epoch {
         tile_(best_of(cpu(context).isa, v3::matmul_fp32, v4::matmul_fp32).panel_rows),
         negatives_(best_of(cpu(context).isa, v3::matmul_fp32, v4::matmul_fp32), task, threads_),
         by_item_(task.items.rows),
+        exchange_(task, tile_),
         scratch_(threads_) {
     const int64_t f = task.items.columns;
     for (auto* vectors : {&directions_, &sums_, &shares_}) vectors->resize(task.params.batch * f);
@@ -153,10 +155,12 @@ class Epoch {
     for (int64_t first = 0, batch = 1; first < size; first += task_.params.batch, batch++) {
       negatives_.draw(batch);
       start(std::span(users).subspan(first, std::min(task_.params.batch, size - first)));
-      const int64_t tiles = rounded_up(std::ssize(users_), tile_) / tile_;
-      parallel_for(threads_, tiles, 1, [&](int64_t tile, int64_t, int thread) {
-        update_users(tile * tile_, std::min(std::ssize(users_), (tile + 1) * tile_), scratch_[thread]);
+      const auto [begin, end] = exchange_.own(std::ssize(users_));
+      parallel_for(threads_, rounded_up(end - begin, tile_) / tile_, 1, [&](int64_t tile, int64_t, int thread) {
+        const int64_t first_slot = begin + tile * tile_;
+        update_users(first_slot, std::min(end, first_slot + tile_), scratch_[thread]);
       });
+      if (task_.peers) get_others(begin, end);
       update_items();
     }
   }
@@ -195,6 +199,15 @@ class Epoch {
     }
   }
 
+  // The users of the slots before `begin` and from `end` on.
+  void get_others(int64_t begin, int64_t end) {
+    const ContrastiveUsersTask users = {task_.chosen, task_.users, task_.items, task_.params.history_weight, {}};
+    parallel_for(threads_, std::ssize(users_), 1, [&](int64_t slot, int64_t, int) {
+      if (slot < begin || end <= slot) kernels_.represent(users, users_[slot]);
+    });
+    exchange_.run(users_, found_);
+  }
+
   void update_items() {
     by_item_.clear();
     for (size_t slot = 0; slot < users_.size(); slot++) {
@@ -221,6 +234,7 @@ class Epoch {
   int64_t tile_;  // users whose scores are computed together
   Negatives negatives_;
   GradientsByItem by_item_;
+  BatchExchange exchange_;
   std::vector<Scratch> scratch_;                   // per thread
   std::vector<float> directions_, sums_, shares_;  // (batch, f)
   std::vector<BatchUser> users_;                   // of the batch

@@ -168,5 +168,55 @@ TEST(Contrastive, ErrorsNameWhatIsOutOfRange) {
          "4 lists of items for 3 users");
 }
 
+// One of two ranks whose other one has only zeros: so have the users whom that one would have computed.
+TEST(Contrastive, EachRankComputesItsPartOfABatch) {
+  class Half : public Peers {
+   public:
+    explicit Half(int rank) : rank_(rank) {}
+    int rank() const override { return rank_; }
+    int size() const override { return 2; }
+    void gather(std::span<float> all, std::span<const int64_t> bounds) override {
+      EXPECT_EQ(bounds.size(), 3u);
+      EXPECT_EQ(bounds.back(), std::ssize(all));
+      std::fill(all.begin() + bounds[1 - rank_], all.begin() + bounds[2 - rank_], 0.0f);
+    }
+    void gather(std::span<int32_t> all, std::span<const int64_t> bounds) override {
+      EXPECT_EQ(bounds.back(), std::ssize(all));
+    }
+
+   private:
+    int rank_;
+  };
+  constexpr int64_t number = 120;
+  const RandomLists chosen(number, 50, 0.3, 7);
+  auto context = Context::cpu(2);
+  const auto offsets = upload(context, chosen.offsets);
+  const auto ids = upload(context, chosen.ids);
+  std::vector<int> computed(number);
+  for (const int rank : {0, 1}) {
+    const State from = start(number, 50, 8);
+    const DeviceRows users(context, from.users), items(context, from.items);
+    const auto of_users = upload(context, from.user_squares), of_items = upload(context, from.item_squares);
+    Half half(rank);
+    contrastive_epoch(context, {.chosen = view(chosen, offsets, ids),
+                                .users = users.view(),
+                                .items = items.view(),
+                                .user_squares = of_users.data(),
+                                .item_squares = of_items.data(),
+                                .seed = 3,
+                                .params = {.negatives = 20, .batch = 60},
+                                .peers = &half});
+    const Matrix found = users.download();
+    int64_t own = 0;
+    for (int64_t user = 0; user < number; user++) {
+      const bool is_own = std::ranges::any_of(std::span(found.row(user), 8), [](float x) { return x != 0; });
+      own += is_own;
+      computed[user] += is_own;
+    }
+    EXPECT_NEAR(double(own), 60, 15) << rank;
+  }
+  EXPECT_THAT(computed, Each(1));
+}
+
 }  // namespace
 }  // namespace sartor::cuda
