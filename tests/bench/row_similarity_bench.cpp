@@ -31,8 +31,8 @@ int main(int argc, char** argv) try {
     const RowValuesConfig config;
     const auto values = RowValues(config, rows, columns, 0, {}).of(rows, {});
     std::vector<int64_t> sizes(rows.users());
-    const auto lists =
-        find_neighbors(context, values, transposed(values, columns), sizes, 0, config.params(std::atoll(argv[3])));
+    const auto lists = find_neighbors(context, values, {0, values.users()}, transposed(values, columns), sizes, 0,
+                                      config.params(std::atoll(argv[3])));
     if (repeat > 0) seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     sum = 0;
     for (const float similarity : lists.similarities) sum += similarity;

@@ -62,17 +62,17 @@ void amplify(NeighborLists& lists, double power) {
   }
 }
 
-NeighborLists find_neighbors(cuda::Context& context, const UserRatings& queries, const UserRatings& columns,
+NeighborLists find_neighbors(cuda::Context& context, const UserRatings& queries, Part some, const UserRatings& columns,
                              std::span<const int64_t> sizes, int64_t first, const cuda::RowSimilarityParams& params) {
-  const int64_t rows = std::ssize(sizes), count = queries.users();
+  const int64_t rows = std::ssize(sizes);
   cuda::RowSimilarityParams fitting = params;
   fitting.k = std::clamp<int64_t>(params.k, 1, std::max<int64_t>(rows, 1));
   const OnDevice of_queries(context, queries), of_columns(context, columns);
   const cuda::DeviceBuffer<int64_t> row_sizes(context, sizes);
   NeighborLists lists;
   const int64_t block = std::max<int64_t>(most_found / fitting.k, 1);
-  for (int64_t begin = 0; begin < count; begin += block) {
-    const int64_t end = std::min(begin + block, count), found = (end - begin) * fitting.k;
+  for (int64_t begin = some.begin; begin < some.end; begin += block) {
+    const int64_t end = std::min(begin + block, some.end), found = (end - begin) * fitting.k;
     cuda::DeviceBuffer<float> similarities(context, found);
     cuda::DeviceBuffer<int32_t> ids(context, found);
     cuda::row_similarity(context, {.queries = of_queries.view(begin, end),
@@ -85,6 +85,18 @@ NeighborLists find_neighbors(cuda::Context& context, const UserRatings& queries,
     append(lists, fitting.k, ids.to_host(), similarities.to_host());
   }
   return lists;
+}
+
+std::vector<double> search_costs(const UserRatings& queries, const UserRatings& columns) {
+  constexpr double scanned = 1 / 64.0;  // rows of which the sum is read in the time of a multiplication
+  std::vector<double> costs(queries.users(), scanned * columns.users());
+  for (int64_t row = 0; row < queries.users(); row++) {
+    for_row(queries, row, [&](int64_t at) {
+      const int64_t column = queries.items[at];
+      costs[row] += static_cast<double>(columns.offsets[column + 1] - columns.offsets[column]);
+    });
+  }
+  return costs;
 }
 
 NeighborLists read_neighbors(const GivenSimilaritiesConfig& config, const datasets::IdMap& ids, int64_t k,

@@ -7,6 +7,7 @@
 
 #include "core/context.h"
 #include "models/neighbors/row_values.h"
+#include "runtime/collective.h"
 #include "schema/fields.h"
 #include "storage/hdf5_file.h"
 #include "storage/id_map.h"
@@ -29,10 +30,13 @@ NeighborLists transposed(const NeighborLists& lists);
 // Raises the absolute similarities to a power.
 void amplify(NeighborLists& lists, double power);
 
-// Lists of `queries` with at most `k` rows each, as row_similarity finds them. first: row that the first query is; -1:
-// other rows than those searched, which `columns` has transposed.
-NeighborLists find_neighbors(cuda::Context& context, const UserRatings& queries, const UserRatings& columns,
+// Lists of the rows `some` of `queries` with at most `k` rows each, as row_similarity finds them. first: row that query
+// 0 is; -1: other rows than those searched, which `columns` has transposed.
+NeighborLists find_neighbors(cuda::Context& context, const UserRatings& queries, Part some, const UserRatings& columns,
                              std::span<const int64_t> sizes, int64_t first, const cuda::RowSimilarityParams& params);
+
+// Multiplications for the list of each query, and what it costs besides.
+std::vector<double> search_costs(const UserRatings& queries, const UserRatings& columns);
 
 // A table of similarities.
 struct GivenSimilaritiesConfig {

@@ -1,6 +1,8 @@
 #include "models/neighbors/neighbors.h"
 
 #include "base/require.h"
+#include "models/factorization/row_shares.h"
+#include "models/factorization/shares/row_lists.h"
 #include "models/neighbors/sparse_rows.h"
 #include "storage/hdf5_file.h"
 
@@ -9,10 +11,11 @@ namespace sartor {
 using datasets::Hdf5File;
 
 Neighbors::Neighbors(bool by_user, const NeighborsConfig& config, const datasets::Prepared& data,
-                     cuda::Context& context)
+                     cuda::Context& context, Collective* ranks)
     : by_user_(by_user),
       config_(config),
       context_(context),
+      ranks_(ranks ? *ranks : alone_),
       rating_min_(data.rating_min),
       rating_max_(data.rating_max) {
   require(data.train.size() > 0, "{}: there are no training ratings", data.file.path().string());
@@ -38,8 +41,11 @@ void Neighbors::train_epoch() {
   const UserRatings compared = values.of(rows, row_bias);
   std::vector<int64_t> sizes;
   for (int64_t row = 0; row < rows.users(); row++) sizes.push_back(rows.offsets[row + 1] - rows.offsets[row]);
-  lists_ = find_neighbors(context_, compared, transposed(compared, columns), sizes, 0,
+  const UserRatings by_column = transposed(compared, columns);
+  const auto bounds = row_shares(search_costs(compared, by_column), ranks_.size());
+  lists_ = find_neighbors(context_, compared, {bounds[ranks_.rank()], bounds[ranks_.rank() + 1]}, by_column, sizes, 0,
                           config_.values.params(config_.neighbors));
+  gather_lists(ranks_, bounds, lists_.offsets, lists_.ids, lists_.similarities);
 }
 
 void Neighbors::complete(NeighborsModel& model) const {

@@ -3,16 +3,18 @@
 
 #include "models/factorization/factorizer.h"
 #include "models/neighbors/neighbors_model.h"
+#include "runtime/collective.h"
 #include "storage/prepared.h"
 
 namespace sartor {
 
-// One epoch finds the most similar users or items. With several ranks, each finds them all.
+// One epoch finds the most similar users or items. Each of several ranks finds those of a share of the rows.
 class Neighbors : public Factorizer {
  public:
   // Reads the training ratings, and the given similarities, if any. Throws std::invalid_argument if there are no
   // ratings, or if the similarities do not fit.
-  Neighbors(bool by_user, const NeighborsConfig& config, const datasets::Prepared& data, cuda::Context& context);
+  Neighbors(bool by_user, const NeighborsConfig& config, const datasets::Prepared& data, cuda::Context& context,
+            Collective* ranks);
 
   int64_t epochs() const override { return 1; }
   void train_epoch() override;
@@ -28,6 +30,8 @@ class Neighbors : public Factorizer {
   bool by_user_;
   NeighborsConfig config_;
   cuda::Context& context_;
+  Alone alone_;
+  Collective& ranks_;
   double rating_min_, rating_max_;
   UserRatings users_, items_;  // all ratings by user and by item
   Baseline baseline_;
@@ -43,8 +47,9 @@ class UserKnn : public Neighbors {
   using Config = UserKnnConfig;
   using Model = UserKnnModel;
 
-  UserKnn(const NeighborsConfig& config, const datasets::Prepared& data, cuda::Context& context)
-      : Neighbors(true, config, data, context) {}
+  UserKnn(const NeighborsConfig& config, const datasets::Prepared& data, cuda::Context& context,
+          Collective* ranks = nullptr)
+      : Neighbors(true, config, data, context, ranks) {}
   std::unique_ptr<TrainedModel> model() const override;
 };
 
@@ -54,8 +59,9 @@ class ItemKnn : public Neighbors {
   using Config = ItemKnnConfig;
   using Model = ItemKnnModel;
 
-  ItemKnn(const NeighborsConfig& config, const datasets::Prepared& data, cuda::Context& context)
-      : Neighbors(false, config, data, context) {}
+  ItemKnn(const NeighborsConfig& config, const datasets::Prepared& data, cuda::Context& context,
+          Collective* ranks = nullptr)
+      : Neighbors(false, config, data, context, ranks) {}
   std::unique_ptr<TrainedModel> model() const override;
 };
 

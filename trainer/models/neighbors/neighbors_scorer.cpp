@@ -150,8 +150,9 @@ NeighborLists NeighborsScorer::neighbors_of(const UserRatings& ratings) {
                                                     std::span(ratings.values).subspan(begin, count))
                                           .bias));
   }
-  NeighborLists lists = find_neighbors(context_, searched_->values.of(ratings, bias), searched_->columns,
-                                       searched_->sizes, -1, model_.values.params(model_.most_neighbors));
+  NeighborLists lists =
+      find_neighbors(context_, searched_->values.of(ratings, bias), {0, ratings.users()}, searched_->columns,
+                     searched_->sizes, -1, model_.values.params(model_.most_neighbors));
   amplify(lists, model_.rule.amplification);
   return lists;
 }
