@@ -84,5 +84,39 @@ TEST_F(SharedModels, NeighborsAreThoseOfOneProcess) {
   expect_shared<UserKnn>(of_users, {{2, 0.6}, {3, 0.4}, {4, 0.3}});
 }
 
+TEST_F(SharedModels, BprIsThatOfOneProcess) {
+  const BprConfig config = {.factors = 6, .candidates = 3, .threshold = 2.0f, .blocks = 8};
+  expect_shared<Bpr>(config, {{2, 0.6}, {3, 0.45}, {8, 0.15}, {9, 1}});
+}
+
+// A run of one process is continued by three.
+TEST_F(SharedModels, RanksContinueTheStateOfOneProcess) {
+  const auto check = [&]<class Algorithm>(std::type_identity<Algorithm>, const typename Algorithm::Config& config) {
+    const auto data = datasets::open_prepared(path_);
+    auto context = cuda::Context::cpu(2);
+    Algorithm whole(config, data, context);
+    whole.train_epoch();
+    whole.save(folder_);
+    const auto half = read("state.h5");
+    whole.train_epoch();
+    whole.save(folder_);
+    const auto expected = read("state.h5");
+    write("state.h5", half);
+    for (const auto& state : testing::on_threads(3, [&](Collective& ranks) {
+           auto own = cuda::Context::cpu(1);
+           Algorithm algorithm(config, data, own, &ranks);
+           algorithm.load(folder_);
+           algorithm.train_epoch();
+           const std::string name = "resumed-" + std::to_string(ranks.rank());
+           std::filesystem::create_directories(path(name));
+           algorithm.save(path(name));
+           return read(name + "/state.h5");
+         })) {
+      EXPECT_TRUE(state == expected) << Algorithm::name;
+    }
+  };
+  check(std::type_identity<Bpr>(), {.factors = 5});
+}
+
 }  // namespace
 }  // namespace sartor

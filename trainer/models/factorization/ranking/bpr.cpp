@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/random.h"
 #include "core/cpu_backend.h"
@@ -22,9 +23,10 @@ void clear_unknown(const Interactions& chosen, int64_t factors, cuda::DeviceBuff
 
 }  // namespace
 
-Bpr::Bpr(const BprConfig& config, const datasets::Prepared& data, cuda::Context& context)
+Bpr::Bpr(const BprConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks)
     : config_(config),
       context_(context),
+      ranks_(ranks ? *ranks : alone_),
       rating_min_(data.rating_min),
       rating_max_(data.rating_max),
       chosen_(read_interactions(data, config.threshold)),
@@ -47,29 +49,51 @@ void Bpr::train_epoch() {
   const int64_t users = std::ssize(chosen_.offsets) - 1, items = std::ssize(item_count_);
   const int64_t blocks = std::clamp<int64_t>(config_.blocks, 1, std::min(users, items));
   const auto seed = [&](int use) { return random_bits(config_.seed, 2 * (epoch_ + 1) + use); };
-  cuda::plan_pairs(chosen_.view(), items, blocks, seed(0), threads, grid);
+  auto shares = GridShares::make(ranks_, blocks, context_.is_gpu());
+  const Part rows = shares ? shares->own() : Part{0, blocks};
+  cuda::plan_pairs(chosen_.view(), items, blocks, seed(0), threads, grid, rows.begin, rows.end);
   const cuda::DeviceBuffer<int64_t> cells(context_, std::span(grid.cells));
   const cuda::DeviceBuffer<int32_t> pair_users(context_, std::span(grid.users));
   const cuda::DeviceBuffer<int32_t> pair_items(context_, std::span(grid.items));
   const cuda::DeviceBuffer<int64_t> item_bounds(context_, std::span(grid.item_bounds));
   const cuda::DeviceBuffer<int32_t> item_order(context_, std::span(grid.item_order));
   const float rate = config_.learning_rate * rate_factor(config_.schedule, double(epoch_), double(config_.epochs));
-  cuda::bpr_epoch(
-      context_,
-      {.chosen = {users, offsets_.data(), columns_.data()},
-       .users = {users_.data(), users, config_.factors},
-       .items = {items_.data(), items, config_.factors},
-       .item_bias = item_bias_.data(),
-       .blocks = blocks,
-       .cells = cells.data(),
-       .pair_users = pair_users.data(),
-       .pair_items = pair_items.data(),
-       .item_bounds = item_bounds.data(),
-       .item_order = item_order.data(),
-       .seed = seed(1),
-       .params = {.learning_rate = rate, .regularization = config_.regularization, .candidates = config_.candidates}});
+  const cuda::BprTask task = {
+      .chosen = {users, offsets_.data(), columns_.data()},
+      .users = {users_.data(), users, config_.factors},
+      .items = {items_.data(), items, config_.factors},
+      .item_bias = item_bias_.data(),
+      .blocks = blocks,
+      .cells = cells.data(),
+      .pair_users = pair_users.data(),
+      .pair_items = pair_items.data(),
+      .item_bounds = item_bounds.data(),
+      .item_order = item_order.data(),
+      .seed = seed(1),
+      .params = {.learning_rate = rate, .regularization = config_.regularization, .candidates = config_.candidates},
+      .first_row = rows.begin,
+      .last_row = rows.end};
+  if (shares) {
+    train_shared(*shares, grid, task);
+  } else {
+    cuda::bpr_epoch(context_, task);
+  }
   context_.backend().synchronize();
   epoch_++;
+}
+
+void Bpr::train_shared(GridShares& shares, cuda::PairGrid& grid, cuda::BprTask task) {
+  Blocks user_blocks = {std::move(grid.user_bounds), std::vector<int32_t>(task.users.rows)};
+  std::iota(user_blocks.ids.begin(), user_blocks.ids.end(), 0);
+  const Blocks item_blocks = {std::move(grid.item_bounds), std::move(grid.item_order)};
+  const int64_t f = config_.factors;
+  const BlockedRows users = {&user_blocks, {{users_.data(), f}}},
+                    items = {&item_blocks, {{items_.data(), f}, {item_bias_.data(), 1}}};
+  shares.train_rounds(0, users, items, [&](int64_t diagonal) {
+    task.first_diagonal = diagonal;
+    task.last_diagonal = diagonal + 1;
+    cuda::bpr_epoch(context_, task);
+  });
 }
 
 BprModel Bpr::factors() const {

@@ -1,4 +1,5 @@
-// Bayesian personalized ranking (Rendle et al. 2009). With several ranks, each trains the whole model.
+// Bayesian personalized ranking (Rendle et al. 2009). On CPUs, several ranks share the users (shares/grid_shares.h), if
+// there are as many blocks; otherwise each trains the whole model. The result does not depend on the number of ranks.
 #pragma once
 
 #include <filesystem>
@@ -11,6 +12,8 @@
 #include "models/factorization/factor_model.h"
 #include "models/factorization/factorizer.h"
 #include "models/factorization/ranking/interactions.h"
+#include "models/factorization/shares/grid_shares.h"
+#include "runtime/collective.h"
 #include "schema/fields.h"
 #include "storage/prepared.h"
 
@@ -43,7 +46,8 @@ struct BprConfig {
     field(
         "blocks", blocks, between(1, 1024),
         "Users and items are divided into as many blocks, which can be trained on as many threads. The result depends "
-        "on it, but not on the number of threads. Negatives are drawn from the block of the chosen item; blocks of "
+        "on it, but not on the number of threads and processes. Negatives are drawn from the block of the chosen item; "
+        "blocks of "
         "items are drawn anew in each epoch.");
     field("init_scale", init_scale, above(0),
           "Standard deviation of the initial factors, times the square root of their number.");
@@ -64,8 +68,9 @@ class Bpr : public Factorizer {
   using Config = BprConfig;
   using Model = BprModel;
 
-  // Throws std::invalid_argument if there are no ratings that count.
-  Bpr(const BprConfig& config, const datasets::Prepared& data, cuda::Context& context);
+  // Throws std::invalid_argument if there are no ratings that count. ranks: the processes that train together; null:
+  // only this process.
+  Bpr(const BprConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks = nullptr);
 
   int64_t epochs() const override { return config_.epochs; }
   void train_epoch() override;
@@ -84,8 +89,12 @@ class Bpr : public Factorizer {
     visit("items/bias", self.item_bias_);
   }
 
+  void train_shared(GridShares& shares, cuda::PairGrid& grid, cuda::BprTask task);
+
   BprConfig config_;
   cuda::Context& context_;
+  Alone alone_;
+  Collective& ranks_;
   double rating_min_, rating_max_;
   Interactions chosen_;
   std::vector<int64_t> item_count_;
