@@ -89,6 +89,16 @@ TEST_F(SharedModels, BprIsThatOfOneProcess) {
   expect_shared<Bpr>(config, {{2, 0.6}, {3, 0.45}, {8, 0.15}, {9, 1}});
 }
 
+TEST_F(SharedModels, SgdIsThatOfOneProcess) {
+  SgdConfig config;
+  config.factors = 9;
+  config.init_scale = 0.1f;
+  expect_shared<Sgd>(config, {{2, 0.6}, {3, 0.6}, {4, 0.3}, {5, 1}});
+  config.rates = LearningRates::adagrad;
+  config.biased = false;
+  expect_shared<Sgd>(config, {{3, 0.6}});
+}
+
 // A run of one process is continued by three.
 TEST_F(SharedModels, RanksContinueTheStateOfOneProcess) {
   const auto check = [&]<class Algorithm>(std::type_identity<Algorithm>, const typename Algorithm::Config& config) {
@@ -115,7 +125,15 @@ TEST_F(SharedModels, RanksContinueTheStateOfOneProcess) {
       EXPECT_TRUE(state == expected) << Algorithm::name;
     }
   };
+  check(std::type_identity<Sgd>(), {});
   check(std::type_identity<Bpr>(), {.factors = 5});
+}
+
+TEST_F(SharedModels, RanksWhoDivergeSaySo) {
+  SgdConfig config;
+  config.learning_rate = 1e20f;
+  EXPECT_THAT([&] { testing::on_threads(2, [&](Collective& ranks) { return train<Sgd>(ranks, config, 1); }); },
+              ThrowsMessage<std::runtime_error>(HasSubstr("the model is no longer finite")));
 }
 
 }  // namespace

@@ -42,6 +42,12 @@ cuda::SgdSide GradientRows::side() const {
   return {{rows_.data(), count_, columns_}, weights_.data(), squares_.size() > 0 ? squares_.data() : nullptr};
 }
 
+BlockedRows GradientRows::in(const Blocks& blocks) const {
+  BlockedRows rows = {&blocks, {{rows_.data(), columns_}}};
+  if (squares_.size() > 0) rows.arrays.push_back({squares_.data(), 1});
+  return rows;
+}
+
 std::vector<float> GradientRows::factors() const {
   const std::vector<float> rows = finite(rows_, name());
   std::vector<float> factors(count_ * factors_);

@@ -8,6 +8,7 @@
 
 #include "core/device_buffer.h"
 #include "factorization/sgd/sgd.h"
+#include "models/factorization/shares/grid_shares.h"
 #include "storage/hdf5_file.h"
 
 namespace sartor {
@@ -34,6 +35,7 @@ class GradientRows {
   GradientRows(cuda::Context& context, GradientSide side, std::span<const int64_t> offsets, const InitialRows& initial);
 
   cuda::SgdSide side() const;
+  BlockedRows in(const Blocks& blocks) const;  // all that training changes; the context must be on a CPU
 
   // Columns of the rows. Throw std::runtime_error if a value is not finite.
   std::vector<float> factors() const;  // (R, f)

@@ -1,8 +1,11 @@
 // Matrix factorization of explicit ratings by stochastic gradient descent (SGD; Funk 2006, Koren et al. 2009). Ratings
-// and factors are on the context's device. Each rank of a run trains the whole model, always deterministically.
+// and factors are on the context's device. On CPUs, several ranks share the users (shares/grid_shares.h), if the grid
+// has as many blocks; otherwise each trains the whole model. They are always deterministic, with the result of one
+// rank.
 #pragma once
 
 #include <array>
+#include <optional>
 #include <vector>
 
 #include "core/device_buffer.h"
@@ -10,6 +13,7 @@
 #include "models/factorization/gradient/gradient_config.h"
 #include "models/factorization/gradient/gradient_rows.h"
 #include "models/factorization/gradient/rating_grid.h"
+#include "models/factorization/shares/grid_shares.h"
 #include "runtime/collective.h"
 #include "schema/fields.h"
 #include "storage/prepared.h"
@@ -55,7 +59,8 @@ class Sgd : public Factorizer {
   using Config = SgdConfig;
   using Model = SgdModel;
 
-  // Throws std::invalid_argument if there are no training ratings.
+  // ranks: the processes that train together; null: only this process. Throws std::invalid_argument if there are no
+  // training ratings.
   Sgd(const SgdConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks = nullptr);
 
   int64_t epochs() const override { return config_.epochs; }
@@ -68,13 +73,19 @@ class Sgd : public Factorizer {
   void load(const std::filesystem::path& folder) override;
 
  private:
+  void train_shared(cuda::SgdTask task);
+
   SgdConfig config_;
   cuda::Context& context_;
+  Alone alone_;
+  Collective& ranks_;
   GradientData data_;
   RatingGrid grid_;
   cuda::DeviceBuffer<cuda::SgdRating> ratings_;
   GradientRows users_, items_;
-  int64_t epoch_ = 0;  // completed ones
+  std::optional<GridShares> shares_;
+  Blocks user_blocks_, item_blocks_;  // if there are shares
+  int64_t epoch_ = 0;                 // completed ones
   double squared_error_ = 0;
 };
 
