@@ -89,6 +89,15 @@ TEST_F(SharedModels, BprIsThatOfOneProcess) {
   expect_shared<Bpr>(config, {{2, 0.6}, {3, 0.45}, {8, 0.15}, {9, 1}});
 }
 
+// Contrastive.EachRankComputesItsPartOfABatch counts the work.
+TEST_F(SharedModels, SimplexIsThatOfOneProcess) {
+  SimplexConfig config = {.factors = 7, .margin = 0.1f, .negatives = 40, .batch = 50, .epochs = 3};
+  expect_shared<Simplex>(config, {{2, 1}, {3, 1}, {4, 1}, {70, 1}});
+  config.history_weight = 0.5f;
+  config.threshold = 2.0f;
+  expect_shared<Simplex>(config, {{3, 1}});
+}
+
 TEST_F(SharedModels, SgdIsThatOfOneProcess) {
   SgdConfig config;
   config.factors = 9;
@@ -127,6 +136,7 @@ TEST_F(SharedModels, RanksContinueTheStateOfOneProcess) {
   };
   check(std::type_identity<Sgd>(), {});
   check(std::type_identity<Bpr>(), {.factors = 5});
+  check(std::type_identity<Simplex>(), {.factors = 5, .negatives = 30});
 }
 
 TEST_F(SharedModels, RanksWhoDivergeSaySo) {

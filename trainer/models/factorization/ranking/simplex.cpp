@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "models/factorization/model_file.h"
+#include "models/factorization/shares/rank_peers.h"
 
 namespace sartor {
 namespace {
@@ -24,9 +25,10 @@ void fill_unit(cuda::DeviceBuffer<float>& vectors, int64_t factors, uint64_t see
 
 }  // namespace
 
-Simplex::Simplex(const SimplexConfig& config, const datasets::Prepared& data, cuda::Context& context)
+Simplex::Simplex(const SimplexConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks)
     : config_(config),
       context_(context),
+      ranks_(ranks ? *ranks : alone_),
       rating_min_(data.rating_min),
       rating_max_(data.rating_max),
       chosen_(read_interactions(data, config.threshold)),
@@ -46,6 +48,7 @@ Simplex::Simplex(const SimplexConfig& config, const datasets::Prepared& data, cu
 void Simplex::train_epoch() {
   const float rate = config_.learning_rate *
                      rate_factor(config_.schedule, static_cast<double>(epoch_), static_cast<double>(config_.epochs));
+  RankPeers peers(ranks_);
   cuda::contrastive_epoch(context_, {.chosen = chosen(),
                                      .users = rows(users_),
                                      .items = rows(items_),
@@ -57,7 +60,8 @@ void Simplex::train_epoch() {
                                                 .negative_weight = config_.negative_weight,
                                                 .negatives = config_.negatives,
                                                 .batch = config_.batch,
-                                                .history_weight = config_.history_weight}});
+                                                .history_weight = config_.history_weight},
+                                     .peers = ranks_.size() > 1 && !context_.is_gpu() ? &peers : nullptr});
   context_.backend().synchronize();
   epoch_++;
 }

@@ -1,4 +1,5 @@
-// Cosine contrastive loss (Mao et al. 2021, SimpleX). With several ranks, each trains the whole model.
+// Cosine contrastive loss (Mao et al. 2021, SimpleX). On CPUs, several ranks share the users of each batch; on GPUs,
+// each trains the whole model. The result does not depend on the number of ranks.
 #pragma once
 
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include "models/factorization/factorizer.h"
 #include "models/factorization/ranking/interactions.h"
 #include "models/factorization/ranking/simplex_model.h"
+#include "runtime/collective.h"
 #include "schema/fields.h"
 #include "storage/prepared.h"
 
@@ -60,8 +62,10 @@ class Simplex : public Factorizer {
   using Config = SimplexConfig;
   using Model = SimplexModel;
 
-  // Throws std::invalid_argument if there are no ratings that count.
-  Simplex(const SimplexConfig& config, const datasets::Prepared& data, cuda::Context& context);
+  // Throws std::invalid_argument if there are no ratings that count. ranks: the processes that train together; null:
+  // only this process.
+  Simplex(const SimplexConfig& config, const datasets::Prepared& data, cuda::Context& context,
+          Collective* ranks = nullptr);
 
   int64_t epochs() const override { return config_.epochs; }
   void train_epoch() override;
@@ -88,6 +92,8 @@ class Simplex : public Factorizer {
 
   SimplexConfig config_;
   cuda::Context& context_;
+  Alone alone_;
+  Collective& ranks_;
   double rating_min_, rating_max_;
   Interactions chosen_;
   std::vector<int64_t> item_count_;
