@@ -1,6 +1,7 @@
 #include "linear/invert_spd_cpu.h"
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "base/require.h"
@@ -40,14 +41,60 @@ void eliminate_columns(const Lower& a, int64_t first, float* pivots) {
   }
 }
 
+// Strips of rows, which the peers have in turn.
+class Strips {
+ public:
+  Strips(Peers* peers, int64_t rows) : peers_(peers), rows_(rows) {}
+
+  bool shared() const { return peers_ != nullptr; }
+  int64_t rows_of(int64_t first) const { return std::min(strip, rows_ - first); }
+  bool own(int64_t row) const { return !shared() || owner(row) == peers_->rank(); }
+
+  // All-gathers rows of `width` elements. Rows before `pivots` come from the owner of the row `pivots`.
+  void exchange(int64_t pivots, int64_t width, float* rows) {
+    const auto from = [&](int64_t row) { return owner(std::max(row, pivots)); };
+    std::vector<int64_t> bounds = {0}, order;
+    for (int rank = 0; rank < peers_->size(); rank++) {
+      for (int64_t row = 0; row < rows_; row++) {
+        if (from(row) == rank) order.push_back(row);
+      }
+      bounds.push_back(std::ssize(order) * width);
+    }
+    packed_.resize(rows_ * width);
+    for (int64_t at = 0; at < rows_; at++) {
+      if (from(order[at]) == peers_->rank()) std::copy_n(rows + order[at] * width, width, &packed_[at * width]);
+    }
+    peers_->gather(std::span(packed_), bounds);
+    for (int64_t at = 0; at < rows_; at++) std::copy_n(&packed_[at * width], width, rows + order[at] * width);
+  }
+
+  // All-gathers the rows of a matrix, as many strips as peers at a time.
+  void gather(const Lower& a) {
+    const int64_t size = peers_->size();
+    for (int64_t first = 0; first < rows_; first += size * strip) {
+      std::vector<int64_t> bounds;
+      for (int64_t rank = 0; rank <= size; rank++) bounds.push_back(std::min(rank * strip, rows_ - first) * a.stride);
+      peers_->gather(std::span(a.data + first * a.stride, bounds.back()), bounds);
+    }
+  }
+
+ private:
+  int64_t owner(int64_t row) const { return row / strip % peers_->size(); }
+
+  Peers* peers_;
+  int64_t rows_;
+  std::vector<float> packed_;
+};
+
 // Eliminates blocks of columns with matrix products.
 class Eliminator {
  public:
   // first: row of the whole matrix, for messages.
-  Eliminator(Context& context, const Lower& a, int64_t block, int64_t first)
+  Eliminator(Context& context, const Lower& a, int64_t block, int64_t first, Peers* peers = nullptr)
       : context_(context),
         threads_(cpu(context).threads),
         a_(a),
+        strips_(peers, a.size),
         block_(std::min(block, a.size)),
         first_(first),
         panel_(context, a.size * block_),
@@ -56,27 +103,30 @@ class Eliminator {
 
   void eliminate() {
     for (int64_t k = 0; k < a_.size; k += block_) eliminate(k, std::min(block_, a_.size - k));
+    if (strips_.shared()) strips_.gather(a_);
   }
 
  private:
   void eliminate(int64_t k, int64_t width) {
     take_panel(k, width);
-    for (int64_t i = 0; i < width; i++) std::copy_n(&a_.at(k + i, k), i + 1, pivot_.data() + i * width);
+    if (strips_.shared()) strips_.exchange(k, width, panel_.data());
+    float* const pivots = panel_.data() + k * width;
+    for (int64_t i = 0; i < width; i++) std::copy_n(pivots + i * width, i + 1, pivot_.data() + i * width);
+    std::fill_n(pivots, width * width, 0.0f);
     const Lower pivot = {pivot_.data(), width, width};
     if (width > small) {
       Eliminator(context_, pivot, small, first_ + k).eliminate();
     } else {
-      std::vector<float> pivots(width);
-      eliminate_columns(pivot, first_ + k, pivots.data());
+      std::vector<float> column(width);
+      eliminate_columns(pivot, first_ + k, column.data());
     }
     for (int64_t i = 0; i < width; i++) {
       for (int64_t j = i + 1; j < width; j++) pivot_.data()[i * width + j] = pivot.at(j, i);
     }
-    // product = -panel D^-1
-    multiply(a_.size, width, width, {panel_.data(), width, 1, Store::fp32}, {pivot_.data(), width, 1, Store::fp32},
-             product_.data(), width, false);
+    multiply_pivot(k, width);
     for (int64_t row = 0; row < a_.size; row += strip) {
-      const int64_t rows = std::min(strip, a_.size - row);
+      if (!strips_.own(row)) continue;
+      const int64_t rows = strips_.rows_of(row);
       multiply(rows, row + rows, width, {product_.data() + row * width, width, 1, Store::fp32},
                {panel_.data(), 1, width, Store::fp32}, a_.data + row * a_.stride, a_.stride, true);
     }
@@ -84,19 +134,31 @@ class Eliminator {
     for (int64_t i = 0; i < width; i++) std::copy_n(pivot_.data() + i * width, i + 1, &a_.at(k + i, k));
   }
 
-  // Columns k to k + width - 1 of A, with zeros in place of the pivot block.
+  // product = -panel D^-1. The owner of the pivot block also needs the rows before it.
+  void multiply_pivot(int64_t k, int64_t width) {
+    const auto product = [&](int64_t row, int64_t rows) {
+      multiply(rows, width, width, {panel_.data() + row * width, width, 1, Store::fp32},
+               {pivot_.data(), width, 1, Store::fp32}, product_.data() + row * width, width, false);
+    };
+    if (!strips_.shared()) return product(0, a_.size);
+    for (int64_t row = 0; row < a_.size; row += strip) {
+      if (strips_.own(row) || (row < k && strips_.own(k))) product(row, strips_.rows_of(row));
+    }
+  }
+
+  // Columns k to k + width - 1 of A.
   void take_panel(int64_t k, int64_t width) {
     parallel_for(threads_, a_.size, strip, [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; i++) {
         float* const row = panel_.data() + i * width;
-        for (int64_t j = 0; j < width; j++) row[j] = i >= k + width ? a_.at(i, k + j) : i < k ? a_.at(k + j, i) : 0;
+        for (int64_t j = 0; j < width; j++) row[j] = a_.symmetric(i, k + j);
       }
     });
   }
   void give_panel(int64_t k, int64_t width) {
     parallel_for(threads_, a_.size, strip, [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; i++) {
-        if (k <= i && i < k + width) continue;
+        if ((k <= i && i < k + width) || !strips_.own(std::max(i, k))) continue;
         for (int64_t j = 0; j < width; j++) a_.symmetric(i, k + j) = -product_.data()[i * width + j];
       }
     });
@@ -121,6 +183,7 @@ class Eliminator {
   Context& context_;
   int threads_;
   Lower a_;
+  Strips strips_;
   int64_t block_, first_;
   DeviceBuffer<float> panel_, product_;  // (size, block)
   DeviceBuffer<float> pivot_;            // (block, block)
@@ -131,7 +194,7 @@ class Eliminator {
 void invert_spd_cpu(Context& context, const InvertSpdTask& task) {
   const int64_t n = task.matrix.rows;
   const Lower a = {task.matrix.data, n, n};
-  Eliminator(context, a, n > large ? large : small, 0).eliminate();
+  Eliminator(context, a, n > large ? large : small, 0, n > strip ? task.peers : nullptr).eliminate();
   constexpr int64_t tile = 64;
   parallel_for(cpu(context).threads, (n + tile - 1) / tile, 1, [&](int64_t begin, int64_t, int) {
     for (int64_t column = 0; column < std::min(n, (begin + 1) * tile); column += tile) {

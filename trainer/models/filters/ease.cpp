@@ -11,6 +11,7 @@
 #include "core/parallel_for.h"
 #include "linear/invert_spd.h"
 #include "models/factorization/model_file.h"
+#include "models/factorization/shares/rank_peers.h"
 #include "models/filters/interaction_graph.h"
 #include "sparse/filters/multiply_sparse.h"
 #include "sparse/filters/sparse_product.h"
@@ -126,7 +127,8 @@ void EaseModel::write_learned(Hdf5File& file) const { write_solution(file, *this
 
 void EaseModel::read_learned(const Hdf5File& file) { read_solution(file, users.size(), items.size(), *this); }
 
-Ease::Ease(const EaseConfig& config, const datasets::Prepared& data, cuda::Context& context) : context_(context) {
+Ease::Ease(const EaseConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks)
+    : context_(context), ranks_(ranks ? *ranks : alone_) {
   require_cpu(context, name);
   require(data.train.size() > 0, "{}: there are no training ratings", data.file.path().string());
   model_.regularization = config.regularization;
@@ -150,8 +152,9 @@ void Ease::train_epoch() {
   cuda::multiply_sparse(context_,
                         {.left = left.view(), .right = right.view(), .product = {inverse.data(), size, size}});
   for (int64_t i = 0; i < size; i++) inverse[i * (size + 1)] += static_cast<float>(model_.regularization);
+  RankPeers peers(ranks_);
   try {
-    cuda::invert_spd(context_, {{inverse.data(), size, size}});
+    cuda::invert_spd(context_, {{inverse.data(), size, size}, ranks_.size() > 1 ? &peers : nullptr});
   } catch (const std::invalid_argument& error) {
     refuse_regularization(error.what());
   }

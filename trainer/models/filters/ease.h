@@ -8,6 +8,7 @@
 #include "models/factorization/factorizer.h"
 #include "models/filters/history_model.h"
 #include "models/filters/interaction_graph.h"
+#include "runtime/collective.h"
 #include "schema/fields.h"
 #include "storage/prepared.h"
 
@@ -45,14 +46,16 @@ struct EaseModel : HistoryModel {
   void read_learned(const datasets::Hdf5File& file) override;
 };
 
+// Several ranks share the inversion. The result does not depend on their number.
 class Ease : public Factorizer {
  public:
   static constexpr std::string_view name = "ease";
   using Config = EaseConfig;
   using Model = EaseModel;
 
-  // Throws std::invalid_argument if there are no ratings.
-  Ease(const EaseConfig& config, const datasets::Prepared& data, cuda::Context& context);
+  // ranks: the processes that train together; null: only this process. Throws std::invalid_argument if there are no
+  // ratings.
+  Ease(const EaseConfig& config, const datasets::Prepared& data, cuda::Context& context, Collective* ranks = nullptr);
 
   int64_t epochs() const override { return 1; }
   void train_epoch() override;
@@ -68,6 +71,8 @@ class Ease : public Factorizer {
   void set_diagonal(const SparseMatrix& by_item);
 
   cuda::Context& context_;
+  Alone alone_;
+  Collective& ranks_;
   EaseModel model_;
 };
 
