@@ -5,6 +5,8 @@
 
 #include "base/require.h"
 #include "models/factorization/model_file.h"
+#include "models/factorization/row_shares.h"
+#include "models/factorization/shares/row_lists.h"
 #include "sparse/filters/multiply_sparse.h"
 #include "sparse/filters/top_scores.h"
 
@@ -99,17 +101,30 @@ SparseMatrix read_matrix(const Hdf5File& file, int64_t items) {
   return matrix;
 }
 
+// Multiplications for each row of left * right, and what a row costs besides.
+std::vector<double> row_costs(const SparseMatrix& left, const SparseMatrix& right, int64_t columns) {
+  std::vector<double> costs(left.rows(), static_cast<double>(columns));
+  for (int64_t row = 0; row < left.rows(); row++) {
+    for (int64_t at = left.offsets[row]; at < left.offsets[row + 1]; at++) {
+      costs[row] += static_cast<double>(right.offsets[left.columns[at] + 1] - right.offsets[left.columns[at]]);
+    }
+  }
+  return costs;
+}
+
 }  // namespace
 
-SparseMatrix item_weights(cuda::Context& context, std::span<const int64_t> offsets, std::span<const int32_t> items,
-                          int64_t item_number, const ItemWeights& weights) {
+SparseMatrix item_weights(cuda::Context& context, Collective& ranks, std::span<const int64_t> offsets,
+                          std::span<const int32_t> items, int64_t item_number, const ItemWeights& weights) {
   auto left = interaction_graph(offsets, items, item_number, 0, weights.row_power).by_item;
   const auto right = interaction_graph(offsets, items, item_number, weights.user_power, weights.column_power).by_user;
   const int64_t block = std::max<int64_t>(1, block_scores / std::max<int64_t>(item_number, 1));
+  const auto bounds = row_shares(row_costs(left, right, item_number), ranks.size());
+  const int64_t begin = bounds[ranks.rank()], end = bounds[ranks.rank() + 1];
   std::vector<float> dense;
   SparseMatrix result;
-  for (int64_t first = 0; first < item_number; first += block) {
-    const int64_t some = std::min(block, item_number - first);
+  for (int64_t first = begin; first < end; first += block) {
+    const int64_t some = std::min(block, end - first);
     dense.resize(some * item_number);
     const cuda::Rows<float> rows = {dense.data(), some, item_number};
     cuda::multiply_sparse(context,
@@ -120,6 +135,7 @@ SparseMatrix item_weights(cuda::Context& context, std::span<const int64_t> offse
     if (weights.neighbors > 0) keep_largest(context, rows, weights.neighbors);
     for (int64_t row = 0; row < some; row++) append(result, {rows.row(row), static_cast<size_t>(item_number)});
   }
+  gather_lists(ranks, bounds, result.offsets, result.columns, result.values);
   if (weights.exponent != 1) {
     for (float& value : result.values) value = std::pow(value, static_cast<float>(weights.exponent));
   }
@@ -145,8 +161,8 @@ void ItemGraphModel::read_learned(const Hdf5File& file) {
 
 ItemGraphFactorizer::ItemGraphFactorizer(std::string_view name, const ItemWeights& weights,
                                          std::vector<float> coefficients, const datasets::Prepared& data,
-                                         cuda::Context& context)
-    : weights_(weights), context_(context) {
+                                         cuda::Context& context, Collective* ranks)
+    : weights_(weights), context_(context), ranks_(ranks ? *ranks : alone_) {
   require_cpu(context, name);
   require(data.train.size() > 0, "{}: there are no training ratings", data.file.path().string());
   model_.algorithm = name;
@@ -155,7 +171,8 @@ ItemGraphFactorizer::ItemGraphFactorizer(std::string_view name, const ItemWeight
 }
 
 void ItemGraphFactorizer::train_epoch() {
-  model_.weights = item_weights(context_, model_.seen_offsets, model_.seen_items, model_.item_number(), weights_);
+  model_.weights =
+      item_weights(context_, ranks_, model_.seen_offsets, model_.seen_items, model_.item_number(), weights_);
 }
 
 void ItemGraphFactorizer::save(const std::filesystem::path& folder) const {

@@ -7,6 +7,7 @@
 #include "models/factorization/factorizer.h"
 #include "models/filters/history_model.h"
 #include "models/filters/interaction_graph.h"
+#include "runtime/collective.h"
 #include "schema/fields.h"
 #include "storage/prepared.h"
 
@@ -20,9 +21,10 @@ struct ItemWeights {
   int64_t neighbors = 0;  // weights of each row that are kept, the largest ones; 0: all
 };
 
-// Computes the rows of W in blocks; the columns of a row ascend. offsets, items: histories, as in TrainedModel.
-SparseMatrix item_weights(cuda::Context& context, std::span<const int64_t> offsets, std::span<const int32_t> items,
-                          int64_t item_number, const ItemWeights& weights);
+// Computes the rows of W in blocks; the columns of a row ascend. offsets, items: histories, as in TrainedModel. Each of
+// several ranks computes a share of the rows.
+SparseMatrix item_weights(cuda::Context& context, Collective& ranks, std::span<const int64_t> offsets,
+                          std::span<const int32_t> items, int64_t item_number, const ItemWeights& weights);
 
 // scores of history r = sum over powers k = 1, 2, ... of coefficients[k - 1] r W^k
 struct ItemGraphModel : HistoryModel {
@@ -36,7 +38,7 @@ struct ItemGraphModel : HistoryModel {
   void read_learned(const datasets::Hdf5File& file) override;
 };
 
-// Trains such models in one epoch.
+// Trains such models in one epoch. The result does not depend on the number of ranks.
 class ItemGraphFactorizer : public Factorizer {
  public:
   int64_t epochs() const override { return 1; }
@@ -50,11 +52,13 @@ class ItemGraphFactorizer : public Factorizer {
  protected:
   // Throws std::invalid_argument if there are no ratings.
   ItemGraphFactorizer(std::string_view name, const ItemWeights& weights, std::vector<float> coefficients,
-                      const datasets::Prepared& data, cuda::Context& context);
+                      const datasets::Prepared& data, cuda::Context& context, Collective* ranks);
 
  private:
   ItemWeights weights_;
   cuda::Context& context_;
+  Alone alone_;
+  Collective& ranks_;
   ItemGraphModel model_;
 };
 
@@ -80,8 +84,9 @@ class Rp3beta : public ItemGraphFactorizer {
     Model() { algorithm = name; }
   };
 
-  Rp3beta(const Rp3betaConfig& config, const datasets::Prepared& data, cuda::Context& context)
-      : ItemGraphFactorizer(name, config.weights(), {1}, data, context) {}
+  Rp3beta(const Rp3betaConfig& config, const datasets::Prepared& data, cuda::Context& context,
+          Collective* ranks = nullptr)
+      : ItemGraphFactorizer(name, config.weights(), {1}, data, context, ranks) {}
 };
 
 enum class TurboFilter { linear, quadratic, cubic };
@@ -124,8 +129,9 @@ class Turbocf : public ItemGraphFactorizer {
     Model() { algorithm = name; }
   };
 
-  Turbocf(const TurbocfConfig& config, const datasets::Prepared& data, cuda::Context& context)
-      : ItemGraphFactorizer(name, config.weights(), config.coefficients(), data, context) {}
+  Turbocf(const TurbocfConfig& config, const datasets::Prepared& data, cuda::Context& context,
+          Collective* ranks = nullptr)
+      : ItemGraphFactorizer(name, config.weights(), config.coefficients(), data, context, ranks) {}
 };
 
 }  // namespace sartor

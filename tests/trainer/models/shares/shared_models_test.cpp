@@ -84,6 +84,11 @@ TEST_F(SharedModels, NeighborsAreThoseOfOneProcess) {
   expect_shared<UserKnn>(of_users, {{2, 0.6}, {3, 0.4}, {4, 0.3}});
 }
 
+TEST_F(SharedModels, WeightsOfItemsAreThoseOfOneProcess) {
+  expect_shared<Rp3beta>({.neighbors = 20}, {{2, 0.8}, {3, 0.7}, {4, 0.6}, {200, 0.2}});
+  expect_shared<Turbocf>({.filter = TurboFilter::cubic, .exponent = 0.7}, {{2, 0.8}, {3, 0.7}});
+}
+
 TEST_F(SharedModels, BprIsThatOfOneProcess) {
   const BprConfig config = {.factors = 6, .candidates = 3, .threshold = 2.0f, .blocks = 8};
   expect_shared<Bpr>(config, {{2, 0.6}, {3, 0.45}, {8, 0.15}, {9, 1}});
