@@ -10,9 +10,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
-#include <functional>
 #include <numeric>
 #include <random>
 #include <string>
@@ -22,25 +20,13 @@
 #include "core/device_buffer.h"
 #include "decoding/decode_attention.h"
 #include "decoding/sampling.h"
+#include "median_seconds.h"
 
 namespace {
 
 using namespace sartor;
 using namespace sartor::cuda;
 using Words = std::vector<std::string>;
-
-double median_seconds(Context& context, int repeats, const std::function<void()>& call) {
-  std::vector<double> seconds;
-  for (int repeat = repeats ? -1 : 0; repeat < std::max(repeats, 1); repeat++) {
-    const auto start = std::chrono::steady_clock::now();
-    call();
-    context.backend().synchronize();
-    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
-    if (repeat >= 0) seconds.push_back(passed.count());
-  }
-  std::nth_element(seconds.begin(), seconds.begin() + std::ssize(seconds) / 2, seconds.end());
-  return seconds[seconds.size() / 2];
-}
 
 // Like a language model's logits: few are large.
 std::vector<float> logits_of(int64_t count) {
