@@ -6,7 +6,7 @@ namespace {
 
 // The rows of als_update; see row_systems.cuh.
 struct AlsProblem {
-  static constexpr bool weighted = false, may_be_biased = true, has_dual = true;
+  static constexpr bool weighted = false, may_be_biased = true, has_dual = true, drawn = false;
 
   AlsTask task;
 

@@ -34,8 +34,8 @@ struct PosteriorTask {
 // in als_update; rows that depend on non-finite values become NaN.
 //
 // A row's result depends neither on the other rows nor on the number of threads. A GPU uses the same random numbers, up
-// to rounding, and takes up to 8,192 columns. Throws std::invalid_argument if shapes do not fit or noise_precision is
-// not positive.
+// to rounding, takes up to 8,192 columns, and needs scratch memory for a copy of `fixed`. Throws std::invalid_argument
+// if shapes do not fit or noise_precision is not positive.
 void draw_posterior(Context& context, const PosteriorTask& task);
 
 // Arguments of row_moments, in the context's memory.

@@ -13,7 +13,7 @@ namespace {
 // A block of factors of rows from first_row on; see row_systems.cuh. The unknowns are the changes of x, or x itself
 // without `changes`.
 struct BlockProblem : ImplicitRows {
-  static constexpr bool weighted = true, may_be_biased = false, has_dual = false;
+  static constexpr bool weighted = true, may_be_biased = false, has_dual = false, drawn = false;
 
   int64_t first, size;  // factors
   int64_t first_row;

@@ -145,9 +145,9 @@ template <class Problem, class Shape, bool dual> class AlsRowSolver {
     } while (large && next_region());
     if constexpr (dual) store_residuals();
     __syncthreads();
-    if constexpr (Problem::weighted) add_start();
+    if constexpr (Problem::weighted || Problem::drawn) add_start();
   }
-  // Adds what a weighted problem has besides the terms. Ends with a barrier. Not inlined, like solve_with().
+  // Adds what the system has besides the terms. Ends with a barrier. Not inlined, like solve_with().
   static __device__ __noinline__ void add_start() {
     return AlsRowSolver(shared_memory<Problem, Shape, dual>()).add_matrix_and_right_side();
   }
@@ -184,6 +184,7 @@ template <class Problem, class Shape, bool dual> class AlsRowSolver {
 
   __device__ void add_parts(GramSums<Shape>& sums) const {
     const AlsBlock<Problem>& block = shared_.block;
+    if (Problem::drawn && block.row.ratings == 0) return;
     if (block.slots) return sums.load(block.slots + block.region_index * Shape::sum_floats);
     const auto ratings = [&] { return static_cast<int>(block.row.ratings); };
     for (int begin = 0; begin < ratings(); begin = shared_.gram.end) {
@@ -266,6 +267,9 @@ template <class Problem, class Shape, bool dual> class AlsRowSolver {
       if (!factorize_large<threads>(g, size(), bounds, z, l, shared_.cholesky)) return false;
     } else {
       if (!factorize<threads>(g, size(), bounds, z, l)) return false;
+    }
+    if constexpr (Problem::drawn) {
+      for (int i = threadIdx.x; i < size(); i += threads) z[i] += problem().noise(shared_.block.index, i);
     }
     float bias = 0;
     if (Problem::may_be_biased && row().biased) {

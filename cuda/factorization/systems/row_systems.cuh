@@ -5,6 +5,7 @@
 //   weighted                        whether entries have weights and the system has parts that do not depend on entries
 //   may_be_biased                   whether rows may have a bias
 //   has_dual                        whether a row may be solved by its dual system
+//   drawn                           whether solutions are random, and systems have parts that do not depend on entries
 //   unknowns()                      of a primal system
 //   equations(index)                of a row
 //   row(index)                      the same with its entries
@@ -12,8 +13,10 @@
 //   has_second()                    whether entries have a second number besides their value,
 //   second(row, entry, column)      where it is, or null
 //   term(value, second)             what an entry adds
-//   start(i, j)                     if weighted: what the system has besides the entries, without regularization
+//   start(i, j)                     if weighted or drawn: what the system has besides the entries, without
+//                                   regularization
 //   right_side(row, index, i)       and its right-hand side
+//   noise(index, i)                 if drawn: what is added to unknown i between the two triangular solves
 //   write(index, i, value)          takes unknown i of a row's solution
 //   fill(index, i, value)           sets an unknown of a row that is not solved
 //   write_bias(index, value)        sets a row's bias
@@ -139,7 +142,7 @@ solve_rows(Problem problem, AlsWorkspace workspace, int lowest, int end) {
   for_found(
       block, [&] { return find_row(block); },
       [&] {
-        if (block.row.ratings == 0) {
+        if (!Problem::drawn && block.row.ratings == 0) {
           fill(block, 0);
         } else if (!AlsRowSolver<Problem, GramShape<panels>, dual>(shared).solve()) {
           fill(block, nanf(""));

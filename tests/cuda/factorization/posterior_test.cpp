@@ -111,14 +111,11 @@ std::string name(const Shape& shape) {
 class PosteriorShape : public BackendTest<Shape> {};
 INSTANTIATE_BACKENDS(PosteriorShape, Shape{1, false, true}, Shape{2, true, false}, Shape{7, true, true},
                      Shape{8, false, false}, Shape{9, true, false}, Shape{16, true, false}, Shape{17, true, true},
-                     Shape{33, true, false}, Shape{64, false, true}, Shape{131, true, true});
+                     Shape{33, true, false}, Shape{64, false, true}, Shape{131, true, true}, Shape{259, true, false});
 
-TEST_P(PosteriorShape, MeanAndErrorsEqualTheEquations) {
-  std::vector<int64_t> sizes = {300, 0, 128, 129};
-  for (int64_t size = 0; size < 40; size++) sizes.push_back(size % 37);
-  const int64_t f = shape().columns;
-  const auto problem = problem_with(sizes, f, shape().biases, shape().shared_pull, 5 + f);
-  const auto found = run(context(), problem, false);
+// The means of the posterior and their errors.
+void expect_equations(const Problem& problem, const Drawn& found) {
+  const int64_t f = problem.columns();
   for (int64_t row = 0; row < problem.ratings.rows(); row++) {
     auto [a, x] = problem.system(row);
     eliminate(a, x);
@@ -134,8 +131,22 @@ TEST_P(PosteriorShape, MeanAndErrorsEqualTheEquations) {
   }
 }
 
+TEST_P(PosteriorShape, MeanAndErrorsEqualTheEquations) {
+  std::vector<int64_t> sizes = {300, 0, 128, 129};
+  for (int64_t size = 0; size < 40; size++) sizes.push_back(size % 37);
+  if (shape().columns > 256) sizes.resize(9);
+  const auto problem = problem_with(sizes, shape().columns, shape().biases, shape().shared_pull, 5 + shape().columns);
+  expect_equations(problem, run(context(), problem, false));
+}
+
 class Posterior : public BackendTest<> {};
 INSTANTIATE_BACKENDS(Posterior, NoShape{});
+
+// On a GPU, several blocks share the ratings of a row.
+TEST_P(Posterior, LongRowsEqualTheEquations) {
+  const auto problem = problem_with({5000, 0, 4097, 2048, 1}, 5, true, false, 6);
+  expect_equations(problem, run(context(), problem, false));
+}
 
 // Inverse of a matrix, column by column.
 std::vector<double> inverse(const std::vector<double>& a, int64_t f) {
