@@ -10,7 +10,7 @@
 namespace sartor::cuda {
 namespace {
 
-constexpr int threads = 128;
+constexpr int threads = 128, lanes = 32;
 
 // The sums of a pair of rows, per kind: see RowSums.
 struct Products {
@@ -18,7 +18,7 @@ struct Products {
   __device__ void add(float x, float y) { xy = fmaf(x, y, xy); }
   __device__ float similarity(const RowSimilarityTask&, double) const { return xy; }
 };
-struct Counted {
+struct alignas(8) Counted {
   float xy, n;
   __device__ void add(float x, float y) {
     xy = fmaf(x, y, xy);
@@ -28,7 +28,7 @@ struct Counted {
     return n > 0 ? pair_similarity(task.params, {xy, 0, 0, 0, 0, n}, sizes) : 0;
   }
 };
-struct All {
+struct alignas(16) All {
   PairSums sums;
   __device__ void add(double x, double y) {
     sums.xy += x * y;
@@ -43,67 +43,114 @@ struct All {
   }
 };
 
-// Writes the scores of queries first, ..., first + count - 1 for all rows: scores (count, stride), -inf for rows that
-// must not be found. A block computes a query at a time in its own sums (gridDim.x, rows), which are 0 before and
-// after: entries of a column belong to different rows, and columns are added in order, so that results do not depend on
-// the number of threads. Grid: any number of blocks.
-template <class Sums> __global__ void __launch_bounds__(threads)
-    similarity_kernel(const RowSimilarityTask task, int64_t first, int64_t count, Sums* all_sums, float* scores,
-                      int64_t stride) {
-  Sums* sums = all_sums + blockIdx.x * task.rows;
-  for (int64_t at = blockIdx.x; at < count; at += gridDim.x) {
-    const int64_t query = first + at, begin = task.queries.offsets[query], end = task.queries.offsets[query + 1];
-    for (int64_t entry = begin; entry < end; entry++) {
-      const int64_t column = task.queries.columns[entry], last = task.columns.offsets[column + 1];
-      const float x = task.queries.values[entry];
-      for (int64_t other = task.columns.offsets[column] + threadIdx.x; other < last; other += threads)
-        sums[task.columns.columns[other]].add(x, task.columns.values[other]);
+// Entries of a query, one per lane: its value, and where the rows with the same column are listed.
+struct Entry {
+  float value;
+  int64_t first, last;
+};
+
+__device__ Entry load_entry(const RowSimilarityTask& task, int64_t at, int64_t end) {
+  if (at >= end) return {};
+  const int64_t* list = task.columns.offsets + task.queries.columns[at];
+  return {task.queries.values[at], list[0], list[1]};
+}
+__device__ Entry entry_of_lane(const Entry& own, int lane) {
+  return {__shfl_sync(~0u, own.value, lane), __shfl_sync(~0u, own.first, lane), __shfl_sync(~0u, own.last, lane)};
+}
+
+// A warp, or a whole block, that computes a query at a time.
+template <int size> struct TeamOf {
+  static constexpr int per_block = threads / size;
+
+  static __device__ int rank() { return threadIdx.x % size; }
+  static __device__ int64_t index() { return int64_t{blockIdx.x} * per_block + threadIdx.x / size; }
+  static __device__ void sync() {
+    if constexpr (size == lanes) {
+      __syncwarp();
+    } else {
       __syncthreads();
     }
+  }
+};
+
+// Writes the scores of queries first, ..., first + count - 1 for all rows: scores (count, stride), -inf for rows that
+// must not be found. A team computes a query at a time in its own sums (teams, rows), which are 0 before and after:
+// entries of a column belong to different rows, and columns are added in order, so that results do not depend on the
+// number of threads. Grid: any number of blocks.
+template <class Sums, int size> __global__ void __launch_bounds__(threads)
+    similarity_kernel(const RowSimilarityTask task, int64_t first, int64_t count, Sums* all_sums, float* scores,
+                      int64_t stride) {
+  using Team = TeamOf<size>;
+  Sums* sums = all_sums + Team::index() * task.rows;
+  for (int64_t at = Team::index(); at < count; at += int64_t{gridDim.x} * Team::per_block) {
+    const int64_t query = first + at, begin = task.queries.offsets[query], end = task.queries.offsets[query + 1];
+    for (int64_t some = begin; some < end; some += lanes) {
+      const Entry own = load_entry(task, some + threadIdx.x % lanes, end);
+      for (int i = 0; i < min(int64_t{lanes}, end - some); i++) {
+        const Entry entry = entry_of_lane(own, i);
+        for (int64_t other = entry.first + Team::rank(); other < entry.last; other += size)
+          sums[task.columns.columns[other]].add(entry.value, task.columns.values[other]);
+        Team::sync();
+      }
+    }
     const int64_t self = task.first < 0 ? -1 : task.first + query;
-    for (int64_t row = threadIdx.x; row < task.rows; row += threads) {
+    for (int64_t row = Team::rank(); row < task.rows; row += size) {
       const auto sizes = task.sizes ? static_cast<double>(end - begin + task.sizes[row]) : 0;
       const float similarity = row == self ? 0 : sums[row].similarity(task, sizes);
       sums[row] = {};
       const bool found = similarity > 0 || (similarity < 0 && task.params.keep_negative);
       scores[at * stride + row] = found ? similarity : -INFINITY;
     }
-    __syncthreads();
+    Team::sync();
   }
 }
 
-// Queries whose scores are in memory at a time, and blocks that compute them; both as many as limited memory allows.
+// Queries whose scores are in memory at a time, and teams that compute them; both as many as limited memory allows.
 struct Plan {
+  int team_size;
   int64_t queries, blocks;
   SelectPlan select;
   int64_t sums_bytes, scores_bytes;
 
-  Plan(const RowSimilarityTask& task, int64_t size, const GpuLimits& limits) {
+  // list_length: mean number of entries of a column. A warp keeps its lanes busy with short lists, where the threads of
+  // a block would mostly wait for each other.
+  Plan(const RowSimilarityTask& task, int64_t size, double list_length, const GpuLimits& limits) {
     constexpr int64_t most_scores = int64_t{1} << 26, most_sums_bytes = int64_t{1} << 29;
     constexpr int64_t blocks_per_multiprocessor = 2048 / threads;
+    const int64_t bytes = size * task.rows;
+    team_size = list_length < threads / 2 && bytes * (threads / lanes) <= most_sums_bytes ? lanes : threads;
+    const int64_t teams_per_block = threads / team_size;
     queries = std::clamp<int64_t>(most_scores / score_stride(task.rows), 1, task.queries.rows);
-    blocks = std::clamp<int64_t>(most_sums_bytes / (size * task.rows), 1,
-                                 std::min(queries, limits.multiprocessors * blocks_per_multiprocessor));
+    blocks = std::clamp<int64_t>(most_sums_bytes / (bytes * teams_per_block), 1,
+                                 std::min((queries + teams_per_block - 1) / teams_per_block,
+                                          limits.multiprocessors * blocks_per_multiprocessor));
     select = select_plan(queries, task.rows, task.params.k, limits);
-    sums_bytes = (blocks * task.rows * size + 15) / 16 * 16;
+    sums_bytes = (blocks * teams_per_block * bytes + 15) / 16 * 16;
     scores_bytes = queries * score_stride(task.rows) * static_cast<int64_t>(sizeof(float));
   }
 };
 
+double mean_list_length(GpuBackend& backend, const Csr<const float>& columns) {
+  int64_t entries = 0;
+  if (columns.rows > 0) backend.copy_out(&entries, columns.offsets + columns.rows, sizeof entries);
+  return static_cast<double>(entries) / static_cast<double>(std::max<int64_t>(columns.rows, 1));
+}
+
 template <class Sums> void search(Context& context, const RowSimilarityTask& task) {
   GpuBackend& backend = gpu(context);
-  const Plan plan(task, sizeof(Sums), backend.limits());
+  const Plan plan(task, sizeof(Sums), mean_list_length(backend, task.columns), backend.limits());
   auto* memory = static_cast<char*>(context.scratch(plan.sums_bytes + plan.scores_bytes + plan.select.workspace_bytes));
   auto* sums = reinterpret_cast<Sums*>(memory);
   auto* scores = reinterpret_cast<float*>(memory + plan.sums_bytes);
   char* state = memory + plan.sums_bytes + plan.scores_bytes;
   auto* best = reinterpret_cast<TopkKey*>(state + plan.select.state_bytes);
   const int64_t stride = score_stride(task.rows), k = task.params.k;
+  const auto kernel = plan.team_size == lanes ? similarity_kernel<Sums, lanes> : similarity_kernel<Sums, threads>;
   check(cudaMemsetAsync(sums, 0, plan.sums_bytes, backend.stream()), "row_similarity: sums");
   for (int64_t first = 0; first < task.queries.rows; first += plan.queries) {
     const int64_t count = std::min(plan.queries, task.queries.rows - first);
-    similarity_kernel<Sums><<<static_cast<unsigned>(plan.blocks), threads, 0, backend.stream()>>>(task, first, count,
-                                                                                                  sums, scores, stride);
+    kernel<<<static_cast<unsigned>(plan.blocks), threads, 0, backend.stream()>>>(task, first, count, sums, scores,
+                                                                                 stride);
     check_launch("row_similarity");
     TopkSearch best_of;
     best_of.k = k;
