@@ -28,6 +28,25 @@ __device__ float warp_sum(float value) {
   return value;
 }
 
+// A rating and the weights of its rows.
+struct Entry {
+  SgdRating rating;
+  float user_weight, item_weight;
+};
+
+// Each lane loads an entry, so that a warp fetches 32 of them at once and ahead of the rows.
+__device__ Entry load_entry(const SgdTask& task, int64_t at, int64_t end) {
+  if (at >= end) return {};
+  const SgdRating rating = task.grid.ratings[at];
+  return {rating, task.users.weights[rating.user], task.items.weights[rating.item]};
+}
+__device__ Entry entry_of_lane(const Entry& own, int lane) {
+  const auto from = [lane](auto value) { return __shfl_sync(~0u, value, lane); };
+  return {{from(own.rating.user), from(own.rating.item), from(own.rating.value)},
+          from(own.user_weight),
+          from(own.item_weight)};
+}
+
 // A row, and what its update depends on.
 template <bool adagrad> struct Row {
   float* x;
@@ -35,10 +54,10 @@ template <bool adagrad> struct Row {
   float weight, eta;
   int bias;
 
-  __device__ Row(const SgdSide& side, int64_t index, float learning_rate, int bias)
+  __device__ Row(const SgdSide& side, int64_t index, float weight, float learning_rate, int bias)
       : x(side.rows.data + index * side.rows.columns),
         squares(side.squares + (adagrad ? index : 0)),
-        weight(side.weights[index]),
+        weight(weight),
         eta(adagrad ? learning_rate / sqrtf(1 + *squares) : learning_rate),
         bias(bias) {}
 
@@ -71,10 +90,10 @@ template <int count> struct Columns {
 };
 
 // Returns the squared error.
-template <bool adagrad, int count> __device__ float train(const SgdTask& task, const SgdRating& rating) {
+template <bool adagrad, int count> __device__ float train(const SgdTask& task, const Entry& entry) {
   const SgdParams& params = task.params;
-  const Row<adagrad> user(task.users, rating.user, params.learning_rate, 0);
-  const Row<adagrad> item(task.items, rating.item, params.learning_rate, 1);
+  const Row<adagrad> user(task.users, entry.rating.user, entry.user_weight, params.learning_rate, 0);
+  const Row<adagrad> item(task.items, entry.rating.item, entry.item_weight, params.learning_rate, 1);
   const Columns<count> own = {task.users.rows.columns};
   float x[count > 0 ? count : 1], y[count > 0 ? count : 1], sum = 0;
   own.each([&](int j, int64_t column) {
@@ -82,7 +101,7 @@ template <bool adagrad, int count> __device__ float train(const SgdTask& task, c
     y[j] = item.x[column];
     sum += x[j] * y[j];
   });
-  const float error = rating.value - warp_sum(sum);
+  const float error = entry.rating.value - warp_sum(sum);
   float user_squares = 0, item_squares = 0;
   own.each([&](int j, int64_t column) {
     if (count == 0) {
@@ -111,11 +130,15 @@ template <bool adagrad, int count> __global__ void __launch_bounds__(lanes* warp
   const int64_t users = task.first_users + blockIdx.x * warps + threadIdx.x / lanes;
   if (users >= task.last_users) return;
   const int64_t cell = users * task.grid.blocks + (users + round) % task.grid.blocks;
+  const int64_t end = workspace.cells[cell + 1];
+  const int lane = threadIdx.x % lanes;
   double squares = 0;
-  for (int64_t at = workspace.cells[cell]; at < workspace.cells[cell + 1]; at++) {
-    squares += train<adagrad, count>(task, task.grid.ratings[at]);
+  for (int64_t first = workspace.cells[cell]; first < end; first += lanes) {
+    const Entry own = load_entry(task, first + lane, end);
+    const int size = static_cast<int>(min(int64_t{lanes}, end - first));
+    for (int i = 0; i < size; i++) squares += train<adagrad, count>(task, entry_of_lane(own, i));
   }
-  if (threadIdx.x % lanes == 0) workspace.errors[users] += squares;
+  if (lane == 0) workspace.errors[users] += squares;
 }
 
 using Kernel = void (*)(SgdTask, Workspace, int64_t);
