@@ -9,7 +9,7 @@
 namespace sartor::cuda {
 namespace {
 
-constexpr int threads = 128;         // per block
+constexpr int threads = 128;         // per block, at most
 constexpr int64_t chunk_rows = 128;  // enough chunks for all multiprocessors; added in order
 constexpr int warp = 32;
 
@@ -25,10 +25,10 @@ __global__ void __launch_bounds__(threads) half_squares(Rows<const float> rows, 
   if (lane == 0) values[r] = -0.5f * squares;
 }
 
-// Sums the rows of each chunk. A thread has one column; blocks (chunks, columns / threads).
+// Sums the rows of each chunk. A thread has one column; blocks (chunks, columns / blockDim.x).
 __global__ void __launch_bounds__(threads)
     sum_chunks(Rows<const float> rows, const int32_t* order, const ClusterChunk* chunks, double* partial) {
-  const int64_t column = int64_t(blockIdx.y) * threads + threadIdx.x;
+  const int64_t column = int64_t(blockIdx.y) * blockDim.x + threadIdx.x;
   if (column >= rows.columns) return;
   const ClusterChunk chunk = chunks[blockIdx.x];
   double sum = 0;
@@ -37,10 +37,10 @@ __global__ void __launch_bounds__(threads)
   partial[blockIdx.x * rows.columns + column] = sum;
 }
 
-// Adds the sums of the chunks of each cluster: first[k] to first[k + 1] - 1. Blocks (clusters, columns / threads).
+// Adds the sums of the chunks of each cluster: first[k] to first[k + 1] - 1. Blocks (clusters, columns / blockDim.x).
 __global__ void __launch_bounds__(threads)
     add_chunks(const double* partial, const int64_t* first, int64_t columns, double* sums) {
-  const int64_t column = int64_t(blockIdx.y) * threads + threadIdx.x, k = blockIdx.x;
+  const int64_t column = int64_t(blockIdx.y) * blockDim.x + threadIdx.x, k = blockIdx.x;
   if (column >= columns) return;
   double sum = 0;
   for (int64_t chunk = first[k]; chunk < first[k + 1]; chunk++) sum += partial[chunk * columns + column];
@@ -104,12 +104,13 @@ void cluster_sums_gpu(Context& context, const ClusterSumsTask& task) {
   backend.copy_in(sizes, found.sizes.data(), count * sizeof(int64_t));
   if (d == 0) return;
   const cudaStream_t stream = backend.stream();
-  const unsigned parts = blocks_of(d, threads);
+  const auto width = static_cast<unsigned>(std::min<int64_t>((d + warp - 1) / warp * warp, threads));
+  const unsigned parts = blocks_of(d, width);
   if (chunks > 0) {
-    sum_chunks<<<dim3(static_cast<unsigned>(chunks), parts), threads, 0, stream>>>(rows, order, on_device, partial);
+    sum_chunks<<<dim3(static_cast<unsigned>(chunks), parts), width, 0, stream>>>(rows, order, on_device, partial);
     check_launch("cluster_sums");
   }
-  add_chunks<<<dim3(static_cast<unsigned>(count), parts), threads, 0, stream>>>(partial, first_on_device, d, sums);
+  add_chunks<<<dim3(static_cast<unsigned>(count), parts), width, 0, stream>>>(partial, first_on_device, d, sums);
   check_launch("cluster_sums");
 }
 
