@@ -24,6 +24,7 @@ class Draws {
     state_ += 0x9e3779b97f4a7c15u;
     return static_cast<int64_t>((mixed(state_) >> 32) * static_cast<uint64_t>(n) >> 32);
   }
+  SARTOR_DRAWS void skip(int64_t count) { state_ += static_cast<uint64_t>(count) * 0x9e3779b97f4a7c15u; }
 
  private:
   SARTOR_DRAWS static uint64_t mixed(uint64_t x) {

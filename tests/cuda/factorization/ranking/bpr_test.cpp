@@ -75,15 +75,14 @@ Factors train(Context& context, const RandomLists& chosen, const PairGrid& grid,
 
 class BprTest : public BackendTest<Shape> {};
 
-TEST_P(BprTest, EqualsTheStepsInDoublePrecision) {
-  const auto [users, items, factors, blocks, candidates] = shape();
-  const RandomLists chosen(users, items, 0.3, 7);
+void expect_steps(Context& context, const Shape& shape, const RandomLists& chosen) {
+  const auto [users, items, factors, blocks, candidates] = shape;
   const PairGrid grid = plan(chosen, items, blocks, 11);
   const BprParams params = {.learning_rate = 0.05f, .regularization = 0.02f, .candidates = candidates};
   const Factors from = start(users, items, factors);
   NaiveBpr naive = {doubles(from.users), doubles(from.items), {from.bias.begin(), from.bias.end()}};
   naive.train(chosen, grid, 5, params);
-  const Factors found = train(context(), chosen, grid, from, 5, params);
+  const Factors found = train(context, chosen, grid, from, 5, params);
   for (int64_t user = 0; user < users; user++) {
     for (int64_t f = 0; f < factors; f++) ASSERT_NEAR(found.users.row(user)[f], naive.users[user][f], 2e-5) << user;
   }
@@ -105,8 +104,18 @@ TEST_P(BprTest, PartsGiveTheWhole) {
   EXPECT_EQ(parts.bias, whole.bias);
 }
 
+TEST_P(BprTest, EqualsTheStepsInDoublePrecision) {
+  expect_steps(context(), shape(), RandomLists(shape().users, shape().items, 0.3, 7));
+}
+
+// Most draws are of chosen items, and some pairs are skipped.
+TEST_P(BprTest, EqualsTheStepsOfUsersWhoHaveChosenAlmostAll) {
+  expect_steps(context(), shape(), RandomLists(shape().users, shape().items, 0.9, 8));
+}
+
 INSTANTIATE_BACKENDS(BprTest, Shape{1, 2, 1, 1, 1}, Shape{13, 17, 7, 1, 1}, Shape{29, 31, 16, 4, 1},
-                     Shape{40, 23, 33, 5, 3}, Shape{8, 9, 64, 8, 16}, Shape{5, 300, 19, 2, 256});
+                     Shape{40, 23, 33, 5, 3}, Shape{8, 9, 64, 8, 16}, Shape{5, 300, 19, 2, 256},
+                     Shape{9, 45, 33, 1, 1});
 
 TEST(Bpr, BitsDoNotDependOnThreads) {
   const RandomLists chosen(200, 150, 0.1, 3);
