@@ -31,8 +31,31 @@ __device__ float dot(const float* x, const float* y, int64_t f) {
 __device__ void add(float weight, const float* from, int64_t f, float* to) {
   for_own(f, [&](int64_t at) { to[at] += weight * from[at]; });
 }
-__device__ void fill_zero(int64_t f, float* row) {
-  for_own(f, [&](int64_t at) { row[at] = 0; });
+// Numbers first, first + 32, ... of a sum of rows, in registers.
+template <int held, class Visit> __device__ void sum_some(int64_t first, int64_t f, float* to, const Visit& visit) {
+  float sums[held] = {};
+  visit([&](float weight, const float* row) {
+#pragma unroll
+    for (int j = 0; j < held; j++) {
+      if (first + j * lanes < f) sums[j] += weight * row[first + j * lanes];
+    }
+  });
+#pragma unroll
+  for (int j = 0; j < held; j++) {
+    if (first + j * lanes < f) to[first + j * lanes] = sums[j];
+  }
+}
+
+// to = sum of weight * row over all that `visit` passes to its argument: visit(add), add(weight, row). Called by all
+// lanes, and calls visit(add) for every 128 factors.
+template <class Visit> __device__ void sum_rows(int64_t f, float* to, const Visit& visit) {
+  int64_t tile = 0;
+  for (; f - tile > 2 * lanes; tile += 4 * lanes) sum_some<4>(tile + lane(), f, to, visit);
+  if (f - tile > lanes) {
+    sum_some<2>(tile + lane(), f, to, visit);
+  } else if (f > tile) {
+    sum_some<1>(tile + lane(), f, to, visit);
+  }
 }
 __device__ void scale(float factor, int64_t f, float* row) {
   for_own(f, [&](int64_t at) { row[at] *= factor; });
@@ -57,10 +80,12 @@ struct Batch {
   const int32_t* users;
   int64_t size;
   float *sums, *directions, *shares, *gradients;  // (size, f)
-  float* lengths;                                 // (size)
+  float* lengths;                                 // (size) |p|
+  float* weights;                                 // (size) of the negatives of a user
   const int32_t* negatives;                       // (N)
   float* rows;                                    // (N, f) of the negatives
-  float* scores;                                  // (size, N), then 1 for negatives that count and 0 for others
+  float* scores;                                  // (size, N)
+  unsigned* counting;                             // (N / 32, size) bits of the negatives that count for a user
   const ItemVisit* visits;
   int64_t visit_count;
   const int32_t* slots;
@@ -72,11 +97,15 @@ __device__ float represent(const ContrastiveUsersTask& task, int64_t user, float
   const int64_t f = task.items.columns, first = task.chosen.offsets[user], last = task.chosen.offsets[user + 1];
   const bool own = task.users.data != nullptr;
   const float of_history = own ? task.history_weight : 1.0f;
-  fill_zero(f, sum);
-  for (int64_t at = first; at < last; at++) add(1, task.items.data + task.chosen.ids[at] * f, f, sum);
-  fill_zero(f, direction);
-  if (first < last) add(of_history / static_cast<float>(last - first), sum, f, direction);
-  if (first < last && own) add(1 - of_history, task.users.data + user * f, f, direction);
+  sum_rows(f, sum, [&](auto add) {
+#pragma unroll 4
+    for (int64_t at = first; at < last; at++) add(1, task.items.data + task.chosen.ids[at] * f);
+  });
+  sum_rows(f, direction, [&](auto add) {
+    if (first == last) return;
+    add(of_history / static_cast<float>(last - first), sum);
+    if (own) add(1 - of_history, task.users.data + user * f);
+  });
   const float length = sqrtf(dot(direction, direction, f));
   scale(1 / fmaxf(length, shortest), f, direction);
   return length;
@@ -109,25 +138,43 @@ __device__ float negative_weight(const ContrastiveTask& task, int64_t user) {
   return n * task.params.negative_weight / static_cast<float>(task.params.negatives);
 }
 
-// A warp per user of the batch.
-__global__ void __launch_bounds__(threads) update_users_kernel(const ContrastiveTask task, const Batch batch) {
-  const int64_t slot = warp_index(), f = task.items.columns, count = task.params.negatives;
-  if (slot >= batch.size) return;
-  const int64_t user = batch.users[slot];
-  float *gradient = batch.gradients + slot * f, *share = batch.shares + slot * f, *scores = batch.scores + slot * count;
-  const float *direction = batch.directions + slot * f, *sum = batch.sums + slot * f;
-  const float h = task.params.history_weight, weight = negative_weight(task, user);
-  fill_zero(f, gradient);
-  for (int64_t first = 0; first < count; first += lanes) {
-    const int64_t place = first + lane();
+__host__ __device__ int64_t words_of(int64_t negatives) { return (negatives + lanes - 1) / lanes; }
+
+template <class Use> __device__ void for_bits(unsigned bits, Use use) {
+  for (; bits != 0; bits &= bits - 1) use(__ffs(static_cast<int>(bits)) - 1);
+}
+
+// Finds the negatives that count for a user of the batch.
+__device__ void find_counting(const ContrastiveTask& task, const Batch& batch, int64_t slot, int64_t user) {
+  const int64_t count = task.params.negatives;
+  const float* scores = batch.scores + slot * count;
+  for (int64_t word = 0; word < words_of(count); word++) {
+    const int64_t place = word * lanes + lane();
     const bool counts =
         place < count && scores[place] > task.params.margin && !contains(task.chosen, user, batch.negatives[place]);
-    if (place < count) scores[place] = counts ? 1.0f : 0.0f;
-    for (unsigned left = __ballot_sync(~0u, counts); left != 0; left &= left - 1) {
-      add(weight, batch.rows + (first + __ffs(static_cast<int>(left)) - 1) * f, f, gradient);
-    }
+    const unsigned bits = __ballot_sync(~0u, counts);
+    if (lane() == 0) batch.counting[word * batch.size + slot] = bits;
   }
-  add(-1, sum, f, gradient);  // with respect to x
+  __syncwarp();  // lane 0 has written
+}
+
+// A warp per user of the batch.
+__global__ void __launch_bounds__(threads) update_users_kernel(const ContrastiveTask task, const Batch batch) {
+  const int64_t slot = warp_index(), f = task.items.columns;
+  if (slot >= batch.size) return;
+  const int64_t user = batch.users[slot];
+  float *gradient = batch.gradients + slot * f, *share = batch.shares + slot * f;
+  const float *direction = batch.directions + slot * f, *sum = batch.sums + slot * f;
+  const float h = task.params.history_weight, weight = negative_weight(task, user);
+  if (lane() == 0) batch.weights[slot] = weight;
+  find_counting(task, batch, slot, user);
+  sum_rows(f, gradient, [&](auto add) {
+    for (int64_t word = 0; word < words_of(task.params.negatives); word++) {
+      for_bits(batch.counting[word * batch.size + slot],
+               [&](int bit) { add(weight, batch.rows + (word * lanes + bit) * f); });
+    }
+    add(-1, sum);  // with respect to x
+  });
   project(direction, f, gradient);
   scale(1 / fmaxf(batch.lengths[slot], shortest), f, gradient);  // with respect to p
   const auto n = static_cast<float>(task.chosen.offsets[user + 1] - task.chosen.offsets[user]);
@@ -138,23 +185,24 @@ __global__ void __launch_bounds__(threads) update_users_kernel(const Contrastive
 
 // A warp per item.
 __global__ void __launch_bounds__(threads) update_items_kernel(const ContrastiveTask task, const Batch batch) {
-  const int64_t index = warp_index(), f = task.items.columns, count = task.params.negatives;
+  const int64_t index = warp_index(), f = task.items.columns;
   if (index >= batch.visit_count) return;
   const ItemVisit visit = batch.visits[index];
   float* gradient = batch.item_gradients + index * f;
-  fill_zero(f, gradient);
-  for (int32_t at = visit.first_slot; at < visit.last_slot; at++)
-    add(1, batch.shares + batch.slots[at] * f, f, gradient);
-  for (int32_t place = visit.first_negative; place < visit.last_negative; place++) {
-    for (int64_t first = 0; first < batch.size; first += lanes) {
-      const int64_t own = first + lane();
-      const bool counts = own < batch.size && batch.scores[own * count + place] != 0;
-      for (unsigned left = __ballot_sync(~0u, counts); left != 0; left &= left - 1) {
-        const int64_t slot = first + __ffs(static_cast<int>(left)) - 1;
-        add(negative_weight(task, batch.users[slot]), batch.directions + slot * f, f, gradient);
+  sum_rows(f, gradient, [&](auto add) {
+#pragma unroll 4
+    for (int32_t at = visit.first_slot; at < visit.last_slot; at++) add(1, batch.shares + batch.slots[at] * f);
+    for (int32_t place = visit.first_negative; place < visit.last_negative; place++) {
+      const unsigned* words = batch.counting + place / lanes * batch.size;
+      for (int64_t first = 0; first < batch.size; first += lanes) {
+        const int64_t own = first + lane();
+        const bool counts = own < batch.size && (words[own] >> place % lanes & 1) != 0;
+        const float weight = own < batch.size ? batch.weights[own] : 0;
+        for_bits(__ballot_sync(~0u, counts),
+                 [&](int bit) { add(__shfl_sync(~0u, weight, bit), batch.directions + (first + bit) * f); });
       }
     }
-  }
+  });
   move(task.params.learning_rate, f, gradient, task.item_squares + visit.item, task.items.data + visit.item * f);
 }
 
@@ -211,8 +259,9 @@ void contrastive_epoch_gpu(Context& context, const ContrastiveTask& task) {
   const int64_t f = task.items.columns, count = task.params.negatives;
   const int64_t most = std::min<int64_t>(task.params.batch, std::ssize(users));
   const DeviceBuffer<int32_t> all_users(context, std::span(users));
-  const DeviceBuffer<float> vectors(context, 4 * most * f), lengths(context, most), rows(context, count * f);
+  const DeviceBuffer<float> vectors(context, 4 * most * f), lengths(context, 2 * most), rows(context, count * f);
   const DeviceBuffer<float> scores(context, most * count);
+  const DeviceBuffer<unsigned> counting(context, words_of(count) * most);
   DeviceBuffer<int32_t> negatives(context, count), slots;
   DeviceBuffer<ItemVisit> visits;
   DeviceBuffer<float> gradients;
@@ -232,9 +281,11 @@ void contrastive_epoch_gpu(Context& context, const ContrastiveTask& task) {
            .shares = part(2),
            .gradients = part(3),
            .lengths = lengths.data(),
+           .weights = lengths.data() + most,
            .negatives = negatives.data(),
            .rows = rows.data(),
            .scores = scores.data(),
+           .counting = counting.data(),
            .visits = visits.data(),
            .visit_count = std::ssize(plan.visits),
            .slots = slots.data(),
