@@ -11,6 +11,7 @@ namespace sartor::cuda {
 namespace {
 
 constexpr int threads = 128, lanes = 32;
+constexpr int blocks_per_multiprocessor = 8;  // with fewer registers for more blocks, sums would be spilled
 
 // The sums of a pair of rows, per kind: see RowSums.
 struct Products {
@@ -77,7 +78,7 @@ template <int size> struct TeamOf {
 // must not be found. A team computes a query at a time in its own sums (teams, rows), which are 0 before and after:
 // entries of a column belong to different rows, and columns are added in order, so that results do not depend on the
 // number of threads. Grid: any number of blocks.
-template <class Sums, int size> __global__ void __launch_bounds__(threads)
+template <class Sums, int size> __global__ void __launch_bounds__(threads, blocks_per_multiprocessor)
     similarity_kernel(const RowSimilarityTask task, int64_t first, int64_t count, Sums* all_sums, float* scores,
                       int64_t stride) {
   using Team = TeamOf<size>;
@@ -116,14 +117,13 @@ struct Plan {
   // a block would mostly wait for each other.
   Plan(const RowSimilarityTask& task, int64_t size, double list_length, const GpuLimits& limits) {
     constexpr int64_t most_scores = int64_t{1} << 26, most_sums_bytes = int64_t{1} << 29;
-    constexpr int64_t blocks_per_multiprocessor = 2048 / threads;
     const int64_t bytes = size * task.rows;
     team_size = list_length < threads / 2 && bytes * (threads / lanes) <= most_sums_bytes ? lanes : threads;
     const int64_t teams_per_block = threads / team_size;
     queries = std::clamp<int64_t>(most_scores / score_stride(task.rows), 1, task.queries.rows);
     blocks = std::clamp<int64_t>(most_sums_bytes / (bytes * teams_per_block), 1,
                                  std::min((queries + teams_per_block - 1) / teams_per_block,
-                                          limits.multiprocessors * blocks_per_multiprocessor));
+                                          int64_t{limits.multiprocessors} * blocks_per_multiprocessor));
     select = select_plan(queries, task.rows, task.params.k, limits);
     sums_bytes = (blocks * teams_per_block * bytes + 15) / 16 * 16;
     scores_bytes = queries * score_stride(task.rows) * static_cast<int64_t>(sizeof(float));
