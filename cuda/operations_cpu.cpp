@@ -17,9 +17,11 @@
 #include "linear/add_product_cpu.h"
 #include "linear/invert_spd_cpu.h"
 #include "linear/leading_vectors_cpu.h"
+#include "linear/scaled_sum_cpu.h"
 #include "similarity/topk_cpu.h"
 #include "sparse/filters/graph_filter_cpu.h"
 #include "sparse/filters/multiply_sparse_cpu.h"
+#include "sparse/filters/positive_entries_cpu.h"
 #include "sparse/filters/sparse_product_cpu.h"
 #include "sparse/filters/top_scores_cpu.h"
 #include "sparse/row_similarity_cpu.h"
@@ -50,8 +52,11 @@ const Operations& CpuBackend::operations() const {
                                        .multiply_sparse = multiply_sparse_cpu,
                                        .graph_filter = graph_filter_cpu,
                                        .top_scores = top_scores_cpu,
+                                       .count_positive = count_positive_cpu,
+                                       .take_positive = take_positive_cpu,
                                        .add_product = add_product_cpu,
                                        .leading_vectors = leading_vectors_cpu,
+                                       .scaled_sum = scaled_sum_cpu,
                                        .invert_spd = invert_spd_cpu,
                                        .append_to_cache = append_to_cache_cpu,
                                        .decode_attention = decode_attention_cpu,

@@ -9,8 +9,14 @@
 #include "factorization/ranking/bpr.cuh"
 #include "factorization/ranking/contrastive.cuh"
 #include "factorization/sgd/sgd.cuh"
+#include "linear/scaled_sum.cuh"
 #include "operations.h"
 #include "similarity/topk.cuh"
+#include "sparse/filters/graph_filter.cuh"
+#include "sparse/filters/multiply_sparse.cuh"
+#include "sparse/filters/positive_entries.cuh"
+#include "sparse/filters/sparse_product.cuh"
+#include "sparse/filters/top_scores.cuh"
 #include "sparse/row_similarity.cuh"
 
 namespace sartor::cuda {
@@ -35,12 +41,15 @@ const Operations& GpuBackend::operations() const {
                                        .draw_posterior = draw_posterior_gpu,
                                        .row_moments = row_moments_gpu,
                                        .nonnegative_update = nullptr,
-                                       .sparse_product = nullptr,
-                                       .multiply_sparse = nullptr,
-                                       .graph_filter = nullptr,
-                                       .top_scores = nullptr,
+                                       .sparse_product = sparse_product_gpu,
+                                       .multiply_sparse = multiply_sparse_gpu,
+                                       .graph_filter = graph_filter_gpu,
+                                       .top_scores = top_scores_gpu,
+                                       .count_positive = count_positive_gpu,
+                                       .take_positive = take_positive_gpu,
                                        .add_product = nullptr,
                                        .leading_vectors = nullptr,
+                                       .scaled_sum = scaled_sum_gpu,
                                        .invert_spd = nullptr,
                                        .append_to_cache = append_to_cache_gpu,
                                        .decode_attention = decode_attention_gpu,

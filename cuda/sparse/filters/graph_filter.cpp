@@ -12,7 +12,6 @@ void graph_filter(Context& context, const GraphFilterTask& task) {
           task.by_item.rows, task.filtered.columns);
   require(task.signals.rows == task.filtered.rows, "graph_filter: {} signals, filtered has {} rows", task.signals.rows,
           task.filtered.rows);
-  require(!context.is_gpu(), "graph_filter: runs on CPUs only for now");
   if (task.filtered.rows == 0 || task.filtered.columns == 0) return;
   const ProfilerRange range("graph_filter");
   context.operations().graph_filter(context, task);

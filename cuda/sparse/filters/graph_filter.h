@@ -21,10 +21,10 @@ struct GraphFilterTask {
 //
 //   filtered = s h(P) x,   h(P) = sum over k of c_k T_k(1 - 2 P)
 //
-// by Clenshaw's recurrence: 2 K products of R or R^T with vectors for each signal, the first of which is sparse. P is
-// never formed. Sums are in fp32; a signal's result depends neither on the others nor on the number of threads. Scratch
-// memory on the CPU: 64 (2 I + U) bytes per thread. Runs on CPUs only for now. Throws std::invalid_argument if the
-// context is on a GPU, there are fewer than two coefficients, or the numbers of users, items or signals differ.
+// by Clenshaw's recurrence: 2 K products of R or R^T with vectors for each signal, the first of which is sparse on the
+// CPU. P is never formed. Sums are in fp32; a signal's result depends neither on the others nor on the number of
+// threads. Scratch memory: 64 (2 I + U) bytes per thread on the CPU, 256 (2 I + U) bytes on a GPU. Throws
+// std::invalid_argument if there are fewer than two coefficients, or the numbers of users, items or signals differ.
 void graph_filter(Context& context, const GraphFilterTask& task);
 
 }  // namespace sartor::cuda

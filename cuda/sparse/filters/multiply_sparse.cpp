@@ -9,7 +9,6 @@ namespace sartor::cuda {
 void multiply_sparse(Context& context, const MultiplySparseTask& task) {
   require(task.left.rows == task.product.rows, "multiply_sparse: left has {} rows, product {}", task.left.rows,
           task.product.rows);
-  require(!context.is_gpu(), "multiply_sparse: runs on CPUs only for now");
   if (task.product.rows == 0 || task.product.columns == 0) return;
   const ProfilerRange range("multiply_sparse");
   context.operations().multiply_sparse(context, task);

@@ -13,8 +13,8 @@ struct MultiplySparseTask {
 };
 
 // product = left right. Sums are in fp32, over the entries of a row of `left` in order; a row of the result depends
-// neither on the other rows nor on the number of threads. Runs on CPUs only for now. Throws std::invalid_argument if
-// the context is on a GPU or the numbers of rows differ.
+// neither on the other rows nor on the number of threads, and has the same bits on every device. Throws
+// std::invalid_argument if the numbers of rows differ.
 void multiply_sparse(Context& context, const MultiplySparseTask& task);
 
 }  // namespace sartor::cuda

@@ -11,7 +11,6 @@ void sparse_product(Context& context, const SparseProductTask& task) {
   require(right.columns == product.columns, "sparse_product: right has {} columns, product {}", right.columns,
           product.columns);
   require(matrix.rows == product.rows, "sparse_product: matrix has {} rows, product {}", matrix.rows, product.rows);
-  require(!context.is_gpu(), "sparse_product: runs on CPUs only for now");
   if (product.rows == 0 || product.columns == 0) return;
   const ProfilerRange range("sparse_product");
   context.operations().sparse_product(context, task);

@@ -14,8 +14,7 @@ struct SparseProductTask {
 };
 
 // product = matrix right. Sums are in fp32; a row of the result depends neither on the other rows nor on the number of
-// threads. Runs on CPUs only for now. Throws std::invalid_argument if the context is on a GPU, or if the numbers of
-// rows or columns differ.
+// threads. Throws std::invalid_argument if the numbers of rows or columns differ.
 void sparse_product(Context& context, const SparseProductTask& task);
 
 }  // namespace sartor::cuda

@@ -13,7 +13,6 @@ void top_scores(Context& context, const TopScoresTask& task) {
   require(found.rows == scores.rows, "top_scores: scores have {} rows, found {}", scores.rows, found.rows);
   require(excluded.rows == 0 || excluded.rows == scores.rows, "top_scores: scores have {} rows, excluded {}",
           scores.rows, excluded.rows);
-  require(!context.is_gpu(), "top_scores: runs on CPUs only for now");
   if (scores.rows == 0) return;
   const ProfilerRange range("top_scores");
   context.operations().top_scores(context, task);

@@ -4,12 +4,12 @@
 #include <cmath>
 #include <limits>
 
-#include "core/cpu_backend.h"
+#include "cuda/sparse/sparse_support.h"
 #include "sparse/filters/graph_filter.h"
 #include "sparse/filters/multiply_sparse.h"
+#include "sparse/filters/positive_entries.h"
 #include "sparse/filters/sparse_product.h"
 #include "sparse/filters/top_scores.h"
-#include "support/random.h"
 
 namespace sartor::cuda {
 namespace {
@@ -17,65 +17,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
-
-struct Sparse {
-  int64_t width;
-  std::vector<int64_t> offsets = {0};
-  std::vector<int32_t> columns;
-  std::vector<float> values;
-
-  int64_t rows() const { return std::ssize(offsets) - 1; }
-  Csr<const float> view() const { return {rows(), offsets.data(), columns.data(), values.data()}; }
-  std::vector<double> dense() const {
-    std::vector<double> all(rows() * width);
-    for (int64_t row = 0; row < rows(); row++) {
-      for (int64_t at = offsets[row]; at < offsets[row + 1]; at++) all[row * width + columns[at]] = values[at];
-    }
-    return all;
-  }
-};
-
-// About a third of the elements; every seventh row is empty.
-Sparse random_sparse(int64_t rows, int64_t width, uint64_t seed) {
-  const auto values = normals(rows * width, seed);
-  Sparse matrix = {width, {0}, {}, {}};
-  for (int64_t row = 0; row < rows; row++) {
-    for (int64_t column = 0; column < width && row % 7 != 6; column++) {
-      const float value = values[row * width + column];
-      if (std::abs(value) < 1) continue;
-      matrix.columns.push_back(int32_t(column));
-      matrix.values.push_back(value / std::sqrt(float(rows + width)));
-    }
-    matrix.offsets.push_back(std::ssize(matrix.values));
-  }
-  return matrix;
-}
-
-Sparse transposed(const Sparse& matrix) {
-  const auto dense = matrix.dense();
-  Sparse result = {matrix.rows(), {0}, {}, {}};
-  for (int64_t column = 0; column < matrix.width; column++) {
-    for (int64_t row = 0; row < matrix.rows(); row++) {
-      if (dense[row * matrix.width + column] == 0) continue;
-      result.columns.push_back(int32_t(row));
-      result.values.push_back(float(dense[row * matrix.width + column]));
-    }
-    result.offsets.push_back(std::ssize(result.values));
-  }
-  return result;
-}
-
-// (n, m) = (n, d) (d, m)
-std::vector<double> product_of(const std::vector<double>& a, const std::vector<double>& b, int64_t n, int64_t d,
-                               int64_t m) {
-  std::vector<double> c(n * m);
-  for (int64_t i = 0; i < n; i++) {
-    for (int64_t k = 0; k < d; k++) {
-      for (int64_t j = 0; j < m; j++) c[i * m + j] += a[i * d + k] * b[k * m + j];
-    }
-  }
-  return c;
-}
 
 void expect_near(const std::vector<float>& found, const std::vector<double>& expected, double tolerance) {
   ASSERT_EQ(found.size(), expected.size());
@@ -213,15 +154,28 @@ TEST_P(Filters, TopScoresAreThoseOfASortedRow) {
   }
 }
 
-// A CPU that says it is a GPU.
-struct Elsewhere : CpuBackend {
-  Elsewhere() : CpuBackend(1, best_isa()) {}
-  bool is_gpu() const override { return true; }
-};
+TEST_P(Filters, PositiveEntriesAreThoseAboveZero) {
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{0, 3}, {1, 1}, {9, 40}, {3, 0}}) {
+    auto dense = normals(rows * columns, 12);
+    for (size_t at = 0; at < dense.size(); at += 5) dense[at] = at % 2 ? 0 : NAN;
+    const Positive found = positive_of(context(2), {dense.data(), rows, columns});
+    Sparse expected = {columns, {0}, {}, {}};
+    for (int64_t row = 0; row < rows; row++) {
+      for (int64_t column = 0; column < columns; column++) {
+        if (!(dense[row * columns + column] > 0)) continue;
+        expected.columns.push_back(int32_t(column));
+        expected.values.push_back(dense[row * columns + column]);
+      }
+      expected.offsets.push_back(std::ssize(expected.columns));
+    }
+    EXPECT_EQ(found.offsets, expected.offsets);
+    EXPECT_EQ(found.columns, expected.columns);
+    EXPECT_EQ(found.values, expected.values);
+  }
+}
 
 TEST(FilterErrors, NameWhatDoesNotFit) {
   auto here = Context::cpu(1);
-  Context gpu(std::make_unique<Elsewhere>());
   const Sparse matrix = random_sparse(2, 2, 1);
   std::vector<float> a(4), coefficients = {1, 1};
   std::vector<int32_t> ids(4);
@@ -231,16 +185,13 @@ TEST(FilterErrors, NameWhatDoesNotFit) {
   };
   expect([&] { sparse_product(here, {matrix.view(), two, one}); }, "matrix has 2 rows, product 1");
   expect([&] { sparse_product(here, {matrix.view(), two, {a.data(), 2, 1}}); }, "right has 2 columns, product 1");
-  expect([&] { sparse_product(gpu, {matrix.view(), two, two}); }, "CPUs only");
   expect([&] { multiply_sparse(here, {matrix.view(), matrix.view(), one}); }, "left has 2 rows, product 1");
-  expect([&] { multiply_sparse(gpu, {matrix.view(), matrix.view(), two}); }, "CPUs only");
   const auto filter = [&](Context& context, std::span<const float> some, Rows<float> to) {
     graph_filter(context, {matrix.view(), matrix.view(), matrix.view(), some, nullptr, to});
   };
   expect([&] { filter(here, {coefficients.data(), 1}, two); }, "1 coefficients, expected 2 or more");
   expect([&] { filter(here, coefficients, one); }, "2 signals, filtered has 1 rows");
   expect([&] { filter(here, coefficients, {a.data(), 2, 1}); }, "2 items, filtered has 1 columns");
-  expect([&] { filter(gpu, coefficients, two); }, "CPUs only");
   const auto top = [&](Context& context, TopK found, int64_t excluded) {
     const std::vector<int64_t> offsets(3);
     top_scores(context, {.scores = two, .excluded = {excluded, offsets.data(), nullptr}, .found = found});
@@ -248,7 +199,6 @@ TEST(FilterErrors, NameWhatDoesNotFit) {
   expect([&] { top(here, {2, 3, a.data(), ids.data()}, 0); }, "k is 3, expected 1 to 2");
   expect([&] { top(here, {1, 2, a.data(), ids.data()}, 0); }, "scores have 2 rows, found 1");
   expect([&] { top(here, {2, 2, a.data(), ids.data()}, 1); }, "scores have 2 rows, excluded 1");
-  expect([&] { top(gpu, {2, 2, a.data(), ids.data()}, 0); }, "CPUs only");
 }
 
 }  // namespace

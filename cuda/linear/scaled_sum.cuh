@@ -1,0 +1,10 @@
+// GPU version of scaled_sum, called after its checks.
+#pragma once
+
+#include "linear/scaled_sum.h"
+
+namespace sartor::cuda {
+
+void scaled_sum_gpu(Context& context, const ScaledSumTask& task);
+
+}  // namespace sartor::cuda
