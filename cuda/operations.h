@@ -19,7 +19,6 @@ struct GraphFilterTask;
 struct HalfSquaresTask;
 struct ImplicitTask;
 struct InvertSpdTask;
-struct LeadingVectorsTask;
 struct LinkageTask;
 struct MomentsTask;
 struct MultiplySparseTask;
@@ -66,7 +65,6 @@ struct Operations {
   void (*count_positive)(Context&, const CountPositiveTask&);
   void (*take_positive)(Context&, const TakePositiveTask&);
   void (*add_product)(Context&, const AddProductTask&);
-  void (*leading_vectors)(Context&, const LeadingVectorsTask&);
   void (*scaled_sum)(Context&, const ScaledSumTask&);
   void (*invert_spd)(Context&, const InvertSpdTask&);
   void (*append_to_cache)(Context&, const CacheTask&);

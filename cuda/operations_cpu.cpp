@@ -16,7 +16,6 @@
 #include "factorization/sgd/svdpp_cpu.h"
 #include "linear/add_product_cpu.h"
 #include "linear/invert_spd_cpu.h"
-#include "linear/leading_vectors_cpu.h"
 #include "linear/scaled_sum_cpu.h"
 #include "similarity/topk_cpu.h"
 #include "sparse/filters/graph_filter_cpu.h"
@@ -55,7 +54,6 @@ const Operations& CpuBackend::operations() const {
                                        .count_positive = count_positive_cpu,
                                        .take_positive = take_positive_cpu,
                                        .add_product = add_product_cpu,
-                                       .leading_vectors = leading_vectors_cpu,
                                        .scaled_sum = scaled_sum_cpu,
                                        .invert_spd = invert_spd_cpu,
                                        .append_to_cache = append_to_cache_cpu,

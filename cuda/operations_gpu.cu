@@ -9,6 +9,7 @@
 #include "factorization/ranking/bpr.cuh"
 #include "factorization/ranking/contrastive.cuh"
 #include "factorization/sgd/sgd.cuh"
+#include "linear/add_product.cuh"
 #include "linear/scaled_sum.cuh"
 #include "operations.h"
 #include "similarity/topk.cuh"
@@ -47,8 +48,7 @@ const Operations& GpuBackend::operations() const {
                                        .top_scores = top_scores_gpu,
                                        .count_positive = count_positive_gpu,
                                        .take_positive = take_positive_gpu,
-                                       .add_product = nullptr,
-                                       .leading_vectors = nullptr,
+                                       .add_product = add_product_gpu,
                                        .scaled_sum = scaled_sum_gpu,
                                        .invert_spd = nullptr,
                                        .append_to_cache = append_to_cache_gpu,

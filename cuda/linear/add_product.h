@@ -15,8 +15,8 @@ struct AddProductTask {
 };
 
 // sum += left right^T, with matrices as above before they were transposed. A row of the result depends neither on the
-// other rows nor on the number of threads. Runs on CPUs only for now. Throws std::invalid_argument if the context is on
-// a GPU or sizes differ.
+// other rows nor on the number of threads. Products are as exact as those of fp32; on a GPU each operand is split into
+// two TF32 numbers. Throws std::invalid_argument if sizes differ.
 void add_product(Context& context, const AddProductTask& task);
 
 }  // namespace sartor::cuda

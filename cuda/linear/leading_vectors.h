@@ -19,10 +19,11 @@ struct LeadingVectorsTask {
 // Randomized subspace iteration (Halko, Martinsson and Tropp 2011, algorithms 4.4 and 5.3): starts from normal random
 // vectors, multiplies by A^T A and orthonormalizes `iterations` times, and solves the eigenproblem within the subspace
 // that results. Vectors beyond the rank of A are 0, and so are their values. The result depends neither on the number
-// of threads nor on anything but the task.
+// of threads nor on anything but the task. The random vectors are the same on every device; products are those of
+// sparse_product, gram and add_product, and the problems of size k + oversampling are solved on the host.
 //
-// Memory on the CPU: (2 C + R) (k + oversampling) floats. Runs on CPUs only for now. Throws std::invalid_argument if
-// the context is on a GPU, sizes differ, or k is outside 1 to C.
+// Memory: (2 C + R) (k + oversampling) floats, and on a GPU that of gram. Throws std::invalid_argument if sizes differ
+// or k is outside 1 to C.
 void leading_vectors(Context& context, const LeadingVectorsTask& task);
 
 }  // namespace sartor::cuda

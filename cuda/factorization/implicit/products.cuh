@@ -6,8 +6,8 @@
 
 namespace sartor::cuda {
 
-// C = A B. A is stored by rows, (rows, terms), or by terms, (terms, rows); B by terms. Strides are those between rows
-// of the arrays.
+// C = A B. A is stored by rows, (rows, terms), or by terms, (terms, rows); B by terms, or by columns, (columns, terms).
+// Strides are those between rows of the arrays.
 struct DenseProduct {
   const float *a, *b;
   int64_t a_stride, b_stride;
@@ -17,13 +17,13 @@ struct DenseProduct {
 };
 
 // A tile of C of a block of 128 threads. Each of its four warps has 32 x 64 elements, in registers.
-template <int rows_, int columns_, bool by_rows> class ProductTile {
+template <int rows_, int columns_, bool by_rows, bool by_columns = false> class ProductTile {
  public:
   static constexpr int rows = rows_, columns = columns_, depth = 16, stages = 3, threads = 128;
 
   struct Stage {
     float a[by_rows ? rows * (depth + 4) : depth * (rows + 8)];  // strides avoid bank conflicts
-    float b[depth * (columns + 8)];
+    float b[by_columns ? columns * (depth + 4) : depth * (columns + 8)];
   };
 
   __device__ ProductTile(const DenseProduct& product, int64_t row, int64_t column, Stage* memory)
@@ -87,8 +87,13 @@ template <int rows_, int columns_, bool by_rows> class ProductTile {
         copy_lines<depth, rows, rows + 8>(to.a, product_.a + first * product_.a_stride + row_, product_.a_stride, terms,
                                           rows_left);
       }
-      copy_lines<depth, columns, columns + 8>(to.b, product_.b + first * product_.b_stride + column_, product_.b_stride,
-                                              terms, columns_left);
+      if constexpr (by_columns) {
+        copy_lines<columns, depth, depth + 4>(to.b, product_.b + column_ * product_.b_stride + first, product_.b_stride,
+                                              columns_left, terms);
+      } else {
+        copy_lines<depth, columns, columns + 8>(to.b, product_.b + first * product_.b_stride + column_,
+                                                product_.b_stride, terms, columns_left);
+      }
     }
     commit_copies();
   }
@@ -123,7 +128,8 @@ template <int rows_, int columns_, bool by_rows> class ProductTile {
 
   // Adds the products of one stage.
   __device__ void use(const Stage& stage) {
-    constexpr int a_terms = by_rows ? 1 : rows + 8, a_rows = by_rows ? depth + 4 : 1, b_terms = columns + 8;
+    constexpr int a_terms = by_rows ? 1 : rows + 8, a_rows = by_rows ? depth + 4 : 1;
+    constexpr int b_terms = by_columns ? 1 : columns + 8, b_columns = by_columns ? depth + 4 : 1;
     if (row_ + warp_row() >= product_.rows) return;
 #pragma unroll
     for (int term = 0; term < depth; term += 8) {
@@ -136,7 +142,7 @@ template <int rows_, int columns_, bool by_rows> class ProductTile {
         if (column_ + column >= product_.columns) break;
         Split right[4];
 #pragma unroll
-        for (int j = 0; j < 4; j++) right[j] = load_split<b_terms, 1>(stage.b, term, column + 8 * j);
+        for (int j = 0; j < 4; j++) right[j] = load_split<b_terms, b_columns>(stage.b, term, column + 8 * j);
         add_products<4>(sums_ + 4 * half, left[0], left[1], right);
         add_products<4>(sums_ + 8 + 4 * half, left[2], left[3], right);
       }

@@ -240,22 +240,30 @@ TEST(AddProduct, AddsToTheSum) {
       ThrowsMessage<std::invalid_argument>(HasSubstr("sum is 1 x 4, expected 2 x 2")));
 }
 
-TEST(Linear, RunsOnCpusOnly) {
+TEST(InvertSpd, RunsOnCpusOnly) {
   Context context(std::make_unique<Elsewhere>());
   std::vector<float> a(4);
-  const Rows<float> rows = {a.data(), 2, 2};
-  EXPECT_THAT([&] { invert_spd(context, {rows}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("CPUs only")));
   EXPECT_THAT(
       [&] {
-        add_product(context, {rows, rows, rows});
+        invert_spd(context, {{a.data(), 2, 2}});
       },
       ThrowsMessage<std::invalid_argument>(HasSubstr("CPUs only")));
+}
+
+TEST(LeadingVectors, AreCopiedFromAndToADevice) {
+  const Sparse matrix({1, 2, 3, 3, 2, 1, 0, 1, 5, 2, 2, 2}, 4, 3);
+  Context here = Context::cpu(1), there(std::make_unique<Elsewhere>());
+  const auto found = leading(there, matrix, 2, 4), expected = leading(here, matrix, 2, 4);
+  EXPECT_EQ(found.values, expected.values);
+  EXPECT_EQ(found.vectors, expected.vectors);
+}
+
+TEST(LeadingVectors, WrongTasksAreRefused) {
+  auto context = Context::cpu(1);
   const Sparse matrix({1, 2, 3, 4}, 2, 2);
-  EXPECT_THAT([&] { leading(context, matrix, 1, 1); }, ThrowsMessage<std::invalid_argument>(HasSubstr("CPUs only")));
-  auto here = Context::cpu(1);
-  EXPECT_THAT([&] { leading(here, matrix, 1, 0); },
+  EXPECT_THAT([&] { leading(context, matrix, 1, 0); },
               ThrowsMessage<std::invalid_argument>(HasSubstr("iterations is 0, expected 1 or more")));
-  EXPECT_THAT([&] { leading(here, matrix, 3, 1); },
+  EXPECT_THAT([&] { leading(context, matrix, 3, 1); },
               ThrowsMessage<std::invalid_argument>(HasSubstr("3 vectors, expected 1 to 2")));
 }
 
