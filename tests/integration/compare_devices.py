@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compares factor models trained on a GPU with those trained on the CPU: compare_devices.py [--device cuda] BUILD [LAUNCHER ...]
 
-Trains explicit ALS, and implicit ALS with each of its solvers, on the first fold of ml-100k (scripts/fetch_data.py ml-100k) with 8 factors for 2 epochs. LAUNCHER is a command that runs the GPU's
-program. Fails if factors differ by more than fp32 rounding explains. Needs no Python packages, because GPU machines may lack h5py.
+Trains explicit ALS, implicit ALS with each of its solvers, and graph filters on the first fold of ml-100k (scripts/fetch_data.py ml-100k) with 8 factors for 2 epochs. LAUNCHER is a command that runs
+the GPU's program. Fails if factors differ by more than fp32 rounding explains. Needs no Python packages, because GPU machines may lack h5py.
 """
 
 import argparse
@@ -15,15 +15,17 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = ["model.factors=8", "model.epochs=2", "evaluation.at=[10]"]
+ALS = ["model.factors=8", "model.epochs=2"]
 FACTORS = ("users/factors", "items/factors")
 BIASES = ("users/bias", "items/bias")
 # name -> config, settings and what is compared
 MODELS = {
-    "als": ("ml-100k-als", [], FACTORS + BIASES),
-    "ials-cg": ("ml-100k-ials", ["model.solver=cg"], FACTORS),
-    "ials-cholesky": ("ml-100k-ials", ["model.solver=cholesky"], FACTORS),
-    "ials-block": ("ml-100k-ials", ["model.solver=block", "model.block=3"], FACTORS),
+    "als": ("ml-100k-als", ALS, FACTORS + BIASES),
+    "ials-cg": ("ml-100k-ials", [*ALS, "model.solver=cg"], FACTORS),
+    "ials-cholesky": ("ml-100k-ials", [*ALS, "model.solver=cholesky"], FACTORS),
+    "ials-block": ("ml-100k-ials", [*ALS, "model.solver=block", "model.block=3"], FACTORS),
+    "gfcf": ("ml-100k-gfcf", ["model.factors=8"], ("singular_values", "items/vectors")),
+    "turbocf": ("ml-100k-turbocf", [], ("weights/values",)),
 }
 
 
@@ -86,7 +88,13 @@ def main() -> None:
             runs = []
             for device, before in (("cpu", []), (arguments.device, arguments.launcher)):
                 output = f"{folder}/{model}-{len(runs)}"
-                sets = [*SETTINGS, *settings, f"device={device}", f"data.path={prepared}", f"output={output}"]
+                sets = [
+                    "evaluation.at=[10]",
+                    *settings,
+                    f"device={device}",
+                    f"data.path={prepared}",
+                    f"output={output}",
+                ]
                 words = [word for setting in sets for word in ("--set", setting)]
                 subprocess.run([*before, train, "--config", f"configs/{config}.yaml", *words], check=True, cwd=ROOT)
                 runs.append({name: hdf5.read(f"{output}/model/factors.h5", name) for name in names})

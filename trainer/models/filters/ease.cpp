@@ -120,6 +120,7 @@ void read_solution(const Hdf5File& file, int64_t users, int64_t items, EaseModel
 }  // namespace
 
 std::unique_ptr<ItemScores> EaseModel::item_scores(cuda::Context& context) const {
+  require_cpu(context, algorithm);
   return std::make_unique<EaseScores>(context, *this);
 }
 

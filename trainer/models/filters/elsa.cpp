@@ -11,6 +11,7 @@
 #include "linear/add_product.h"
 #include "models/factorization/model_file.h"
 #include "models/filters/history_model.h"
+#include "models/filters/on_device.h"
 #include "sparse/filters/sparse_product.h"
 
 namespace sartor {
@@ -52,12 +53,15 @@ std::vector<int32_t> shuffled(int64_t size, uint64_t seed) {
 }  // namespace
 
 std::vector<float> ElsaModel::fold_in(cuda::Context& context, const UserRatings& ratings) const {
-  std::vector<float> rows(ratings.users() * factors);
-  const std::vector<float> ones(ratings.items.size(), 1);
-  cuda::sparse_product(context, {.matrix = {ratings.users(), ratings.offsets.data(), ratings.items.data(), ones.data()},
-                                 .right = item_rows(),
-                                 .product = {rows.data(), ratings.users(), factors}});
-  return rows;
+  const OnDevice<int64_t> offsets(context, std::span(ratings.offsets));
+  const OnDevice<int32_t> items(context, std::span(ratings.items));
+  const OnDevice<float> ones(context, std::vector<float>(ratings.items.size(), 1)),
+      rows(context, std::span(item_factors));
+  const cuda::DeviceBuffer<float> sums(context, ratings.users() * factors);
+  cuda::sparse_product(context, {.matrix = {ratings.users(), offsets.data(), items.data(), ones.data()},
+                                 .right = {rows.data(), item_rows().rows, factors},
+                                 .product = {sums.data(), ratings.users(), factors}});
+  return sums.to_host();
 }
 
 Elsa::Elsa(const ElsaConfig& config, const datasets::Prepared& data, cuda::Context& context)

@@ -9,6 +9,7 @@
 #include "linear/leading_vectors.h"
 #include "models/factorization/model_file.h"
 #include "models/filters/interaction_graph.h"
+#include "models/filters/on_device.h"
 #include "schema/messages.h"
 #include "sparse/filters/graph_filter.h"
 #include "sparse/filters/sparse_product.h"
@@ -40,35 +41,41 @@ SparseMatrix weighted(const UserRatings& histories, const std::vector<float>& we
   return matrix;
 }
 
+// D^q V
+std::vector<float> ideal_of(const GfcfModel& model, const std::vector<int64_t>& item_count) {
+  const auto scales = powers(item_count, model.config.ideal_degree_power);
+  std::vector<float> ideal = model.vectors;
+  for (size_t at = 0; at < ideal.size(); at++) ideal[at] *= scales[at / model.factors()];
+  return ideal;
+}
+
 class GfcfScores : public ItemScores {
  public:
   GfcfScores(cuda::Context& context, const GfcfModel& model)
-      : context_(context),
-        coefficients_(model.coefficients()),
-        graph_(interaction_graph(model.seen_offsets, model.seen_items, model.item_number(), 0.5, 0.5)),
-        before_(powers(graph_.item_count, -model.config.degree_power)),
-        after_(powers(graph_.item_count, model.config.degree_power)),
-        ideal_weights_(powers(graph_.item_count, -2 * model.config.ideal_degree_power)),
-        factors_(model.factors()),
-        ideal_(model.vectors) {
+      : context_(context), coefficients_(model.coefficients()), factors_(model.factors()) {
+    auto graph = interaction_graph(model.seen_offsets, model.seen_items, model.item_number(), 0.5, 0.5);
+    before_ = powers(graph.item_count, -model.config.degree_power);
+    after_ = {context, powers(graph.item_count, model.config.degree_power)};
+    ideal_weights_ = powers(graph.item_count, -2 * model.config.ideal_degree_power);
     for (float& weight : ideal_weights_) weight *= static_cast<float>(model.config.ideal_weight);
-    const auto scales = powers(graph_.item_count, model.config.ideal_degree_power);
-    for (size_t at = 0; at < ideal_.size(); at++) ideal_[at] *= scales[at / factors_];
+    ideal_ = {context, ideal_of(model, graph.item_count)};
+    by_user_ = {context, std::move(graph.by_user)};
+    by_item_ = {context, std::move(graph.by_item)};
   }
 
   void score(std::span<const int32_t>, const UserRatings& histories, cuda::Rows<float> scores) override {
-    const SparseMatrix signals = weighted(histories, before_);
-    cuda::graph_filter(context_, {.by_user = graph_.by_user.view(),
-                                  .by_item = graph_.by_item.view(),
+    const SparseOnDevice signals(context_, weighted(histories, before_));
+    cuda::graph_filter(context_, {.by_user = by_user_.view(),
+                                  .by_item = by_item_.view(),
                                   .signals = signals.view(),
                                   .coefficients = coefficients_,
                                   .scale = after_.data(),
                                   .filtered = scores});
     if (factors_ == 0) return;
-    const SparseMatrix weights = weighted(histories, ideal_weights_);
+    const SparseOnDevice weights(context_, weighted(histories, ideal_weights_));
     const cuda::Rows<const float> ideal = {ideal_.data(), scores.columns, factors_};
-    of_users_.resize(scores.rows * factors_);
-    const cuda::Rows<float> of_users = {of_users_.data(), scores.rows, factors_};
+    const cuda::DeviceBuffer<float> sums(context_, scores.rows * factors_);
+    const cuda::Rows<float> of_users = {sums.data(), scores.rows, factors_};
     cuda::sparse_product(context_, {weights.view(), ideal, of_users});
     cuda::add_product(context_, {of_users, ideal, scores});
   }
@@ -76,10 +83,11 @@ class GfcfScores : public ItemScores {
  private:
   cuda::Context& context_;
   std::vector<float> coefficients_;
-  InteractionGraph graph_;
-  std::vector<float> before_, after_, ideal_weights_;  // (I)
   int64_t factors_;
-  std::vector<float> ideal_, of_users_;  // D^q V
+  SparseOnDevice by_user_, by_item_;
+  std::vector<float> before_, ideal_weights_;  // (I)
+  OnDevice<float> after_;                      // (I)
+  OnDevice<float> ideal_;                      // (I, k) D^q V
 };
 
 }  // namespace
@@ -130,7 +138,6 @@ void GfcfModel::read_learned(const Hdf5File& file) {
 }
 
 Gfcf::Gfcf(const GfcfConfig& config, const datasets::Prepared& data, cuda::Context& context) : context_(context) {
-  require_cpu(context, name);
   require(data.train.size() > 0, "{}: there are no training ratings", data.file.path().string());
   require(config.factors <= std::min(data.users, data.items),
           "model.factors is {}, expected at most the number of users and items, {} and {}", config.factors, data.users,
@@ -142,16 +149,18 @@ Gfcf::Gfcf(const GfcfConfig& config, const datasets::Prepared& data, cuda::Conte
 void Gfcf::train_epoch() {
   const int64_t items = model_.item_number(), factors = model_.config.factors;
   if (factors == 0) return;
-  const auto graph = interaction_graph(model_.seen_offsets, model_.seen_items, items, 0.5, 0.5);
-  model_.vectors.resize(items * factors);
-  model_.singular_values.resize(factors);
-  cuda::leading_vectors(context_, {.matrix = graph.by_user.view(),
-                                   .transposed = graph.by_item.view(),
+  auto graph = interaction_graph(model_.seen_offsets, model_.seen_items, items, 0.5, 0.5);
+  const SparseOnDevice by_user(context_, std::move(graph.by_user)), by_item(context_, std::move(graph.by_item));
+  const cuda::DeviceBuffer<float> vectors(context_, items * factors), values(context_, factors);
+  cuda::leading_vectors(context_, {.matrix = by_user.view(),
+                                   .transposed = by_item.view(),
                                    .oversampling = std::max<int64_t>(16, factors / 8),
                                    .iterations = model_.config.iterations,
                                    .seed = model_.config.seed,
-                                   .values = model_.singular_values.data(),
-                                   .vectors = {model_.vectors.data(), items, factors}});
+                                   .values = values.data(),
+                                   .vectors = {vectors.data(), items, factors}});
+  model_.vectors = vectors.to_host();
+  model_.singular_values = values.to_host();
 }
 
 void Gfcf::save(const std::filesystem::path& folder) const {

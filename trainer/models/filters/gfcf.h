@@ -51,6 +51,8 @@ struct GfcfConfig {
 //
 //   P = R^T R of the normalized interactions R (interaction_graph.h with powers 1/2), D: numbers of users of the items
 //   V (I, k): leading eigenvectors of P,  p: degree_power,  q: ideal_degree_power
+//
+// Trains and scores on any device; scores of GPUs differ from those of CPUs by the rounding of sums in fp32.
 struct GfcfModel : HistoryModel {
   GfcfConfig config;
   std::vector<float> vectors;          // (I, k)

@@ -4,6 +4,7 @@
 
 #include "base/require.h"
 #include "models/factorization/row_shares.h"
+#include "models/filters/on_device.h"
 #include "sparse/filters/top_scores.h"
 
 namespace sartor {
@@ -24,7 +25,7 @@ class HistoryScorer : public Scorer {
         model_(model),
         scores_of_items_(model.item_scores(context)),
         offered_(options.offered.empty() ? model.item_number() : std::ssize(options.offered)),
-        allowed_(bits_of(options.offered, model.item_number())) {}
+        allowed_(context, bits_of(options.offered, model.item_number())) {}
 
   int64_t offered() const override { return offered_; }
 
@@ -54,31 +55,49 @@ class HistoryScorer : public Scorer {
         histories.offsets.push_back(std::ssize(histories.items));
       }
       histories.values.assign(histories.items.size(), 1);
-      scores_.resize(some * items);
-      scores_of_items_->score(known.empty() ? known : known.subspan(first, some), histories,
-                              {scores_.data(), some, items});
-      std::vector<int64_t> offsets;  // of the block, into all excluded ids
-      if (excluded.rows > 0) offsets.assign(excluded.offsets + first, excluded.offsets + first + some + 1);
-      cuda::top_scores(context_, {.scores = {scores_.data(), some, items},
-                                  .excluded = {excluded.rows > 0 ? some : 0, offsets.data(), excluded.ids},
-                                  .allowed = allowed_.empty() ? nullptr : allowed_.data(),
-                                  .found = {some, k, &ranked.scores[first * k], &ranked.items[first * k]}});
+      if (scores_.size() < some * items) scores_ = {}, scores_ = {context_, some * items};
+      const cuda::Rows<float> scores = {scores_.data(), some, items};
+      scores_of_items_->score(known.empty() ? known : known.subspan(first, some), histories, scores);
+      find(scores, excluded, first, ranked);
     }
     return ranked;
+  }
+
+  // Lists of users first, first + 1, ...
+  void find(cuda::Rows<float> scores, const cuda::IdLists& excluded, int64_t first, RankedItems& ranked) {
+    const int64_t k = ranked.k;
+    std::vector<int64_t> offsets;  // of these users
+    std::span<const int32_t> ids;
+    if (excluded.rows > 0) {
+      offsets.assign(excluded.offsets + first, excluded.offsets + first + scores.rows + 1);
+      const int64_t begin = offsets.front();
+      ids = {excluded.ids + begin, static_cast<size_t>(offsets.back() - begin)};
+      for (int64_t& offset : offsets) offset -= begin;
+    }
+    const OnDevice<int64_t> excluded_offsets(context_, std::move(offsets));
+    const OnDevice<int32_t> excluded_ids(context_, ids);
+    const cuda::DeviceBuffer<float> best(context_, scores.rows * k);
+    const cuda::DeviceBuffer<int32_t> items(context_, scores.rows * k);
+    cuda::top_scores(context_,
+                     {.scores = scores,
+                      .excluded = {excluded.rows > 0 ? scores.rows : 0, excluded_offsets.data(), excluded_ids.data()},
+                      .allowed = allowed_.size() > 0 ? allowed_.data() : nullptr,
+                      .found = {scores.rows, k, best.data(), items.data()}});
+    best.read(std::span(ranked.scores).subspan(first * k, scores.rows * k));
+    items.read(std::span(ranked.items).subspan(first * k, scores.rows * k));
   }
 
   cuda::Context& context_;
   const HistoryModel& model_;
   std::unique_ptr<ItemScores> scores_of_items_;
   int64_t offered_;
-  std::vector<uint32_t> allowed_;
-  std::vector<float> scores_;
+  OnDevice<uint32_t> allowed_;
+  cuda::DeviceBuffer<float> scores_;
 };
 
 }  // namespace
 
 std::unique_ptr<Scorer> HistoryModel::scorer(cuda::Context& context, ScorerOptions options) const {
-  require_cpu(context, algorithm);
   return std::make_unique<HistoryScorer>(context, *this, options);
 }
 

@@ -12,20 +12,21 @@
 
 namespace sartor {
 
-// Scores of all items for blocks of users. All arrays are on the host.
+// Scores of all items for blocks of users.
 class ItemScores {
  public:
   virtual ~ItemScores() = default;
 
-  // scores (users, items), overwritten. users: indices of the users, whose histories are those of the training, or
-  // empty for new users. A user's scores depend on nothing but the history.
+  // scores (users, items) in the memory of the context's device, overwritten. users: indices of the users, whose
+  // histories are those of the training, or empty for new users. A user's scores depend on nothing but the history.
   virtual void score(std::span<const int32_t> users, const UserRatings& histories, cuda::Rows<float> scores) = 0;
 };
 
 struct HistoryModel : TrainedModel {
   int64_t item_number() const { return std::ssize(item_count); }
 
-  // On the context's device, which must be a CPU. The model must outlive it.
+  // On the context's device. The model must outlive it. Throws std::invalid_argument if the algorithm does not run
+  // there.
   virtual std::unique_ptr<ItemScores> item_scores(cuda::Context& context) const = 0;
 
   bool knows(int64_t user) const override { return !seen_by(user).empty(); }

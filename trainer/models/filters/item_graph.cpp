@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/require.h"
+#include "linear/scaled_sum.h"
 #include "models/factorization/model_file.h"
 #include "models/factorization/row_shares.h"
 #include "models/factorization/shares/row_lists.h"
+#include "models/filters/on_device.h"
 #include "sparse/filters/multiply_sparse.h"
 #include "sparse/filters/top_scores.h"
 
@@ -17,68 +20,81 @@ using datasets::Hdf5File;
 
 constexpr int64_t block_scores = 16 << 20;  // weights computed at a time, which bounds memory
 
-// Appends the weights above 0 of a row.
-void append(SparseMatrix& matrix, std::span<const float> row) {
-  for (size_t item = 0; item < row.size(); item++) {
-    if (!(row[item] > 0)) continue;
-    matrix.columns.push_back(static_cast<int32_t>(item));
-    matrix.values.push_back(row[item]);
-  }
-  matrix.offsets.push_back(std::ssize(matrix.columns));
-}
-
-// Sets all but the k largest weights of each row to 0.
-void keep_largest(cuda::Context& context, cuda::Rows<float> rows, int64_t k) {
-  k = std::min(k, rows.columns);
-  std::vector<float> kept(rows.rows * k);
-  std::vector<int32_t> ids(kept.size());
-  cuda::top_scores(context, {.scores = rows, .excluded = {}, .found = {rows.rows, k, kept.data(), ids.data()}});
+// Appends the k largest weights above 0 of each row, without the diagonal if rows `first` and on are to have none.
+void append_largest(cuda::Context& context, cuda::Rows<float> rows, int64_t first, const ItemWeights& weights,
+                    SparseMatrix& matrix) {
+  const int64_t k = std::min(weights.neighbors, rows.columns);
+  std::vector<int64_t> offsets(weights.diagonal ? 0 : rows.rows + 1);
+  std::vector<int32_t> diagonal(weights.diagonal ? 0 : rows.rows);
+  std::iota(offsets.begin(), offsets.end(), 0);
+  std::iota(diagonal.begin(), diagonal.end(), static_cast<int32_t>(first));
+  const OnDevice<int64_t> excluded_offsets(context, std::move(offsets));
+  const OnDevice<int32_t> excluded(context, std::move(diagonal));
+  const cuda::DeviceBuffer<float> best(context, rows.rows * k);
+  const cuda::DeviceBuffer<int32_t> columns(context, rows.rows * k);
+  cuda::top_scores(context, {.scores = rows,
+                             .excluded = {excluded.size(), excluded_offsets.data(), excluded.data()},
+                             .found = {rows.rows, k, best.data(), columns.data()}});
+  const auto values = best.to_host();
+  const auto ids = columns.to_host();
+  std::vector<std::pair<int32_t, float>> kept;
   for (int64_t row = 0; row < rows.rows; row++) {
-    std::fill_n(rows.row(row), rows.columns, 0.0f);
+    kept.clear();
     for (int64_t at = row * k; at < (row + 1) * k; at++) {
-      if (ids[at] >= 0) rows.row(row)[ids[at]] = kept[at];
+      if (ids[at] >= 0 && values[at] > 0) kept.emplace_back(ids[at], values[at]);
     }
+    std::ranges::sort(kept);
+    for (const auto& [column, value] : kept) {
+      matrix.columns.push_back(column);
+      matrix.values.push_back(value);
+    }
+    matrix.offsets.push_back(std::ssize(matrix.columns));
   }
 }
 
-SparseMatrix sparse_of(cuda::Rows<const float> dense) {
-  SparseMatrix matrix;
-  for (int64_t row = 0; row < dense.rows; row++) {
-    append(matrix, {dense.row(row), static_cast<size_t>(dense.columns)});
+// matrix: rows `first` and on.
+void drop_diagonal(int64_t first, SparseMatrix& matrix) {
+  int64_t to = 0;
+  for (int64_t row = 0, at = 0; row < matrix.rows(); row++) {
+    for (; at < matrix.offsets[row + 1]; at++) {
+      if (matrix.columns[at] == first + row) continue;
+      matrix.columns[to] = matrix.columns[at];
+      matrix.values[to++] = matrix.values[at];
+    }
+    matrix.offsets[row + 1] = to;
   }
-  return matrix;
+  matrix.columns.resize(to);
+  matrix.values.resize(to);
 }
 
 class ItemGraphScores : public ItemScores {
  public:
-  ItemGraphScores(cuda::Context& context, const ItemGraphModel& model) : context_(context), model_(model) {}
+  ItemGraphScores(cuda::Context& context, const ItemGraphModel& model)
+      : context_(context), coefficients_(model.coefficients), weights_(context, model.weights) {}
 
   void score(std::span<const int32_t>, const UserRatings& histories, cuda::Rows<float> scores) override {
-    const auto& coefficients = model_.coefficients;
-    multiply({histories.users(), histories.offsets.data(), histories.items.data(), histories.values.data()}, scores);
-    if (coefficients.size() == 1) return scale(scores, coefficients[0]);
-    next_.assign(scores.data, scores.data + scores.rows * scores.columns);
-    scale(scores, coefficients[0]);
-    for (size_t power = 1; power < coefficients.size(); power++) {
-      const cuda::Rows<float> next = {next_.data(), scores.rows, scores.columns};
-      const SparseMatrix before = sparse_of(next);  // weights and histories are not negative
-      multiply(before.view(), next);
-      for (size_t at = 0; at < next_.size(); at++) scores.data[at] += coefficients[power] * next_[at];
+    const SparseOnDevice rows(context_, histories);
+    if (coefficients_.size() == 1 && coefficients_[0] == 1) return multiply(rows.view(), scores);
+    const int64_t size = scores.rows * scores.columns;
+    const cuda::DeviceBuffer<float> memory(context_, size);
+    const cuda::Rows<float> product = {memory.data(), scores.rows, scores.columns};
+    multiply(rows.view(), product);
+    cuda::scaled_sum(context_, {scores.data, product.data, size, 0, coefficients_[0]});
+    for (size_t power = 1; power < coefficients_.size(); power++) {
+      const PositiveEntries before(context_, product);  // weights and histories are not negative
+      multiply(before.view(), product);
+      cuda::scaled_sum(context_, {scores.data, product.data, size, 1, coefficients_[power]});
     }
   }
 
  private:
   void multiply(const cuda::Csr<const float>& left, cuda::Rows<float> product) {
-    cuda::multiply_sparse(context_, {.left = left, .right = model_.weights.view(), .product = product});
-  }
-  static void scale(cuda::Rows<float> scores, float factor) {
-    if (factor == 1) return;
-    for (int64_t at = 0; at < scores.rows * scores.columns; at++) scores.data[at] *= factor;
+    cuda::multiply_sparse(context_, {.left = left, .right = weights_.view(), .product = product});
   }
 
   cuda::Context& context_;
-  const ItemGraphModel& model_;
-  std::vector<float> next_;
+  std::vector<float> coefficients_;
+  SparseOnDevice weights_;
 };
 
 void write_matrix(Hdf5File& file, const SparseMatrix& matrix) {
@@ -117,24 +133,25 @@ std::vector<double> row_costs(const SparseMatrix& left, const SparseMatrix& righ
 SparseMatrix item_weights(cuda::Context& context, Collective& ranks, std::span<const int64_t> offsets,
                           std::span<const int32_t> items, int64_t item_number, const ItemWeights& weights) {
   auto left = interaction_graph(offsets, items, item_number, 0, weights.row_power).by_item;
-  const auto right = interaction_graph(offsets, items, item_number, weights.user_power, weights.column_power).by_user;
-  const int64_t block = std::max<int64_t>(1, block_scores / std::max<int64_t>(item_number, 1));
+  auto right = interaction_graph(offsets, items, item_number, weights.user_power, weights.column_power).by_user;
   const auto bounds = row_shares(row_costs(left, right, item_number), ranks.size());
   const int64_t begin = bounds[ranks.rank()], end = bounds[ranks.rank() + 1];
-  std::vector<float> dense;
+  const SparseOnDevice by_item(context, std::move(left)), by_user(context, std::move(right));
+  const int64_t block =
+      std::clamp<int64_t>(block_scores / std::max<int64_t>(item_number, 1), 1, std::max<int64_t>(item_number, 1));
+  const cuda::DeviceBuffer<float> dense(context, block * item_number);
   SparseMatrix result;
   for (int64_t first = begin; first < end; first += block) {
     const int64_t some = std::min(block, end - first);
-    dense.resize(some * item_number);
     const cuda::Rows<float> rows = {dense.data(), some, item_number};
-    cuda::multiply_sparse(context,
-                          {.left = {some, left.offsets.data() + first, left.columns.data(), left.values.data()},
-                           .right = right.view(),
-                           .product = rows});
-    for (int64_t row = 0; row < some && !weights.diagonal; row++) rows.row(row)[first + row] = 0;
-    if (weights.neighbors > 0) keep_largest(context, rows, weights.neighbors);
-    for (int64_t row = 0; row < some; row++) append(result, {rows.row(row), static_cast<size_t>(item_number)});
+    cuda::multiply_sparse(context, {.left = by_item.rows(first, some), .right = by_user.view(), .product = rows});
+    if (weights.neighbors > 0) {
+      append_largest(context, rows, first, weights, result);
+    } else {
+      PositiveEntries(context, rows).append_to(result);
+    }
   }
+  if (!weights.diagonal && weights.neighbors == 0) drop_diagonal(begin, result);
   gather_lists(ranks, bounds, result.offsets, result.columns, result.values);
   if (weights.exponent != 1) {
     for (float& value : result.values) value = std::pow(value, static_cast<float>(weights.exponent));
@@ -163,7 +180,6 @@ ItemGraphFactorizer::ItemGraphFactorizer(std::string_view name, const ItemWeight
                                          std::vector<float> coefficients, const datasets::Prepared& data,
                                          cuda::Context& context, Collective* ranks)
     : weights_(weights), context_(context), ranks_(ranks ? *ranks : alone_) {
-  require_cpu(context, name);
   require(data.train.size() > 0, "{}: there are no training ratings", data.file.path().string());
   model_.algorithm = name;
   model_.coefficients = std::move(coefficients);

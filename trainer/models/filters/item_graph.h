@@ -21,12 +21,12 @@ struct ItemWeights {
   int64_t neighbors = 0;  // weights of each row that are kept, the largest ones; 0: all
 };
 
-// Computes the rows of W in blocks; the columns of a row ascend. offsets, items: histories, as in TrainedModel. Each of
-// several ranks computes a share of the rows.
+// Computes the rows of W in blocks, with the same bits on every device; the columns of a row ascend. offsets, items:
+// histories, as in TrainedModel. Each of several ranks computes a share of the rows.
 SparseMatrix item_weights(cuda::Context& context, Collective& ranks, std::span<const int64_t> offsets,
                           std::span<const int32_t> items, int64_t item_number, const ItemWeights& weights);
 
-// scores of history r = sum over powers k = 1, 2, ... of coefficients[k - 1] r W^k
+// scores of history r = sum over powers k = 1, 2, ... of coefficients[k - 1] r W^k. Every device gives the same bits.
 struct ItemGraphModel : HistoryModel {
   SparseMatrix weights;             // (I, I) W
   std::vector<float> coefficients;  // 1 to 3

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/random.h"
-#include "core/context.h"
+#include "core/device_buffer.h"
 #include "interactions/write_prepared.h"
 #include "models/filters/ease.h"
 #include "models/filters/elsa.h"
@@ -47,18 +47,26 @@ class FiltersTest : public FolderTest {
   // Scores of all training users for all items, by their histories alone or also by their indices.
   static std::vector<float> scores_of(const HistoryModel& model, int threads = 2, bool known = false) {
     auto context = cuda::Context::cpu(threads);
+    return scores_on(context, model, known);
+  }
+  static std::vector<float> scores_on(cuda::Context& context, const HistoryModel& model, bool known = false) {
     const UserRatings histories = {model.seen_offsets, model.seen_items,
                                    std::vector<float>(model.seen_items.size(), 1)};
-    std::vector<float> scores(histories.users() * model.item_number());
+    const cuda::DeviceBuffer<float> scores(context, histories.users() * model.item_number());
     std::vector<int32_t> indices(known ? histories.users() : 0);
     std::iota(indices.begin(), indices.end(), 0);
     model.item_scores(context)->score(indices, histories, {scores.data(), histories.users(), model.item_number()});
-    return scores;
+    return scores.to_host();
   }
 
   template <class Algorithm>
   static std::unique_ptr<TrainedModel> train(const std::string& path, const typename Algorithm::Config& config) {
     auto context = cuda::Context::cpu(2);
+    return train_on<Algorithm>(context, path, config);
+  }
+  template <class Algorithm> static std::unique_ptr<TrainedModel> train_on(cuda::Context& context,
+                                                                           const std::string& path,
+                                                                           const typename Algorithm::Config& config) {
     const auto data = datasets::open_prepared(path);
     Algorithm algorithm(config, data, context);
     for (int64_t epoch = 0; epoch < algorithm.epochs(); epoch++) algorithm.train_epoch();
