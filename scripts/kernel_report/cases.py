@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 QUERY_TILE = 128  # queries for which the items are read once
-MADE = (600, 400, 100_000)  # users, items and ratings drawn for ALS: most rows have more ratings than factors
+MADE = (600, 400, 100_000)  # users, items and ratings that are drawn: most rows have more ratings than factors
+SPARSE = (4000, 2000, 40_000)  # rows as short as those of most catalogues
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,76 @@ def implicit(factors: int, solver: str) -> Case:
     return Case("implicit ALS", shape, command, least, "tf32", [Bar("bytes spilled", 0)])
 
 
+def recommender(
+    operation: str, shape: str, arguments: tuple, least: Callable[[dict], float], tensor_type: str = "", *bars: Bar
+) -> Case:
+    """An operation of recommender_bench. `arguments`: its name and shape there."""
+    command = words("recommender_bench", "cuda", 0, ",".join(map(str, arguments)))
+    return Case(operation, shape, command, least, tensor_type, [*bars, Bar("bytes spilled", 0)])
+
+
+def of_ratings(made: tuple[int, int, int], *others: str) -> str:
+    users, items, ratings = made
+    return ", ".join((f"{users:,} users, {items:,} items, {ratings // 1000}k ratings", *others))
+
+
+def sgd(factors: int, rates: str) -> Case:
+    """An epoch: each rating reads and writes two rows."""
+    columns = -(-(factors + 2) // 16) * 16
+    per_rating = 12 + 2 * (8 * columns + 4) + (16 if rates == "adagrad" else 0)
+    shape = of_ratings(MADE, f"{factors} factors, {rates} rates")
+    least, bar = (lambda found: found["ratings"] * per_rating), Bar("bytes / least", 1.2)
+    return recommender("SGD", shape, ("sgd", *MADE, factors, rates), least, "", bar)
+
+
+def posterior(columns: int) -> Case:
+    """A sweep: both sides are drawn, with errors of the users' ratings, and added up."""
+    users, items, _ = MADE
+
+    def least(printed: dict) -> float:
+        return 2 * printed["ratings"] * (4 * columns + 8) + (users + items) * 8 * columns
+
+    shape = of_ratings(MADE, f"{columns} columns")
+    return recommender(
+        "Bayesian factors", shape, ("bpmf", *MADE, columns), least, "tf32", Bar("tensor share", 0.8, most=False)
+    )
+
+
+def bpr(factors: int, candidates: int) -> Case:
+    """An epoch: each pair reads a user, an item and the candidates, and writes three rows and two biases."""
+    per_pair = 4 * factors * (2 + candidates + 3) + 8 + 16
+    shape = of_ratings(SPARSE, f"{factors} factors, candidates: {candidates}")
+    return recommender("BPR", shape, ("bpr", *SPARSE, factors, candidates), lambda found: found["ratings"] * per_pair)
+
+
+def simplex(factors: int, batch: int, negatives: int) -> Case:
+    """An epoch. Each batch reads the items of its users, and writes the users and what it has scored."""
+    users, _, _ = SPARSE
+
+    def least(printed: dict) -> float:
+        rows = printed["ratings"] + 2 * users + 2 * negatives * (users / batch)
+        return 4 * factors * rows + 4 * users * negatives
+
+    shape = of_ratings(SPARSE, f"{factors} factors, batches of {batch}, {negatives:,} negatives")
+    return recommender("SimpleX", shape, ("simplex", *SPARSE, factors, batch, negatives), least)
+
+
+def similarity(made: tuple[int, int, int], measure: str, k: int) -> Case:
+    """The most similar items of each. A product is of two entries of one user."""
+    _, items, _ = made
+    shape = of_ratings(made, f"{measure}, k {k}")
+    arguments = ("similarity", *made, measure, k)
+    return recommender("row similarity", shape, arguments, lambda found: 8 * (found.get("products", 0) + items * k))
+
+
+def kmeans(rows: int, columns: int, clusters: int) -> Case:
+    """An iteration: rows are assigned as by top-k, and read again for the sums of the clusters."""
+    passes = -(-rows // QUERY_TILE)
+    least = 4 * columns * (2 * rows + clusters * passes + 2 * clusters) + 8 * rows
+    shape = f"{rows:,} x {columns}, {clusters:,} clusters"
+    return recommender("k-means", shape, ("kmeans", rows, columns, clusters), lambda _: least, "tf32")
+
+
 def attend(sequences: int, context: int, heads: int, kv_heads: int, d: int, cache: str) -> Case:
     size = {"fp32": 4, "bf16": 2}[cache]
     keys_and_values = 2 * sequences * kv_heads * d * size
@@ -163,6 +234,22 @@ CASES = [
     *(implicit(factors, "cg") for factors in (64, 256)),
     implicit(64, "cholesky"),
     implicit(256, "block"),
+    sgd(62, "constant"),
+    sgd(64, "adagrad"),
+    sgd(126, "adagrad"),
+    *(posterior(columns) for columns in (32, 64, 128)),
+    bpr(64, 1),
+    bpr(128, 1),
+    bpr(64, 4),
+    simplex(64, 64, 256),
+    simplex(128, 64, 256),
+    simplex(64, 64, 2048),
+    similarity(MADE, "jaccard", 20),
+    similarity(SPARSE, "cosine", 20),
+    similarity(SPARSE, "dot", 20),
+    kmeans(20_000, 32, 64),
+    kmeans(20_000, 128, 256),
+    kmeans(50_000, 16, 1000),
     attend(1, 1024, 12, 12, 64, "bf16"),
     attend(8, 1024, 9, 3, 64, "bf16"),
     attend(64, 256, 32, 8, 128, "bf16"),
@@ -186,8 +273,41 @@ PICTURES = {
             "A block streams item tiles past its queries and keeps the best of each in shared memory",
         ),
     ],
-    "als": [
+    "ALS": [
         ("kernel-als.svg", "A block gathers rated rows, sums the upper triangle on tensor cores, factorizes and solves")
+    ],
+    "implicit ALS": [
+        (
+            "kernel-implicit-als.svg",
+            "Steps of conjugate gradients for many rows: products with the Gram matrix on tensor cores, entries by teams",
+        )
+    ],
+    "SGD": [
+        ("kernel-sgd.svg", "A launch trains the cells of a diagonal, a warp each; lanes share the columns of both rows")
+    ],
+    "Bayesian factors": [
+        ("kernel-posterior.svg", "Rows are drawn from their normal equations, with noise between the two solves")
+    ],
+    "BPR": [
+        (
+            "kernel-bpr.svg",
+            "A warp tests the next 32 negatives at once and takes the steps of a cell one after the other",
+        )
+    ],
+    "SimpleX": [
+        (
+            "kernel-simplex.svg",
+            "Five launches per batch: users, negatives, their products, and the gradients of both sides",
+        )
+    ],
+    "row similarity": [
+        (
+            "kernel-row-similarity.svg",
+            "A query adds up the lists of its columns in sums of its own, which a selection reads",
+        )
+    ],
+    "k-means": [
+        ("kernel-kmeans.svg", "Rows find their centroids by top-k; chunks of each cluster are added in a fixed order")
     ],
     "decode attention": [
         (

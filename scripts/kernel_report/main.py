@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from cases import CASES, PICTURES, Case
-from figures import read_counts
-from page import page
+from figures import Counted, read_counts
+from page import Earlier, page
 from resources import resources
 from simulator import Refused, count, simulator
 
@@ -25,6 +25,16 @@ def chosen(beginnings: list[str]) -> list[Case]:
     return found
 
 
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def estimates(counted: list[Counted], old: list[dict]) -> list[dict]:
+    """Of all cases. Those that have not been counted keep their old ones."""
+    known = {one["name"]: one for one in old} | {one.case.name: one.estimate() for one in counted}
+    return [known[case.name] for case in CASES if case.name in known]
+
+
 def report(arguments: argparse.Namespace) -> None:
     cases = chosen(arguments.cases)
     arguments.kept.mkdir(parents=True, exist_ok=True)
@@ -35,12 +45,15 @@ def report(arguments: argparse.Namespace) -> None:
     counted = [found for case in CASES if (found := read_counts(case, arguments.kept))]
     if not counted:
         raise Refused(f"{arguments.kept} has no counts; run without --page first")
+    earlier = json.loads(text_of(EARLIER) or "{}")
     if arguments.keep_as_earlier:
-        EARLIER.write_text(json.dumps({one.case.name: one.summary() for one in counted}, indent=1) + "\n")
-    earlier = json.loads(EARLIER.read_text()) if EARLIER.exists() else {}
+        earlier |= {one.case.name: one.summary() for one in counted}
+        EARLIER.write_text(json.dumps(earlier, indent=1) + "\n")
     used = resources(ROOT, arguments.build, arguments.kept / "resources.json")
-    arguments.output.write_text(page(counted, used, earlier, PICTURES), encoding="utf-8")
-    arguments.estimates.write_text(json.dumps([one.estimate() for one in counted], indent=1) + "\n")
+    old = Earlier(text_of(arguments.output))
+    arguments.output.write_text(page(CASES, counted, used, earlier, PICTURES, old), encoding="utf-8")
+    found = estimates(counted, json.loads(text_of(arguments.estimates) or "[]"))
+    arguments.estimates.write_text(json.dumps(found, indent=1) + "\n")
     print(arguments.output)
 
 

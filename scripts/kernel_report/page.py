@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from cases import Case
 from counts import Kernel
 from figures import COLUMNS, Counted
 from machines import MACHINES, blocks_at_once, occupancy
@@ -18,7 +19,7 @@ the least that a GPU needs for those counts, without the latencies that a kernel
 | figure | meaning |
 |---|---|
 | launches | kernels, and products of cuBLAS, in one call of the operation |
-| bytes / least | bytes of global memory requested in sectors of 32 bytes, over those that the operation cannot avoid: inputs and outputs once; for top-k the items once per 128 queries; for ALS one row of factors per rating; for penalties the tokens and their logits. Top-k is counted without making rows ready, which is an operation of its own |
+| bytes / least | bytes of global memory requested in sectors of 32 bytes, over those that the operation cannot avoid: inputs and outputs once; for top-k the items once per 128 queries; for ALS and Bayesian factors one row of factors per rating; for SGD and BPR the rows of a rating, read and written; for row similarity an id and a value per product; for penalties the tokens and their logits. Top-k is counted without making rows ready, which is an operation of its own |
 | coalescing | bytes that threads asked for over bytes in the sectors; above 1 where several threads read the same |
 | bank wavefronts / ideal | passes through shared memory over the fewest possible; 1 means no bank conflict |
 | tensor share | share of multiply-adds on tensor cores; every fp32 instruction counts as one outside |
@@ -116,46 +117,78 @@ def spilled(one: Counted, resources: Resources) -> int | None:
     return sum(values.get("spills", 0) for values in known) if known else None
 
 
-def checked(counted: list[Counted], resources: Resources) -> list[str]:
+LIMITS = ["case", "figure", "limit", "found", "holds"]
+COMPARED = ["launches", "requested MB", "tensor share", "barriers", "warp instructions"]
+COMPARED += [f"{machine.name} us" for machine in MACHINES]
+
+
+def checked(whole: Counted, resources: Resources) -> list[str]:
+    """Rows of the table of limits."""
     rows = []
-    for whole in counted:
-        for bar in whole.case.bars:
-            one = whole.of_kernel(bar.kernel)
-            value = spilled(one, resources) if bar.figure == "bytes spilled" else one.figures()[bar.figure]
-            sign = "at most" if bar.most else "at least"
-            said = "–" if value is None else "yes" if bar.holds(value) else "**no**"
-            rows.append(
-                [
-                    one.case.name,
-                    f"{bar.figure}{bar.kernel and f' of {bar.kernel}'}",
-                    f"{sign} {bar.limit:g}",
-                    shown(value),
-                    said,
-                ]
-            )
-    return table(["case", "figure", "limit", "found", "holds"], rows) if rows else []
+    for bar in whole.case.bars:
+        one = whole.of_kernel(bar.kernel)
+        value = spilled(one, resources) if bar.figure == "bytes spilled" else one.figures()[bar.figure]
+        sign = "at most" if bar.most else "at least"
+        said = "–" if value is None else "yes" if bar.holds(value) else "**no**"
+        figure = f"{bar.figure}{bar.kernel and f' of {bar.kernel}'}"
+        rows.append(row([one.case.name, figure, f"{sign} {bar.limit:g}", shown(value), said]))
+    return rows
 
 
-def compared(counted: list[Counted], earlier: dict[str, dict]) -> list[str]:
-    """Earlier version of the kernels -> this one."""
-    names = ["launches", "requested MB", "tensor share", "barriers", "warp instructions"]
-    names += [f"{machine.name} us" for machine in MACHINES]
-    rows = [
-        [one.case.name, *(f"{shown(before.get(name))} → {shown(one.summary()[name])}" for name in names)]
-        for one in counted
-        if (before := earlier.get(one.case.earlier)) and before != one.summary()
-    ]
-    intro = "The kernels before computed in fp32 outside tensor cores. Bytes of cuBLAS's products are not counted."
-    return ["## Before and after", "", intro, "", *table(["case", *names], rows)] if rows else []
+def compared(one: Counted, earlier: dict[str, dict]) -> list[str]:
+    """Earlier version of the kernels -> this one: no row or one."""
+    before, now = earlier.get(one.case.earlier), one.summary()
+    if not before or before == now:
+        return []
+    return [row([one.case.name, *(f"{shown(before.get(name))} → {shown(now[name])}" for name in COMPARED)])]
 
 
-def page(counted: list[Counted], resources: Resources, earlier: dict[str, dict], pictures: dict[str, str]) -> str:
+class Earlier:
+    """A page that was written before."""
+
+    def __init__(self, text: str):
+        parts = [part.split("\n", 1) for part in text.split("\n## ")[1:]]
+        self.sections = {name: lines.split("\n") for name, lines in parts}
+
+    def tables(self, section: str) -> list[str]:
+        lines = self.sections.get(section, [])
+        start = next((at for at, line in enumerate(lines) if line.startswith("|")), len(lines))
+        return lines[start:]
+
+    def rows(self, section: str, case: str) -> list[str]:
+        return [line for line in self.sections.get(section, []) if line.startswith(f"| {case} |")]
+
+
+def rows_of(title: str, intro: list[str], head: list[str], rows: list[str]) -> list[str]:
+    return [f"## {title}", "", *intro, *table(head, [])[:-1], *rows, ""] if rows else []
+
+
+def page(
+    cases: list[Case],
+    counted: list[Counted],
+    resources: Resources,
+    earlier: dict[str, dict],
+    pictures: dict[str, list],
+    old: Earlier,
+) -> str:
+    """Operations of which no case has been counted keep what `old` says."""
+    found = {one.case.name: one for one in counted}
     lines = [HEAD.format(machines=machines())]
-    for name, group in groupby(counted, key=lambda one: one.case.operation):
-        cases = list(group)
-        lines += [f"## {name[0].upper()}{name[1:]}", ""]
-        lines += [line for file, shows in pictures.get(name, []) for line in (f"![{shows}]({file})", "")]
-        lines += [*operation(cases), *kernels(cases, resources)]
-    if limits := checked(counted, resources):
-        lines += ["## Limits", "", *limits]
-    return "\n".join(lines + compared(counted, earlier)).rstrip() + "\n"
+    limits, comparisons = [], []
+    for name, group in groupby(cases, key=lambda case: case.operation):
+        title, of_operation = f"{name[0].upper()}{name[1:]}", list(group)
+        ours = [found[case.name] for case in of_operation if case.name in found]
+        for one in ours:
+            limits += checked(one, resources)
+            comparisons += compared(one, earlier)
+        tables = [*operation(ours), *kernels(ours, resources)] if ours else old.tables(title)
+        if tables:
+            shows = [line for file, text in pictures.get(name, []) for line in (f"![{text}]({file})", "")]
+            lines += [f"## {title}", "", *shows, *tables]
+        if not ours:
+            limits += [line for case in of_operation for line in old.rows("Limits", case.name)]
+            comparisons += [line for case in of_operation for line in old.rows("Before and after", case.name)]
+    intro = "Top-k and ALS computed in fp32 outside tensor cores before. Bytes of cuBLAS's products are not counted."
+    lines += rows_of("Limits", [], LIMITS, limits)
+    lines += rows_of("Before and after", [intro, ""], ["case", *COMPARED], comparisons)
+    return "\n".join(lines).rstrip() + "\n"

@@ -119,7 +119,7 @@ def report(work: Path, *words: str, **environment: str) -> subprocess.CompletedP
 
 def planted(work: Path, status: int = 0, counts: dict = COUNTS) -> dict[str, str]:
     """A simulator that counts the same for every program, and programs that do nothing."""
-    for name in ("topk_bench", "als_bench", "implicit_bench", "decoding_bench"):
+    for name in ("topk_bench", "als_bench", "implicit_bench", "recommender_bench", "decoding_bench"):
         (work / "bin").mkdir(exist_ok=True)
         (work / "bin" / name).touch()
     run = work / "run"
@@ -152,6 +152,22 @@ def writes_a_page(work: Path) -> None:
     page = (work / "kernels.md").read_text(encoding="utf-8")
     check(again.returncode == 0 and "## Sampling" in page and "## Penalties" in page, "earlier counts are lost")
     check(report(work, "--page").returncode == 0, "--page needs a simulator")
+
+
+def keeps_what_it_does_not_count(work: Path) -> None:
+    """In a clone that has the page but no counts."""
+    before = (ROOT / "docs" / "kernels.md").read_text(encoding="utf-8")
+    (work / "kernels.md").write_text(before, encoding="utf-8")
+    shutil.copy2(ESTIMATES, work / "estimates.json")
+    done = report(work, "sampling", **planted(work))
+    check(done.returncode == 0, done.stderr)
+    after = (work / "kernels.md").read_text(encoding="utf-8")
+    start, end = "\n## Sampling\n", "\n## Limits\n"
+    check(after.split(start)[0] == before.split(start)[0], "the operations before are not kept")
+    check(after.split(end)[1] == before.split(end)[1], "limits and comparisons are not kept")
+    check("| 1 x 50,257, greedy | 2 | 0.64 |" in after, "the new counts are missing")
+    names = [each["name"] for each in json.loads((work / "estimates.json").read_text())]
+    check(names == [case.name for case in CASES], f"{names}")
 
 
 def says_what_is_missing(work: Path) -> None:
@@ -236,7 +252,7 @@ def compares_with_ncu(work: Path) -> None:
 def main() -> int:
     work = Path(sys.argv[1])
     shutil.rmtree(work, ignore_errors=True)
-    for name in ("page", "missing"):
+    for name in ("page", "kept", "missing"):
         (work / name).mkdir(parents=True)
     knows_how_many_blocks_fit()
     bounds_follow_from_counts()
@@ -244,6 +260,7 @@ def main() -> int:
     has_three_sizes_of_each()
     has_a_page_of_these_cases()
     writes_a_page(work / "page")
+    keeps_what_it_does_not_count(work / "kept")
     says_what_is_missing(work / "missing")
     compares_with_ncu(work)
     shutil.rmtree(work)
