@@ -10,7 +10,7 @@ from checks.device_tests import ceilings, kernel_tests, libraries, nccl, runtime
 from checks.factors import factors, factors_whole, neighbors_whole, neighbours
 from checks.generators import gpt_logits, gpt_texts, gpt_training
 from checks.kernels import attention, decoding_speed, kernel_counts
-from checks.speed import factor_speed, generation_speed, score_speed, train_speed
+from checks.speed import factor_speed, generation_speed, recommender_speed, score_speed, train_speed
 from checks.steps_twice import deterministic
 from checks.texts import bert_logits, bert_training
 from session import Session
@@ -40,12 +40,13 @@ STEPS = [
     Step("gpt_training", 25, gpt_training),
     Step("gpt_texts", 20, gpt_texts),
     Step("calls_per_step", 25, calls_per_step),
-    Step("deterministic", 30, deterministic),
-    Step("train_speed", 35, train_speed),
+    Step("deterministic", 25, deterministic),
+    Step("train_speed", 30, train_speed),
     Step("score_speed", 20, score_speed),
-    Step("generation_speed", 25, generation_speed),
+    Step("generation_speed", 20, generation_speed),
     Step("factor_speed", 30, factor_speed),
+    Step("recommender_speed", 10, recommender_speed),
     Step("decoding_speed", 10, decoding_speed),
-    Step("kernel_counts", 20, kernel_counts),
+    Step("kernel_counts", 25, kernel_counts),
     Step("sanitizer", 20, sanitizer),  # last: the slowest, and the least informative if all others passed
 ]

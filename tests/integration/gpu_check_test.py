@@ -160,6 +160,7 @@ def benches_refuse_a_missing_gpu(pack: Path) -> None:
         "topk_bench": [1, 1, 1, 1, 1, 1, "cuda"],
         "als_bench": ["made", 9, 9, 9, 2, 1, "cuda", 1],
         "implicit_bench": ["made", 9, 9, 9, 2, "cg", 1, 1, "cuda", 1],
+        "recommender_bench": ["cuda", 1, "kmeans,9,2,3"],
         "decoding_bench": ["cuda", 1, "sample", 1, 9, "greedy"],
         "generate_bench": [pack, "fp32", "cuda", rows, 1],
         "decoder_bench": ["logits", pack, "fp32", "cuda", rows, rows],
@@ -186,6 +187,8 @@ def rehearses_every_check(pack: Path, work: Path) -> None:
     check(figures["gpt_training"]["same weights in both GPU runs"] is True, f"{figures['gpt_training']}")
     check(figures["gpt_texts"]["GPU: share of texts equal to the CPU's"] == 1, f"{figures['gpt_texts']}")
     check(figures["generation_speed"]["fp32, batch 8: share of texts equal to the peer's"] == 1, "texts differ")
+    measured = [name for name, value in figures["recommender_speed"].items() if value > 0]
+    check(len(measured) == 7 and measured[0] == "SGD, 126 factors: ms per epoch", f"{measured}")
     compared = [each["what"] for found in results["checks"] for each in found["comparisons"]]
     for what in (
         "fine-tuning, fp32",

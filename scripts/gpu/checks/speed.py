@@ -188,3 +188,26 @@ def factor_speed(session: Session) -> None:
         with faults:
             implicit_speed(session, *numbers)
     faults.check()
+
+
+# Of recommender_bench. Ratings are drawn once for all that have the same.
+MADE = "100000,20000,2000000"
+RECOMMENDERS = {
+    "SGD, 126 factors: ms per epoch": f"sgd,{MADE},126,adagrad",
+    "Bayesian factors, 33 columns: ms per sweep": f"bpmf,{MADE},33",
+    "BPR, 64 factors: ms per epoch": f"bpr,{MADE},64,1",
+    "SimpleX, 64 factors: ms per epoch": f"simplex,{MADE},64,1024,1024",
+    "neighbors by cosine of all items: ms": f"similarity,{MADE},cosine,50",
+    "neighbors by dot product of all items: ms": f"similarity,{MADE},dot,50",
+    "k-means of 200k rows of 64, 1,000 clusters: ms per iteration": "kmeans,200000,64,1000",
+}
+
+
+def recommender_speed(session: Session) -> None:
+    """Recommenders and k-means of a size at which a GPU is busy, in one process."""
+    place = "cuda" if session.kernel_device == "cuda" else session.threads
+    small = [shape.replace(MADE, "60,50,500").replace("200000,64,1000", "200,16,8") for shape in RECOMMENDERS.values()]
+    words = [place, 1, *(small if session.quick else RECOMMENDERS.values())]
+    found = json_lines(session.run(*session.launcher, session.program("recommender_bench"), *words))
+    for name, one in zip(RECOMMENDERS, found, strict=True):
+        session.figures[name] = 1000 * one["seconds"]
