@@ -30,8 +30,8 @@ struct RowSimilarityParams {
 };
 
 // For each row of `queries`, the k rows with the highest similarities other than 0, best first; equal ones by lower
-// index. Padded with -1 and scores of -inf if there are fewer. Needs memory for a few numbers per row and thread (or
-// block of threads).
+// index. Padded with -1 and scores of -inf if there are fewer. Needs memory for a few numbers per row and thread (on a
+// GPU: per row and warp or block).
 struct RowSimilarityTask {
   Csr<const float> queries;  // (q, columns); the first offset may be above 0
   Csr<const float> columns;  // (columns, rows): the rows to search, transposed

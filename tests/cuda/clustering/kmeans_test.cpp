@@ -64,6 +64,7 @@ class KMeansOperations : public BackendTest<KMeansShape> {
   }
   Matrix rows_, centroids_;
 };
+class KMeansOnCpus : public KMeansOperations {};
 
 TEST_P(KMeansOperations, FindTheNearestCentroid) {
   const auto [nearest, scores] = find_nearest(context(), rows_, centroids_);
@@ -86,8 +87,7 @@ TEST_P(KMeansOperations, OfEqualCentroidsTheFirstIsFound) {
   for (const int32_t k : find_nearest(context(), rows_, centroids_).nearest) ASSERT_EQ(k % 2, 0);
 }
 
-TEST_P(KMeansOperations, ARowDoesNotDependOnOthersOrThreads) {
-  if (backend() == TestBackend::gpu) GTEST_SKIP() << "for CPUs";
+TEST_P(KMeansOnCpus, ARowDoesNotDependOnOthersOrThreads) {
   const auto all = find_nearest(context(), rows_, centroids_);
   auto one = Context::cpu(1, isa());
   for (int64_t r = 0; r < rows_.rows; r += 7) {
@@ -116,8 +116,7 @@ TEST_P(KMeansOperations, SumTheRowsOfClusters) {
   EXPECT_EQ(find_sums(one, rows_, labels, clusters).sums, sums);
 }
 
-TEST_P(KMeansOperations, MeasureDistancesToCandidates) {
-  if (backend() == TestBackend::gpu) GTEST_SKIP() << "for CPUs";
+TEST_P(KMeansOnCpus, MeasureDistancesToCandidates) {
   const int64_t d = shape().columns, candidates = std::min<int64_t>({shape().rows, shape().clusters, most_candidates});
   const Matrix chosen(candidates, d, {rows_.values.begin(), rows_.values.begin() + candidates * d});
   std::vector<float> found(shape().rows * most_candidates);
@@ -136,8 +135,13 @@ TEST_P(KMeansOperations, MeasureDistancesToCandidates) {
   }
 }
 
-INSTANTIATE_BACKENDS(KMeansOperations, KMeansShape{1, 1, 1}, KMeansShape{5, 3, 2}, KMeansShape{97, 17, 33},
-                     KMeansShape{1000, 64, 100}, KMeansShape{5000, 8, 3}, KMeansShape{300, 300, 257});
+const auto shapes = ::testing::Values(KMeansShape{1, 1, 1}, KMeansShape{5, 3, 2}, KMeansShape{97, 17, 33},
+                                      KMeansShape{1000, 64, 100}, KMeansShape{5000, 8, 3}, KMeansShape{300, 300, 257});
+const auto named = [](const auto& info) { return backend_test_name(info); };
+const auto cpus = ::testing::Values(TestBackend::cpu_v3, TestBackend::cpu_v4);
+const auto all = ::testing::Values(TestBackend::cpu_v3, TestBackend::cpu_v4, TestBackend::gpu);
+INSTANTIATE_TEST_SUITE_P(, KMeansOperations, ::testing::Combine(all, shapes), named);
+INSTANTIATE_TEST_SUITE_P(, KMeansOnCpus, ::testing::Combine(cpus, shapes), named);
 
 TEST(KMeansTasks, RejectTasksThatDoNotFit) {
   auto context = Context::cpu(1);
