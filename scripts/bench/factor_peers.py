@@ -110,6 +110,7 @@ def irspack_ials(
     solver: str,
     block: int,
     part: str,
+    seed: int,
 ) -> dict:
     import irspack
 
@@ -123,6 +124,7 @@ def irspack_ials(
         ialspp_subspace_dimension=block,
         n_threads=THREADS,
         train_epochs=epochs,
+        random_seed=seed,
     )
     trained.trainer = trainer = trained._create_trainer()
     stamps = [time.perf_counter()]

@@ -5,7 +5,7 @@ gemm                                    GFLOP/s of a 2048^3 fp32 product in nump
 torch-gemm fp32|tf32|bf16               the same in torch: the faster of its default backend and oneDNN; 8192^3 on a GPU
 implicit PREPARED FACTORS EPOCHS        seconds per epoch of implicit's Cholesky ALS on the training rows of a prepared file
 irspack-evaluate|recbole-evaluate PREPARED RUN K    seconds to rank all items for the users with test pairs, and the mean recall
-irspack-ials PREPARED FACTORS EPOCHS ALPHA0 REG CG|IALSPP BLOCK PART   seconds per epoch of implicit ALS, and Recall@20 on a part
+irspack-ials PREPARED FACTORS EPOCHS ALPHA0 REG CG|IALSPP BLOCK PART SEED   seconds per epoch of implicit ALS, and Recall@20 on a part
 implicit-ials PREPARED FACTORS EPOCHS ALPHA REGULARIZATION             the same of implicit's conjugate gradients
 implicit-bpr PREPARED FACTORS EPOCHS RATE REGULARIZATION               the same of implicit's Bayesian personalized ranking
 tokenizers TOKENIZER LINES ids|offsets  seconds for the lines of a file with Hugging Face's tokenizers, 1,000 lines per call
