@@ -106,9 +106,14 @@ FILTERS = {
     "turbocf": "{algorithm: turbocf, alpha: 0.6, exponent: 0.8}",
 }
 
+LINEAR = {
+    "ease": f"{{algorithm: ease, regularization: {LAMBDA}}}",
+    "elsa": "{algorithm: elsa, factors: 256, epochs: 2, batch_size: 256, learning_rate: 0.03}",
+}
+
 BENCHES = {
     "accuracy/gowalla-filter": partial(accuracy, models=FILTERS),
-    "accuracy/gowalla-ease": partial(accuracy, models={"ease": f"{{algorithm: ease, regularization: {LAMBDA}}}"}),
+    "accuracy/gowalla-ease": partial(accuracy, models=LINEAR),
 }
 for threads in (1, 2):
     BENCHES[f"speed/graph-filter/gowalla-t{threads}"] = partial(graph_filter, threads=threads)
