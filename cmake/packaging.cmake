@@ -36,7 +36,7 @@ if(SARTOR_CUDA AND BUILD_TESTING)
   set_target_properties(sartor_cuda_calls PROPERTIES PREFIX "" OUTPUT_NAME cuda_calls)
 
   set(checked sartor-train sartor-infer sartor_kernels sartor_torch_cuda sartor_cuda_calls cuda_tests cuda_device_tests kernel_tests
-    trainer_attention_test trainer_runtime_test als_bench bert_classify_bench decoder_bench decoding_bench generate_bench implicit_bench recommender_bench topk_bench)
+    trainer_attention_test trainer_runtime_test als_bench bert_classify_bench decoder_bench decoding_bench filter_bench generate_bench implicit_bench recommender_bench topk_bench)
   add_custom_target(gpu_check DEPENDS ${checked})
   install(TARGETS ${checked} RUNTIME_DEPENDENCY_SET check_libraries
     RUNTIME DESTINATION bin COMPONENT gpu_check EXCLUDE_FROM_ALL

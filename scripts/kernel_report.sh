@@ -12,6 +12,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 case " $* " in
   *" --page "* | *" --list "* | *" --help "* | *" --build "*) ;;
-  *) [ -z "${GPUSIM:-}" ] || scripts/build.sh --target sartor_kernels topk_bench als_bench implicit_bench recommender_bench decoding_bench >/dev/null ;;
+  *) [ -z "${GPUSIM:-}" ] || scripts/build.sh --target sartor_kernels topk_bench als_bench implicit_bench recommender_bench decoding_bench filter_bench >/dev/null ;;
 esac
 exec env PYTHONDONTWRITEBYTECODE=1 build/venv/bin/python scripts/kernel_report/main.py "$@"

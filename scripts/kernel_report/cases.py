@@ -204,6 +204,46 @@ def sample(rows: int, columns: int, way: str) -> Case:
     return Case("sampling", f"{rows} x {columns:,}, {way.replace('_', '-')}", command, lambda _: least)
 
 
+def filters(
+    operation: str, shape: str, arguments: tuple, least: Callable[[dict], float], tensor_type: str = ""
+) -> Case:
+    """An operation of filter_bench. `arguments`: its name and shape there."""
+    command = words("filter_bench", "cuda", *arguments)
+    return Case(operation, shape, command, least, tensor_type, [Bar("bytes spilled", 0)])
+
+
+def graph_filter(made: tuple[int, int, int], signals: int, order: int) -> Case:
+    """Each product reads an entry and a row of 64 signals per rating, and writes the rows of the result."""
+    users, items, ratings = made
+
+    def least(printed: dict) -> float:
+        products = printed["ratings"] * 2 * (8 + 256) + 256 * (users + 3 * items)
+        return -(-signals // 64) * order * products + 4 * signals * items
+
+    shape = f"{users:,} users, {items:,} items, {ratings // 1000}k ratings, {signals} signals, order {order}"
+    return filters("graph filter", shape, ("graph", *made, signals, order), least)
+
+
+def leading_vectors(made: tuple[int, int, int], factors: int) -> Case:
+    """One subspace iteration with its Gram matrices."""
+    users, items, ratings = made
+    columns = 4 * (factors + 16)
+
+    def least(printed: dict) -> float:
+        return printed["ratings"] * 3 * (8 + columns) + columns * (3 * users + 7 * items)
+
+    shape = f"{users:,} users, {items:,} items, {ratings // 1000}k ratings, {factors} factors"
+    return filters("leading vectors", shape, ("vectors", *made, factors, 1), least, "tf32")
+
+
+def item_weights(made: tuple[int, int, int], k: int) -> Case:
+    """Weights of all items: an id and a value per product of two entries of a user; the weights, written and read."""
+    users, items, ratings = made
+    shape = f"{users:,} users, {items:,} items, {ratings // 1000}k ratings, {f'k {k}' if k else 'all'}"
+    least = 8 * items**2 + 8 * items * k
+    return filters("item weights", shape, ("weights", *made, k), lambda found: 8 * found.get("products", 0) + least)
+
+
 FUSED = [
     Bar("bytes / least", 1.15),
     Bar("coalescing", 0.95, most=False),
@@ -259,6 +299,15 @@ CASES = [
     sample(1, 50_257, "greedy"),
     sample(8, 50_257, "top_p"),
     sample(64, 50_257, "top_p"),
+    graph_filter(SPARSE, 64, 8),
+    graph_filter(SPARSE, 256, 1),
+    graph_filter(MADE, 128, 2),
+    leading_vectors(SPARSE, 64),
+    leading_vectors(MADE, 128),
+    leading_vectors(MADE, 256),
+    item_weights(SPARSE, 20),
+    item_weights(SPARSE, 0),
+    item_weights(MADE, 20),
 ]
 
 # Operation -> pictures in docs/ and what they show
@@ -313,6 +362,12 @@ PICTURES = {
         (
             "kernel-decode-attention.svg",
             "A block attends to one part of a sequence for all query heads that share a key head",
+        )
+    ],
+    "graph filter": [
+        (
+            "kernel-graph-filter.svg",
+            "Sparse products with 64 signals: a warp sums a row, and the recurrence is applied when it is stored",
         )
     ],
 }
