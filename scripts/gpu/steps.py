@@ -41,11 +41,11 @@ STEPS = [
     Step("gpt_texts", 20, gpt_texts),
     Step("calls_per_step", 25, calls_per_step),
     Step("deterministic", 25, deterministic),
-    Step("train_speed", 30, train_speed),
+    Step("train_speed", 25, train_speed),
     Step("score_speed", 20, score_speed),
     Step("generation_speed", 20, generation_speed),
     Step("factor_speed", 30, factor_speed),
-    Step("recommender_speed", 10, recommender_speed),
+    Step("recommender_speed", 15, recommender_speed),
     Step("decoding_speed", 10, decoding_speed),
     Step("kernel_counts", 25, kernel_counts),
     Step("sanitizer", 20, sanitizer),  # last: the slowest, and the least informative if all others passed

@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts" / "gpu"))
 
+from checks.speed import FILTERS, RECOMMENDERS
 from pack import check_size
 from run import all_checks
 from session import Session, telling_line
@@ -162,6 +163,7 @@ def benches_refuse_a_missing_gpu(pack: Path) -> None:
         "implicit_bench": ["made", 9, 9, 9, 2, "cg", 1, 1, "cuda", 1],
         "recommender_bench": ["cuda", 1, "kmeans,9,2,3"],
         "decoding_bench": ["cuda", 1, "sample", 1, 9, "greedy"],
+        "filter_bench": ["cuda", "weights", 9, 9, 9, 2],
         "generate_bench": [pack, "fp32", "cuda", rows, 1],
         "decoder_bench": ["logits", pack, "fp32", "cuda", rows, rows],
         "bert_classify_bench": [pack, rows, "fp32", "cuda", 1, 1],
@@ -188,7 +190,7 @@ def rehearses_every_check(pack: Path, work: Path) -> None:
     check(figures["gpt_texts"]["GPU: share of texts equal to the CPU's"] == 1, f"{figures['gpt_texts']}")
     check(figures["generation_speed"]["fp32, batch 8: share of texts equal to the peer's"] == 1, "texts differ")
     measured = [name for name, value in figures["recommender_speed"].items() if value > 0]
-    check(len(measured) == 7 and measured[0] == "SGD, 126 factors: ms per epoch", f"{measured}")
+    check(measured == [*RECOMMENDERS, *FILTERS], f"{measured}")
     compared = [each["what"] for found in results["checks"] for each in found["comparisons"]]
     for what in (
         "fine-tuning, fp32",

@@ -202,12 +202,23 @@ RECOMMENDERS = {
     "k-means of 200k rows of 64, 1,000 clusters: ms per iteration": "kmeans,200000,64,1000",
 }
 
+# Of filter_bench.
+FILTERS = {
+    "graph filter of 1,024 users, order 2: ms": "graph 100000 20000 2000000 1024 2",
+    "256 leading vectors, 3 iterations: ms": "vectors 100000 20000 2000000 256 3",
+    "20 largest weights between all items: ms": "weights 100000 20000 2000000 20",
+}
+SMALL_FILTERS = ["graph 60 50 500 8 2", "vectors 60 50 500 4 2", "weights 60 50 500 5"]
+
 
 def recommender_speed(session: Session) -> None:
-    """Recommenders and k-means of a size at which a GPU is busy, in one process."""
+    """Recommenders and k-means, in one process, and graph filters, of a size at which a GPU is busy."""
     place = "cuda" if session.kernel_device == "cuda" else session.threads
     small = [shape.replace(MADE, "60,50,500").replace("200000,64,1000", "200,16,8") for shape in RECOMMENDERS.values()]
     words = [place, 1, *(small if session.quick else RECOMMENDERS.values())]
     found = json_lines(session.run(*session.launcher, session.program("recommender_bench"), *words))
     for name, one in zip(RECOMMENDERS, found, strict=True):
+        session.figures[name] = 1000 * one["seconds"]
+    for name, shape in zip(FILTERS, SMALL_FILTERS if session.quick else FILTERS.values(), strict=True):
+        (one,) = json_lines(session.run(*session.launcher, session.program("filter_bench"), place, *shape.split()))
         session.figures[name] = 1000 * one["seconds"]
