@@ -18,6 +18,7 @@ TRAIN = BUILD / "bin" / "sartor-train"
 INFER = BUILD / "bin" / "sartor-infer"
 REPORT = ROOT / "docs" / "benchmarks.md"
 ROUNDS = 5
+LONGEST_RUN = 3 * 3600  # seconds of one program, after which it is taken to hang
 CUDA = "cuda"
 Threads = int | str
 PROCESSORS = len(os.sched_getaffinity(0))
@@ -38,16 +39,25 @@ def machine(threads: Threads) -> dict[str, str]:
 
 
 def run(*command: object, threads: Threads | None = None, **environment: str) -> str:
-    """Standard output of a program, pinned to `threads` processors and threads. Exits if the program fails."""
+    """Standard output of a program, pinned to `threads` processors and threads. Exits if the program fails or hangs."""
     words = [str(word) for word in command]
     if threads == CUDA:
         environment = {"BENCH_DEVICE": CUDA} | environment
     elif threads:
         words = ["taskset", "-c", ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0))[:threads]), *words]
         environment = {f"{pool}_NUM_THREADS": str(threads) for pool in ("OMP", "OPENBLAS", "MKL")} | environment
-    done = subprocess.run(
-        words, check=False, env={**os.environ, **environment}, capture_output=True, text=True, cwd=ROOT
-    )
+    try:
+        done = subprocess.run(
+            words,
+            check=False,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=LONGEST_RUN,
+        )
+    except subprocess.TimeoutExpired:
+        sys.exit(f"bench: {' '.join(words)}: has not ended after {LONGEST_RUN // 60} minutes")
     if done.returncode:
         sys.exit(f"bench: {' '.join(words)}: exit {done.returncode}\n{done.stderr}")
     return done.stdout
