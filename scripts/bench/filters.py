@@ -108,7 +108,7 @@ FILTERS = {
 
 LINEAR = {
     "ease": f"{{algorithm: ease, regularization: {LAMBDA}}}",
-    "elsa": "{algorithm: elsa, factors: 256, epochs: 2, batch_size: 256, learning_rate: 0.03}",
+    "elsa": "{algorithm: elsa, factors: 1024, epochs: 3, batch_size: 256, learning_rate: 0.03}",
 }
 
 BENCHES = {
