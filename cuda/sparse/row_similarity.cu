@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/gpu/team.cuh"
 #include "similarity/selection/radix_select.cuh"
 #include "similarity/selection/sort_keys.cuh"
+#include "sparse/row_entries.cuh"
 #include "sparse/row_similarity_equations.h"
 
 namespace sartor::cuda {
@@ -44,36 +46,6 @@ struct alignas(16) All {
   }
 };
 
-// Entries of a query, one per lane: its value, and where the rows with the same column are listed.
-struct Entry {
-  float value;
-  int64_t first, last;
-};
-
-__device__ Entry load_entry(const RowSimilarityTask& task, int64_t at, int64_t end) {
-  if (at >= end) return {};
-  const int64_t* list = task.columns.offsets + task.queries.columns[at];
-  return {task.queries.values[at], list[0], list[1]};
-}
-__device__ Entry entry_of_lane(const Entry& own, int lane) {
-  return {__shfl_sync(~0u, own.value, lane), __shfl_sync(~0u, own.first, lane), __shfl_sync(~0u, own.last, lane)};
-}
-
-// A warp, or a whole block, that computes a query at a time.
-template <int size> struct TeamOf {
-  static constexpr int per_block = threads / size;
-
-  static __device__ int rank() { return threadIdx.x % size; }
-  static __device__ int64_t index() { return int64_t{blockIdx.x} * per_block + threadIdx.x / size; }
-  static __device__ void sync() {
-    if constexpr (size == lanes) {
-      __syncwarp();
-    } else {
-      __syncthreads();
-    }
-  }
-};
-
 // Writes the scores of queries first, ..., first + count - 1 for all rows: scores (count, stride), -inf for rows that
 // must not be found. A team computes a query at a time in its own sums (teams, rows), which are 0 before and after:
 // entries of a column belong to different rows, and columns are added in order, so that results do not depend on the
@@ -81,14 +53,14 @@ template <int size> struct TeamOf {
 template <class Sums, int size> __global__ void __launch_bounds__(threads, blocks_per_multiprocessor)
     similarity_kernel(const RowSimilarityTask task, int64_t first, int64_t count, Sums* all_sums, float* scores,
                       int64_t stride) {
-  using Team = TeamOf<size>;
+  using Team = TeamOf<size, threads>;
   Sums* sums = all_sums + Team::index() * task.rows;
-  for (int64_t at = Team::index(); at < count; at += int64_t{gridDim.x} * Team::per_block) {
+  for (int64_t at = Team::index(); at < count; at += Team::count()) {
     const int64_t query = first + at, begin = task.queries.offsets[query], end = task.queries.offsets[query + 1];
     for (int64_t some = begin; some < end; some += lanes) {
-      const Entry own = load_entry(task, some + threadIdx.x % lanes, end);
+      const RowEntry own = load_entry(task.queries, task.columns, some + threadIdx.x % lanes, end);
       for (int i = 0; i < min(int64_t{lanes}, end - some); i++) {
-        const Entry entry = entry_of_lane(own, i);
+        const RowEntry entry = entry_of_lane(own, i);
         for (int64_t other = entry.first + Team::rank(); other < entry.last; other += size)
           sums[task.columns.columns[other]].add(entry.value, task.columns.values[other]);
         Team::sync();

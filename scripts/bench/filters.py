@@ -11,20 +11,21 @@ from pathlib import Path
 from common import BUILD, SKYLAKE, TRAIN, WORK, compare, in_turn, last_json, peak_mib, peer_python, publish, run
 from gowalla import prepared, sources, words
 
-CONFIG = "configs/bench/gowalla-gfcf.yaml"
 SCIPY, NUMPY = "scipy 1.17.1", "numpy 2.4.6"
 LAMBDA = 200
+GFCF_LINEAR = ("gfcf", "{algorithm: gfcf}")
 
 
-def train_command(folder: Path, data: Path, threads: int, model: str | None) -> list[object]:
+def train_command(folder: Path, data: Path, threads: int, config: str, model: str | None = None) -> list[object]:
+    """configs/bench/gowalla-CONFIG.yaml, if `model` is given with that model."""
     settings = words(data__path=data, threads=threads, output=folder, **({"model": model} if model else {}))
-    return [TRAIN, "--config", CONFIG, "--overwrite", *settings]
+    return [TRAIN, "--config", f"configs/bench/gowalla-{config}.yaml", "--overwrite", *settings]
 
 
-def train(folder: Path, data: Path, threads: int, model: str | None = None) -> dict:
-    """Seconds of training and the metrics on the test split."""
+def train(folder: Path, data: Path, threads: int, *config: str) -> dict:
+    """Seconds of training and the metrics on the test split. config: name, and model, as of train_command."""
     shutil.rmtree(folder, ignore_errors=True)
-    run(*train_command(folder, data, threads, model), threads=threads)
+    run(*train_command(folder, data, threads, *config), threads=threads)
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return {"seconds": lines[-1]["train"]["seconds"], **json.loads((folder / "results.json").read_text())["test"]}
 
@@ -38,7 +39,7 @@ def graph_filter(name: str, threads: int) -> None:
     """Filter and full ranking of all users with test pairs by the same GF-CF model. Stops if Recall@20 differs."""
     data, model, recalls = prepared(), WORK / "gfcf-linear", {}
     if not (model / "results.json").exists():
-        train(model, data, len(os.sched_getaffinity(0)), "{algorithm: gfcf}")
+        train(model, data, len(os.sched_getaffinity(0)), *GFCF_LINEAR)
 
     def ours() -> float:
         found = last_json(run(BUILD / "bin" / "evaluate_bench", data, model, 20, threads, 1, threads=threads))
@@ -72,11 +73,11 @@ def most_popular(items: int) -> Path:
 
 def ease(name: str, threads: int, items: int = 10000) -> None:
     """Seconds to solve EASE, and the peak memory of both processes."""
-    data, folder, model = most_popular(items), WORK / "ease", f"{{algorithm: ease, regularization: {LAMBDA}}}"
-    memory = {}
+    data, folder, memory = most_popular(items), WORK / "ease", {}
+    config = ("ease", f"{{algorithm: ease, regularization: {LAMBDA}}}")
 
     def ours() -> float:
-        return train(folder, data, threads, model)["seconds"]
+        return train(folder, data, threads, *config)["seconds"]
 
     def numpy() -> float:
         found = theirs(threads, "ease", data, LAMBDA, **SKYLAKE)
@@ -84,36 +85,27 @@ def ease(name: str, threads: int, items: int = 10000) -> None:
         return found["seconds"]
 
     mine, peer = in_turn(ours, numpy, rounds=1)
-    memory["peak MiB"] = round(peak_mib(*train_command(folder, data, threads, model)))
+    memory["peak MiB"] = round(peak_mib(*train_command(folder, data, threads, *config)))
     compare(name, mine, {NUMPY: peer}, threads, items=items, **memory)
 
 
-def accuracy(name: str, models: dict[str, str | None]) -> None:
+def accuracy(name: str, configs: dict[str, tuple[str, ...]]) -> None:
     line = {"name": name, "metric": "recall@20"}
-    for title, model in models.items():
-        found = train(WORK / "filters", prepared(), len(os.sched_getaffinity(0)), model)
+    for title, config in configs.items():
+        found = train(WORK / "filters", prepared(), len(os.sched_getaffinity(0)), *config)
         line["value"] = max(line.get("value", 0), round(found["recall@20"], 4))
         line[title] = round(found["recall@20"], 4)
         line[f"{title} ndcg@20"] = round(found["ndcg@20"], 4)
     publish(line)
 
 
-# Hyperparameters of RP3beta and Turbo-CF were chosen on 10% of the training pairs, those of ChebyCF are its authors'.
-FILTERS = {
-    "gfcf plateau": None,
-    "gfcf linear": "{algorithm: gfcf}",
-    "rp3beta": "{algorithm: rp3beta, alpha: 0.7, beta: 0.3, neighbors: 500}",
-    "turbocf": "{algorithm: turbocf, alpha: 0.6, exponent: 0.8}",
-}
-
-LINEAR = {
-    "ease": f"{{algorithm: ease, regularization: {LAMBDA}}}",
-    "elsa": "{algorithm: elsa, factors: 1024, epochs: 3, batch_size: 256, learning_rate: 0.03}",
-}
+# Config, and the model where it is another one.
+FILTERS = {"gfcf plateau": ("gfcf",), "gfcf linear": GFCF_LINEAR, "rp3beta": ("rp3beta",), "turbocf": ("turbocf",)}
+LINEAR = {"ease": ("ease",), "elsa": ("elsa",)}
 
 BENCHES = {
-    "accuracy/gowalla-filter": partial(accuracy, models=FILTERS),
-    "accuracy/gowalla-ease": partial(accuracy, models=LINEAR),
+    "accuracy/gowalla-filter": partial(accuracy, configs=FILTERS),
+    "accuracy/gowalla-ease": partial(accuracy, configs=LINEAR),
 }
 for threads in (1, 2):
     BENCHES[f"speed/graph-filter/gowalla-t{threads}"] = partial(graph_filter, threads=threads)

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
+from random_numbers import random_normal
 from tokenizers import Tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,24 +153,9 @@ def finetune() -> dict:
     }
 
 
-def random_bits(seed: int, index: np.ndarray) -> np.ndarray:
-    """random_bits of configs/base/random.h."""
-    with np.errstate(over="ignore"):
-        x = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + index * np.uint64(0xBF58476D1CE4E5B9)
-        x += np.uint64(0x94D049BB133111EB)
-        for _ in range(2):
-            x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            x ^= x >> np.uint64(31)
-    return x
-
-
 def drawn(name: str, parameter: torch.Tensor) -> torch.Tensor:
     """Initial value of a parameter, seeded by its name: normal, standard deviation 0.05, mean 1 for weights of norms."""
-    index, seed = np.arange(parameter.numel(), dtype=np.uint64), sum(name.encode())
-    radius = ((random_bits(seed, 2 * index) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-    angle = (random_bits(seed, 2 * index + np.uint64(1)) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    values = 0.05 * np.sqrt(-2 * np.log(radius)) * np.cos(2 * np.pi * angle)
+    values = 0.05 * random_normal(sum(name.encode()), 0, parameter.numel())
     values += re.search(r"(norm|ln_.)\.weight$", name.lower()) is not None
     return torch.from_numpy(values.astype(np.float32)).view_as(parameter)
 

@@ -3,7 +3,8 @@
 import warnings
 
 import numpy as np
-from sartor import Difference, Ratings, Sartor, difference, made_ratings, random_bits, random_normal, worst
+from random_numbers import random_bits, random_normal
+from sartor import Difference, Ratings, Sartor, difference, made_ratings, worst
 from scipy.optimize import minimize
 from sklearn.decomposition import non_negative_factorization
 
@@ -39,7 +40,7 @@ def surprise_trainset(ratings: Ratings):
 
 
 def initial(seed: int, first: int, rows: int, columns: int, scale: float) -> np.ndarray:
-    return np.float32(scale) * random_normal(seed, first, rows, columns).astype(np.float32)
+    return np.float32(scale) * random_normal(seed, first, rows * columns).reshape(rows, columns).astype(np.float32)
 
 
 def made_shape(random: np.random.Generator) -> tuple[int, int]:
@@ -146,7 +147,9 @@ def svdpp(sartor: Sartor, random: np.random.Generator) -> Difference:
 def nmf_start(seed: int, users: int, items: int, factors: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
     of_items = int(random_bits(seed, np.uint64(1)) >> np.uint64(1))
     return tuple(
-        (scale * np.abs(random_normal(each, 0, rows, factors))).astype(np.float32).astype(np.float64)
+        (scale * np.abs(random_normal(each, 0, rows * factors).reshape(rows, factors)))
+        .astype(np.float32)
+        .astype(np.float64)
         for each, rows in ((seed, users), (of_items, items))
     )
 
@@ -305,7 +308,7 @@ def bpr(sartor: Sartor, random: np.random.Generator) -> Difference:
 
     def numbers(which: int, rows: int) -> np.ndarray:
         of_side = int(random_bits(seed, np.uint64(which)) >> np.uint64(1))
-        return random_normal(of_side, 0, rows, factors).ravel() * scale / np.sqrt(factors)
+        return random_normal(of_side, 0, rows * factors) * scale / np.sqrt(factors)
 
     start = np.concatenate([numbers(0, users), numbers(1, items), np.zeros(items)])
     best = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 5000, "ftol": 1e-12}).fun

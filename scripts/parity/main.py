@@ -64,6 +64,7 @@ def main() -> None:
     arguments = parser.parse_args()
     continue_with_peers(arguments.installed)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    sys.path.append(str(ROOT / "scripts" / "golden"))  # random_numbers
 
     import clusters
     import factors

@@ -34,28 +34,6 @@ def worst(differences: list[Difference]) -> Difference:
     return Difference(max(each.share for each in differences), sum(each.compared for each in differences))
 
 
-def random_bits(seed: int, index: np.ndarray) -> np.ndarray:
-    """configs/base/random.h"""
-    with np.errstate(over="ignore"):
-        x = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.asarray(index, np.uint64) * np.uint64(
-            0xBF58476D1CE4E5B9
-        )
-        x += np.uint64(0x94D049BB133111EB)
-        for _ in range(2):
-            x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            x ^= x >> np.uint64(31)
-    return x
-
-
-def random_normal(seed: int, first: int, rows: int, columns: int) -> np.ndarray:
-    """Numbers first, first + 1, ... of the seed, row by row."""
-    index = np.arange(first, first + rows * columns, dtype=np.uint64)
-    radius = ((random_bits(seed, 2 * index) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-    angle = (random_bits(seed, 2 * index + 1) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    return (np.sqrt(-2 * np.log(radius)) * np.cos(2 * np.pi * angle)).reshape(rows, columns)
-
-
 @dataclass
 class Ratings:
     """A dense table of ratings, 0 where there is none. Rows and columns are numbered as Sartor numbers users and items."""

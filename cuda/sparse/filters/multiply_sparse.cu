@@ -8,26 +8,13 @@
 
 #include "core/gpu/backend.cuh"
 #include "core/gpu/team.cuh"
+#include "sparse/row_entries.cuh"
 
 namespace sartor::cuda {
 namespace {
 
 constexpr int threads = 128, lanes = 32;
 constexpr int blocks_per_multiprocessor = 12;  // with enough registers that none is spilled
-
-// An entry of a row of `left`, of which each lane loads one: its value, and where its row of `right` is.
-struct Entry {
-  float value;
-  int64_t first, last;
-};
-__device__ Entry load_entry(const MultiplySparseTask& task, int64_t at, int64_t end) {
-  if (at >= end) return {};
-  const int64_t* row = task.right.offsets + task.left.columns[at];
-  return {task.left.values[at], row[0], row[1]};
-}
-__device__ Entry entry_of_lane(const Entry& own, int lane) {
-  return {__shfl_sync(~0u, own.value, lane), __shfl_sync(~0u, own.first, lane), __shfl_sync(~0u, own.last, lane)};
-}
 
 // The product is 0 before. Grid: any number of blocks.
 template <int size> __global__ void __launch_bounds__(threads, blocks_per_multiprocessor)
@@ -38,10 +25,10 @@ template <int size> __global__ void __launch_bounds__(threads, blocks_per_multip
     float* const sums = product.data + row * product.columns;
     const int64_t end = left.offsets[row + 1];
     for (int64_t some = left.offsets[row]; some < end; some += lanes) {
-      const Entry own = load_entry(task, some + threadIdx.x % lanes, end);
+      const RowEntry own = load_entry(left, right, some + threadIdx.x % lanes, end);
       const int count = static_cast<int>(min(end - some, int64_t{lanes}));
       for (int i = 0; i < count; i++) {
-        const Entry entry = entry_of_lane(own, i);
+        const RowEntry entry = entry_of_lane(own, i);
         for (int64_t at = entry.first + Team::rank(); at < entry.last; at += size) {
           float& sum = sums[right.columns[at]];
           sum = __fadd_rn(sum, __fmul_rn(entry.value, right.values[at]));
